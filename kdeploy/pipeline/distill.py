@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from kdeploy.losses.choice import Options
 
 
+_LATER = ("match_prior", "curve")
+
+
 def settings(job: Job) -> dict[str, Any]:
     distill = job.recipe.distill
     resolved = distill.loss_keys() | {"precision": precision(distill.precision)}
     settings = distill.model_dump(exclude={"device"}) | resolved
+    # what came later is left out while it is off, so that older results stay valid
+    settings = {key: value for key, value in settings.items() if value or key not in _LATER}
     return {"student": job.recipe.student.model_dump(mode="json"), "distill": settings}
 
 
@@ -52,6 +57,8 @@ def run(job: Job, folder: Path) -> Record:
             baseline=distill.baseline,
             device=distill.device,
             precision=precision(distill.precision),
+            match_prior=distill.match_prior,
+            curve=distill.curve,
             loss_options=_loss_options(distill),
         ),
         progress=job.progress,
