@@ -383,6 +383,11 @@ class Recipe(Section):
     export: Export = Export()
     bench: Bench = Bench()
     gate: Gate = Gate()
+    variants: dict[Annotated[str, Field(pattern=NAME)], dict[str, Any]] = Field(
+        default_factory=dict,
+        description="experiments of `kdeploy sweep`: by name, the keys that replace those above",
+        json_schema_extra={"must": "must be named with letters, digits, dots, dashes and underscores"},
+    )
 
     @model_validator(mode="after")
     def mixtures_have_no_labels(self) -> Self:
