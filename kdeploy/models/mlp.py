@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from kdeploy.models.dropout import Dropout
 from kdeploy.models.normalise import Normalise
 
 
@@ -45,9 +46,9 @@ class Mlp(nn.Module):
         super().__init__()
         self.normalise = Normalise(mean, std, axes=len(shape) + 1)
         self.max_norm = max_norm
-        layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(input_dropout)]
+        layers: list[nn.Module] = [nn.Flatten(), Dropout(input_dropout)]
         for before, after in itertools.pairwise([math.prod(shape), *hidden]):
-            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(hidden_dropout)]
+            layers += [nn.Linear(before, after), nn.ReLU(), Dropout(hidden_dropout)]
         self.hidden = nn.Sequential(*layers)
         self.logits = nn.Linear(hidden[-1], classes)
 
@@ -69,7 +70,7 @@ class Mlp(nn.Module):
 
     def chain(self) -> nn.Sequential:
         """The same net in evaluation as one chain of layers, for transformations."""
-        kept = [layer for layer in self.hidden if not isinstance(layer, nn.Dropout)]
+        kept = [layer for layer in self.hidden if not isinstance(layer, Dropout)]
         return nn.Sequential(self.normalise, *kept, self.logits)
 
 
