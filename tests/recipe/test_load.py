@@ -254,6 +254,12 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
         ("{numpy: 3}", "data.numpy must be text (got 3)."),
         ("{source: mnist-5k, split: {test: 0}}", "data.split.test must be at least 1 (got 0)."),
         ("{source: mnist-5k, seed: -1}", "data.seed must be at least 0 (got -1)."),
+        ("{source: mnist-5k, transfer: {only: []}}", "data.transfer.only must have at least 1 entry (got 0)."),
+        ("{source: mnist-5k, transfer: {only: [2.5]}}", "data.transfer.only[0] must be text (got 2.5)."),
+        (
+            "{source: mnist-5k, transfer: {only: [7], without: [3]}}",
+            "data.transfer must not have both only and without. Keep one of them.",
+        ),
     ],
 )
 def test_bad_data_are_a_whole_sentence(data, problem):
