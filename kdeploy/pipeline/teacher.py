@@ -9,18 +9,20 @@ from typing import Any
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, view_settings
+from kdeploy.recipe.models import TeacherPreprocess
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import hash_file
 
 
-def settings(job: Job) -> dict[str, Any]:
-    teacher = job.recipe.teacher[0]
+def settings(job: Job, number: int = 0) -> dict[str, Any]:
+    """Of one teacher; they are the same in an ensemble, so that it shares the teachers of other recipes."""
+    teacher, path = job.recipe.members[number], job.teacher_files[number]
     if teacher.model is not None:
         training = teacher.training.model_dump() | {"precision": precision(teacher.training.precision)}
         return {"model": teacher.model, "train": training, "views": view_settings(job, count=False)}
-    file = None if job.teacher_file is None else hash_file(job.teacher_file)
+    file = None if path is None else hash_file(path)
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
 
 
@@ -36,17 +38,16 @@ def _code(build: str | None) -> str | None:
     return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
 
 
-def _teacher_preprocessing(job: Job, samples: SampleSet) -> Preprocessing:
-    asked = job.recipe.teacher[0].preprocess
+def _teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -> Preprocessing:
     given = {} if asked is None else {key: value for key, value in asked.model_dump().items() if value is not None}
     return plain_preprocessing(samples).model_copy(update=given)
 
 
-def run(job: Job, folder: Path) -> Record:
+def run(job: Job, folder: Path, number: int = 0) -> Record:
     from kdeploy.stages import teacher as stage
 
-    asked, samples = job.recipe.teacher[0], job.samples()
-    preprocessing = _teacher_preprocessing(job, samples)
+    asked, samples = job.recipe.members[number], job.samples()
+    preprocessing = _teacher_preprocessing(asked.preprocess, samples)
     teacher: stage.Trained | stage.Given
     if asked.model is not None:
         train = asked.training
@@ -54,9 +55,9 @@ def run(job: Job, folder: Path) -> Record:
             asked.model, train.steps, train.batch, train.lr, train.weight_decay, train.seed, precision(train.precision)
         )
     elif asked.onnx is not None:
-        teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_file)
+        teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_files[number])
     else:
-        teacher = stage.Given("torch", str(asked.torch), job.teacher_file)
+        teacher = stage.Given("torch", str(asked.torch), job.teacher_files[number])
     return stage.run(
         folder,
         teacher=teacher,

@@ -141,6 +141,7 @@ class Teacher(Section):
         default=None, description="a teacher of ours, trained on the labelled part"
     )
     train: TeacherTraining | None = None
+    count: int = Field(default=1, ge=1, le=100, description="of `model`: how many, trained from seed, seed + 1, ...")
     onnx: str | None = Field(default=None, min_length=1, description="a classifier with one input, logits out")
     preprocess: TeacherPreprocess | None = None
     torch: str | None = Field(
@@ -161,11 +162,32 @@ class Teacher(Section):
         for key, owners in (("train", ("model",)), ("weights", ("torch",)), ("preprocess", ("onnx", "torch"))):
             if getattr(self, key) is not None and given[0] not in owners:
                 raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+        if self.count > 1 and self.model is None:
+            raise ValueError(f"must not have count beside {given[0]}. Only a model of ours can be trained again.")
         return self
 
     @property
     def training(self) -> TeacherTraining:
         return self.train or TeacherTraining()
+
+    def expanded(self) -> list[Teacher]:
+        """The teachers that `count` stands for, each from a seed of its own."""
+        if self.count == 1:
+            return [self]
+        seeds = range(self.training.seed, self.training.seed + self.count)
+        return [
+            self.model_copy(update={"count": 1, "train": self.training.model_copy(update={"seed": seed})})
+            for seed in seeds
+        ]
+
+
+class Ensemble(Section):
+    """How several teachers become one."""
+
+    mean: Literal["logits", "probabilities"] = Field(default="logits", description="what is averaged")
+    weights: tuple[Positive, ...] | None = Field(
+        default=None, strict=False, description="one a teacher, with `count` counted out; equal when left out"
+    )
 
 
 class Labels(Section):
@@ -329,10 +351,12 @@ class Recipe(Section):
     data: Data
     teacher: tuple[Teacher, ...] = Field(
         min_length=1,
-        max_length=1,
+        max_length=100,
         strict=False,
-        json_schema_extra={"advice": "Give one teacher, as a list with one entry."},
+        description="one teacher, or several that teach together",
+        json_schema_extra={"advice": "Give a list of teachers; one is enough."},
     )
+    ensemble: Ensemble | None = Field(default=None, description="how several teachers become one")
     views: Views = Views()
     labels: Labels = Labels()
     student: Student = Student()
@@ -340,6 +364,23 @@ class Recipe(Section):
     export: Export = Export()
     bench: Bench = Bench()
     gate: Gate = Gate()
+
+    @property
+    def members(self) -> list[Teacher]:
+        """Every teacher, with `count` counted out."""
+        return [member for teacher in self.teacher for member in teacher.expanded()]
+
+    @model_validator(mode="after")
+    def ensemble_fits(self) -> Self:
+        count, asked = len(self.members), self.ensemble
+        if asked is not None and count == 1:
+            raise ValueError("must not have ensemble with one teacher. Remove ensemble, or give more teachers.")
+        if asked is not None and asked.weights is not None and len(asked.weights) != count:
+            raise ValueError(
+                f"must have one of ensemble.weights for each of its {count} teachers (got {len(asked.weights)}). "
+                "A teacher with a count has as many."
+            )
+        return self
 
     @model_validator(mode="after")
     def mixtures_have_no_labels(self) -> Self:
