@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def settings(job: Job) -> dict[str, Any]:
     distill = job.recipe.distill
-    resolved = distill.loss_keys() | {"precision": precision(distill.precision)}
-    settings = distill.model_dump(exclude={"device"}) | resolved
+    settings = distill.settings() | {"precision": precision(distill.precision)}
     return {"student": job.recipe.student.model_dump(mode="json"), "distill": settings}
 
 
@@ -64,7 +63,10 @@ def _loss_options(distill: Distill) -> Options:
 
     return Options(
         **distill.loss_keys(),
-        epochs=distill.epochs,
+        hard_weight=distill.hard_weight or 0.0,
         standardise=distill.standardise,
+        warm_up=distill.warm_up,
+        weighting=distill.weighting,
+        selection=distill.selection.uncertainty if distill.selection else None,
         noise=Noise(distill.noise.sigma, distill.noise.share) if distill.noise else None,
     )

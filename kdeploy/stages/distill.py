@@ -19,6 +19,7 @@ from torch.nn import functional
 from kdeploy.evaluation import accuracy, agreement, logits_of
 from kdeploy.labelstore import BLOCK_ROWS, Reader
 from kdeploy.losses import choice
+from kdeploy.losses.hooks import Context, progress_of
 from kdeploy.models import shallow
 from kdeploy.models.adapters import ModuleClassifier
 from kdeploy.models.weights import load_weights, save_weights
@@ -156,7 +157,8 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
         batch = task.feed.view(transfer[positions], view).to(device)
         targets = torch.from_numpy(task.teacher.labels.rows(view, positions)).to(device)
         indices = torch.from_numpy(transfer[positions]).to(device)
-        return chosen(net(batch).float(), targets, labels[rows].to(device), indices, epoch)
+        progress = progress_of(epoch, task.settings.epochs)
+        return chosen(Context(net(batch).float(), targets, labels[rows].to(device), indices, epoch, progress))
 
     return loss
 

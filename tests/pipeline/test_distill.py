@@ -14,6 +14,7 @@ from kdeploy.store import Store
 
 SOFT = {"loss": "soft-targets"}
 DECOUPLED = {"loss": "decoupled"}
+CORRELATION = {"loss": "correlation"}
 FALLING = SOFT | {"temperature_end": 1.0}
 
 
@@ -30,10 +31,45 @@ def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         (DECOUPLED, {"temperature": 4.0, "alpha": 1.0, "beta": 8.0}),
         (FALLING, {"temperature_path": "linear"}),
         ({"noise": {}}, {"noise": {"sigma": 0.9, "share": 0.5}}),
+        ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none"}),
+        (SOFT, {"dynamic_temperature": False}),
+        (CORRELATION, {"temperature": 4.0, "inter": 1.0, "intra": 1.0}),
     ],
 )
 def test_a_default_that_is_written_out_changes_no_fingerprint(short: dict[str, Any], long: dict[str, Any], tmp_path):
     assert settings(short, tmp_path) == settings(short | long, tmp_path)
+
+
+FIRST = {
+    "loss": "logit-mse",
+    "temperature": None,
+    "temperature_end": None,
+    "temperature_path": None,
+    "hard_weight": None,
+    "alpha": None,
+    "beta": None,
+    "standardise": False,
+    "noise": None,
+    "epochs": 32,
+    "batch": 64,
+    "lr": 1e-3,
+    "seeds": 3,
+    "baseline": True,
+    "precision": "fp32",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "resolved"),
+    [
+        ({}, {}),
+        (SOFT, {"temperature": 4.0, "temperature_path": "linear", "hard_weight": 0.0}),
+        (DECOUPLED, {"temperature": 4.0, "temperature_path": "linear", "alpha": 1.0, "beta": 8.0}),
+    ],
+)
+def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], resolved: dict[str, Any], tmp_path):
+    # results made before there were other keys are found again
+    assert settings(given | {"precision": "fp32"}, tmp_path)["distill"] == FIRST | given | resolved
 
 
 @pytest.mark.parametrize(
@@ -49,6 +85,14 @@ def test_a_default_that_is_written_out_changes_no_fingerprint(short: dict[str, A
         (FALLING, {"temperature_path": "cosine"}),
         (DECOUPLED, {"alpha": 2.0}),
         (DECOUPLED, {"beta": 2.0}),
+        (CORRELATION, {"inter": 0.0}),
+        (CORRELATION, {"intra": 2.0}),
+        (SOFT, {"dynamic_temperature": True}),
+        ({}, {"hard_weight": 0.5}),
+        ({}, {"warm_up": 1}),
+        ({}, {"weighting": "entropy"}),
+        ({}, {"selection": {"uncertainty": 1.0}}),
+        ({"selection": {"uncertainty": 1.0}}, {"selection": {"uncertainty": 0.5}}),
     ],
 )
 def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more: dict[str, Any], tmp_path):
@@ -58,12 +102,17 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
 @pytest.mark.parametrize(
     ("given", "options"),
     [
-        ({}, Options(epochs=32)),
-        ({"standardise": True, "noise": {}}, Options(epochs=32, standardise=True, noise=Noise(0.9, 0.5))),
-        (SOFT | {"hard_weight": 0.5}, Options(epochs=32, temperature=4.0, hard_weight=0.5)),
+        ({}, Options()),
+        ({"standardise": True, "noise": {}}, Options(standardise=True, noise=Noise(0.9, 0.5))),
+        (SOFT | {"hard_weight": 0.5}, Options(temperature=4.0, hard_weight=0.5)),
         (
             DECOUPLED | {"temperature": 9.0, "temperature_end": 2.0, "temperature_path": "cosine", "epochs": 5},
-            Options(9.0, 2.0, "cosine", epochs=5, alpha=1.0, beta=8.0),
+            Options(9.0, 2.0, "cosine", alpha=1.0, beta=8.0),
+        ),
+        (CORRELATION | {"dynamic_temperature": True, "inter": 2.0}, Options(4.0, dynamic_temperature=True, inter=2.0)),
+        (
+            {"hard_weight": 0.5, "warm_up": 3, "weighting": "entropy", "selection": {"uncertainty": 0.5}},
+            Options(hard_weight=0.5, warm_up=3, weighting="entropy", selection=0.5),
         ),
     ],
 )

@@ -24,6 +24,7 @@ from kdeploy.recipe.models import (
     InputViews,
     Labels,
     Recipe,
+    Selection,
     Split,
     Student,
     Teacher,
@@ -98,6 +99,13 @@ DISTILL = st.one_of(
         Distill, loss=st.just("soft-targets"), temperature_end=POSITIVE, temperature_path=_some(st.just("cosine"))
     ),
     st.builds(Distill, standardise=st.booleans(), noise=_some(NOISE)),
+    st.builds(Distill, loss=st.just("correlation"), dynamic_temperature=_some(st.booleans()), inter=_some(POSITIVE)),
+    st.builds(
+        Distill,
+        warm_up=st.just(1),
+        weighting=st.sampled_from(["none", "entropy"]),
+        selection=_some(st.builds(Selection, uncertainty=st.just(0.5))),
+    ),
 )
 CONVOLUTIONS = st.builds(Convolution, channels=COUNT, kernel=st.sampled_from([1, 3, 63]), pool=st.integers(1, 64))
 
@@ -235,19 +243,26 @@ def _is_valid_name(name: str) -> bool:
     return True
 
 
-STEADY = {"temperature": 4.0, "temperature_end": None, "temperature_path": "linear"}
+STEADY = {
+    "temperature": 4.0,
+    "temperature_end": None,
+    "temperature_path": "linear",
+    "dynamic_temperature": False,
+}
 
 
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
         ({}, {}),
-        ({"loss": "soft-targets"}, STEADY | {"hard_weight": 0.0}),
-        ({"loss": "soft-targets", "hard_weight": 0.1}, STEADY | {"hard_weight": 0.1}),
+        ({"hard_weight": 0.1, "warm_up": 3}, {}),
+        ({"loss": "soft-targets"}, STEADY),
+        ({"loss": "soft-targets", "dynamic_temperature": True}, STEADY | {"dynamic_temperature": True}),
+        ({"loss": "correlation", "intra": 0.0}, STEADY | {"inter": 1.0, "intra": 0.0}),
         ({"loss": "decoupled", "alpha": 0.0}, STEADY | {"alpha": 0.0, "beta": 8.0}),
         (
             {"loss": "soft-targets", "temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine"},
-            {"temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine", "hard_weight": 0.0},
+            STEADY | {"temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine"},
         ),
     ],
 )

@@ -16,6 +16,7 @@ from kdeploy.errors import Interrupted
 from kdeploy.evaluation import accuracy, agreement
 from kdeploy.labelstore import Reader
 from kdeploy.losses.choice import Name, Options
+from kdeploy.losses.hooks import Context
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.models import shallow
 from kdeploy.models.weights import load_weights
@@ -184,7 +185,10 @@ LOSSES: list[tuple[Name, Options]] = [
     ("logit-mse", Options(noise=Noise(0.9, 0.5))),
     ("soft-targets", Options(temperature=4.0, hard_weight=0.1)),
     ("soft-targets", Options(temperature=2.0, standardise=True)),
-    ("decoupled", Options(temperature=4.0, beta=8.0)),
+    ("decoupled", Options(temperature=4.0, beta=8.0, warm_up=2)),
+    ("correlation", Options(temperature=4.0, weighting="entropy")),
+    ("probability-mse", Options(selection=0.5)),
+    ("soft-targets", Options(temperature=4.0, dynamic_temperature=True)),
 ]
 
 
@@ -203,9 +207,10 @@ def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples(
 ):
     seen: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
 
-    def chosen(student: torch.Tensor, _teacher: Any, labels: torch.Tensor, samples: torch.Tensor, epoch: int) -> Any:
-        seen[epoch] += zip(samples.tolist(), labels.tolist(), strict=True)
-        return student.square().mean()
+    def chosen(context: Context) -> torch.Tensor:
+        assert context.progress == context.epoch
+        seen[context.epoch] += zip(context.samples.tolist(), context.labels.tolist(), strict=True)
+        return context.student.square().mean()
 
     monkeypatch.setattr(distill.choice, "loss_named", lambda *_, **__: chosen)
     settings = replace(SHORT, epochs=2, seeds=1, baseline=False)
