@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdeploy import pipeline, runtimes
@@ -26,6 +26,7 @@ from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.plan import PlanRecord
 from kdeploy.records.report import ReportRecord, Summary
 from kdeploy.records.run import RunRecord
+from kdeploy.records.sweep import SweepRecord
 from kdeploy.samples import sources
 from kdeploy.store import Store, commit_bytes
 
@@ -42,6 +43,7 @@ class Options:
         overrides: `key=value` settings on top of the recipe's.
         trust: may the recipe's `torch:` run code?
         command: recorded with timings.
+        variant: of a recipe file, one of its `variants`.
     """
 
     runs: Path = RUNS
@@ -50,6 +52,7 @@ class Options:
     trust: bool = False
     command: tuple[str, ...] = ()
     progress: Progress = field(default_factory=Progress)
+    variant: str | None = None
 
 
 _DEFAULT = Options()
@@ -120,6 +123,26 @@ def plan(subject: str | Path, options: Options = _DEFAULT) -> PlanRecord:
     return plan_job(prepare(subject, options)[0])
 
 
+def sweep(subject: str | Path, options: Options = _DEFAULT, *, only: Collection[str] = ()) -> SweepRecord:
+    """Distil every variant of a recipe file, and put them side by side; each is a RUN afterwards.
+
+    Args:
+        only: the variants to do; all when it is empty.
+    Raises: InputError when the recipe has no variants, or not those; all are read and checked before the first is done.
+    """
+    from kdeploy.sweeping import row, variants_of
+
+    loaded = load(Path(subject), options.overrides)
+    names = variants_of(loaded, only)
+    prepared = [(name, *prepare(subject, replace(options, variant=name))) for name in names]
+    rows = []
+    for name, job, index in prepared:
+        options.progress.say(f"variant {name}")
+        advance(job, index, upto="distill")
+        rows.append(row(name, job))
+    return SweepRecord(name=loaded.recipe.name, rows=tuple(rows))
+
+
 def show(subject: str | Path, options: Options = _DEFAULT) -> Summary:
     """What a run came to; nothing is computed.
 
@@ -185,7 +208,7 @@ def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRe
     path = Path(subject)
     root = options.data_root or Path(os.environ.get("KDEPLOY_DATA") or "data")
     if path.suffix in {".yaml", ".yml"}:
-        return load(path, options.overrides), root
+        return load(path, options.overrides, options.variant), root
     index = find_run(str(subject), store)
     # a run's settings are a recipe again; JSON is YAML
     text = json.dumps(index.recipe).encode()

@@ -1,8 +1,9 @@
 """The one training loop, shared by teacher and student.
 
-Everything a step reads is a pure function of its number: the batch, its view, the learning rate. So the state is the
-weights, the optimizer and the step, and a run resumed from a checkpoint ends with the same bits as one that was not
-interrupted (same torch, threads and processor).
+Everything a step reads is a pure function of its number: the batch, its view, the learning rate, and torch's generator,
+which is seeded anew for each step, so that dropout is such a function too. So the state is the weights, the optimizer
+and the step, and a run resumed from a checkpoint ends with the same bits as one that was not interrupted (same torch,
+threads and processor).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import safetensors
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import set_seed
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -27,6 +27,7 @@ from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
 from kdeploy.progress import Progress
 from kdeploy.records.software import Software
 from kdeploy.records.teacher import Training
+from kdeploy.samples.mixing import mix
 from kdeploy.store import commit_bytes
 
 CHECKPOINT_SECONDS = 15.0
@@ -41,6 +42,7 @@ class Schedule:
     learning_rate: float
     weight_decay: float = 0.0
     clip_norm: float = 5.0
+    seed: int = 0  # of what the module draws itself, such as dropout
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, 0 the first."""
@@ -81,6 +83,7 @@ class BatchPlan:
 
 
 Loss = Callable[[nn.Module, int], Tensor]  # the module and the step's number, to a scalar
+Watch = Callable[[nn.Module, int], None]  # the module and how many steps are done
 
 
 def device_named(name: str) -> torch.device:
@@ -106,7 +109,7 @@ def software(device: torch.device, precision: str) -> Software:
     )
 
 
-def train(
+def train(  # noqa: PLR0913 - one call for all there is to say of a training
     module: nn.Module,
     loss: Loss,
     schedule: Schedule,
@@ -116,6 +119,7 @@ def train(
     checkpoint: Path,
     progress: Progress,
     description: str,
+    watch: Watch = lambda _module, _done: None,
 ) -> Training:
     """Train a module in place, on from the checkpoint when there is one.
 
@@ -125,9 +129,10 @@ def train(
         precision: "bf16" or "fp32".
         checkpoint: a file that is written every 15 seconds and removed at the end.
         description: what the progress bar says.
+        watch: called after each step; it leaves weights and mode as they are. A step whose checkpoint was not written
+            yet when the training stopped is watched again.
     Raises: NonFiniteError before a step would use a loss that is not finite; Interrupted after a checkpoint.
     """
-    set_seed(0)  # nothing may draw from the global generators; if something does, it is at least repeatable
     # accelerate keeps the precision of a process's first training, and refuses a second one in another precision
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
@@ -147,8 +152,10 @@ def train(
         try:
             while step < schedule.steps:
                 with progress.shield():
+                    torch.manual_seed(mix(mix(schedule.seed) + step))
                     value = _step(accelerator, prepared, prepared_optimizer, loss, schedule, step)
                     step += 1
+                    watch(module, step)
                 advance(step)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     _save(checkpoint, module, optimizer, step, value)

@@ -20,6 +20,7 @@ from kdeploy.cli.recipes import command as recipes
 from kdeploy.cli.report import command as report
 from kdeploy.cli.run import command as run
 from kdeploy.cli.show import command as show
+from kdeploy.cli.sweep import command as sweep
 from kdeploy.cli.verify import command as verify
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "plan": plan,
     "label": label,
     "distill": distill,
+    "sweep": sweep,
     "export": export,
     "verify": verify,
     "bench": bench,

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models import deep
+from kdeploy.models import deep, mlp
 from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 
@@ -34,9 +34,12 @@ class Spec(NamedTuple):
 
 def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:
     """A teacher of ours with initial weights."""
-    if model != "deep-cnn":
-        raise ModelError(model, "must be deep-cnn, the one teacher of ours")
-    return deep.seeded(seed, **arguments)
+    match model:
+        case "deep-cnn":
+            return deep.seeded(seed, **arguments)
+        case "mlp":
+            return mlp.seeded(seed, **arguments)
+    raise ModelError(model, "must be deep-cnn or mlp, the teachers of ours")
 
 
 def module(folder: Path, spec: Spec) -> nn.Module:

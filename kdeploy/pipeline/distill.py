@@ -51,6 +51,8 @@ def run(job: Job, folder: Path) -> Record:
             baseline=distill.baseline,
             device=distill.device,
             precision=precision(distill.precision),
+            match_prior=distill.match_prior,
+            curve=distill.curve,
             loss_options=_loss_options(distill),
         ),
         progress=job.progress,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
@@ -14,12 +14,23 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import hash_file
 
+if TYPE_CHECKING:
+    from kdeploy.samples.views import Views
+
+
+DEFAULT_STEPS = 600
+
 
 def settings(job: Job) -> dict[str, Any]:
     teacher = job.recipe.teacher[0]
     if teacher.model is not None:
-        training = teacher.training.model_dump() | {"precision": precision(teacher.training.precision)}
-        return {"model": teacher.model, "train": training, "views": view_settings(job, count=False)}
+        train = teacher.training
+        # what came later is left out while it is not set, so that older results stay valid
+        training = train.model_dump(exclude={"views"}, exclude_none=True) | {"precision": precision(train.precision)}
+        training |= {} if train.epochs else {"steps": train.steps or DEFAULT_STEPS}
+        views = {"seed": job.recipe.views.seed, "own": train.views.model_dump()} if train.views else None
+        net = {"net": teacher.net} if teacher.net else {}
+        return {"model": teacher.model, "train": training, "views": views or view_settings(job, count=False)} | net
     file = None if job.teacher_file is None else hash_file(job.teacher_file)
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
 
@@ -42,6 +53,16 @@ def _teacher_preprocessing(job: Job, samples: SampleSet) -> Preprocessing:
     return plain_preprocessing(samples).model_copy(update=given)
 
 
+def _views(job: Job, samples: SampleSet, preprocessing: Preprocessing) -> Views:
+    """The augmentation of the labelled part: the teacher's own, else the recipe's."""
+    from kdeploy.samples.views import Views
+
+    recipe_views = feed(job, samples, preprocessing).views
+    train = job.recipe.teacher[0].train
+    own = train.views if train else None
+    return recipe_views if own is None else Views(recipe_views.seed, **own.model_dump())
+
+
 def run(job: Job, folder: Path) -> Record:
     from kdeploy.stages import teacher as stage
 
@@ -51,7 +72,14 @@ def run(job: Job, folder: Path) -> Record:
     if asked.model is not None:
         train = asked.training
         teacher = stage.Trained(
-            asked.model, train.steps, train.batch, train.lr, train.weight_decay, train.seed, precision(train.precision)
+            asked.model,
+            stage.Length(train.steps or DEFAULT_STEPS, train.epochs),
+            train.batch,
+            train.lr,
+            train.weight_decay,
+            train.seed,
+            precision(train.precision),
+            asked.net,
         )
     elif asked.onnx is not None:
         teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_file)
@@ -62,7 +90,7 @@ def run(job: Job, folder: Path) -> Record:
         teacher=teacher,
         preprocessing=preprocessing,
         samples=samples,
-        views=feed(job, samples, preprocessing).views,
+        views=_views(job, samples, preprocessing),
         device=job.recipe.distill.device,
         progress=job.progress,
     )

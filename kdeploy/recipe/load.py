@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kdeploy.errors import InputError, RecipeError, UsageError
-from kdeploy.recipe import yaml12
+from kdeploy.recipe import variants, yaml12
 from kdeploy.recipe.models import Recipe
 from kdeploy.recipe.yaml12 import Document, Place, dotted
 
@@ -37,14 +37,15 @@ class LoadedRecipe:
         return _where(self.path, self.document, self.overridden, place)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+def load(path: Path, overrides: Sequence[str] = (), variant: str | None = None) -> LoadedRecipe:
     """Read and validate a recipe file.
 
     Args:
         path: the YAML file.
-        overrides: `key.path=value` strings, as `--set` takes them.
-    Raises: InputError when there is no such file; RecipeError with every problem; UsageError for an override that is
-        not `key=value`.
+        overrides: `key.path=value` strings, as `--set` takes them; they come after the variant.
+        variant: one of the recipe's `variants`, or None for the recipe without them.
+    Raises: InputError when there is no such file or variant; RecipeError with every problem; UsageError for an
+        override that is not `key=value`.
     """
     if what := not_a_file(path):
         raise InputError(str(path), "must be a recipe file", got=what, advice="List yours: kdeploy recipes.")
@@ -53,16 +54,20 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
             text = stream.read(yaml12.MAX_BYTES + 1)
     except OSError as exc:
         raise InputError(str(path), "must be a readable recipe", got=exc.strerror or str(exc)) from exc
-    return parse(text, str(path), overrides, base=path.parent)
+    return parse(text, str(path), overrides, base=path.parent, variant=variant)
 
 
-def parse(text: bytes, path: str, overrides: Sequence[str] = (), *, base: Path = Path()) -> LoadedRecipe:
+def parse(
+    text: bytes, path: str, overrides: Sequence[str] = (), *, base: Path = Path(), variant: str | None = None
+) -> LoadedRecipe:
     """Validate the text of a recipe; `path` is what messages call it."""
     document = yaml12.read(text)
     problems = [(problem.line, f"{_at(path, problem.line)}: {problem.text}") for problem in document.problems]
     if not isinstance(document.value, dict):
         problems = problems or [(0, f"{path}: {_not_a_mapping(document.value)}")]
         raise RecipeError(path, [text for _, text in problems])
+    if variant is not None:
+        variants.apply(document, variant, path)
     overridden = frozenset(_override(document, one) for one in overrides)
     try:
         recipe = Recipe.model_validate(document.value)

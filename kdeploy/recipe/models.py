@@ -16,6 +16,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Side = Annotated[int, Field(ge=1, le=65_536)]
+Width = Annotated[int, Field(ge=1, le=10_000_000)]
 Precision = Literal["auto", "bf16", "fp32"]
 
 
@@ -113,12 +114,27 @@ def _switched_on(dump: dict[str, Any]) -> dict[str, Any]:
 class TeacherTraining(Section):
     """How a teacher of ours is trained on the labelled part."""
 
-    steps: int = Field(default=600, ge=1, le=10_000_000)
+    steps: int | None = Field(default=None, ge=1, le=10_000_000, description="600 when epochs is left out as well")
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000, description="instead of steps")
+    views: InputViews | None = Field(default=None, description="of the labelled part; the recipe's when left out")
     batch: int = Field(default=64, ge=1, le=65_536)
     lr: Positive = Field(default=2e-3, description="the largest learning rate of the one-cycle schedule")
     weight_decay: float = Field(default=1e-2, ge=0)
     seed: Seed = 0
     precision: Precision = "auto"
+
+    @model_validator(mode="after")
+    def one_length(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(f"must have steps or epochs (got {self.steps} and {self.epochs}). Keep one of them.")
+        return self
+
+
+class Dropout(Section):
+    """The share of units that a training step leaves out."""
+
+    input: float = Field(default=0.0, ge=0, lt=1)
+    hidden: float = Field(default=0.0, ge=0, lt=1)
 
 
 class TeacherPreprocess(Section):
@@ -138,8 +154,15 @@ class TeacherPreprocess(Section):
 class Teacher(Section):
     """One teacher: exactly one of `model`, `onnx`, `torch`."""
 
-    model: Literal["deep-cnn"] | None = Field(
+    model: Literal["deep-cnn", "mlp"] | None = Field(
         default=None, description="a teacher of ours, trained on the labelled part"
+    )
+    hidden: tuple[Width, ...] | None = Field(
+        default=None, min_length=1, strict=False, description="widths of an mlp; [1200, 1200] when left out"
+    )
+    dropout: Dropout | None = Field(default=None, description="of an mlp")
+    max_norm: Positive | None = Field(
+        default=None, description="of an mlp: limit of the norm of a hidden unit's incoming weights"
     )
     train: TeacherTraining | None = None
     onnx: str | None = Field(default=None, min_length=1, description="a classifier with one input, logits out")
@@ -162,11 +185,27 @@ class Teacher(Section):
         for key, owners in (("train", ("model",)), ("weights", ("torch",)), ("preprocess", ("onnx", "torch"))):
             if getattr(self, key) is not None and given[0] not in owners:
                 raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+        for key in ("hidden", "dropout", "max_norm"):
+            if getattr(self, key) is not None and self.model != "mlp":
+                raise ValueError(f"must not have {key} beside {self.model or given[0]}. It belongs to model: mlp.")
         return self
 
     @property
     def training(self) -> TeacherTraining:
         return self.train or TeacherTraining()
+
+    @property
+    def net(self) -> dict[str, Any]:
+        """The arguments of a teacher of ours, besides those that the data give."""
+        if self.model != "mlp":
+            return {}
+        dropout = self.dropout or Dropout()
+        return {
+            "hidden": self.hidden or (1200, 1200),
+            "input_dropout": dropout.input,
+            "hidden_dropout": dropout.hidden,
+            "max_norm": self.max_norm,
+        }
 
 
 class Labels(Section):
@@ -206,7 +245,7 @@ class Student(Section):
         le=1_000_000,
         json_schema_extra={"advice": "Leave it out for a student without a bottleneck."},
     )
-    hidden: tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...] = Field(default=(512,), min_length=1, strict=False)
+    hidden: tuple[Width, ...] = Field(default=(512,), min_length=1, strict=False)
 
 
 class TeacherNoise(Section):
@@ -251,6 +290,8 @@ _LATER = {
     "warm_up": 0,
     "weighting": "none",
     "selection": None,
+    "match_prior": False,
+    "curve": False,
 }
 
 
@@ -295,6 +336,10 @@ class Distill(Section):
     lr: Positive = Field(default=1e-3, description="the largest learning rate of the one-cycle schedule")
     seeds: int = Field(default=3, ge=1, le=100, description="how many students, and as many baselines")
     baseline: bool = Field(default=True, description="also train each student on the labels alone")
+    match_prior: bool = Field(
+        default=False, description="then shift the biases until the held-out inputs have the teacher's class prior"
+    )
+    curve: bool = Field(default=False, description="also record the test accuracy after each epoch; it decides nothing")
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
@@ -400,6 +445,11 @@ class Recipe(Section):
     export: Export = Export()
     bench: Bench = Bench()
     gate: Gate = Gate()
+    variants: dict[Annotated[str, Field(pattern=NAME)], dict[str, Any]] = Field(
+        default_factory=dict,
+        description="experiments of `kdeploy sweep`: by name, the keys that replace those above",
+        json_schema_extra={"must": "must be named with letters, digits, dots, dashes and underscores"},
+    )
 
     @model_validator(mode="after")
     def mixtures_have_no_labels(self) -> Self:

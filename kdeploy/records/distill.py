@@ -22,6 +22,9 @@ class Net(Part):
     held_out_agreement: float  # with the teacher's top-1
     test_agreement: float
     training: Training
+    prior_bias: tuple[float, ...] | None = None  # what was added to the logits' biases, when that was asked for
+    unmatched_test_accuracy: float | None = None  # without it
+    curve: tuple[float, ...] = ()  # test accuracy after each epoch of the transfer set, when that was asked for
 
 
 class Verdict(Part):

@@ -6,6 +6,7 @@ without mixup: the teacher labels a mixture, a label does not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +24,14 @@ from kdeploy.losses.hooks import Context, progress_of
 from kdeploy.models import shallow
 from kdeploy.models.adapters import ModuleClassifier
 from kdeploy.models.weights import load_weights, save_weights
+from kdeploy.priors import class_prior, matching_bias
 from kdeploy.progress import Progress
 from kdeploy.records.distill import DistillRecord, Net
 from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Schedule, device_named, software, train
+from kdeploy.training import BatchPlan, Schedule, Watch, device_named, software, train
 from kdeploy.verdict import gap, judge
 
 Role = Literal["student", "baseline"]
@@ -47,6 +49,8 @@ class Settings:
     baseline: bool
     device: str
     precision: str
+    match_prior: bool = False
+    curve: bool = False
     loss_options: choice.Options = field(default_factory=choice.Options)
 
 
@@ -129,14 +133,16 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
     training = train(
         module,
         _student_loss(task, seed) if role == "student" else _baseline_loss(task, seed),
-        Schedule(task.steps, task.settings.learning_rate),
+        Schedule(task.steps, task.settings.learning_rate, seed=seed),
         device=device_named(task.settings.device),
         precision=task.settings.precision,
         checkpoint=checkpoint,
         progress=task.progress,
         description=f"{role} {seed + 1} of {task.settings.seeds}",
+        watch=_watch(task, task.folder / f"{role}-{seed}.curve.json"),
     )
-    net = _measured(task, role, seed, module, training)
+    bias = _match_prior(task, module) if task.settings.match_prior and role == "student" else None
+    net = _measured(task, role, seed, module, training, bias)
     commit_bytes(done, net.model_dump_json().encode())
     checkpoint.unlink(missing_ok=True)
     return net
@@ -183,7 +189,36 @@ def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]
     return loss
 
 
-def _measured(task: _Task, role: Role, seed: int, module: nn.Module, training: Training) -> Net:
+def _watch(task: _Task, path: Path) -> Watch:
+    """Keep the test accuracy after each epoch of the transfer set, in a file that a resumed training goes on with."""
+    test, labels = task.samples.parts["test"], task.samples.labels[task.samples.parts["test"]]
+    every = task.steps // task.settings.epochs
+
+    def watch(module: nn.Module, done: int) -> None:
+        if not task.settings.curve or done % every:
+            return
+        classifier = ModuleClassifier(module, device=device_named(task.settings.device), precision="fp32")
+        found = accuracy(logits_of(classifier, task.feed, test), labels)
+        module.train()
+        curve = json.loads(path.read_bytes()) if path.exists() else []
+        commit_bytes(path, json.dumps([*curve[: done // every - 1], found]).encode())
+
+    return watch
+
+
+@torch.no_grad()
+def _match_prior(task: _Task, module: shallow.ShallowStudent) -> np.ndarray:
+    """Shift the biases of the logits until the held-out inputs have the teacher's class prior; returns the shift."""
+    classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
+    logits = logits_of(classifier, task.feed, task.samples.parts["held_out"])
+    bias = matching_bias(logits, class_prior(task.teacher.held_out_logits))
+    module.logits.bias.add_(torch.from_numpy(bias).to(module.logits.bias))
+    return bias
+
+
+def _measured(
+    task: _Task, role: Role, seed: int, module: nn.Module, training: Training, bias: np.ndarray | None
+) -> Net:
     name = f"{role}-{seed}"
     path, parts, labels = task.folder / f"{name}.safetensors", task.samples.parts, task.samples.labels
     save_weights(module, path, task.arguments)
@@ -194,16 +229,21 @@ def _measured(task: _Task, role: Role, seed: int, module: nn.Module, training: T
     test, held_out = (logits_of(classifier, task.feed, parts[part]) for part in ("test", "held_out"))
     logits = f"{name}.test_logits.npy"
     np.save(task.folder / logits, test)
+    curve = task.folder / f"{name}.curve.json"
+    truth = labels[parts["test"]]
     return Net(
         seed=seed,
         file=path.name,
         sha256=hash_file(path),
         logits=logits,
-        test_accuracy=accuracy(test, labels[parts["test"]]),
+        test_accuracy=accuracy(test, truth),
         held_out_accuracy=accuracy(held_out, labels[parts["held_out"]]),
         held_out_agreement=agreement(held_out, task.teacher.held_out_logits),
         test_agreement=agreement(test, task.teacher.test_logits),
         training=training,
+        prior_bias=None if bias is None else tuple(bias.tolist()),
+        unmatched_test_accuracy=None if bias is None else accuracy(test - bias, truth),
+        curve=tuple(json.loads(curve.read_bytes())) if curve.exists() else (),
     )
 
 

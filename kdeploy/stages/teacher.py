@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -29,17 +30,28 @@ from kdeploy.store import commit_bytes, hash_file
 from kdeploy.training import BatchPlan, Schedule, device_named, software, train
 
 
+class Length(NamedTuple):
+    """How long a training is: so many steps, or so many epochs where those are given."""
+
+    steps: int
+    epochs: int | None = None
+
+    def of(self, plan: BatchPlan) -> int:
+        return self.steps if self.epochs is None else self.epochs * plan.steps_per_epoch
+
+
 @dataclass(frozen=True)
 class Trained:
-    """A teacher of ours, to be trained."""
+    """A teacher of ours, to be trained; `net` are its arguments besides those that the data give."""
 
     model: str
-    steps: int
+    length: Length
     batch: int
     learning_rate: float
     weight_decay: float
     seed: int
     precision: str
+    net: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,7 @@ def _train(
         return Training.model_validate_json(told.read_bytes())
     mean, std = statistics(feed.canonical, samples.transfer, feed.preprocessing.scale)
     shape, classes = feed.preprocessing.model_shape, len(samples.class_names)
-    arguments = {"shape": shape, "classes": classes, "mean": mean, "std": std}
+    arguments = {"shape": shape, "classes": classes, **teacher.net, "mean": mean, "std": std}
     module = teachers.seeded(teacher.model, teacher.seed, arguments)
     labelled = samples.parts["labelled"]
     labels = torch.from_numpy(samples.labels[labelled])
@@ -117,7 +129,7 @@ def _train(
         batch = feed.view(labelled[rows.numpy()], epoch).to(device)
         return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
 
-    schedule = Schedule(teacher.steps, teacher.learning_rate, teacher.weight_decay)
+    schedule = Schedule(teacher.length.of(plan), teacher.learning_rate, teacher.weight_decay, seed=teacher.seed)
     done = train(
         module,
         loss,

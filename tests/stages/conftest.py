@@ -33,7 +33,7 @@ IMAGE = Preprocessing(input="image", kind="image", shape=(1, 28, 28), dtype="uin
 HALF = IMAGE.model_copy(update={"size": (14, 14)})  # what the teacher sees: a quarter of the work
 VIEWS = Views(seed=3, shift=1)
 COUNT = 2  # of views
-TRAINED = teacher.Trained("deep-cnn", 60, 50, 5e-3, 0.0, 0, "fp32")
+TRAINED = teacher.Trained("deep-cnn", teacher.Length(60), 50, 5e-3, 0.0, 0, "fp32")
 STUDENT = {"convolutions": [(4, 5, 4)], "bottleneck": 8, "hidden": [32]}
 SETTINGS = distill.Settings("logit-mse", 4, 25, 5e-3, 3, True, "cpu", "fp32")
 

@@ -17,6 +17,7 @@ from kdeploy.errors import ModelError
 from kdeploy.models import shallow, teachers
 from kdeploy.models.adapters import signature
 from kdeploy.models.deep import DeepCnn
+from kdeploy.models.mlp import Mlp
 from kdeploy.models.weights import load_weights
 from kdeploy.progress import Progress
 from kdeploy.records.distill import DistillRecord
@@ -98,7 +99,7 @@ def _teacher(folder: Path, source: Path, record: TeacherRecord, folds: list[Fold
         shutil.copyfile(source / record.file, path)
         return describe(path, shape)
     module = teachers.module(source, teachers.Spec(record.origin, record.name))
-    deployed = _folded(module.chain(), "teacher", folds) if isinstance(module, DeepCnn) else module
+    deployed = _folded(module.chain(), "teacher", folds) if isinstance(module, DeepCnn | Mlp) else module
     onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=shape)
     return describe(path, shape)
 
