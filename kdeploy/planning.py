@@ -17,10 +17,10 @@ from kdeploy.samples import sources
 def plan(job: Job) -> PlanRecord:
     """Plan a job. The data is decoded when no earlier run has done that, and thrown away again."""
     job.prints = pipeline.fingerprints(job)
-    samples = job.find("samples") or sources.load(job.source, split=job.split(), seed=job.recipe.data.seed).record
+    samples = job.find("samples") or sources.load(job.source, **job.division()).record
     student, shape = _student(job, samples)
     count = _multiply_adds(student, shape)
-    rows = job.recipe.views.count * (samples.counts["labelled"] + samples.counts["unlabelled"])
+    rows = job.recipe.views.count * samples.transfer_rows
     width, inputs, outputs = job.recipe.student.bottleneck, _width(student, shape), job.recipe.student.hidden[0]
     return PlanRecord(
         name=job.recipe.name,

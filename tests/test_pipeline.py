@@ -73,6 +73,15 @@ def test_the_gate_and_the_name_change_only_what_is_handed_over(override):
     assert _changed(override) == ["bundle", "report"]
 
 
+def test_another_transfer_set_shares_the_teacher():
+    assert _changed('data.transfer.without=["3"]') == [stage for stage in STAGES if stage != "teacher"]
+
+
+@pytest.mark.parametrize("spelled", ["[3,7]", '["3", "7"]', "[7, 3, 3]"])
+def test_one_transfer_set_has_one_fingerprint_however_it_is_spelled(spelled):
+    assert _prints(f"data.transfer.only={spelled}") == _prints("data.transfer.only=[3, 7]")
+
+
 @pytest.mark.parametrize("override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0"])
 def test_the_device_and_a_default_written_out_change_nothing(override):
     assert _changed(override) == []

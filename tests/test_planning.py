@@ -32,6 +32,12 @@ def test_sizes_are_those_worked_out_by_hand(tmp_path):
     assert plan.break_even == pytest.approx(1568 * 64 / (1568 + 64), abs=1e-9)
 
 
+def test_labels_are_counted_over_the_transfer_set_that_was_chosen(tmp_path):
+    plan = _plan(tmp_path / "runs", "data.transfer.only=[7, 8]")
+    # a class has 10 labelled samples and 30 unlabelled; 3 views
+    assert plan.label_rows == 3 * 2 * 40
+
+
 def test_the_plan_says_what_the_run_then_measures(tiny, runs):
     plan, summary = _plan(runs), tiny.outcome.document
     assert (plan.student_parameters, plan.student_multiply_adds) == (

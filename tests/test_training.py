@@ -261,3 +261,58 @@ def test_cuda_trains_as_the_cpu_does_and_resumes(tmp_path: Path, precision: str)
         trained(net(), tmp_path / "c", precision=precision, progress=Interrupting(5), device=device)
     again = trained(resumed, tmp_path / "c", precision=precision, device=device)
     assert again.final_loss == pytest.approx(found.final_loss, rel=1e-3)
+
+
+def dropping() -> nn.Sequential:
+    """A net that draws from torch's generator, as a user's own may."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return nn.Sequential(nn.Flatten(), nn.Linear(128, 50), nn.Dropout(0.5), nn.Linear(50, 3))
+
+
+def test_a_net_with_dropout_that_was_interrupted_ends_with_the_same_bits(tmp_path: Path):
+    whole, resumed = dropping(), dropping()
+    trained(whole, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        trained(resumed, tmp_path / "part", progress=Interrupting(5))
+    torch.rand(7)  # whatever was drawn in between
+    again = dropping()
+    trained(again, tmp_path / "part")
+    assert bits(again) == bits(whole)
+
+
+def test_the_seed_of_a_schedule_decides_what_dropout_leaves_out(tmp_path: Path):
+    found = []
+    for number, seed in enumerate((0, 0, 1)):
+        module = dropping()
+        schedule = Schedule(STEPS, 1e-2, seed=seed)
+        train(
+            module,
+            loss,
+            schedule,
+            device=CPU,
+            precision="fp32",
+            checkpoint=tmp_path / str(number),
+            progress=Progress(),
+            description="net",
+        )
+        found.append(bits(module))
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+def test_the_watch_sees_the_net_after_each_step(tmp_path: Path):
+    seen: list[tuple[int, bool]] = []
+    module = net()
+    train(
+        module,
+        loss,
+        Schedule(STEPS, 1e-2),
+        device=CPU,
+        precision="fp32",
+        checkpoint=tmp_path / "c",
+        progress=Progress(),
+        description="net",
+        watch=lambda watched, done: seen.append((done, watched is module)),
+    )
+    assert seen == [(done, True) for done in range(1, STEPS + 1)]

@@ -73,6 +73,11 @@ class Job:
         """The counts of parts that the recipe sets."""
         return {part: count for part, count in self.recipe.data.split.model_dump().items() if count is not None}
 
+    def division(self) -> dict[str, Any]:
+        """How the recipe divides its data, as `kdeploy.samples.sources.load` takes it."""
+        data = self.recipe.data
+        return {"split": self.split(), "seed": data.seed, "transfer": data.transfer.chosen()}
+
     def read(self, stage: str) -> Any:  # noqa: ANN401 - the record class depends on the name
         """The record of a stage that is done."""
         return self.store.read(stage, self.prints[stage], RECORDS[stage])

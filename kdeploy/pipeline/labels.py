@@ -19,7 +19,6 @@ def settings(job: Job) -> dict[str, Any]:
 
 def label_header(job: Job) -> LabelHeader:
     samples, teacher = job.read("samples"), job.read("teacher")
-    rows = samples.counts["labelled"] + samples.counts["unlabelled"]
     return LabelHeader(
         kind="logits",
         dtype=job.recipe.labels.dtype,
@@ -30,7 +29,7 @@ def label_header(job: Job) -> LabelHeader:
         precision=precision(job.recipe.labels.precision),
         batch=256,
         class_names=samples.class_names,
-        shape=(job.recipe.views.count, rows, len(samples.class_names)),
+        shape=(job.recipe.views.count, samples.transfer_rows, len(samples.class_names)),
     )
 
 

@@ -35,6 +35,36 @@ class Split(Section):
     test: int | None = Field(default=None, ge=1)
 
 
+def _as_text(found: object) -> object:
+    # a class may be called 3: names and numbers are told apart when the names are known
+    return str(found) if type(found) is int else found
+
+
+ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+
+
+class Transfer(Section):
+    """The transfer set by class, by true labels; the teacher is trained on the whole labelled part all the same."""
+
+    only: tuple[ClassName, ...] | None = Field(
+        default=None, min_length=1, strict=False, description="class names, or class numbers"
+    )
+    without: tuple[ClassName, ...] | None = Field(
+        default=None, min_length=1, strict=False, description="class names, or class numbers"
+    )
+
+    @model_validator(mode="after")
+    def one_way(self) -> Self:
+        if self.only is not None and self.without is not None:
+            raise ValueError("must not have both only and without. Keep one of them.")
+        return self
+
+    def chosen(self) -> dict[str, list[str]]:
+        """The key that is set, with its classes in an order of their own: what fingerprints hold."""
+        given = {"only": self.only, "without": self.without}
+        return {key: sorted(set(names)) for key, names in given.items() if names}
+
+
 class Data(Section):
     """Where the samples come from: exactly one of `source`, `parquet`, `numpy`."""
 
@@ -43,6 +73,7 @@ class Data(Section):
     numpy: str | None = Field(default=None, min_length=1, description="an .npz file")
     split: Split = Split()
     seed: Seed = 0
+    transfer: Transfer = Transfer()
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:

@@ -20,6 +20,14 @@ class InputInfo(Part):
     dtype: Literal["uint8", "float32"]
 
 
+class TransferInfo(Part):
+    """The transfer set where it was chosen by class: the classes as they were named, and how many samples."""
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    counts: dict[str, int]  # of the labelled and the unlabelled part
+
+
 class SamplesRecord(Record):
     """The record of one sample set.
 
@@ -35,3 +43,10 @@ class SamplesRecord(Record):
     class_names: tuple[str, ...]
     counts: dict[str, int]  # samples in each part
     split_seed: int
+    transfer: TransferInfo | None = None  # the labelled and the unlabelled part, when null
+
+    @property
+    def transfer_rows(self) -> int:
+        """Samples of the transfer set."""
+        counts = self.transfer.counts if self.transfer else self.counts
+        return counts["labelled"] + counts["unlabelled"]

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, MissingError
-from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.split import Counts, compact, divide, hide
+from kdeploy.samples.contents import Contents
+from kdeploy.samples.split import Counts
 
 NAMES = ("mnist-5k",)
 MNIST_5K_COUNTS = Counts(labelled=500, unlabelled=2_300, held_out=200, test=2_000)
@@ -44,21 +44,19 @@ class Builtin:
     def content_hash(self) -> str:
         return hashlib.sha256(self.file().read_bytes()).hexdigest()
 
-    def load(self, counts: Counts, *, seed: int, limit_bytes: int) -> SampleSet:
-        """Read and divide the digits; they are 4 MB, so no limit is asked."""
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"source": self.name}
+
+    def contents(self, *, limit_bytes: int) -> Contents:
+        """The digits; they are 4 MB, so no limit is asked."""
         images, labels = read_digits(self.file())
-        parts = divide(labels, counts.over(MNIST_5K_COUNTS), seed=seed, where=self.name)
-        rows, parts = compact(parts)
-        return SampleSet(
-            inputs={"image": images[rows]},
-            labels=hide(labels[rows], parts),
-            parts=parts,
+        return Contents(
+            labels=labels,
             class_names=tuple(str(digit) for digit in range(10)),
-            kinds={"image": "image"},
-            source={"source": self.name},
-            content_sha256=self.content_hash(),
-            split_seed=seed,
+            decode=lambda rows: {"image": (images[rows], "image")},
             where=self.name,
+            defaults=MNIST_5K_COUNTS,
         )
 
     def file(self) -> Path:

@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,8 +30,9 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError, ResourceError
 from kdeploy.records.samples import InputKind
-from kdeploy.samples.sampleset import SampleSet, check_finite, check_labels, numbered_classes
-from kdeploy.samples.split import PARTS, Counts, Rows, compact, divide, hide
+from kdeploy.samples.contents import Contents
+from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
+from kdeploy.samples.split import PARTS, Counts, Rows
 
 Array = NDArray[Any]
 
@@ -66,7 +68,11 @@ class NumpyFile:
         with self.file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
-    def load(self, counts: Counts, *, seed: int, limit_bytes: int) -> SampleSet:
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"numpy": self.file.name}
+
+    def contents(self, *, limit_bytes: int) -> Contents:
         arrays = read_archive(self.file, limit_bytes=limit_bytes)
         where = self.where
         names = _input_names(arrays, where)
@@ -75,21 +81,14 @@ class NumpyFile:
         _check_range(labels, first_test, len(class_names), where)
         canonical = {name: _canonical(_rows_of(arrays, name, where), f"{where}: {name}") for name in names}
         _check_lengths(canonical, labels, where)
-        if "part" in arrays:
-            divided = _given_parts(arrays["part"], len(labels), first_test, counts, where)
-        else:
-            divided = divide(labels, counts, seed=seed, where=where, first_test=first_test)
-        rows, parts = compact(divided)
-        return SampleSet(
-            inputs={name: array[rows] for name, (array, _) in canonical.items()},
-            labels=hide(labels[rows], parts),
-            parts=parts,
+        part = arrays.get("part")
+        return Contents(
+            labels=labels,
             class_names=class_names,
-            kinds={name: kind for name, (_, kind) in canonical.items()},
-            source={"numpy": self.file.name},
-            content_sha256=self.content_hash(),
-            split_seed=seed,
+            decode=lambda rows: {name: (array[rows], kind) for name, (array, kind) in canonical.items()},
             where=where,
+            first_test=first_test,
+            given=None if part is None else partial(_given_parts, part, len(labels), first_test, where),
         )
 
 
@@ -226,7 +225,7 @@ def _check_lengths(canonical: Mapping[str, tuple[Array, InputKind]], labels: Arr
             raise DataError(f"{where}: {name}", "must have as many samples as there are labels", got=got)
 
 
-def _given_parts(part: Array, count: int, first_test: int | None, counts: Counts, where: str) -> dict[str, Rows]:
+def _given_parts(part: Array, count: int, first_test: int | None, where: str, counts: Counts) -> dict[str, Rows]:
     """The rows of each part as the file itself says; its own test rows, where it has some, are test rows."""
     if counts != Counts():
         advice = "Leave split out, or take part out of the file."

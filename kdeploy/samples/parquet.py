@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, ResourceError
-from kdeploy.samples.sampleset import SampleSet, check_labels, numbered_classes
-from kdeploy.samples.split import Counts, Rows, compact, divide, hide
+from kdeploy.samples.contents import Contents, Inputs
+from kdeploy.samples.sampleset import check_labels, numbered_classes
+from kdeploy.samples.split import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +59,11 @@ class ParquetFolder:
                 digest.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
         return digest.hexdigest()
 
-    def load(self, counts: Counts, *, seed: int, limit_bytes: int) -> SampleSet:
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"parquet": self.folder.name}
+
+    def contents(self, *, limit_bytes: int) -> Contents:
         train, test = self._files()
         files = [*train, *test]
         labels = [_labels(file) for file in files]
@@ -67,21 +72,12 @@ class ParquetFolder:
         class_names = _class_names(files[0], everything)
         for file, some in zip(files, labels, strict=True):
             check_labels(some, least=0 if file in test else -1, classes=len(class_names), where=str(file))
+
+        def decode(rows: Rows) -> Inputs:
+            return {"image": (_decode(files, first_rows, rows, limit_bytes, self.where), "image")}
+
         first_test = int(first_rows[len(train)]) if test else None
-        divided = divide(everything, counts, seed=seed, where=self.where, first_test=first_test)
-        rows, parts = compact(divided)
-        images = _decode(files, first_rows, rows, limit_bytes, self.where)
-        return SampleSet(
-            inputs={"image": images},
-            labels=hide(everything[rows], parts),
-            parts=parts,
-            class_names=class_names,
-            kinds={"image": "image"},
-            source={"parquet": self.folder.name},
-            content_sha256=self.content_hash(),
-            split_seed=seed,
-            where=self.where,
-        )
+        return Contents(everything, class_names, decode, self.where, first_test)
 
     def _files(self) -> tuple[list[Path], list[Path]]:
         """The files of the train split, and of the test split, which may be none."""

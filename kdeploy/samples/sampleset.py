@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError
-from kdeploy.records.samples import InputInfo, InputKind, SamplesRecord
+from kdeploy.records.samples import InputInfo, InputKind, SamplesRecord, TransferInfo
+from kdeploy.samples.choice import EVERYTHING, Choice
 from kdeploy.samples.split import PARTS, Rows
 
 RECORD_FILE = "samples.json"
@@ -42,6 +43,8 @@ class SampleSet:
         parts: sorted int64 indices of "labelled", "unlabelled", "held_out" and "test"; no sample is in two.
         kinds: "image" or "array" of each input.
         source, content_sha256, split_seed: where the set came from, for the record.
+        chosen: sorted indices of the transfer set where it is not all of the labelled and the unlabelled part.
+        choice: what `chosen` was chosen by.
         where: what an error of the checks names.
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
     """
@@ -54,20 +57,33 @@ class SampleSet:
     source: Mapping[str, str] = field(default_factory=dict)
     content_sha256: str = ""
     split_seed: int = 0
+    chosen: Rows | None = None
+    choice: Choice = EVERYTHING
     where: InitVar[str] = "samples"
 
     def __post_init__(self, where: str) -> None:
         _check_arrays(self, where)
         _check_parts(self, where)
+        _check_chosen(self, where)
         _check_labels(self, where)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def transfer(self) -> Rows:
-        """The transfer set: sorted indices of the labelled and the unlabelled samples."""
+    def training(self) -> Rows:
+        """Sorted indices of the labelled and the unlabelled samples: all that a net may look at."""
         return np.sort(np.concatenate([self.parts["labelled"], self.parts["unlabelled"]]))
+
+    @property
+    def transfer(self) -> Rows:
+        """The transfer set, which the teacher labels and the students learn from: what was chosen, else all."""
+        return self.training if self.chosen is None else self.chosen
+
+    @property
+    def labelled_transfer(self) -> Rows:
+        """The labelled samples of the transfer set, sorted: what a net without a teacher may learn from."""
+        return np.intersect1d(self.transfer, self.parts["labelled"], assume_unique=True)
 
     @property
     def input_name(self) -> str:
@@ -86,10 +102,11 @@ class SampleSet:
 
     @cached_property
     def sample_hash(self) -> str:
-        """SHA-256 over names, kinds, class names, canonical arrays, labels and parts."""
+        """SHA-256 over names, kinds, class names, canonical arrays, labels, parts, and the transfer set if chosen."""
         digest = hashlib.sha256(json.dumps([self.class_names, sorted(self.kinds.items())]).encode())
         arrays = {f"input {name}": array for name, array in self.inputs.items()}
         arrays |= {f"part {name}": part for name, part in self.parts.items()} | {"labels": self.labels}
+        arrays |= {} if self.chosen is None else {"transfer": self.chosen}
         for name in sorted(arrays):
             digest.update(json.dumps([name, arrays[name].dtype.str, arrays[name].shape]).encode())
             for _, chunk in _chunks(arrays[name]):
@@ -106,7 +123,16 @@ class SampleSet:
             class_names=self.class_names,
             counts={name: len(self.parts[name]) for name in PARTS},
             split_seed=self.split_seed,
+            transfer=self._transfer_record,
         )
+
+    @property
+    def _transfer_record(self) -> TransferInfo | None:
+        if self.chosen is None:
+            return None
+        labelled = len(self.labelled_transfer)
+        counts = {"labelled": labelled, "unlabelled": len(self.chosen) - labelled}
+        return TransferInfo(**self.choice.settings, counts=counts)
 
     def save(self, folder: Path) -> SamplesRecord:
         """Write the set into `folder` (made if absent); the record is written last."""
@@ -114,7 +140,7 @@ class SampleSet:
         for name, array in self.inputs.items():
             np.save(_input_file(folder, name), array, allow_pickle=False)
         np.save(folder / "labels.npy", self.labels, allow_pickle=False)
-        _save_parts(folder / "parts.npz", self.parts)
+        _save_rows(folder / "parts.npz", self._rows)
         (folder / RECORD_FILE).write_text(self.record.to_json(), encoding="utf-8")
         return self.record
 
@@ -139,6 +165,7 @@ class SampleSet:
         # np.load given a path leaves a broken archive open
         with (folder / "parts.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
             parts = {name: stored[name] for name in PARTS}
+            chosen = stored["transfer"] if record.transfer else None
         return cls(
             inputs={
                 name: np.load(_input_file(folder, name), mmap_mode="r", allow_pickle=False) for name in record.inputs
@@ -150,8 +177,17 @@ class SampleSet:
             source=record.source,
             content_sha256=record.content_sha256,
             split_seed=record.split_seed,
+            chosen=chosen,
+            choice=Choice.of(record.transfer.model_dump(include={"only", "without"}))
+            if record.transfer
+            else EVERYTHING,
             where=str(folder),
         )
+
+    @property
+    def _rows(self) -> dict[str, Rows]:
+        """All lists of rows by name: the parts, and the transfer set where it was chosen."""
+        return {name: self.parts[name] for name in PARTS} | ({} if self.chosen is None else {"transfer": self.chosen})
 
 
 def numbered_classes(labels: NDArray[np.int64], where: str) -> tuple[str, ...]:
@@ -199,12 +235,12 @@ def _info(array: NDArray[Any], kind: InputKind) -> InputInfo:
     return InputInfo(kind=kind, shape=array.shape[1:], dtype="uint8" if kind == "image" else "float32")
 
 
-def _save_parts(path: Path, parts: Mapping[str, Rows]) -> None:
+def _save_rows(path: Path, rows: Mapping[str, Rows]) -> None:
     """An `.npz` without the time of day, which `np.savez` would put into every member."""
     with zipfile.ZipFile(path, "w") as archive:
-        for name in PARTS:
+        for name, some in rows.items():
             buffer = io.BytesIO()
-            np.save(buffer, parts[name], allow_pickle=False)
+            np.save(buffer, some, allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue())
 
 
@@ -259,6 +295,13 @@ def _check_parts(samples: SampleSet, where: str) -> None:
     everything = np.concatenate([samples.parts[name] for name in PARTS])
     if len(np.unique(everything)) != len(everything):
         raise DataError(where, "must have each sample in one part only", got="a sample in two parts")
+
+
+def _check_chosen(samples: SampleSet, where: str) -> None:
+    chosen = samples.chosen
+    if chosen is not None and not (np.isin(chosen, samples.training).all() and (np.diff(chosen) > 0).all()):
+        must = "must have a transfer set of sorted indices of the labelled and the unlabelled part"
+        raise DataError(where, must, got=f"{len(chosen)} indices")
 
 
 def _check_labels(samples: SampleSet, where: str) -> None:

@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from kdeploy.errors import DataError
 from kdeploy.samples.builtin import Builtin
+from kdeploy.samples.choice import Choice
+from kdeploy.samples.contents import Contents
 from kdeploy.samples.numpy_file import NumpyFile
 from kdeploy.samples.parquet import ParquetFolder
 from kdeploy.samples.sampleset import SampleSet
@@ -28,8 +30,10 @@ class Source(Protocol):
 
     @property
     def where(self) -> str: ...
+    @property
+    def origin(self) -> dict[str, str]: ...  # for the record: no path of this machine
     def content_hash(self) -> str: ...
-    def load(self, counts: Counts, *, seed: int, limit_bytes: int) -> SampleSet: ...
+    def contents(self, *, limit_bytes: int) -> Contents: ...
 
 
 def content_hash(settings: Mapping[str, str]) -> str:
@@ -45,6 +49,7 @@ def load(
     *,
     split: Mapping[str, int] | None = None,
     seed: int = 0,
+    transfer: Mapping[str, Sequence[str]] | None = None,
     limit_bytes: int = SIZE_LIMIT_BYTES,
 ) -> SampleSet:
     """Read, decode and divide a source.
@@ -52,12 +57,21 @@ def load(
     Args:
         split: samples a part (labelled, unlabelled, held_out, test); a part left out takes its default.
         seed: of the division.
+        transfer: the classes of the transfer set, under one of the keys `only` and `without`; all when left out.
         limit_bytes: the most that the decoded samples may take.
     Raises: DataError, and IntegrityError for a file that would run code; ResourceError above the limit;
         MissingError when the package that ships the data is not installed.
     """
     source = source_of(settings)
-    return source.load(Counts.of(split or {}, where=source.where), seed=seed, limit_bytes=limit_bytes)
+    counts = Counts.of(split or {}, where=source.where)
+    contents = source.contents(limit_bytes=limit_bytes)
+    return contents.sample_set(
+        contents.divided(counts, seed=seed),
+        source=source.origin,
+        content_sha256=source.content_hash(),
+        split_seed=seed,
+        choice=Choice.of(transfer or {}),
+    )
 
 
 def source_of(settings: Mapping[str, str]) -> Source:

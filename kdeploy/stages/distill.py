@@ -177,7 +177,7 @@ def _blocks(labels: Reader) -> Iterator[Tensor]:
 
 
 def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
-    labelled, device = task.samples.parts["labelled"], device_named(task.settings.device)
+    labelled, device = task.samples.labelled_transfer, device_named(task.settings.device)
     labels = torch.from_numpy(task.samples.labels[labelled])
     plan, feed = BatchPlan(len(labelled), task.settings.batch, seed), task.feed.unmixed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kdeploy.errors import DataError
@@ -10,12 +10,20 @@ from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 
 
-def run(folder: Path, *, source: Mapping[str, str], split: Mapping[str, int], seed: int) -> SamplesRecord:
+def run(
+    folder: Path,
+    *,
+    source: Mapping[str, str],
+    split: Mapping[str, int],
+    seed: int,
+    transfer: Mapping[str, Sequence[str]] | None = None,
+) -> SamplesRecord:
     """Load a source and save its sample set in `folder`.
 
+    Args: those of `kdeploy.samples.sources.load`.
     Raises: DataError when no sample is held out: the exported seed is chosen on those.
     """
-    samples = sources.load(source, split=split, seed=seed)
+    samples = sources.load(source, split=split, seed=seed, transfer=transfer)
     if not len(samples.parts["held_out"]):
         raise DataError(
             "data",

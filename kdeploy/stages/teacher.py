@@ -116,7 +116,7 @@ def _train(
     told = target.with_suffix(".training.json")
     if target.exists():
         return Training.model_validate_json(told.read_bytes())
-    mean, std = statistics(feed.canonical, samples.transfer, feed.preprocessing.scale)
+    mean, std = statistics(feed.canonical, samples.training, feed.preprocessing.scale)
     shape, classes = feed.preprocessing.model_shape, len(samples.class_names)
     arguments = {"shape": shape, "classes": classes, **teacher.net, "mean": mean, "std": std}
     module = teachers.seeded(teacher.model, teacher.seed, arguments)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
 SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give one teacher, as a list with one entry."
-TOP = "bench, data, distill, export, gate, labels, name, student, teacher, views"
+TOP = "bench, data, distill, export, gate, labels, name, student, teacher, variants, views"
 
 VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, seed, shift"
 
@@ -48,7 +48,10 @@ def test_a_shipped_recipe_is_valid_and_opens_with_its_command(path):
     loaded = load(path)
     assert loaded.recipe.name == path.stem
     assert loaded.base == ROOT / "recipes"
-    assert path.read_text(encoding="utf-8").startswith(f"# kdeploy run recipes/{path.name}\n")
+    verb = "sweep" if loaded.recipe.variants else "run"
+    assert path.read_text(encoding="utf-8").startswith(f"# kdeploy {verb} recipes/{path.name}\n")
+    names = [load(path, variant=variant).recipe.name for variant in loaded.recipe.variants]
+    assert names == [f"{path.stem}-{variant}" for variant in loaded.recipe.variants]
 
 
 def test_three_keys_are_enough():
@@ -225,7 +228,18 @@ def test_a_bad_setting_is_a_whole_sentence(more, problem):
             "teacher[0] must not have preprocess beside model. Remove preprocess.",
         ),
         ('[{onnx: ""}]', "teacher[0].onnx must not be empty (got '')."),
-        ("[{model: big}]", "teacher[0].model must be 'deep-cnn' (got 'big')."),
+        ("[{model: big}]", "teacher[0].model must be 'deep-cnn' or 'mlp' (got 'big')."),
+        (
+            "[{model: deep-cnn, hidden: [8]}]",
+            "teacher[0] must not have hidden beside deep-cnn. It belongs to model: mlp.",
+        ),
+        ("[{onnx: a, dropout: {}}]", "teacher[0] must not have dropout beside onnx. It belongs to model: mlp."),
+        ("[{model: mlp, max_norm: 0}]", "teacher[0].max_norm must be above 0 (got 0)."),
+        ("[{model: mlp, dropout: {input: 1}}]", "teacher[0].dropout.input must be below 1 (got 1)."),
+        (
+            "[{model: mlp, train: {steps: 1, epochs: 2}}]",
+            "teacher[0].train must have steps or epochs (got 1 and 2). Keep one of them.",
+        ),
         ("[{torch: a.b}]", "teacher[0].torch must be package.module:function (got 'a.b')."),
         ('[{torch: "../x.py:f"}]', "teacher[0].torch must be package.module:function (got '../x.py:f')."),
         ('[{torch: "a..b:f"}]', "teacher[0].torch must be package.module:function (got 'a..b:f')."),
@@ -262,6 +276,12 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
         ("{numpy: 3}", "data.numpy must be text (got 3)."),
         ("{source: mnist-5k, split: {test: 0}}", "data.split.test must be at least 1 (got 0)."),
         ("{source: mnist-5k, seed: -1}", "data.seed must be at least 0 (got -1)."),
+        ("{source: mnist-5k, transfer: {only: []}}", "data.transfer.only must have at least 1 entry (got 0)."),
+        ("{source: mnist-5k, transfer: {only: [2.5]}}", "data.transfer.only[0] must be text (got 2.5)."),
+        (
+            "{source: mnist-5k, transfer: {only: [7], without: [3]}}",
+            "data.transfer must not have both only and without. Keep one of them.",
+        ),
     ],
 )
 def test_bad_data_are_a_whole_sentence(data, problem):

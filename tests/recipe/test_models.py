@@ -31,6 +31,7 @@ from kdeploy.recipe.models import (
     TeacherNoise,
     TeacherPreprocess,
     TeacherTraining,
+    Transfer,
     Views,
 )
 
@@ -53,9 +54,10 @@ def _many(strategy: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy
 
 
 SPLITS = st.builds(Split, labelled=_some(COUNT), unlabelled=_some(COUNT), held_out=_some(COUNT), test=_some(COUNT))
+TRANSFERS = st.builds(Transfer, only=_some(_many(TEXT))) | st.builds(Transfer, without=_some(_many(TEXT)))
 DATA = st.one_of(
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
-    st.builds(Data, parquet=TEXT, split=SPLITS),
+    st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS),
     st.builds(Data, numpy=TEXT),
 )
 INPUT_VIEWS = {

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kdeploy.errors import DataError, IntegrityError
+from kdeploy.samples.choice import Choice
 from kdeploy.samples.sampleset import SampleSet, check_finite, numbered_classes
 
 PARTS = {
@@ -49,6 +50,37 @@ def refused_image(array: np.ndarray) -> str:
 
 def refused_array(array: np.ndarray) -> str:
     return refused(inputs={"sound": array}, kinds={"sound": "array"})
+
+
+def chosen_set() -> SampleSet:
+    return dataclasses.replace(small_set(), chosen=np.array([0, 2]), choice=Choice(without=("c",)), where="set")
+
+
+def test_a_chosen_transfer_set_is_saved_and_recorded(tmp_path: Path):
+    record = chosen_set().save(tmp_path / "set")
+    opened = SampleSet.open(tmp_path / "set")
+    assert opened.record == record
+    assert opened.choice == Choice(without=("c",))
+    assert (opened.transfer.tolist(), opened.training.tolist(), opened.labelled_transfer.tolist()) == (
+        [0, 2],
+        [0, 1, 2, 4],
+        [0],
+    )
+    assert record.transfer is not None
+    assert (record.transfer.without, record.transfer.counts) == (("c",), {"labelled": 1, "unlabelled": 1})
+    assert (record.transfer_rows, small_set().record.transfer_rows) == (2, 4)
+
+
+def test_the_hash_is_of_the_chosen_transfer_set_too_and_older_sets_keep_theirs():
+    assert small_set().sample_hash == ("18a073f7565733b5f3f909c33ea69c15ffb3e7587585ce95f062a72a8b20e9a0")
+    assert chosen_set().sample_hash != small_set().sample_hash
+
+
+@pytest.mark.parametrize("rows", [[0, 3], [2, 0], [0, 0]])
+def test_a_transfer_set_outside_of_its_parts_or_unsorted_is_refused(rows: list[int]):
+    assert refused(chosen=np.array(rows)) == (
+        "set: must have a transfer set of sorted indices of the labelled and the unlabelled part (2 indices)."
+    )
 
 
 def test_a_saved_set_opens_memory_mapped_and_equal(tmp_path: Path):

@@ -13,13 +13,15 @@ import pytest
 import torch
 
 from kdeploy.errors import Interrupted
-from kdeploy.evaluation import accuracy, agreement
+from kdeploy.evaluation import accuracy, agreement, logits_of
 from kdeploy.labelstore import Reader
 from kdeploy.losses.choice import Name, Options
 from kdeploy.losses.hooks import Context
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.models import shallow
+from kdeploy.models.adapters import ModuleClassifier
 from kdeploy.models.weights import load_weights
+from kdeploy.priors import class_prior
 from kdeploy.progress import Progress
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import distill
@@ -228,3 +230,52 @@ def test_the_blocks_of_the_labels_are_the_first_view(
     blocks = list(distill._blocks(reader))
     assert [len(block) for block in blocks] == [150, 150, 100]
     np.testing.assert_array_equal(torch.cat(blocks).numpy(), reader.rows(0, np.arange(400)))
+
+
+def test_a_curve_is_the_test_accuracy_after_each_epoch(digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path):
+    seen = replace(SETTINGS, epochs=3, seeds=1, curve=True)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=seen)
+    plain = make_students(
+        _made(tmp_path / "plain"), digits, taught.folder, labelled.folder, settings=replace(seen, curve=False)
+    )
+    for net, unseen in ((record.students[0], plain.students[0]), (record.baselines[0], plain.baselines[0])):
+        assert len(net.curve) == 3
+        assert net.curve[-1] == net.test_accuracy
+        assert unseen.curve == ()
+        assert net.sha256 == unseen.sha256
+
+
+def test_a_curve_goes_on_where_its_training_was_interrupted(
+    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+):
+    seen = replace(SETTINGS, epochs=2, seeds=1, curve=True, baseline=False)
+    whole = make_students(_made(tmp_path / "whole"), digits, taught.folder, labelled.folder, settings=seen)
+    part = _made(tmp_path / "part")
+    with pytest.raises(Interrupted):
+        make_students(part, digits, taught.folder, labelled.folder, settings=seen, progress=Watching("student 1 of 1"))
+    (part / "student-0.curve.json").write_text("[0.5, 0.5]")  # what a later step had seen before it was lost
+    again = make_students(part, digits, taught.folder, labelled.folder, settings=seen)
+    assert again.students[0].curve == whole.students[0].curve
+
+
+def test_a_matched_prior_is_the_teachers_on_the_held_out_inputs(
+    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+):
+    asked = replace(SETTINGS, epochs=1, seeds=1, match_prior=True)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=asked)
+    net, baseline = record.students[0], record.baselines[0]
+    module = shallow.seeded(0, **record.student)
+    load_weights(module, tmp_path / net.file)
+    classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
+    found = class_prior(logits_of(classifier, feed(digits), digits.parts["held_out"]))
+    # the bias is rounded to float32 when it is added
+    assert found == pytest.approx(class_prior(np.load(taught.folder / "held_out_logits.npy")), abs=1e-5)
+    logits, truth = np.load(tmp_path / net.logits), digits.labels[digits.parts["test"]]
+    assert net.test_accuracy == accuracy(logits, truth)
+    assert net.unmatched_test_accuracy == accuracy(logits - np.array(net.prior_bias), truth)
+    assert (baseline.prior_bias, baseline.unmatched_test_accuracy) == (None, None)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -27,7 +27,7 @@ def test_training_lifts_the_teacher_far_above_chance(taught: Done):
     # ten digits: chance is 0.1, of 150 inputs at most 0.2 by luck
     assert taught.record.test_accuracy > 0.5
     assert taught.record.held_out_accuracy > 0.5
-    assert taught.record.training.steps == TRAINED.steps
+    assert taught.record.training.steps == TRAINED.length.steps
 
 
 def test_the_record_says_what_lies_in_the_folder(taught: Done, digits: SampleSet):
@@ -65,7 +65,7 @@ def test_a_finished_training_is_not_done_again(taught: Done, digits: SampleSet, 
 def test_the_same_settings_give_the_same_teacher_and_the_labels_of_the_rest_are_not_read(
     digits: SampleSet, tmp_path: Path
 ):
-    short = replace(TRAINED, steps=2)
+    short = replace(TRAINED, length=teacher.Length(2))
     one = make_teacher(tmp_path, digits, teacher=short)
     labels = digits.labels.copy()
     labels[digits.parts["test"]] = 0
@@ -81,7 +81,7 @@ def test_a_teacher_is_trained_on_labels_without_mixup(digits: SampleSet, tmp_pat
     found = {}
     for name, views in (("mixed", replace(VIEWS, mixup=1.0)), ("plain", VIEWS), ("other", Views(3, shift=2))):
         (tmp_path / name).mkdir()
-        short = replace(TRAINED, steps=2)
+        short = replace(TRAINED, length=teacher.Length(2))
         found[name] = make_teacher(tmp_path / name, digits, teacher=short, views=views).sha256
     assert found["mixed"] == found["plain"] != found["other"]
 
@@ -162,3 +162,14 @@ def test_a_teacher_of_other_classes_is_refused(digits: SampleSet, tmp_path: Path
             progress=Progress(),
         )
     assert str(caught.value) == "net.onnx: must give one logit for each of the data's 10 classes (2 logits)."
+
+
+def test_an_mlp_is_trained_for_epochs_with_the_net_that_was_asked_for(digits: SampleSet, tmp_path: Path):
+    net = {"hidden": (40,), "input_dropout": 0.1, "hidden_dropout": 0.3, "max_norm": 2.0}
+    asked = teacher.Trained("mlp", teacher.Length(600, epochs=20), 50, 5e-3, 0.0, 0, "fp32", net)
+    record = make_teacher(tmp_path, digits, teacher=asked)
+    assert record.name == "mlp"
+    assert record.training.steps == 20 * (150 // 50)
+    # HALF shows it 14 x 14 pixels
+    assert record.parameters == 14 * 14 * 40 + 40 + 40 * 10 + 10
+    assert record.test_accuracy > 0.4  # chance is 0.1
