@@ -1,20 +1,16 @@
-"""Write benchmarks/RESULTS.md from the records of a run: `python benchmarks/results.py mnist-5k`.
-
-Every figure comes from a record; the head of the file has the command, the machine and the versions.
-"""
+"""Write a run into benchmarks/RESULTS.md from its records: `python benchmarks/results.py mnist-5k`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+
+import sections
+from sections import table
 
 from kdeploy import api
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.report import Summary
 from kdeploy.records.run import RunRecord
-
-TARGET = Path(__file__).parent / "RESULTS.md"
 
 
 def main(name: str) -> None:
@@ -23,36 +19,21 @@ def main(name: str) -> None:
     job.prints = RunRecord.read(job.store.root / f"{name}.json").stages
     bench: BenchRecord = job.read("bench")
     summary = api.show(name, options)
-    lines = [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)]
-    TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"wrote {TARGET.name}")
+    sections.replace(name, [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)])
 
 
 def head(name: str, bench: BenchRecord, summary: Summary) -> list[str]:
     host, versions = bench.host, summary.machine.software.versions | summary.machine.runtimes
-    shown = ", ".join(f"{key} {value}" for key, value in sorted(versions.items()) if key != "reference")
     virtual = {None: "virtualization unknown", "unknown": "virtualization unknown", "none": "not virtual"}.get(
         host.virtualization, f"virtual ({host.virtualization})"
     )
     return [
-        "# Results",
-        "",
-        "Written by `make results`; do not edit. Accuracies are on test digits that decided nothing.",
+        f"## {name}",
         "",
         f"- command: `kdeploy run recipes/{name}.yaml`",
         f"- time: {bench.created}",
         f"- machine: {host.cpu_model}, {host.logical_cpus} CPUs, {virtual}, {host.os}",
-        f"- versions: {shown}",
-        "",
-    ]
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table, figures to the right."""
-    return [
-        f"| {' | '.join(headings)} |",
-        f"|---|{'---:|' * (len(headings) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        f"- versions: {sections.versions(versions)}",
         "",
     ]
 
@@ -75,7 +56,7 @@ def models(summary: Summary) -> list[str]:
     ]
     verdict, gap = summary.verdict, summary.gap
     return [
-        f"## {summary.name}: accuracy and cost",
+        "### Accuracy and cost",
         "",
         *table(("net", "test accuracy", "each seed", "parameters", "multiply-adds", "bytes"), cells),
         f"Student over the same net on labels alone: {verdict.status}. {interval('Seeds', verdict.seeds_interval)}; "
@@ -119,7 +100,7 @@ def speed(summary: Summary) -> list[str]:
         )
         for row in summary.bench
     ]
-    return ["## Student against teacher: median latency", "", *table(headings, rows)]
+    return ["### Student against teacher: median latency", "", *table(headings, rows)]
 
 
 def forms(summary: Summary) -> list[str]:
@@ -134,7 +115,7 @@ def forms(summary: Summary) -> list[str]:
         for form in bottleneck.forms
     ]
     return [
-        "## The bottleneck",
+        "### The bottleneck",
         "",
         f"Shipped {bottleneck.shipped}: {bottleneck.reason}.",
         "",

@@ -1,0 +1,129 @@
+"""Write experiments into benchmarks/RESULTS.md from their records: `python benchmarks/experiments.py RECIPE...`.
+
+A recipe that did not run yet is run first; what is done is read. Every net of every seed is in the table.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import missing_classes
+import sections
+
+from kdeploy import api, machine, sweeping
+from kdeploy.recipe.load import load
+from kdeploy.records.distill import Net
+from kdeploy.records.sweep import SweepRow
+
+
+def main(paths: Sequence[str]) -> None:
+    for path in paths:
+        loaded = load(Path(path))
+        rows, more = swept(path) if loaded.recipe.variants else single(path)
+        sections.replace(
+            loaded.recipe.name, [*head(path, loaded.recipe.name, rows), *results(rows), *curves(rows), *more]
+        )
+
+
+def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
+    return api.sweep(path).rows, []
+
+
+def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
+    job = api.run(path, upto="distill")
+    return [sweeping.row("", job)], missing_classes.lines(job)
+
+
+def head(path: str, name: str, rows: Sequence[SweepRow]) -> list[str]:
+    software = rows[0].software
+    verb = "sweep" if rows[0].variant else "distill"
+    return [
+        f"## {name}",
+        "",
+        f"- command: `kdeploy {verb} {path}`, then `python benchmarks/experiments.py {path}`",
+        f"- machine: {machine.cpu_model()}, {machine.logical_cpus()} CPUs, {machine.os_name()}; trained on "
+        f"{software.device}, {software.threads} thread(s), {software.precision}",
+        f"- versions: {sections.versions(software.versions)}",
+        "",
+    ]
+
+
+def results(rows: Sequence[SweepRow]) -> list[str]:
+    headings = (
+        "variant",
+        "teacher",
+        "student, mean",
+        "each seed",
+        "on labels alone, mean",
+        "each seed",
+        "verdict",
+        "minutes a net",
+    )
+    cells = [
+        (
+            row.variant or "the recipe",
+            str(errors(row.teacher_accuracy, row)),
+            *nets(row.students, row),
+            *nets(row.baselines, row),
+            row.verdict.status if row.baselines else "-",
+            f"{fmean(net.training.duration_ns for net in row.students) / 60e9:.1f}",
+        )
+        for row in rows
+    ]
+    return [f"Test errors of {rows[0].test_inputs:,}.", "", *sections.table(headings, cells), *unmatched(rows)]
+
+
+def nets(found: Sequence[Net], row: SweepRow) -> tuple[str, str]:
+    if not found:
+        return "-", "-"
+    counts = [errors(net.test_accuracy, row) for net in found]
+    return f"{fmean(counts):.1f}", " ".join(map(str, counts))
+
+
+def errors(accuracy: float, row: SweepRow) -> int:
+    return round((1 - accuracy) * row.test_inputs)
+
+
+def unmatched(rows: Sequence[SweepRow]) -> list[str]:
+    """Students before their class prior was matched to the teacher's, where it was."""
+    lines = []
+    for row in rows:
+        before = [net.unmatched_test_accuracy for net in row.students]
+        counts = [errors(accuracy, row) for accuracy in before if accuracy is not None]
+        if counts:
+            each = " ".join(map(str, counts))
+            lines += [f"{row.variant or 'Students'} before the prior was matched: {fmean(counts):.1f} ({each}).", ""]
+    return lines
+
+
+def curves(rows: Sequence[SweepRow]) -> list[str]:
+    """The best epoch against the last, where the accuracy of each epoch was recorded."""
+    cells = [
+        (
+            row.variant,
+            role,
+            str(net.seed),
+            f"{100 * max(net.curve):.2f} ({net.curve.index(max(net.curve)) + 1})",
+            f"{100 * net.curve[-1]:.2f} ({len(net.curve)})",
+            f"{100 * (max(net.curve) - net.curve[-1]):.2f}",
+        )
+        for row in rows
+        for role, group in (("student", row.students), ("on labels", row.baselines))
+        for net in group
+        if net.curve
+    ]
+    if not cells:
+        return []
+    headings = ("variant", "net", "seed", "best epoch, % (which)", "last epoch, % (which)", "points lost")
+    return [
+        "Test accuracy over the epochs of the transfer set; nothing is stopped early.",
+        "",
+        *sections.table(headings, cells),
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
