@@ -1,6 +1,8 @@
 """Which loss a student learns by: the one place that knows them all by name.
 
-    L = 1 / B sum_i weight_i ((1 - w_i) ramp loss_i + w_i hard_i)        over the B samples that are selected
+    L = 1 / B sum_i weight_i ((1 - w_i) ramp loss_i + w_i hard_i) + ramp relational
+
+over the B samples that are selected, with relations among them (`relational`) where those are asked for.
 
     several teachers -> mixture -> noise, if any -> selection -> standardisation, if asked for -> temperature -> loss_i
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +30,7 @@ from kdeploy.losses.hooks import Context, Hooks
 from kdeploy.losses.logit_matching import class_spread, logit_mse
 from kdeploy.losses.noisy_teacher import Noise, perturbed
 from kdeploy.losses.probability_matching import probability_mse
+from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
 from kdeploy.losses.standardisation import standardised
 from kdeploy.losses.temperature import Path, Temperatures, dynamic, softened, temperature_at
@@ -36,6 +39,13 @@ Name = Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "cor
 
 Parts = Callable[[Context], Tensor]  # each sample's loss, shape (batch,)
 Loss = Callable[[Context], Tensor]  # a scalar
+
+
+class Relations(NamedTuple):
+    """Weights of the relations between the logits of a batch's samples."""
+
+    distance: float
+    angle: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Options:
     warm_up: int = 0  # epochs
     noise: Noise | None = None
     weighting: Literal["none", "entropy"] = "none"
+    relational: Relations | None = None
     selection: float | None = None  # the share of a batch of which the student is least sure; None for all
 
 
@@ -83,12 +94,20 @@ def _loss(context: Context, *, parts: Parts, options: Options, hooks: Hooks, see
     context = _taught(context, options.noise, hooks, seed)
     if hooks.selection is not None:
         context = context.rows(hooks.selection(context))
-    found = parts(context) * min(1.0, (context.epoch + 1) / max(1, options.warm_up))
+    ramp = min(1.0, (context.epoch + 1) / max(1, options.warm_up))
+    found = parts(context) * ramp
     if options.hard_weight:
         found = mixed_with_labels(found, context.student, context.labels, options.hard_weight)
     if hooks.weight is not None:
         found = found * hooks.weight(context)
-    return found.mean()
+    return found.mean() + ramp * _related(context, options.relational) if options.relational else found.mean()
+
+
+def _related(context: Context, weights: Relations) -> Tensor:
+    losses = ((weights.distance, distance_loss), (weights.angle, angle_loss))
+    # one without a weight is not computed: angles cost the most of a step
+    found = [weight * loss(context.student, context.teacher) for weight, loss in losses if weight]
+    return torch.stack(found).sum()
 
 
 def _taught(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> Context:

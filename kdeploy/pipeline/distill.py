@@ -60,7 +60,7 @@ def run(job: Job, folder: Path) -> Record:
 
 
 def _loss_options(distill: Distill) -> Options:
-    from kdeploy.losses.choice import Options
+    from kdeploy.losses.choice import Options, Relations
     from kdeploy.losses.noisy_teacher import Noise
 
     return Options(
@@ -69,6 +69,7 @@ def _loss_options(distill: Distill) -> Options:
         standardise=distill.standardise,
         warm_up=distill.warm_up,
         weighting=distill.weighting,
+        relational=Relations(distill.relational.distance, distill.relational.angle) if distill.relational else None,
         selection=distill.selection.uncertainty if distill.selection else None,
         noise=Noise(distill.noise.sigma, distill.noise.share) if distill.noise else None,
     )

@@ -292,6 +292,19 @@ class Selection(Section):
     uncertainty: float = Field(gt=0, le=1, description="the share of which the student is least sure")
 
 
+class Relational(Section):
+    """Distances and angles between the samples of a batch, beside any loss; the weights of Park et al. 2019."""
+
+    distance: float = Field(default=25.0, ge=0)
+    angle: float = Field(default=50.0, ge=0)
+
+    @model_validator(mode="after")
+    def one_weight(self) -> Self:
+        if self.distance == self.angle == 0:
+            raise ValueError("must have distance or angle above 0 (got 0 for both). Leave relational out for neither.")
+        return self
+
+
 # which losses read a key; a key that is not here belongs to every loss
 _SOFTENED = ("soft-targets", "decoupled", "correlation")
 _LOSSES_OF_KEY = {
@@ -320,6 +333,7 @@ _LATER = {
     "intra": None,
     "warm_up": 0,
     "weighting": "none",
+    "relational": None,
     "selection": None,
     "match_prior": False,
     "curve": False,
@@ -359,6 +373,9 @@ class Distill(Section):
     )
     weighting: Literal["none", "entropy"] = Field(
         default="none", description="entropy: a sample counts as much as the student is unsure of it"
+    )
+    relational: Relational | None = Field(
+        default=None, description="also learn how the teacher's logits of a batch lie to each other"
     )
     selection: Selection | None = Field(default=None, description="learn from a part of each batch")
     noise: TeacherNoise | None = None

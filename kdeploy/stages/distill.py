@@ -164,7 +164,9 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
         targets = torch.from_numpy(task.teacher.labels.rows(view, positions)).to(device)
         indices = torch.from_numpy(transfer[positions]).to(device)
         progress = progress_of(epoch, task.settings.epochs)
-        return chosen(Context(net(batch).float(), targets, labels[rows].to(device), indices, epoch, progress))
+        context = Context(net(batch).float(), targets, labels[rows].to(device), indices, epoch, progress)
+        with torch.autocast(device.type, enabled=False):  # a loss is in float32, whatever the net computes in
+            return chosen(context)
 
     return loss
 

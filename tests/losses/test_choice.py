@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdeploy.losses.choice import Name, Options, hooks_of, loss_named
+from kdeploy.losses.choice import Name, Options, Relations, hooks_of, loss_named
 from kdeploy.losses.correlation import correlation_loss
 from kdeploy.losses.decoupled import decoupled
 from kdeploy.losses.hard_labels import mixed_with_labels
@@ -17,6 +17,7 @@ from kdeploy.losses.hooks import Context
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.losses.noisy_teacher import Noise, perturbed
 from kdeploy.losses.probability_matching import probability_mse
+from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
 from kdeploy.losses.standardisation import standardised
 from kdeploy.losses.temperature import Temperatures, dynamic, softened
@@ -118,7 +119,7 @@ def test_only_what_is_selected_is_learned_from(name: Name):
         Options(),
         Options(hard_weight=0.3, warm_up=20),
         Options(weighting="entropy", dynamic_temperature=True),
-        Options(selection=0.5),
+        Options(selection=0.5, relational=Relations(25.0, 50.0)),
     ],
 )
 def test_a_batch_said_twice_has_the_same_loss(name: Name, options: Options):
@@ -147,6 +148,19 @@ def test_neither_weight_nor_temperature_is_a_way_for_the_gradient():
     constant = entropy(STUDENT) / torch.tensor(3.0).double().log()
     (constant * softened(soft_targets, fixed, TEACHER, dynamic(STUDENT, TEACHER, 1.0))).mean().backward()
     torch.testing.assert_close(student.grad, fixed.grad, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_relations_are_added_to_the_loss(name: Name):
+    terms = {
+        Relations(2.0, 0.0): 2 * distance_loss(STUDENT, TEACHER),
+        Relations(0.0, 3.0): 3 * angle_loss(STUDENT, TEACHER),
+    }
+    terms[Relations(2.0, 3.0)] = sum(terms.values())
+    for weights, term in terms.items():
+        found = value(name, Options(relational=weights, warm_up=10, weighting="entropy"))
+        expected = value(name, Options(warm_up=10, weighting="entropy")) + 0.8 * term
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
 def test_a_standardised_logit_mse_divides_by_the_spread_of_the_transfer_set():

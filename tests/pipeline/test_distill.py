@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kdeploy.losses.choice import Options
+from kdeploy.losses.choice import Options, Relations
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.pipeline import distill
 from kdeploy.pipeline.job import Job
@@ -31,6 +31,7 @@ def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         (DECOUPLED, {"temperature": 4.0, "alpha": 1.0, "beta": 8.0}),
         (FALLING, {"temperature_path": "linear"}),
         ({"noise": {}}, {"noise": {"sigma": 0.9, "share": 0.5}}),
+        ({"relational": {}}, {"relational": {"distance": 25.0, "angle": 50.0}}),
         ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none"}),
         (SOFT, {"dynamic_temperature": False}),
         (CORRELATION, {"temperature": 4.0, "inter": 1.0, "intra": 1.0}),
@@ -91,6 +92,9 @@ def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], r
         ({}, {"hard_weight": 0.5}),
         ({}, {"warm_up": 1}),
         ({}, {"weighting": "entropy"}),
+        ({}, {"relational": {}}),
+        ({"relational": {}}, {"relational": {"distance": 1.0}}),
+        ({"relational": {}}, {"relational": {"angle": 0.0}}),
         ({}, {"selection": {"uncertainty": 1.0}}),
         ({"selection": {"uncertainty": 1.0}}, {"selection": {"uncertainty": 0.5}}),
     ],
@@ -111,8 +115,14 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
         ),
         (CORRELATION | {"dynamic_temperature": True, "inter": 2.0}, Options(4.0, dynamic_temperature=True, inter=2.0)),
         (
-            {"hard_weight": 0.5, "warm_up": 3, "weighting": "entropy", "selection": {"uncertainty": 0.5}},
-            Options(hard_weight=0.5, warm_up=3, weighting="entropy", selection=0.5),
+            {
+                "relational": {"angle": 0.0},
+                "hard_weight": 0.5,
+                "warm_up": 3,
+                "weighting": "entropy",
+                "selection": {"uncertainty": 0.5},
+            },
+            Options(relational=Relations(25.0, 0.0), hard_weight=0.5, warm_up=3, weighting="entropy", selection=0.5),
         ),
     ],
 )

@@ -169,6 +169,11 @@ def test_one_convolution_needs_no_list():
         ("distill: {weighting: margin}", "distill.weighting must be 'none' or 'entropy' (got 'margin')."),
         ("distill: {selection: {uncertainty: 0}}", "distill.selection.uncertainty must be above 0 (got 0)."),
         ("distill: {selection: {uncertainty: 1.5}}", "distill.selection.uncertainty must be at most 1 (got 1.5)."),
+        (
+            "distill: {relational: {distance: 0, angle: 0}}",
+            "distill.relational must have distance or angle above 0 (got 0 for both). "
+            "Leave relational out for neither.",
+        ),
         ("distill: {selection: {}}", "distill.selection.uncertainty must be given."),
         (
             "distill: {loss: decoupled, alpha: 0, beta: 0.0}",

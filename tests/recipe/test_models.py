@@ -24,6 +24,7 @@ from kdeploy.recipe.models import (
     InputViews,
     Labels,
     Recipe,
+    Relational,
     Selection,
     Split,
     Student,
@@ -106,6 +107,7 @@ DISTILL = st.one_of(
         Distill,
         warm_up=st.just(1),
         weighting=st.sampled_from(["none", "entropy"]),
+        relational=_some(st.builds(Relational, distance=POSITIVE)),
         selection=_some(st.builds(Selection, uncertainty=st.just(0.5))),
     ),
 )

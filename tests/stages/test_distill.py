@@ -15,7 +15,7 @@ import torch
 from kdeploy.errors import Interrupted
 from kdeploy.evaluation import accuracy, agreement, logits_of
 from kdeploy.labelstore import Reader
-from kdeploy.losses.choice import Name, Options
+from kdeploy.losses.choice import Name, Options, Relations
 from kdeploy.losses.hooks import Context
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.models import shallow
@@ -189,6 +189,7 @@ LOSSES: list[tuple[Name, Options]] = [
     ("soft-targets", Options(temperature=2.0, standardise=True)),
     ("decoupled", Options(temperature=4.0, beta=8.0, warm_up=2)),
     ("correlation", Options(temperature=4.0, weighting="entropy")),
+    ("logit-mse", Options(relational=Relations(25.0, 50.0))),
     ("probability-mse", Options(selection=0.5)),
     ("soft-targets", Options(temperature=4.0, dynamic_temperature=True)),
 ]
@@ -204,18 +205,20 @@ def test_the_students_learn_by_every_loss(
     assert record.students[0].test_agreement > 0.3  # chance is 0.1
 
 
-def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples(
+def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples_in_float32(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
 
     def chosen(context: Context) -> torch.Tensor:
         assert context.progress == context.epoch
+        assert context.student.dtype == torch.float32
+        assert not torch.is_autocast_enabled("cpu")
         seen[context.epoch] += zip(context.samples.tolist(), context.labels.tolist(), strict=True)
         return context.student.square().mean()
 
     monkeypatch.setattr(distill.choice, "loss_named", lambda *_, **__: chosen)
-    settings = replace(SHORT, epochs=2, seeds=1, baseline=False)
+    settings = replace(SHORT, epochs=2, seeds=1, baseline=False, precision="bf16")
     make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings)
     expected = [(index, digits.labels[index]) for index in digits.transfer.tolist()]
     assert sorted(seen[0]) == sorted(seen[1]) == expected
