@@ -55,7 +55,7 @@ class Options:
     temperature: float = 1.0
     temperature_end: float | None = None  # of the last epoch; None for one temperature throughout
     temperature_path: Path = "linear"
-    dynamic_temperature: bool = False
+    dynamic_temperature: float = 0.0  # weight of the loss at each sample's own temperatures
     hard_weight: float = 0.0
     standardise: bool = False
     alpha: float = 1.0
@@ -139,7 +139,8 @@ def _parts(name: Name, options: Options, hooks: Hooks, blocks: Iterable[Tensor])
 def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, options: Options, hooks: Hooks) -> Tensor:
     if options.standardise:
         context = replace(context, student=standardised(context.student), teacher=standardised(context.teacher))
-    return softened(loss, context.student, context.teacher, hooks.temperature(context))
+    found = [softened(loss, context.student, context.teacher, at) for at in hooks.temperature(context)]
+    return torch.stack(found).sum(dim=0)
 
 
 def _decoupled(context: Context, options: Options) -> Callable[[Tensor, Tensor], Tensor]:
@@ -147,11 +148,12 @@ def _decoupled(context: Context, options: Options) -> Callable[[Tensor, Tensor],
     return functools.partial(decoupled, targets=targets, alpha=options.alpha, beta=options.beta)
 
 
-def _temperatures(context: Context, options: Options) -> Temperatures:
+def _temperatures(context: Context, options: Options) -> tuple[Temperatures, ...]:
     reference = options.temperature
     if options.temperature_end is not None:
         ends = options.temperature, options.temperature_end
         reference = temperature_at(context.progress, *ends, options.temperature_path)
-    if options.dynamic_temperature:
-        return dynamic(context.student, context.teacher, reference)
-    return Temperatures(reference, reference)
+    given = Temperatures(reference, reference)
+    if not options.dynamic_temperature:
+        return (given,)
+    return given, dynamic(context.student, context.teacher, reference, options.dynamic_temperature)

@@ -2,7 +2,7 @@
 
     mixture(context)        (batch, members)    each sample's teacher is sum_m of it times the logits of member m
     selection(context)      (batch,) of bool    the samples that are learned from; the mean is over them
-    temperature(context)    Temperatures        of student and teacher
+    temperature(context)    Temperatures, ...   of student and teacher; the loss is the sum over all that are given
     weight(context)         (batch,)            of each sample's loss
 
 A hook is a pure function and gives no gradient: what it says is a constant of the step, so that no student lowers its
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from kdeploy.losses.temperature import UNCHANGED, Temperatures
+from kdeploy.losses.temperature import Temperatures
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Context:
         )
 
 
-def _unchanged(_: Context) -> Temperatures:
-    return UNCHANGED
+def _unchanged(_: Context) -> tuple[Temperatures, ...]:
+    return (Temperatures(1.0, 1.0),)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Hooks:
 
     mixture: Callable[[Context], Tensor] | None = None
     selection: Callable[[Context], Tensor] | None = None
-    temperature: Callable[[Context], Temperatures] = _unchanged
+    temperature: Callable[[Context], tuple[Temperatures, ...]] = _unchanged
     weight: Callable[[Context], Tensor] | None = None
 
 

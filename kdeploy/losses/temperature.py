@@ -9,7 +9,8 @@ with z, g the logits of student and teacher, and r the progress from 0 to 1. The
 gradients, which shrink as 1 / T^2 (Hinton, Vinyals and Dean 2015, section 2). A falling temperature is that of Jafari
 et al. 2021, "Annealing Knowledge Distillation" (arXiv 2104.07163); the cosine is that of SGDR (Loshchilov and Hutter
 2017). The dynamic one is that of Wei and Bai 2024, "Dynamic Temperature Knowledge Distillation" (arXiv 2404.12711): m
-is a sample's largest logit above its mean, and the sharper of the two nets gets the higher temperature.
+is a sample's largest logit above its mean, and the sharper of the two nets gets the higher temperature. It is added to
+the loss at T, as in the paper: alone it leaves the size of the student's logits open, and they vanish.
 """
 
 from __future__ import annotations
@@ -32,21 +33,19 @@ class Temperatures(NamedTuple):
 
     student: float | Tensor
     teacher: float | Tensor
-
-
-UNCHANGED = Temperatures(1.0, 1.0)
+    weight: float = 1.0  # of the loss that they soften
 
 
 def softened(
     loss: Callable[[Tensor, Tensor], Tensor], student_logits: Tensor, teacher_logits: Tensor, at: Temperatures
 ) -> Tensor:
-    """A loss of softened logits, times the product of the temperatures.
+    """A loss of softened logits, times the product of the temperatures and their weight.
 
     Args:
         loss: of student and teacher logits, (batch, classes) both, to each sample's loss, shape (batch,).
     Returns: shape (batch,).
     """
-    factor = at.student * at.teacher
+    factor = at.weight * at.student * at.teacher
     found = loss(student_logits / at.student, teacher_logits / at.teacher)
     return found * (factor.squeeze(1) if isinstance(factor, Tensor) else factor)
 
@@ -58,11 +57,11 @@ def temperature_at(progress: float, start: float, end: float, path: Path) -> flo
 
 
 @torch.no_grad()
-def dynamic(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Temperatures:
+def dynamic(student_logits: Tensor, teacher_logits: Tensor, temperature: float, weight: float = 1.0) -> Temperatures:
     """Each sample's own temperatures, shape (batch, 1), with `temperature` as their mean."""
     student, teacher = _height(student_logits), _height(teacher_logits)
     unit = 2 * temperature / (student + teacher)
-    return Temperatures(student * unit, teacher * unit)
+    return Temperatures(student * unit, teacher * unit, weight)
 
 
 def _height(logits: Tensor) -> Tensor:

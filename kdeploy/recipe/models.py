@@ -320,7 +320,7 @@ _LOSSES_OF_KEY = {
 _LOSS_DEFAULTS = {
     "temperature": 4.0,
     "temperature_path": "linear",
-    "dynamic_temperature": False,
+    "dynamic_temperature": 0.0,
     "alpha": 1.0,
     "beta": 8.0,
     "inter": 1.0,
@@ -328,7 +328,7 @@ _LOSS_DEFAULTS = {
 }
 # what came after the first results, and the values with which these are still valid
 _LATER = {
-    "dynamic_temperature": False,
+    "dynamic_temperature": 0.0,
     "inter": None,
     "intra": None,
     "warm_up": 0,
@@ -351,8 +351,8 @@ class Distill(Section):
     temperature_path: Literal["linear", "cosine"] | None = Field(
         default=None, description="from temperature to temperature_end; linear when left out"
     )
-    dynamic_temperature: bool | None = Field(
-        default=None, description="of each sample: higher for the sharper of teacher and student; false when left out"
+    dynamic_temperature: float | None = Field(
+        default=None, ge=0, description="weight of the loss at temperatures of each sample's own; 0 when left out"
     )
     hard_weight: float | None = Field(
         default=None, ge=0, le=1, description="weight of the labels where there are some; 0 when left out"

@@ -13,7 +13,7 @@ from kdeploy.losses.choice import Name, Options, Relations, hooks_of, loss_named
 from kdeploy.losses.correlation import correlation_loss
 from kdeploy.losses.decoupled import decoupled
 from kdeploy.losses.hard_labels import mixed_with_labels
-from kdeploy.losses.hooks import Context
+from kdeploy.losses.hooks import Context, Hooks
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.losses.noisy_teacher import Noise, perturbed
 from kdeploy.losses.probability_matching import probability_mse
@@ -74,8 +74,8 @@ def decoupled_by(alpha: float, beta: float):
         ),
         (
             "soft-targets",
-            Options(temperature=9.0, temperature_end=1.0, dynamic_temperature=True),
-            softened(soft_targets, STUDENT, TEACHER, dynamic(STUDENT, TEACHER, 5.0)),
+            Options(temperature=9.0, temperature_end=1.0, dynamic_temperature=3.0),
+            at(5.0) + 3 * softened(soft_targets, STUDENT, TEACHER, dynamic(STUDENT, TEACHER, 5.0)),
         ),
         (
             "logit-mse",
@@ -118,7 +118,7 @@ def test_only_what_is_selected_is_learned_from(name: Name):
     [
         Options(),
         Options(hard_weight=0.3, warm_up=20),
-        Options(weighting="entropy", dynamic_temperature=True),
+        Options(weighting="entropy", dynamic_temperature=3.0),
         Options(selection=0.5, relational=Relations(25.0, 50.0)),
     ],
 )
@@ -141,12 +141,13 @@ def test_neither_weight_nor_temperature_is_a_way_for_the_gradient():
     student = STUDENT.clone().requires_grad_()
     value(
         "soft-targets",
-        Options(weighting="entropy", dynamic_temperature=True),
+        Options(weighting="entropy", dynamic_temperature=3.0),
         context=replace(HALF_WAY, student=student),
     ).backward()
     fixed = STUDENT.clone().requires_grad_()
     constant = entropy(STUDENT) / torch.tensor(3.0).double().log()
-    (constant * softened(soft_targets, fixed, TEACHER, dynamic(STUDENT, TEACHER, 1.0))).mean().backward()
+    own = softened(soft_targets, fixed, TEACHER, dynamic(STUDENT, TEACHER, 1.0))
+    (constant * (soft_targets(fixed, TEACHER) + 3 * own)).mean().backward()
     torch.testing.assert_close(student.grad, fixed.grad, rtol=1e-12, atol=0)
 
 
@@ -182,4 +183,4 @@ def test_the_transfer_set_is_read_only_where_it_is_needed(name: Name):
 def test_neutral_options_need_no_hook_but_the_temperature_1():
     hooks = hooks_of(Options())
     assert (hooks.mixture, hooks.selection, hooks.weight) == (None, None, None)
-    assert hooks.temperature(HALF_WAY) == Temperatures(1.0, 1.0)
+    assert hooks.temperature(HALF_WAY) == Hooks().temperature(HALF_WAY) == (Temperatures(1.0, 1.0),)

@@ -54,6 +54,7 @@ def test_each_sample_has_its_own_temperatures():
     at = Temperatures(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [6.0]]))
     # differences 6 - 3 and 2 - 1; half of their squares, times 1 * 2 and 3 * 6
     assert softened(logit_mse, logits, logits, at).tolist() == [9.0, 9.0]
+    assert softened(logit_mse, logits, logits, at._replace(weight=3.0)).tolist() == [27.0, 27.0]
 
 
 def test_the_sharper_of_two_nets_gets_the_higher_temperature():
@@ -81,7 +82,7 @@ def test_dynamic_temperatures_have_the_given_one_as_their_mean_and_make_both_net
 
 def test_nets_of_the_same_logits_keep_the_given_temperature():
     logits = torch.tensor([[0.0, 3.0, 9.0]])
-    assert [at.tolist() for at in dynamic(logits, logits, 4.0)] == [[[4.0]], [[4.0]]]
+    assert dynamic(logits, logits, 4.0, 3.0) == (4.0, 4.0, 3.0)
 
 
 def test_equal_logits_have_a_temperature_and_a_finite_gradient():

@@ -33,7 +33,7 @@ def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         ({"noise": {}}, {"noise": {"sigma": 0.9, "share": 0.5}}),
         ({"relational": {}}, {"relational": {"distance": 25.0, "angle": 50.0}}),
         ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none"}),
-        (SOFT, {"dynamic_temperature": False}),
+        (SOFT, {"dynamic_temperature": 0.0}),
         (CORRELATION, {"temperature": 4.0, "inter": 1.0, "intra": 1.0}),
     ],
 )
@@ -88,7 +88,7 @@ def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], r
         (DECOUPLED, {"beta": 2.0}),
         (CORRELATION, {"inter": 0.0}),
         (CORRELATION, {"intra": 2.0}),
-        (SOFT, {"dynamic_temperature": True}),
+        (SOFT, {"dynamic_temperature": 3.0}),
         ({}, {"hard_weight": 0.5}),
         ({}, {"warm_up": 1}),
         ({}, {"weighting": "entropy"}),
@@ -113,7 +113,7 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
             DECOUPLED | {"temperature": 9.0, "temperature_end": 2.0, "temperature_path": "cosine", "epochs": 5},
             Options(9.0, 2.0, "cosine", alpha=1.0, beta=8.0),
         ),
-        (CORRELATION | {"dynamic_temperature": True, "inter": 2.0}, Options(4.0, dynamic_temperature=True, inter=2.0)),
+        (CORRELATION | {"dynamic_temperature": 3.0, "inter": 2.0}, Options(4.0, dynamic_temperature=3.0, inter=2.0)),
         (
             {
                 "relational": {"angle": 0.0},

@@ -149,7 +149,7 @@ def test_one_convolution_needs_no_list():
             "Remove alpha: it belongs to decoupled. Remove beta: it belongs to decoupled.",
         ),
         (
-            "distill: {loss: probability-mse, dynamic_temperature: false}",
+            "distill: {loss: probability-mse, dynamic_temperature: 1}",
             "distill must not have dynamic_temperature beside loss probability-mse. "
             "Remove dynamic_temperature: it belongs to soft-targets, decoupled and correlation.",
         ),

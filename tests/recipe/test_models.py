@@ -102,7 +102,7 @@ DISTILL = st.one_of(
         Distill, loss=st.just("soft-targets"), temperature_end=POSITIVE, temperature_path=_some(st.just("cosine"))
     ),
     st.builds(Distill, standardise=st.booleans(), noise=_some(NOISE)),
-    st.builds(Distill, loss=st.just("correlation"), dynamic_temperature=_some(st.booleans()), inter=_some(POSITIVE)),
+    st.builds(Distill, loss=st.just("correlation"), dynamic_temperature=_some(SHARE), inter=_some(POSITIVE)),
     st.builds(
         Distill,
         warm_up=st.just(1),
@@ -251,7 +251,7 @@ STEADY = {
     "temperature": 4.0,
     "temperature_end": None,
     "temperature_path": "linear",
-    "dynamic_temperature": False,
+    "dynamic_temperature": 0.0,
 }
 
 
@@ -261,7 +261,7 @@ STEADY = {
         ({}, {}),
         ({"hard_weight": 0.1, "warm_up": 3}, {}),
         ({"loss": "soft-targets"}, STEADY),
-        ({"loss": "soft-targets", "dynamic_temperature": True}, STEADY | {"dynamic_temperature": True}),
+        ({"loss": "soft-targets", "dynamic_temperature": 3.0}, STEADY | {"dynamic_temperature": 3.0}),
         ({"loss": "correlation", "intra": 0.0}, STEADY | {"inter": 1.0, "intra": 0.0}),
         ({"loss": "decoupled", "alpha": 0.0}, STEADY | {"alpha": 0.0, "beta": 8.0}),
         (

@@ -191,7 +191,7 @@ LOSSES: list[tuple[Name, Options]] = [
     ("correlation", Options(temperature=4.0, weighting="entropy")),
     ("logit-mse", Options(relational=Relations(25.0, 50.0))),
     ("probability-mse", Options(selection=0.5)),
-    ("soft-targets", Options(temperature=4.0, dynamic_temperature=True)),
+    ("soft-targets", Options(temperature=4.0, dynamic_temperature=3.0)),
 ]
 
 
