@@ -17,6 +17,7 @@ from kdeploy.pipeline import Job
 from kdeploy.progress import Progress
 from kdeploy.recipe.check import check, data_path, teacher_file
 from kdeploy.recipe.load import LoadedRecipe, load, parse
+from kdeploy.recipe.models import Teacher
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
@@ -74,9 +75,10 @@ def run(subject: str | Path, options: Options = _DEFAULT, *, upto: str = "report
 
 def advance(job: Job, index: RunRecord, *, upto: str = "report", force: Collection[str] = ()) -> None:
     """Do the stages of a prepared job, and keep `runs/<name>.json` up with them."""
-    unknown = sorted(set(force) - set(pipeline.STAGES))
+    known = pipeline.stages_of(job)
+    unknown = sorted(set(force) - set(known))
     if unknown:
-        raise InputError("--force", f"must be one of {', '.join(pipeline.STAGES)}", got=unknown[0])
+        raise InputError("--force", f"must be one of {', '.join(known)}", got=unknown[0])
     job.store.sweep()
     pipeline.advance(job, upto, force=force, done=lambda done: _write_index(done, index))
 
@@ -160,14 +162,12 @@ def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
     advice = {name: _missing(name) for name in runtimes.names()}
     check(loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get)
     source = _source(loaded, data_root)
-    teacher = loaded.recipe.teacher[0]
-    file = teacher.onnx or teacher.weights
     job = Job(
         recipe=loaded.recipe,
         store=store,
         source=source,
         content=sources.content_hash(source),
-        teacher_file=None if file is None else teacher_file(loaded, data_root, file),
+        teacher_files=tuple(_file(loaded, data_root, teacher) for teacher in loaded.recipe.members),
         command=options.command,
         progress=options.progress,
     )
@@ -222,6 +222,12 @@ def _missing(name: str) -> str | None:
     except MissingError as exc:
         return exc.advice
     return None
+
+
+def _file(loaded: LoadedRecipe, data_root: Path, teacher: Teacher) -> Path | None:
+    """The file that a teacher comes with, if it does."""
+    name = teacher.onnx or teacher.weights
+    return None if name is None else teacher_file(loaded, data_root, name)
 
 
 def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, str]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from kdeploy.errors import DataError, IntegrityError, NonFiniteError
+from kdeploy.models.ensemble import Rule, combine
 from kdeploy.progress import Progress
 from kdeploy.records.labels import Block, LabelHeader
 from kdeploy.store import commit_bytes, hash_file
@@ -66,6 +68,11 @@ class Reader:
         _must_match(path, self.header, expected)
         self._views = [self._open(folder, view) for view in range(self.header.shape[0])]
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Views, samples of the transfer set, classes."""
+        return self.header.shape
+
     def _open(self, folder: Path, view: int) -> list[np.ndarray]:
         blocks = [block for block in self.header.blocks if block.path.startswith(f"view-{view:05d}/")]
         for block in blocks:
@@ -86,6 +93,33 @@ class Reader:
         for number in np.unique(which):
             found[which == number] = blocks[number][rows[which == number] - number * BLOCK_ROWS]
         return found
+
+    def members(self, view: int, rows: np.ndarray) -> np.ndarray:
+        """As of an ensemble of one: (1, len(rows), classes)."""
+        return self.rows(view, rows)[None]
+
+
+class Combined:
+    """The stores of several teachers, read as the labels of their ensemble."""
+
+    def __init__(self, readers: Sequence[Reader], rule: Rule) -> None:
+        self.readers, self.rule = tuple(readers), rule
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.readers[0].shape
+
+    def rows(self, view: int, rows: np.ndarray) -> np.ndarray:
+        """Logits of the ensemble, float32 of shape (len(rows), classes)."""
+        found: np.ndarray = combine(torch.from_numpy(self.members(view, rows)), self.rule).numpy()
+        return found
+
+    def members(self, view: int, rows: np.ndarray) -> np.ndarray:
+        """Each member's own logits, float32 of shape (members, len(rows), classes)."""
+        return np.stack([reader.rows(view, rows) for reader in self.readers])
+
+
+Labels = Reader | Combined
 
 
 def _plan(header: LabelHeader) -> list[tuple[int, int, int]]:

@@ -4,6 +4,8 @@
     runs/.work/<stage>/<fingerprint>/            unfinished work that a later run goes on with; never swept
     runs/<name>.json                             the fingerprints of a recipe's last run
 
+A name with a number, `teacher-3`, is one of several works of its kind, and is kept among all of that kind: `teacher`.
+
 The fingerprint of a stage is SHA-256 over canonical JSON of its own settings, what it read, and its record's schema.
 """
 
@@ -71,6 +73,11 @@ def commit_bytes(path: Path, content: bytes) -> None:
         _sync_folder(path.parent)
 
 
+def kind_of(stage: str) -> str:
+    """`teacher` for `teacher-3`: the kind of work, which names its folder and its record."""
+    return stage.partition("-")[0]
+
+
 class Store:
     """The folder `runs/`."""
 
@@ -79,7 +86,7 @@ class Store:
 
     def folder(self, stage: str, print_: str) -> Path:
         """Where the finished work of a stage is, or will be."""
-        return self.root / stage / print_
+        return self.root / kind_of(stage) / print_
 
     def has(self, stage: str, print_: str) -> bool:
         return (self.folder(stage, print_) / RECORD).is_file()
@@ -97,7 +104,7 @@ class Store:
 
         Raises: BusyError when another process works on the same.
         """
-        folder = self.root / ".work" / stage / print_
+        folder = self._work(stage, print_)
         with _disk_errors(folder, self.root):
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder.with_name(f"{print_}.lock")):
@@ -109,8 +116,8 @@ class Store:
 
         When another process finished the same work first, its result stays, unless `replace` is set.
         """
-        work, target = self.root / ".work" / stage / print_, self.folder(stage, print_)
-        trash = self.root / ".work" / f"trash-{stage}-{print_}"
+        work, target = self._work(stage, print_), self.folder(stage, print_)
+        trash = self.root / ".work" / f"trash-{kind_of(stage)}-{print_}"
         with _disk_errors(target, self.root):
             if self.has(stage, print_) and not replace:
                 shutil.rmtree(work, ignore_errors=True)
@@ -128,7 +135,10 @@ class Store:
 
     def discard_work(self, stage: str, print_: str) -> None:
         """Throw away unfinished work of a stage, for a run that was told to do it anew."""
-        shutil.rmtree(self.root / ".work" / stage / print_, ignore_errors=True)
+        shutil.rmtree(self._work(stage, print_), ignore_errors=True)
+
+    def _work(self, stage: str, print_: str) -> Path:
+        return self.root / ".work" / kind_of(stage) / print_
 
     def sweep(self) -> None:
         """Remove temporary files of ours that a killed process left more than an hour ago."""

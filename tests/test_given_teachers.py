@@ -149,3 +149,28 @@ def test_the_same_arrays_elsewhere_are_the_same_samples(tmp_path: Path) -> None:
         assert found.code == 0, found.stderr
     [record] = (tmp_path / "r" / "samples").glob("*/record.json")
     assert SamplesRecord.read(record).class_names == ("0", "1", "2")
+
+
+def test_several_teachers_go_all_the_way_and_are_redone_together(tmp_path: Path) -> None:
+    made.images(tmp_path / "data.npz")
+    made.linear(tmp_path / "one.onnx", (1, 8, 8))
+    recipe = _write(tmp_path, "{onnx: one.onnx}, {model: deep-cnn, count: 2, train: {steps: 3}}")
+    recipe.write_text(recipe.read_text() + "ensemble: {mean: probabilities, weights: [2, 1, 1]}\n")
+    words = ("--runs", tmp_path / "runs", "--data-root", tmp_path)
+    found = inside("run", recipe, *words, "--json")
+    assert found.code == 0, found.stderr
+    summary = found.document
+    assert summary["teacher"]["name"] == "one.onnx + 2 x deep-cnn"
+    assert all(row["passed"] for row in summary["parity"])
+    assert inside("verify", tmp_path / "runs" / summary["bundle"]).code == 0
+    assert inside("run", recipe, *words, "--force", "labels", "--json").document["stages_run"] == [
+        "labels-0",
+        "labels-1",
+        "labels-2",
+        "labels",
+    ]
+    assert inside("run", recipe, *words, "--force", "teacher-1", "--json").document["stages_run"] == ["teacher-1"]
+    refused = inside("run", recipe, *words, "--force", "teacher-3")
+    assert (refused.code, "teacher-0, teacher-1, teacher-2, teacher, labels-0" in refused.stderr) == (3, True)
+    kept = inside("clean", "--runs", tmp_path / "runs", "--json")
+    assert (kept.code, kept.document["unnamed"]) == (0, [])

@@ -7,7 +7,8 @@ import pytest
 
 from kdeploy import labelstore
 from kdeploy.errors import DataError, IntegrityError, NonFiniteError
-from kdeploy.labelstore import Reader, write
+from kdeploy.labelstore import Combined, Reader, write
+from kdeploy.models.ensemble import Rule
 from kdeploy.progress import Progress
 from kdeploy.records.labels import LabelHeader
 from kdeploy.records.preprocessing import Preprocessing
@@ -194,3 +195,25 @@ def test_logits_that_are_not_finite_are_refused(tmp_path: Path, value: float, dt
     path = tmp_path / "view-00001/rows-00000000.npy"
     assert str(caught.value) == f"{path}: the teacher's logits must be finite (NaN or infinity)."
     assert not path.exists()
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> list[Reader]:
+    """Two teachers' labels of the same inputs."""
+    header, readers = HEADER.model_copy(update={"dtype": "float32"}), []
+    for number in range(2):
+        filled(tmp_path / str(number), header, Teacher(LOGITS * (number + 1)))
+        readers.append(Reader(tmp_path / str(number), header))
+    return readers
+
+
+def test_several_stores_are_read_as_one_and_by_member(stores: list[Reader]):
+    labels, rows = Combined(stores, Rule("logits", (0.25, 0.75))), np.array([7, 0])
+    assert labels.shape == (VIEWS, ROWS, CLASSES)
+    # 0.25 z + 0.75 (2 z)
+    np.testing.assert_allclose(labels.rows(1, rows), 1.75 * LOGITS[1, rows], rtol=1e-6)
+    assert np.array_equal(labels.members(1, rows), np.stack([LOGITS[1, rows], 2 * LOGITS[1, rows]]))
+
+
+def test_one_store_is_an_ensemble_of_one(stores: list[Reader]):
+    assert np.array_equal(stores[0].members(0, np.array([3])), LOGITS[:1, 3:4])

@@ -166,3 +166,30 @@ def test_a_missed_gate_is_raised_after_the_report(runs):
         api.advance(job, index)
     assert job.ran == ["report"]
     assert api.summary(job).bundle is None
+
+
+def _ensemble(*more: str) -> dict[str, str]:
+    return _prints("teacher.0.count=2", *more)
+
+
+def test_several_teachers_are_labelled_apart_and_go_on_as_one():
+    together = ["teacher-0", "teacher-1", "teacher", "labels-0", "labels-1", "labels"]
+    assert list(_ensemble()) == ["samples", *together, *STAGES[3:]]
+
+
+def test_a_teacher_of_an_ensemble_is_the_one_that_it_would_be_alone():
+    alone, again, both = _prints(), _prints("teacher.0.train.seed=1"), _ensemble()
+    for stage in ("teacher", "labels"):
+        assert (both[f"{stage}-0"], both[f"{stage}-1"]) == (alone[stage], again[stage])
+        assert both[stage] not in (alone[stage], again[stage])
+
+
+@pytest.mark.parametrize("override", ["ensemble.mean=probabilities", "ensemble.weights=[1, 2]"])
+def test_how_teachers_are_combined_changes_no_member(override):
+    before, after = _ensemble(), _ensemble(override)
+    assert [stage for stage in before if before[stage] != after[stage]] == ["teacher", "labels", *STAGES[3:]]
+
+
+@pytest.mark.parametrize("override", ["ensemble.mean=logits", "ensemble.weights=[3, 3]"])
+def test_an_ensembles_defaults_written_out_change_nothing(override):
+    assert _ensemble() == _ensemble(override)

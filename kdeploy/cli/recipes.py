@@ -51,8 +51,8 @@ def _list(folder: Path) -> None:
     rows = []
     for path in sorted(folder.glob("*.yaml")):
         recipe = load(path).recipe
-        teacher = recipe.teacher[0]
+        teachers = [str(teacher.model or teacher.onnx or teacher.torch) for teacher in recipe.members]
         data = recipe.data.source or recipe.data.parquet or recipe.data.numpy
-        rows.append((recipe.name, str(data), str(teacher.model or teacher.onnx or teacher.torch), str(path)))
+        rows.append((recipe.name, str(data), " + ".join(dict.fromkeys(teachers)), str(path)))
     output.table("recipes", ("name", "data", "teacher", "file"), rows)
     output.next_command("kdeploy run FILE")

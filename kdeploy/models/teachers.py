@@ -18,6 +18,7 @@ from kdeploy.errors import ModelError
 from kdeploy.models import deep, mlp
 from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
+from kdeploy.records.teacher import TeacherRecord
 
 
 class Spec(NamedTuple):
@@ -30,6 +31,13 @@ class Spec(NamedTuple):
     def file(self) -> str:
         """The one file of it, in its folder."""
         return "teacher.onnx" if self.origin == "onnx" else "teacher.safetensors"
+
+
+def spec_of(record: TeacherRecord) -> Spec:
+    """What the record of one teacher says it is; an ensemble has no module or file of its own."""
+    if record.origin == "ensemble":
+        raise ValueError("an ensemble is its members")
+    return Spec(record.origin, record.name)
 
 
 def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:

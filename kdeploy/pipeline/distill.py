@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdeploy.pipeline.ensemble import open_labels
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.labels import label_header
 from kdeploy.pipeline.settings import precision
 from kdeploy.recipe.models import Distill
 from kdeploy.records.base import Record
@@ -25,7 +25,6 @@ def settings(job: Job) -> dict[str, Any]:
 def run(job: Job, folder: Path) -> Record:
     import numpy as np
 
-    from kdeploy.labelstore import Reader
     from kdeploy.stages import distill as stage
 
     samples, student, distill = job.samples(), job.recipe.student, job.recipe.distill
@@ -41,7 +40,7 @@ def run(job: Job, folder: Path) -> Record:
         },
         feed=feed(job, samples, plain_preprocessing(samples)),
         samples=samples,
-        teacher=stage.Teacher(Reader(job.folder("labels"), label_header(job)), logits["test"], logits["held_out"]),
+        teacher=stage.Teacher(open_labels(job), logits["test"], logits["held_out"]),
         settings=stage.Settings(
             loss=distill.loss,
             epochs=distill.epochs,

@@ -24,7 +24,7 @@ def run(job: Job, folder: Path) -> Record:
     export = job.recipe.export
     return stage.run(
         folder,
-        teacher=(job.folder("teacher"), teacher),
+        teacher=stage.Teacher(teacher, [(job.folder(name), job.read(name)) for name in job.members("teacher")]),
         distilled=(job.folder("distill"), distill),
         inputs=stage.Inputs(
             student=inputs_of(job, samples, distill.preprocessing, "held_out"),

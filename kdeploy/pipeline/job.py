@@ -19,7 +19,7 @@ from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.store import Store
+from kdeploy.store import Store, kind_of
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
@@ -44,19 +44,32 @@ class Job:
     Args:
         source: what `kdeploy.samples.sources.load` takes, with resolved paths.
         content: the content hash of that source.
-        teacher_file: of an ONNX teacher, or the weights of a torch one; resolved.
+        teacher_files: of each teacher, an ONNX file or the weights of a torch one; resolved.
     """
 
     recipe: Recipe
     store: Store
     source: dict[str, str]
     content: str
-    teacher_file: Path | None = None
+    teacher_files: tuple[Path | None, ...] = (None,)
     command: tuple[str, ...] = ()
     progress: Progress = field(default_factory=Progress)
     prints: dict[str, str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
     _opened: SampleSet | None = field(default=None, repr=False)
+
+    @property
+    def count(self) -> int:
+        """How many teachers the job has."""
+        return len(self.recipe.members)
+
+    def member(self, stage: str, number: int) -> str:
+        """The name of one teacher's stage: `teacher` when there is one teacher, else `teacher-3`."""
+        return stage if self.count == 1 else f"{stage}-{number}"
+
+    def members(self, stage: str) -> list[str]:
+        """The stages of a kind, one for each teacher."""
+        return [self.member(stage, number) for number in range(self.count)]
 
     def folder(self, stage: str) -> Path:
         return self.store.folder(stage, self.prints[stage])
@@ -80,7 +93,7 @@ class Job:
 
     def read(self, stage: str) -> Any:  # noqa: ANN401 - the record class depends on the name
         """The record of a stage that is done."""
-        return self.store.read(stage, self.prints[stage], RECORDS[stage])
+        return self.store.read(stage, self.prints[stage], RECORDS[kind_of(stage)])
 
     def find(self, stage: str) -> Any:  # noqa: ANN401 - as above
         """The record of a stage, or None when it is not done."""

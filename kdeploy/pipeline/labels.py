@@ -12,17 +12,19 @@ from kdeploy.records.base import Record
 from kdeploy.records.labels import LabelHeader
 
 
-def settings(job: Job) -> dict[str, Any]:
+def settings(job: Job, number: int = 0) -> dict[str, Any]:
     labels = job.recipe.labels
     return {"views": view_settings(job, count=True), "dtype": labels.dtype, "precision": precision(labels.precision)}
 
 
-def label_header(job: Job) -> LabelHeader:
-    samples, teacher = job.read("samples"), job.read("teacher")
+def label_header(job: Job, number: int) -> LabelHeader:
+    """The header of one teacher's store, without blocks."""
+    name = job.member("teacher", number)
+    samples, teacher = job.read("samples"), job.read(name)
     return LabelHeader(
         kind="logits",
         dtype=job.recipe.labels.dtype,
-        teacher=job.prints["teacher"],
+        teacher=job.prints[name],
         samples=samples.sample_hash,
         preprocessing=teacher.preprocessing,
         views=view_settings(job, count=True),
@@ -33,18 +35,18 @@ def label_header(job: Job) -> LabelHeader:
     )
 
 
-def run(job: Job, folder: Path) -> Record:
+def run(job: Job, folder: Path, number: int = 0) -> Record:
     from kdeploy.models import teachers
     from kdeploy.stages import labels as stage
     from kdeploy.training import device_named, software
 
-    samples, teacher, header = job.samples(), job.read("teacher"), label_header(job)
-    device = device_named(job.recipe.distill.device)
-    spec = teachers.Spec(teacher.origin, teacher.name)
+    name = job.member("teacher", number)
+    samples, teacher, header = job.samples(), job.read(name), label_header(job, number)
+    device, spec = device_named(job.recipe.distill.device), teachers.spec_of(teacher)
     return stage.run(
         folder,
         header=header,
-        classifier=teachers.classifier(job.folder("teacher"), spec, device=device, precision=header.precision),
+        classifier=teachers.classifier(job.folder(name), spec, device=device, precision=header.precision),
         feed=feed(job, samples, teacher.preprocessing),
         samples=samples,
         software=software(device, header.precision),

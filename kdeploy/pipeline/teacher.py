@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, view_settings
+from kdeploy.recipe.models import Teacher, TeacherPreprocess
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_STEPS = 600
 
 
-def settings(job: Job) -> dict[str, Any]:
-    teacher = job.recipe.teacher[0]
+def settings(job: Job, number: int = 0) -> dict[str, Any]:
+    """Of one teacher; they are the same in an ensemble, so that it shares the teachers of other recipes."""
+    teacher, path = job.recipe.members[number], job.teacher_files[number]
     if teacher.model is not None:
         train = teacher.training
         # what came later is left out while it is not set, so that older results stay valid
@@ -31,7 +33,7 @@ def settings(job: Job) -> dict[str, Any]:
         views = {"seed": job.recipe.views.seed, "own": train.views.model_dump()} if train.views else None
         net = {"net": teacher.net} if teacher.net else {}
         return {"model": teacher.model, "train": training, "views": views or view_settings(job, count=False)} | net
-    file = None if job.teacher_file is None else hash_file(job.teacher_file)
+    file = None if path is None else hash_file(path)
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
 
 
@@ -47,27 +49,25 @@ def _code(build: str | None) -> str | None:
     return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
 
 
-def _teacher_preprocessing(job: Job, samples: SampleSet) -> Preprocessing:
-    asked = job.recipe.teacher[0].preprocess
+def _teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -> Preprocessing:
     given = {} if asked is None else {key: value for key, value in asked.model_dump().items() if value is not None}
     return plain_preprocessing(samples).model_copy(update=given)
 
 
-def _views(job: Job, samples: SampleSet, preprocessing: Preprocessing) -> Views:
+def _views(job: Job, asked: Teacher, samples: SampleSet, preprocessing: Preprocessing) -> Views:
     """The augmentation of the labelled part: the teacher's own, else the recipe's."""
     from kdeploy.samples.views import Views
 
     recipe_views = feed(job, samples, preprocessing).views
-    train = job.recipe.teacher[0].train
-    own = train.views if train else None
+    own = asked.train.views if asked.train else None
     return recipe_views if own is None else Views(recipe_views.seed, **own.model_dump())
 
 
-def run(job: Job, folder: Path) -> Record:
+def run(job: Job, folder: Path, number: int = 0) -> Record:
     from kdeploy.stages import teacher as stage
 
-    asked, samples = job.recipe.teacher[0], job.samples()
-    preprocessing = _teacher_preprocessing(job, samples)
+    asked, samples = job.recipe.members[number], job.samples()
+    preprocessing = _teacher_preprocessing(asked.preprocess, samples)
     teacher: stage.Trained | stage.Given
     if asked.model is not None:
         train = asked.training
@@ -82,15 +82,15 @@ def run(job: Job, folder: Path) -> Record:
             asked.net,
         )
     elif asked.onnx is not None:
-        teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_file)
+        teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_files[number])
     else:
-        teacher = stage.Given("torch", str(asked.torch), job.teacher_file)
+        teacher = stage.Given("torch", str(asked.torch), job.teacher_files[number])
     return stage.run(
         folder,
         teacher=teacher,
         preprocessing=preprocessing,
         samples=samples,
-        views=_views(job, samples, preprocessing),
+        views=_views(job, asked, samples, preprocessing),
         device=job.recipe.distill.device,
         progress=job.progress,
     )

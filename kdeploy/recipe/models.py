@@ -196,6 +196,7 @@ class Teacher(Section):
         default=None, description="of an mlp: limit of the norm of a hidden unit's incoming weights"
     )
     train: TeacherTraining | None = None
+    count: int = Field(default=1, ge=1, le=100, description="of `model`: how many, trained from seed, seed + 1, ...")
     onnx: str | None = Field(default=None, min_length=1, description="a classifier with one input, logits out")
     preprocess: TeacherPreprocess | None = None
     torch: str | None = Field(
@@ -219,6 +220,8 @@ class Teacher(Section):
         for key in ("hidden", "dropout", "max_norm"):
             if getattr(self, key) is not None and self.model != "mlp":
                 raise ValueError(f"must not have {key} beside {self.model or given[0]}. It belongs to model: mlp.")
+        if self.count > 1 and self.model is None:
+            raise ValueError(f"must not have count beside {given[0]}. Only a model of ours can be trained again.")
         return self
 
     @property
@@ -237,6 +240,25 @@ class Teacher(Section):
             "hidden_dropout": dropout.hidden,
             "max_norm": self.max_norm,
         }
+
+    def expanded(self) -> list[Teacher]:
+        """The teachers that `count` stands for, each from a seed of its own."""
+        if self.count == 1:
+            return [self]
+        seeds = range(self.training.seed, self.training.seed + self.count)
+        return [
+            self.model_copy(update={"count": 1, "train": self.training.model_copy(update={"seed": seed})})
+            for seed in seeds
+        ]
+
+
+class Ensemble(Section):
+    """How several teachers become one."""
+
+    mean: Literal["logits", "probabilities"] = Field(default="logits", description="what is averaged")
+    weights: tuple[Positive, ...] | None = Field(
+        default=None, strict=False, description="one a teacher, with `count` counted out; equal when left out"
+    )
 
 
 class Labels(Section):
@@ -482,10 +504,12 @@ class Recipe(Section):
     data: Data
     teacher: tuple[Teacher, ...] = Field(
         min_length=1,
-        max_length=1,
+        max_length=100,
         strict=False,
-        json_schema_extra={"advice": "Give one teacher, as a list with one entry."},
+        description="one teacher, or several that teach together",
+        json_schema_extra={"advice": "Give a list of teachers; one is enough."},
     )
+    ensemble: Ensemble | None = Field(default=None, description="how several teachers become one")
     views: Views = Views()
     labels: Labels = Labels()
     student: Student = Student()
@@ -498,6 +522,23 @@ class Recipe(Section):
         description="experiments of `kdeploy sweep`: by name, the keys that replace those above",
         json_schema_extra={"must": "must be named with letters, digits, dots, dashes and underscores"},
     )
+
+    @property
+    def members(self) -> list[Teacher]:
+        """Every teacher, with `count` counted out."""
+        return [member for teacher in self.teacher for member in teacher.expanded()]
+
+    @model_validator(mode="after")
+    def ensemble_fits(self) -> Self:
+        count, asked = len(self.members), self.ensemble
+        if asked is not None and count == 1:
+            raise ValueError("must not have ensemble with one teacher. Remove ensemble, or give more teachers.")
+        if asked is not None and asked.weights is not None and len(asked.weights) != count:
+            raise ValueError(
+                f"must have one of ensemble.weights for each of its {count} teachers (got {len(asked.weights)}). "
+                "A teacher with a count has as many."
+            )
+        return self
 
     @model_validator(mode="after")
     def mixtures_have_no_labels(self) -> Self:

@@ -17,12 +17,34 @@ class Training(Part):
     duration_ns: int  # of this process only, when the training was resumed
 
 
+class Member(Part):
+    """One teacher of an ensemble; its files stand with its own record."""
+
+    origin: str
+    name: str
+    sha256: str
+    parameters: int
+    test_accuracy: float
+    held_out_accuracy: float
+
+
+class Combination(Part):
+    """How the members of an ensemble become one; see kdeploy.models.ensemble."""
+
+    mean: Literal["logits", "probabilities"]
+    weights: tuple[float, ...]  # one a member; they sum to 1
+    members: tuple[Member, ...]
+
+
 class TeacherRecord(Record):
-    """Files beside it: `teacher.safetensors` (origin model), `teacher.onnx` (origin onnx), `test_logits.npy`."""
+    """Files beside it: `test_logits.npy`, `held_out_logits.npy`, and `file`.
+
+    `file` is `teacher.onnx` (origin onnx) or `teacher.safetensors`; empty for an ensemble, whose members have files.
+    """
 
     SCHEMA: ClassVar[str] = "kdeploy.teacher/1"
 
-    origin: Literal["model", "onnx", "torch"]
+    origin: Literal["model", "onnx", "torch", "ensemble"]
     name: str
     file: str
     sha256: str
@@ -33,3 +55,4 @@ class TeacherRecord(Record):
     held_out_accuracy: float
     training: Training | None
     software: Software
+    ensemble: Combination | None = None

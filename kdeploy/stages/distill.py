@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kdeploy.evaluation import accuracy, agreement, logits_of
-from kdeploy.labelstore import BLOCK_ROWS, Reader
+from kdeploy.labelstore import BLOCK_ROWS, Labels
 from kdeploy.losses import choice
 from kdeploy.losses.hooks import Context, progress_of
 from kdeploy.models import shallow
@@ -58,7 +58,7 @@ class Settings:
 class Teacher:
     """What the students and the verdict need of the teacher: its labels, and its plain logits on two parts."""
 
-    labels: Reader
+    labels: Labels
     test_logits: np.ndarray
     held_out_logits: np.ndarray
 
@@ -159,7 +159,7 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         positions = rows.numpy()
-        view = epoch % task.teacher.labels.header.shape[0]
+        view = epoch % task.teacher.labels.shape[0]
         batch = task.feed.view(transfer[positions], view).to(device)
         targets = torch.from_numpy(task.teacher.labels.rows(view, positions)).to(device)
         indices = torch.from_numpy(transfer[positions]).to(device)
@@ -171,10 +171,10 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
     return loss
 
 
-def _blocks(labels: Reader) -> Iterator[Tensor]:
+def _blocks(labels: Labels) -> Iterator[Tensor]:
     """The labels of the first view; the others are of the same samples."""
-    for start in range(0, labels.header.shape[1], BLOCK_ROWS):
-        rows = np.arange(start, min(start + BLOCK_ROWS, labels.header.shape[1]))
+    for start in range(0, labels.shape[1], BLOCK_ROWS):
+        rows = np.arange(start, min(start + BLOCK_ROWS, labels.shape[1]))
         yield torch.from_numpy(labels.rows(0, rows))
 
 
@@ -185,7 +185,7 @@ def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
-        batch = feed.view(labelled[rows.numpy()], epoch % task.teacher.labels.header.shape[0]).to(device)
+        batch = feed.view(labelled[rows.numpy()], epoch % task.teacher.labels.shape[0]).to(device)
         return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
 
     return loss

@@ -18,8 +18,8 @@ from kdeploy.recipe.yaml12 import MAX_BYTES
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
 SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
-ONE_TEACHER = "Give one teacher, as a list with one entry."
-TOP = "bench, data, distill, export, gate, labels, name, student, teacher, variants, views"
+ONE_TEACHER = "Give a list of teachers; one is enough."
+TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
 
 VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, seed, shift"
 
@@ -218,7 +218,11 @@ def test_a_bad_setting_is_a_whole_sentence(more, problem):
     ("teacher", "problem"),
     [
         ("[]", f"teacher must have at least 1 entry (got 0). {ONE_TEACHER}"),
-        ("[{onnx: a}, {onnx: b}]", f"teacher must have at most 1 entry (got 2). {ONE_TEACHER}"),
+        (f"[{', '.join(101 * ['{onnx: a}'])}]", f"teacher must have at most 100 entries (got 101). {ONE_TEACHER}"),
+        (
+            "[{onnx: a, count: 2}]",
+            "teacher[0] must not have count beside onnx. Only a model of ours can be trained again.",
+        ),
         ("{onnx: a}", f"teacher must be a list (got {{'onnx': 'a'}}). {ONE_TEACHER}"),
         ("[3]", f"teacher[0] must be a mapping (got 3). {ONE_TEACHER}"),
         ("[{}]", "teacher[0] must have exactly one of model, onnx and torch (got none). Keep one of them."),
@@ -512,3 +516,34 @@ def test_reading_a_recipe_imports_no_torch(tmp_path):
     code = "import json, sys, kdeploy.recipe.check; print(json.dumps([m for m in sys.modules if '.' not in m]))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert {"torch", "numpy", "onnx", "onnxruntime"} & set(json.loads(out)) == set()
+
+
+@pytest.mark.parametrize(
+    ("teacher", "ensemble", "problem"),
+    [
+        (
+            "[{onnx: a}]",
+            "{mean: logits}",
+            "must not have ensemble with one teacher. Remove ensemble, or give more teachers.",
+        ),
+        (
+            "[{onnx: a}, {model: deep-cnn, count: 3}]",
+            "{weights: [1, 2]}",
+            "must have one of ensemble.weights for each of its 4 teachers (got 2). A teacher with a count has as many.",
+        ),
+    ],
+)
+def test_an_ensemble_that_does_not_fit_its_teachers_is_refused(teacher, ensemble, problem):
+    text = f"name: a\ndata: {{source: mnist-5k}}\nteacher: {teacher}\nensemble: {ensemble}\n"
+    assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
+
+
+def test_weights_of_an_ensemble_are_above_0():
+    text = "name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {onnx: b}]\nensemble: {weights: [1, 0]}\n"
+    assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be above 0 (got 0)."]
+
+
+def test_a_count_stands_for_teachers_from_seeds_of_their_own():
+    text = b"name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {model: deep-cnn, count: 3, train: {seed: 5}}]\n"
+    members = parse(text, "r.yaml").recipe.members
+    assert [member.onnx or member.training.seed for member in members] == ["a", 5, 6, 7]

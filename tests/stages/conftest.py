@@ -122,7 +122,7 @@ def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done,
     arguments = {"bottleneck": "factored", "target": "onnxruntime", "formats": ["onnx"]} | changes
     return export.run(
         folder,
-        teacher=taught,  # type: ignore[arg-type]
+        teacher=export.Teacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
         distilled=distilled,  # type: ignore[arg-type]
         inputs=export.Inputs(inputs_of(samples, IMAGE, "held_out"), inputs_of(samples, HALF, "held_out")),
         progress=Progress(),

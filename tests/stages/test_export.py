@@ -257,7 +257,7 @@ def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Do
     onnx_export.write(user_code.build().eval(), origin, input_name="pixels", shape=(1, 28, 28))
     record = make_teacher(stage, digits, teacher=teacher.Given("onnx", "net.onnx", origin), preprocessing=IMAGE)
     folds: list[export.Fold] = []
-    found = export._teacher(out, stage, record, folds)
+    found = export._teacher(out, export.Teacher(record, [(stage, record)]), folds)
     assert found.sha256 == hash_file(origin) == hash_file(out / "teacher.onnx")
     assert found.multiply_adds == 7840
     assert folds == []
@@ -268,7 +268,7 @@ def test_a_users_module_goes_out_as_it_is(digits: SampleSet, tmp_path: Path):
     record = report_records.teacher(origin="torch", name="tests.models.user_code:build")
     (tmp_path / "out").mkdir()
     folds: list[export.Fold] = []
-    export._teacher(tmp_path / "out", tmp_path, record, folds)
+    export._teacher(tmp_path / "out", export.Teacher(record, [(tmp_path, record)]), folds)
     session = onnxruntime.InferenceSession(tmp_path / "out" / "teacher.onnx", providers=["CPUExecutionProvider"])
     inputs = inputs_of(digits, IMAGE, "test")
     with torch.inference_mode():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from kdeploy.errors import ModelError
 from kdeploy.models import shallow, teachers
 from kdeploy.models.adapters import signature
 from kdeploy.models.deep import DeepCnn
+from kdeploy.models.ensemble import Rule
 from kdeploy.models.mlp import Mlp
 from kdeploy.models.weights import load_weights
 from kdeploy.progress import Progress
@@ -24,7 +26,7 @@ from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord, Fold, Format, Model
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.runtimes.protocol import Refused, Source
-from kdeploy.stages.export import forms
+from kdeploy.stages.export import ensemble, forms
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.forms import Choice, FormName, Pair
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
@@ -32,6 +34,19 @@ from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
 
 STUDENT, TEACHER, BASELINE = "student.onnx", "teacher.onnx", "baseline.onnx"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What is exported as `teacher.onnx`: one teacher, or several as one.
+
+    Args:
+        record: of the teacher, or of the ensemble.
+        members: the folder and the record of each; of the one teacher when there is one.
+    """
+
+    record: TeacherRecord
+    members: Sequence[tuple[Path, TeacherRecord]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,7 @@ class Inputs:
 def run(
     folder: Path,
     *,
-    teacher: tuple[Path, TeacherRecord],
+    teacher: Teacher,
     distilled: tuple[Path, DistillRecord],
     inputs: Inputs,
     bottleneck: Choice,
@@ -56,13 +71,13 @@ def run(
     """Write every model into `folder`.
 
     Args:
-        teacher, distilled: the folder and the record of the stages before.
+        distilled: the folder and the record of the stage before.
         target: the runtime on which `auto` times the forms.
         formats: names of runtimes to convert for; `onnx` is always there.
     Raises: ParityError when a form is not the trained net; MissingError for a runtime that is not here.
     """
     folds: list[Fold] = []
-    teacher_model = _teacher(folder, *teacher, folds)
+    teacher_model = _teacher(folder, teacher, folds)
     source, record = distilled
     name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
     factored = _folded(trained.chain(), "student", folds)
@@ -86,22 +101,34 @@ def run(
         formats=_formats(folder, formats, {"student": inputs.student, "teacher": inputs.teacher}),
         bottleneck=shipped,
         preprocessing=record.preprocessing,
-        teacher_preprocessing=teacher[1].preprocessing,
-        class_names=teacher[1].class_names,
+        teacher_preprocessing=teacher.record.preprocessing,
+        class_names=teacher.record.class_names,
         output=onnx_export.OUTPUT,
     )
 
 
-def _teacher(folder: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> Model:
+def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Model:
+    path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
+    if combination is None:
+        _member(path, *teacher.members[0], folds)
+        return describe(path, spec.model_shape)
+    with tempfile.TemporaryDirectory() as scratch:
+        parts = [Path(scratch, f"{number}.onnx") for number in range(len(teacher.members))]
+        for part, (source, record) in zip(parts, teacher.members, strict=True):
+            _member(part, source, record, folds)
+        rule = Rule(combination.mean, combination.weights)
+        ensemble.merge(parts, path, input_name=spec.input, shape=spec.model_shape, rule=rule)
+    return describe(path, spec.model_shape)
+
+
+def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> None:
     """A teacher of ours goes out with its folds, a user's module as it is, an ONNX teacher as the file it came in."""
-    path, shape = folder / TEACHER, record.preprocessing.model_shape
     if record.origin == "onnx":
         shutil.copyfile(source / record.file, path)
-        return describe(path, shape)
-    module = teachers.module(source, teachers.Spec(record.origin, record.name))
+        return
+    module = teachers.module(source, teachers.spec_of(record))
     deployed = _folded(module.chain(), "teacher", folds) if isinstance(module, DeepCnn | Mlp) else module
-    onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=shape)
-    return describe(path, shape)
+    onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=record.preprocessing.model_shape)
 
 
 def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
