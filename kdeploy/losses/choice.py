@@ -65,6 +65,7 @@ class Options:
     warm_up: int = 0  # epochs
     noise: Noise | None = None
     weighting: Literal["none", "entropy"] = "none"
+    mixture: Literal["mean", "certainty"] = "mean"
     relational: Relations | None = None
     selection: float | None = None  # the share of a batch of which the student is least sure; None for all
 
@@ -84,6 +85,7 @@ def hooks_of(options: Options) -> Hooks:
     """The hooks that a recipe asks for."""
     share = options.selection
     return Hooks(
+        mixture=uncertainty.mix_by_certainty if options.mixture == "certainty" else None,
         temperature=functools.partial(_temperatures, options=options),
         weight=uncertainty.weight_by_entropy if options.weighting == "entropy" else None,
         selection=None if share is None else functools.partial(uncertainty.select_uncertain, share=share),
@@ -113,8 +115,9 @@ def _related(context: Context, weights: Relations) -> Tensor:
 def _taught(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> Context:
     """With the logits that the student is to learn in the place of the teacher's."""
     teacher = context.teacher
-    if hooks.mixture is not None and context.members is not None:
-        teacher = torch.einsum("bm,mbc->bc", hooks.mixture(context), context.members)
+    if hooks.mixture is not None:
+        weights = hooks.mixture(context)
+        teacher = torch.einsum("bm,mbc->bc", weights, context.members)
     if noise is not None:
         teacher = perturbed(teacher, noise, seed=seed, epoch=context.epoch, samples=context.samples)
     return replace(context, teacher=teacher)

@@ -44,10 +44,6 @@ def select_uncertain(context: Context, share: float) -> Tensor:
 
 @torch.no_grad()
 def mix_by_certainty(context: Context) -> Tensor:
-    """Weights of the members that add up to 1 for each sample, shape (batch, members).
-
-    Raises: ValueError without members.
-    """
-    if context.members is None:
-        raise ValueError("a mixture needs the logits of several teachers (got one teacher)")
+    """Weights of the members, which the context must have; they add up to 1 for each sample, shape (batch, members)."""
+    assert context.members is not None
     return functional.softmax(-entropy(context.members), dim=0).T

@@ -355,6 +355,7 @@ _LATER = {
     "intra": None,
     "warm_up": 0,
     "weighting": "none",
+    "mixture": "mean",
     "relational": None,
     "selection": None,
     "match_prior": False,
@@ -395,6 +396,9 @@ class Distill(Section):
     )
     weighting: Literal["none", "entropy"] = Field(
         default="none", description="entropy: a sample counts as much as the student is unsure of it"
+    )
+    mixture: Literal["mean", "certainty"] = Field(
+        default="mean", description="of several teachers; certainty: on each sample the surer ones count more"
     )
     relational: Relational | None = Field(
         default=None, description="also learn how the teacher's logits of a batch lie to each other"
@@ -537,6 +541,21 @@ class Recipe(Section):
             raise ValueError(
                 f"must have one of ensemble.weights for each of its {count} teachers (got {len(asked.weights)}). "
                 "A teacher with a count has as many."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_mixture_is_of_several(self) -> Self:
+        if self.distill.mixture == "mean":
+            return self
+        if len(self.members) == 1:
+            raise ValueError(
+                "must not have distill.mixture certainty with one teacher. Remove mixture, or give more teachers."
+            )
+        if self.ensemble is not None:
+            raise ValueError(
+                "must not have ensemble beside distill.mixture certainty. Each says how the teachers become one: "
+                "remove one of them."
             )
         return self
 

@@ -152,6 +152,18 @@ def test_neither_weight_nor_temperature_is_a_way_for_the_gradient():
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_of_several_teachers_the_surer_says_more(name: Name):
+    other = torch.randn(4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    members = torch.stack([TEACHER, other])
+    shares = torch.exp(-entropy(members))
+    mixed = ((shares / shares.sum(0))[:, :, None] * members).sum(0)
+    options = Options(mixture="certainty", selection=0.5, noise=NOISE)
+    found = value(name, options, context=replace(HALF_WAY, members=members))
+    expected = value(name, replace(options, mixture="mean"), context=replace(HALF_WAY, teacher=mixed))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_relations_are_added_to_the_loss(name: Name):
     terms = {
         Relations(2.0, 0.0): 2 * distance_loss(STUDENT, TEACHER),

@@ -73,9 +73,3 @@ def test_the_weights_of_the_members_add_up_and_follow_their_order(pair: tuple[Te
     torch.testing.assert_close(found[:, 0], found[:, 2], rtol=1e-12, atol=0)
     surer = entropy(pair[0]) < entropy(pair[1])
     assert ((found[:, 0] > found[:, 1]) == surer).all()
-
-
-def test_a_mixture_of_one_teacher_is_refused():
-    with pytest.raises(ValueError) as caught:
-        mix_by_certainty(context_of(torch.zeros(1, 2)))
-    assert str(caught.value) == "a mixture needs the logits of several teachers (got one teacher)"

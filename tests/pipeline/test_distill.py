@@ -20,7 +20,9 @@ FALLING = SOFT | {"temperature_end": 1.0}
 
 def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     asked = Distill.model_validate(given)
-    recipe = Recipe(name="a", data=Data(source="mnist-5k"), teacher=(Teacher(model="deep-cnn"),), distill=asked)
+    recipe = Recipe(
+        name="a", data=Data(source="mnist-5k"), teacher=(Teacher(model="deep-cnn", count=2),), distill=asked
+    )
     return distill.settings(Job(recipe, Store(tmp_path), {}, ""))
 
 
@@ -32,7 +34,7 @@ def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         (FALLING, {"temperature_path": "linear"}),
         ({"noise": {}}, {"noise": {"sigma": 0.9, "share": 0.5}}),
         ({"relational": {}}, {"relational": {"distance": 25.0, "angle": 50.0}}),
-        ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none"}),
+        ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none", "mixture": "mean"}),
         (SOFT, {"dynamic_temperature": 0.0}),
         (CORRELATION, {"temperature": 4.0, "inter": 1.0, "intra": 1.0}),
     ],
@@ -93,6 +95,7 @@ def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], r
         ({}, {"warm_up": 1}),
         ({}, {"weighting": "entropy"}),
         ({}, {"relational": {}}),
+        ({}, {"mixture": "certainty"}),
         ({"relational": {}}, {"relational": {"distance": 1.0}}),
         ({"relational": {}}, {"relational": {"angle": 0.0}}),
         ({}, {"selection": {"uncertainty": 1.0}}),
@@ -122,7 +125,14 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
                 "weighting": "entropy",
                 "selection": {"uncertainty": 0.5},
             },
-            Options(relational=Relations(25.0, 0.0), hard_weight=0.5, warm_up=3, weighting="entropy", selection=0.5),
+            Options(
+                mixture="certainty",
+                relational=Relations(25.0, 0.0),
+                hard_weight=0.5,
+                warm_up=3,
+                weighting="entropy",
+                selection=0.5,
+            ),
         ),
     ],
 )

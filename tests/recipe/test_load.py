@@ -538,6 +538,25 @@ def test_an_ensemble_that_does_not_fit_its_teachers_is_refused(teacher, ensemble
     assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
 
 
+@pytest.mark.parametrize(
+    ("teachers", "problem"),
+    [
+        (
+            "teacher: [{onnx: a}]",
+            "must not have distill.mixture certainty with one teacher. Remove mixture, or give more teachers.",
+        ),
+        (
+            "teacher: [{onnx: a}, {onnx: b}]\nensemble: {mean: logits}",
+            "must not have ensemble beside distill.mixture certainty. Each says how the teachers become one: "
+            "remove one of them.",
+        ),
+    ],
+)
+def test_a_mixture_is_of_several_teachers_and_takes_the_place_of_the_ensemble(teachers, problem):
+    text = f"name: a\ndata: {{source: mnist-5k}}\n{teachers}\ndistill: {{mixture: certainty}}\n"
+    assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
+
+
 def test_weights_of_an_ensemble_are_above_0():
     text = "name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {onnx: b}]\nensemble: {weights: [1, 0]}\n"
     assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be above 0 (got 0)."]

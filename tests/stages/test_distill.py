@@ -14,12 +14,13 @@ import torch
 
 from kdeploy.errors import Interrupted
 from kdeploy.evaluation import accuracy, agreement, logits_of
-from kdeploy.labelstore import Reader
+from kdeploy.labelstore import Combined, Reader
 from kdeploy.losses.choice import Name, Options, Relations
 from kdeploy.losses.hooks import Context
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.models import shallow
 from kdeploy.models.adapters import ModuleClassifier
+from kdeploy.models.ensemble import Rule
 from kdeploy.models.weights import load_weights
 from kdeploy.priors import class_prior
 from kdeploy.progress import Progress
@@ -223,6 +224,28 @@ def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples_in_float32(
     expected = [(index, digits.labels[index]) for index in digits.transfer.tolist()]
     assert sorted(seen[0]) == sorted(seen[1]) == expected
     assert {label for _, label in seen[0]} == set(range(-1, 10))
+
+
+def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches(
+    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+):
+    reader = Reader(labelled.folder, label_header(digits))
+    logits = [np.load(taught.folder / f"{part}_logits.npy") for part in ("test", "held_out")]
+    found = []
+    for labels, mixture in ((reader, "mean"), (Combined([reader, reader], Rule("logits", (0.5, 0.5))), "certainty")):
+        (tmp_path / mixture).mkdir()
+        settings = replace(SHORT, seeds=1, baseline=False, loss_options=Options(mixture=mixture))
+        record = distill.run(
+            tmp_path / mixture,
+            student=STUDENT,
+            feed=feed(digits),
+            samples=digits,
+            teacher=distill.Teacher(labels, *logits),
+            settings=settings,
+            progress=Progress(),
+        )
+        found.append(record.students[0].sha256)
+    assert found[0] == found[1]
 
 
 def test_the_blocks_of_the_labels_are_the_first_view(
