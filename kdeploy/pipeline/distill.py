@@ -67,7 +67,6 @@ def _loss_options(distill: Distill) -> Options:
         hard_weight=distill.hard_weight or 0.0,
         standardise=distill.standardise,
         warm_up=distill.warm_up,
-        mixture=distill.mixture,
         weighting=distill.weighting,
         mixture=distill.mixture,
         relational=Relations(distill.relational.distance, distill.relational.angle) if distill.relational else None,

@@ -119,6 +119,7 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
         (CORRELATION | {"dynamic_temperature": 3.0, "inter": 2.0}, Options(4.0, dynamic_temperature=3.0, inter=2.0)),
         (
             {
+                "mixture": "certainty",
                 "relational": {"angle": 0.0},
                 "hard_weight": 0.5,
                 "warm_up": 3,
