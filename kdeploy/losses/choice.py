@@ -1,32 +1,51 @@
 """Which loss a student learns by: the one place that knows them all by name.
 
-    teacher's logits -> noise, if any -> standardisation, if asked for -> the loss
+    L = 1 / B sum_i weight_i ((1 - w_i) ramp loss_i + w_i hard_i) + ramp relational
+
+over the B samples that are selected, with relations among them (`relational`) where those are asked for.
+
+    several teachers -> mixture -> noise, if any -> selection -> standardisation, if asked for -> temperature -> loss_i
 
 Standardisation is each loss's own: per class over the transfer set for logit-mse (`logit_matching`), per sample for
-the two that soften (`standardisation`). Hard labels meet the student's logits as they are. A target class that the
-teacher gives is that of the noisy teacher.
+the others (`standardisation`). Hard labels, weights and selection read the student's logits as they are. A target
+class that the teacher gives is that of the noisy teacher. The ramp is the warm-up of decoupled distillation (Zhao et
+al. 2022, section 4): min(1, epoch / warm_up), the first epoch being 1.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from kdeploy.losses import dynamics
+from kdeploy.losses import uncertainty
+from kdeploy.losses.correlation import correlation_loss
 from kdeploy.losses.decoupled import decoupled, target_classes
+from kdeploy.losses.hard_labels import mixed_with_labels
+from kdeploy.losses.hooks import Context, Hooks
 from kdeploy.losses.logit_matching import class_spread, logit_mse
 from kdeploy.losses.noisy_teacher import Noise, perturbed
-from kdeploy.losses.soft_targets import mixed_with_labels, soft_parts
+from kdeploy.losses.probability_matching import probability_mse
+from kdeploy.losses.relational import angle_loss, distance_loss
+from kdeploy.losses.soft_targets import soft_targets
 from kdeploy.losses.standardisation import standardised
+from kdeploy.losses.temperature import Path, Temperatures, dynamic, softened, temperature_at
 
-Name = Literal["logit-mse", "soft-targets", "decoupled"]
+Name = Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"]
 
-# student logits, teacher logits, labels (-1 for none), indices of the samples, epoch -> a scalar
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
+Parts = Callable[[Context], Tensor]  # each sample's loss, shape (batch,)
+Loss = Callable[[Context], Tensor]  # a scalar
+
+
+class Relations(NamedTuple):
+    """Weights of the relations between the logits of a batch's samples."""
+
+    distance: float
+    angle: float
 
 
 @dataclass(frozen=True)
@@ -34,14 +53,21 @@ class Options:
     """What the losses read, each what belongs to it; these values are neutral, a recipe has defaults of its own."""
 
     temperature: float = 1.0
-    temperature_end: float | None = None  # of the last of `epochs`; None for one temperature throughout
-    temperature_path: dynamics.Path = "linear"
-    epochs: int = 1
+    temperature_end: float | None = None  # of the last epoch; None for one temperature throughout
+    temperature_path: Path = "linear"
+    dynamic_temperature: float = 0.0  # weight of the loss at each sample's own temperatures
     hard_weight: float = 0.0
     standardise: bool = False
     alpha: float = 1.0
     beta: float = 1.0
+    inter: float = 1.0
+    intra: float = 1.0
+    warm_up: int = 0  # epochs
     noise: Noise | None = None
+    weighting: Literal["none", "entropy"] = "none"
+    mixture: Literal["mean", "certainty"] = "mean"
+    relational: Relations | None = None
+    selection: float | None = None  # the share of a batch of which the student is least sure; None for all
 
 
 def loss_named(name: Name, options: Options, *, seed: int, blocks: Iterable[Tensor]) -> Loss:
@@ -51,45 +77,86 @@ def loss_named(name: Name, options: Options, *, seed: int, blocks: Iterable[Tens
         seed: of the noise.
         blocks: the teacher's logits over the transfer set, (rows, classes) each; read by a standardised logit-mse only.
     """
-    loss = _plain(name, options, blocks)
-    noise = options.noise
-    if noise is None:
-        return loss
-
-    def noisy(student: Tensor, teacher: Tensor, labels: Tensor, samples: Tensor, epoch: int) -> Tensor:
-        return loss(student, perturbed(teacher, noise, seed=seed, epoch=epoch, samples=samples), labels, samples, epoch)
-
-    return noisy
+    hooks = hooks_of(options)
+    return functools.partial(_loss, parts=_parts(name, options, hooks, blocks), options=options, hooks=hooks, seed=seed)
 
 
-def _plain(name: Name, options: Options, blocks: Iterable[Tensor]) -> Loss:
+def hooks_of(options: Options) -> Hooks:
+    """The hooks that a recipe asks for."""
+    share = options.selection
+    return Hooks(
+        mixture=uncertainty.mix_by_certainty if options.mixture == "certainty" else None,
+        temperature=functools.partial(_temperatures, options=options),
+        weight=uncertainty.weight_by_entropy if options.weighting == "entropy" else None,
+        selection=None if share is None else functools.partial(uncertainty.select_uncertain, share=share),
+    )
+
+
+def _loss(context: Context, *, parts: Parts, options: Options, hooks: Hooks, seed: int) -> Tensor:
+    context = _taught(context, options.noise, hooks, seed)
+    if hooks.selection is not None:
+        context = context.rows(hooks.selection(context))
+    ramp = min(1.0, (context.epoch + 1) / max(1, options.warm_up))
+    found = parts(context) * ramp
+    if options.hard_weight:
+        found = mixed_with_labels(found, context.student, context.labels, options.hard_weight)
+    if hooks.weight is not None:
+        found = found * hooks.weight(context)
+    return found.mean() + ramp * _related(context, options.relational) if options.relational else found.mean()
+
+
+def _related(context: Context, weights: Relations) -> Tensor:
+    losses = ((weights.distance, distance_loss), (weights.angle, angle_loss))
+    # one without a weight is not computed: angles cost the most of a step
+    found = [weight * loss(context.student, context.teacher) for weight, loss in losses if weight]
+    return torch.stack(found).sum()
+
+
+def _taught(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> Context:
+    """With the logits that the student is to learn in the place of the teacher's."""
+    teacher = context.teacher
+    if hooks.mixture is not None:
+        weights = hooks.mixture(context)
+        teacher = torch.einsum("bm,mbc->bc", weights, context.members)
+    if noise is not None:
+        teacher = perturbed(teacher, noise, seed=seed, epoch=context.epoch, samples=context.samples)
+    return replace(context, teacher=teacher)
+
+
+def _parts(name: Name, options: Options, hooks: Hooks, blocks: Iterable[Tensor]) -> Parts:
     match name:
         case "logit-mse":
             spread = class_spread(blocks) if options.standardise else torch.ones(())
-            return lambda student, teacher, *_: logit_mse(student, teacher, spread.to(teacher.device))
+            return lambda context: logit_mse(context.student, context.teacher, spread.to(context.teacher.device))
+        case "probability-mse":
+            return lambda context: _softened(probability_mse, context, options, hooks)
         case "soft-targets":
-            return lambda student, teacher, labels, _, epoch: _soft(student, teacher, labels, epoch, options)
+            return lambda context: _softened(soft_targets, context, options, hooks)
+        case "correlation":
+            loss = functools.partial(correlation_loss, inter=options.inter, intra=options.intra)
+            return lambda context: _softened(loss, context, options, hooks)
         case "decoupled":
-            return lambda student, teacher, labels, _, epoch: _decoupled(student, teacher, labels, epoch, options)
+            return lambda context: _softened(_decoupled(context, options), context, options, hooks)
 
 
-def _soft(student: Tensor, teacher: Tensor, labels: Tensor, epoch: int, options: Options) -> Tensor:
-    soft = soft_parts(*_prepared(student, teacher, options), _temperature(options, epoch))
-    return mixed_with_labels(soft, student, labels, options.hard_weight)
+def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, options: Options, hooks: Hooks) -> Tensor:
+    if options.standardise:
+        context = replace(context, student=standardised(context.student), teacher=standardised(context.teacher))
+    found = [softened(loss, context.student, context.teacher, at) for at in hooks.temperature(context)]
+    return torch.stack(found).sum(dim=0)
 
 
-def _decoupled(student: Tensor, teacher: Tensor, labels: Tensor, epoch: int, options: Options) -> Tensor:
-    targets = target_classes(labels, teacher)
-    pair = _prepared(student, teacher, options)
-    return decoupled(*pair, targets, _temperature(options, epoch), options.alpha, options.beta)
+def _decoupled(context: Context, options: Options) -> Callable[[Tensor, Tensor], Tensor]:
+    targets = target_classes(context.labels, context.teacher)
+    return functools.partial(decoupled, targets=targets, alpha=options.alpha, beta=options.beta)
 
 
-def _prepared(student: Tensor, teacher: Tensor, options: Options) -> tuple[Tensor, Tensor]:
-    return (standardised(student), standardised(teacher)) if options.standardise else (student, teacher)
-
-
-def _temperature(options: Options, epoch: int) -> float:
-    if options.temperature_end is None:
-        return options.temperature
-    progress = dynamics.progress_of(epoch, options.epochs)
-    return dynamics.temperature_at(progress, options.temperature, options.temperature_end, options.temperature_path)
+def _temperatures(context: Context, options: Options) -> tuple[Temperatures, ...]:
+    reference = options.temperature
+    if options.temperature_end is not None:
+        ends = options.temperature, options.temperature_end
+        reference = temperature_at(context.progress, *ends, options.temperature_path)
+    given = Temperatures(reference, reference)
+    if not options.dynamic_temperature:
+        return (given,)
+    return given, dynamic(context.student, context.teacher, reference, options.dynamic_temperature)

@@ -18,23 +18,20 @@ from torch.nn import functional
 from kdeploy.losses.shapes import must_agree
 
 
-def decoupled(
-    student_logits: Tensor, teacher_logits: Tensor, targets: Tensor, temperature: float, alpha: float, beta: float
-) -> Tensor:
-    """alpha TCKD + beta NCKD, times T^2, averaged over the batch.
+def decoupled(student_logits: Tensor, teacher_logits: Tensor, targets: Tensor, alpha: float, beta: float) -> Tensor:
+    """alpha TCKD + beta NCKD of each sample at temperature 1, shape (batch,); its mean is the loss.
 
     Args:
-        student_logits, teacher_logits: shape (batch, classes), two classes or more.
+        student_logits, teacher_logits: shape (batch, classes), two classes or more; see `temperature.softened`.
         targets: the target class of each sample, int64 of shape (batch,); see `target_classes`.
-        temperature: above 0.
-    Returns: a scalar, shape ().
     Raises: ValueError when the shapes differ.
     """
     must_agree(student_logits, teacher_logits)
-    teacher, student = teacher_logits / temperature, student_logits / temperature
-    target_part = _divergence(_target_against_rest(teacher, targets), _target_against_rest(student, targets))
-    others = (functional.log_softmax(_without_target(logits, targets), dim=1) for logits in (teacher, student))
-    return temperature**2 * (alpha * target_part + beta * _divergence(*others)).mean()
+    target_part = _divergence(*(_target_against_rest(logits, targets) for logits in (teacher_logits, student_logits)))
+    others = (
+        functional.log_softmax(_without_target(logits, targets), 1) for logits in (teacher_logits, student_logits)
+    )
+    return alpha * target_part + beta * _divergence(*others)
 
 
 def target_classes(labels: Tensor, teacher_logits: Tensor) -> Tensor:

@@ -18,16 +18,15 @@ from kdeploy.losses.shapes import must_agree
 
 
 def logit_mse(student_logits: Tensor, teacher_logits: Tensor, spread: Tensor | float = 1.0) -> Tensor:
-    """Half of the squared distance of the logits, summed over classes, averaged over the batch.
+    """Half of the squared distance of each sample's logits, shape (batch,); its mean is the loss.
 
     Args:
         student_logits, teacher_logits: shape (batch, classes), both before any softmax.
         spread: what each class's difference is divided by, shape (classes,) or (); see `class_spread`.
-    Returns: a scalar, shape ().
     Raises: ValueError when the shapes differ.
     """
     must_agree(student_logits, teacher_logits)
-    return ((student_logits - teacher_logits) / spread).square().sum(dim=1).mean() / 2
+    return ((student_logits - teacher_logits) / spread).square().sum(dim=1) / 2
 
 
 def class_spread(blocks: Iterable[Tensor]) -> Tensor:

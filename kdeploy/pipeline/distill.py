@@ -16,15 +16,9 @@ if TYPE_CHECKING:
     from kdeploy.losses.choice import Options
 
 
-_LATER = ("match_prior", "curve")
-
-
 def settings(job: Job) -> dict[str, Any]:
     distill = job.recipe.distill
-    resolved = distill.loss_keys() | {"precision": precision(distill.precision)}
-    settings = distill.model_dump(exclude={"device"}) | resolved
-    # what came later is left out while it is off, so that older results stay valid
-    settings = {key: value for key, value in settings.items() if value or key not in _LATER}
+    settings = distill.settings() | {"precision": precision(distill.precision)}
     return {"student": job.recipe.student.model_dump(mode="json"), "distill": settings}
 
 
@@ -65,12 +59,17 @@ def run(job: Job, folder: Path) -> Record:
 
 
 def _loss_options(distill: Distill) -> Options:
-    from kdeploy.losses.choice import Options
+    from kdeploy.losses.choice import Options, Relations
     from kdeploy.losses.noisy_teacher import Noise
 
     return Options(
         **distill.loss_keys(),
-        epochs=distill.epochs,
+        hard_weight=distill.hard_weight or 0.0,
         standardise=distill.standardise,
+        warm_up=distill.warm_up,
+        weighting=distill.weighting,
+        mixture=distill.mixture,
+        relational=Relations(distill.relational.distance, distill.relational.angle) if distill.relational else None,
+        selection=distill.selection.uncertainty if distill.selection else None,
         noise=Noise(distill.noise.sigma, distill.noise.share) if distill.noise else None,
     )

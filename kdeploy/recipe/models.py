@@ -6,6 +6,7 @@ A field's `advice` is the last sentence of the message when its value is refused
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -307,40 +308,102 @@ class TeacherNoise(Section):
     share: float = Field(default=0.5, ge=0, le=1, description="of the samples of an epoch, the others stay as they are")
 
 
+class Selection(Section):
+    """Which samples of a batch are learned from."""
+
+    uncertainty: float = Field(gt=0, le=1, description="the share of which the student is least sure")
+
+
+class Relational(Section):
+    """Distances and angles between the samples of a batch, beside any loss; the weights of Park et al. 2019."""
+
+    distance: float = Field(default=25.0, ge=0)
+    angle: float = Field(default=50.0, ge=0)
+
+    @model_validator(mode="after")
+    def one_weight(self) -> Self:
+        if self.distance == self.angle == 0:
+            raise ValueError("must have distance or angle above 0 (got 0 for both). Leave relational out for neither.")
+        return self
+
+
 # which losses read a key; a key that is not here belongs to every loss
+_SOFTENED = ("soft-targets", "decoupled", "correlation")
 _LOSSES_OF_KEY = {
-    "temperature": ("soft-targets", "decoupled"),
-    "temperature_end": ("soft-targets", "decoupled"),
-    "temperature_path": ("soft-targets", "decoupled"),
-    "hard_weight": ("soft-targets",),
+    "temperature": _SOFTENED,
+    "temperature_end": _SOFTENED,
+    "temperature_path": _SOFTENED,
+    "dynamic_temperature": _SOFTENED,
     "alpha": ("decoupled",),
     "beta": ("decoupled",),
+    "inter": ("correlation",),
+    "intra": ("correlation",),
 }
-_LOSS_DEFAULTS = {"temperature": 4.0, "temperature_path": "linear", "hard_weight": 0.0, "alpha": 1.0, "beta": 8.0}
+_LOSS_DEFAULTS = {
+    "temperature": 4.0,
+    "temperature_path": "linear",
+    "dynamic_temperature": 0.0,
+    "alpha": 1.0,
+    "beta": 8.0,
+    "inter": 1.0,
+    "intra": 1.0,
+}
+# what came after the first results, and the values with which these are still valid
+_LATER = {
+    "dynamic_temperature": 0.0,
+    "inter": None,
+    "intra": None,
+    "warm_up": 0,
+    "weighting": "none",
+    "mixture": "mean",
+    "relational": None,
+    "selection": None,
+    "match_prior": False,
+    "curve": False,
+}
 
 
 class Distill(Section):
     """How the student learns from the labels of the teacher."""
 
-    loss: Literal["logit-mse", "soft-targets", "decoupled"] = "logit-mse"
-    temperature: Positive | None = Field(default=None, description="of soft-targets and decoupled; 4 when left out")
+    loss: Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"] = "logit-mse"
+    temperature: Positive | None = Field(
+        default=None, description="of soft-targets, decoupled and correlation; 4 when left out"
+    )
     temperature_end: Positive | None = Field(default=None, description="of the last epoch, when it is to change")
     temperature_path: Literal["linear", "cosine"] | None = Field(
         default=None, description="from temperature to temperature_end; linear when left out"
     )
+    dynamic_temperature: float | None = Field(
+        default=None, ge=0, description="weight of the loss at temperatures of each sample's own; 0 when left out"
+    )
     hard_weight: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="of soft-targets: weight of the labels where there are some; 0 when left out",
+        default=None, ge=0, le=1, description="weight of the labels where there are some; 0 when left out"
     )
     alpha: float | None = Field(
         default=None, ge=0, description="of decoupled: weight of the target class; 1 when left out"
     )
     beta: float | None = Field(default=None, ge=0, description="of decoupled: weight of the others; 8 when left out")
+    inter: float | None = Field(
+        default=None, ge=0, description="of correlation: weight of the relations between classes; 1 when left out"
+    )
+    intra: float | None = Field(
+        default=None, ge=0, description="of correlation: weight of the relations within a class; 1 when left out"
+    )
+    warm_up: int = Field(default=0, ge=0, description="epochs in which the weight of the teacher rises to its whole")
     standardise: bool = Field(
         default=False, description="logits: per sample; for logit-mse by each class's spread over the transfer set"
     )
+    weighting: Literal["none", "entropy"] = Field(
+        default="none", description="entropy: a sample counts as much as the student is unsure of it"
+    )
+    mixture: Literal["mean", "certainty"] = Field(
+        default="mean", description="of several teachers; certainty: on each sample the surer ones count more"
+    )
+    relational: Relational | None = Field(
+        default=None, description="also learn how the teacher's logits of a batch lie to each other"
+    )
+    selection: Selection | None = Field(default=None, description="learn from a part of each batch")
     noise: TeacherNoise | None = None
     epochs: int = Field(default=32, ge=1, le=1_000_000)
     batch: int = Field(default=64, ge=1, le=65_536)
@@ -364,18 +427,38 @@ class Distill(Section):
             key for key in _LOSSES_OF_KEY if getattr(self, key) is not None and self.loss not in _LOSSES_OF_KEY[key]
         ]
         if wrong:
-            advice = " ".join(f"Remove {key}: it belongs to {' and '.join(_LOSSES_OF_KEY[key])}." for key in wrong)
+            advice = " ".join(f"Remove {key}: it belongs to {_listed(_LOSSES_OF_KEY[key])}." for key in wrong)
             raise ValueError(f"must not have {', '.join(wrong)} beside loss {self.loss}. {advice}")
         if self.temperature_path is not None and self.temperature_end is None:
             raise ValueError("must not have temperature_path without temperature_end. Set temperature_end.")
-        if self.alpha == self.beta == 0:
-            raise ValueError("must have alpha or beta above 0 (got 0 for both). With neither, nothing is learned.")
+        for one, other in (("alpha", "beta"), ("inter", "intra")):
+            if getattr(self, one) == getattr(self, other) == 0:
+                advice = "With neither, nothing is learned."
+                raise ValueError(f"must have {one} or {other} above 0 (got 0 for both). {advice}")
+        if self.warm_up > self.epochs:
+            raise ValueError(
+                f"must have a warm_up within its epochs (got {self.warm_up} of {self.epochs}). Lower warm_up."
+            )
         return self
 
     def loss_keys(self) -> dict[str, Any]:
         """The keys that belong to the chosen loss alone, with defaults for what is left out."""
         given = {key: getattr(self, key) for key, losses in _LOSSES_OF_KEY.items() if self.loss in losses}
         return {key: _LOSS_DEFAULTS.get(key) if value is None else value for key, value in given.items()}
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides what a student becomes, for fingerprints.
+
+        What came after the first results is left out while it is neutral, so that they stay valid.
+        """
+        found = self.model_dump(exclude={"device"}) | self.loss_keys()
+        # at first only soft-targets had it, with 0 for its default
+        found["hard_weight"] = self.hard_weight or (0.0 if self.loss == "soft-targets" else None)
+        return {key: value for key, value in found.items() if key not in _LATER or value not in (None, _LATER[key])}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 class Export(Section):
@@ -458,6 +541,21 @@ class Recipe(Section):
             raise ValueError(
                 f"must have one of ensemble.weights for each of its {count} teachers (got {len(asked.weights)}). "
                 "A teacher with a count has as many."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_mixture_is_of_several(self) -> Self:
+        if self.distill.mixture == "mean":
+            return self
+        if len(self.members) == 1:
+            raise ValueError(
+                "must not have distill.mixture certainty with one teacher. Remove mixture, or give more teachers."
+            )
+        if self.ensemble is not None:
+            raise ValueError(
+                "must not have ensemble beside distill.mixture certainty. Each says how the teachers become one: "
+                "remove one of them."
             )
         return self
 

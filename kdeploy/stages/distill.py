@@ -20,6 +20,7 @@ from torch.nn import functional
 from kdeploy.evaluation import accuracy, agreement, logits_of
 from kdeploy.labelstore import BLOCK_ROWS, Labels
 from kdeploy.losses import choice
+from kdeploy.losses.hooks import Context, progress_of
 from kdeploy.models import shallow
 from kdeploy.models.adapters import ModuleClassifier
 from kdeploy.models.weights import load_weights, save_weights
@@ -154,15 +155,25 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
         labels = torch.full_like(labels, -1)  # a mixture has no true label
     blocks = _blocks(task.teacher.labels)
     chosen = choice.loss_named(task.settings.loss, task.settings.loss_options, seed=seed, blocks=blocks)
+    mixture = task.settings.loss_options.mixture
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         positions = rows.numpy()
         view = epoch % task.teacher.labels.shape[0]
         batch = task.feed.view(transfer[positions], view).to(device)
-        targets = torch.from_numpy(task.teacher.labels.rows(view, positions)).to(device)
-        indices = torch.from_numpy(transfer[positions]).to(device)
-        return chosen(net(batch).float(), targets, labels[rows].to(device), indices, epoch)
+        stored = task.teacher.labels
+        context = Context(
+            student=net(batch).float(),
+            teacher=torch.from_numpy(stored.rows(view, positions)).to(device),
+            labels=labels[rows].to(device),
+            samples=torch.from_numpy(transfer[positions]).to(device),
+            epoch=epoch,
+            progress=progress_of(epoch, task.settings.epochs),
+            members=None if mixture == "mean" else torch.from_numpy(stored.members(view, positions)).to(device),
+        )
+        with torch.autocast(device.type, enabled=False):  # a loss is in float32, whatever the net computes in
+            return chosen(context)
 
     return loss
 

@@ -10,11 +10,10 @@ from kdeploy.losses.logit_matching import class_spread, logit_mse
 from tests.losses.logits import pairs
 
 
-def test_the_loss_is_half_the_squared_distance_averaged_over_the_batch():
+def test_the_loss_is_half_the_squared_distance_of_each_sample():
     student, teacher = torch.tensor([[1.0, 2.0], [0.0, 5.0]]), torch.tensor([[0.0, 4.0], [3.0, 1.0]])
     # half of 1 + 4 in the first row, half of 9 + 16 in the second
-    assert logit_mse(student, teacher).item() == (2.5 + 12.5) / 2
-    assert logit_mse(student, teacher).shape == ()
+    assert logit_mse(student, teacher).tolist() == [2.5, 12.5]
 
 
 @settings(deadline=None)
@@ -22,24 +21,16 @@ def test_the_loss_is_half_the_squared_distance_averaged_over_the_batch():
 def test_the_gradient_is_the_difference_over_the_batch(pair: tuple[Tensor, Tensor]):
     student, teacher = pair
     student.requires_grad_()
-    logit_mse(student, teacher).backward()
+    logit_mse(student, teacher).mean().backward()
     torch.testing.assert_close(student.grad, (student.detach() - teacher) / len(teacher), rtol=1e-12, atol=1e-15)
-
-
-@settings(deadline=None)
-@given(pair=pairs(classes=1))
-def test_a_batch_said_twice_has_the_same_loss(pair: tuple[Tensor, Tensor]):
-    student, teacher = pair
-    twice = logit_mse(torch.cat([student, student]), torch.cat([teacher, teacher]))
-    torch.testing.assert_close(twice, logit_mse(student, teacher), rtol=1e-12, atol=0)
 
 
 @settings(deadline=None)
 @given(pair=pairs(classes=1))
 def test_the_loss_is_nothing_only_between_equals(pair: tuple[Tensor, Tensor]):
     student, teacher = pair
-    assert logit_mse(teacher, teacher).item() == 0
-    assert logit_mse(student, teacher).item() > 0
+    assert not logit_mse(teacher, teacher).any()
+    assert (logit_mse(student, teacher) > 0).all()
 
 
 @settings(deadline=None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kdeploy.losses.choice import Options
+from kdeploy.losses.choice import Options, Relations
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.pipeline import distill
 from kdeploy.pipeline.job import Job
@@ -14,12 +14,15 @@ from kdeploy.store import Store
 
 SOFT = {"loss": "soft-targets"}
 DECOUPLED = {"loss": "decoupled"}
+CORRELATION = {"loss": "correlation"}
 FALLING = SOFT | {"temperature_end": 1.0}
 
 
 def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     asked = Distill.model_validate(given)
-    recipe = Recipe(name="a", data=Data(source="mnist-5k"), teacher=(Teacher(model="deep-cnn"),), distill=asked)
+    recipe = Recipe(
+        name="a", data=Data(source="mnist-5k"), teacher=(Teacher(model="deep-cnn", count=2),), distill=asked
+    )
     return distill.settings(Job(recipe, Store(tmp_path), {}, ""))
 
 
@@ -30,10 +33,46 @@ def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         (DECOUPLED, {"temperature": 4.0, "alpha": 1.0, "beta": 8.0}),
         (FALLING, {"temperature_path": "linear"}),
         ({"noise": {}}, {"noise": {"sigma": 0.9, "share": 0.5}}),
+        ({"relational": {}}, {"relational": {"distance": 25.0, "angle": 50.0}}),
+        ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none", "mixture": "mean"}),
+        (SOFT, {"dynamic_temperature": 0.0}),
+        (CORRELATION, {"temperature": 4.0, "inter": 1.0, "intra": 1.0}),
     ],
 )
 def test_a_default_that_is_written_out_changes_no_fingerprint(short: dict[str, Any], long: dict[str, Any], tmp_path):
     assert settings(short, tmp_path) == settings(short | long, tmp_path)
+
+
+FIRST = {
+    "loss": "logit-mse",
+    "temperature": None,
+    "temperature_end": None,
+    "temperature_path": None,
+    "hard_weight": None,
+    "alpha": None,
+    "beta": None,
+    "standardise": False,
+    "noise": None,
+    "epochs": 32,
+    "batch": 64,
+    "lr": 1e-3,
+    "seeds": 3,
+    "baseline": True,
+    "precision": "fp32",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "resolved"),
+    [
+        ({}, {}),
+        (SOFT, {"temperature": 4.0, "temperature_path": "linear", "hard_weight": 0.0}),
+        (DECOUPLED, {"temperature": 4.0, "temperature_path": "linear", "alpha": 1.0, "beta": 8.0}),
+    ],
+)
+def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], resolved: dict[str, Any], tmp_path):
+    # results made before there were other keys are found again
+    assert settings(given | {"precision": "fp32"}, tmp_path)["distill"] == FIRST | given | resolved
 
 
 @pytest.mark.parametrize(
@@ -49,6 +88,18 @@ def test_a_default_that_is_written_out_changes_no_fingerprint(short: dict[str, A
         (FALLING, {"temperature_path": "cosine"}),
         (DECOUPLED, {"alpha": 2.0}),
         (DECOUPLED, {"beta": 2.0}),
+        (CORRELATION, {"inter": 0.0}),
+        (CORRELATION, {"intra": 2.0}),
+        (SOFT, {"dynamic_temperature": 3.0}),
+        ({}, {"hard_weight": 0.5}),
+        ({}, {"warm_up": 1}),
+        ({}, {"weighting": "entropy"}),
+        ({}, {"relational": {}}),
+        ({}, {"mixture": "certainty"}),
+        ({"relational": {}}, {"relational": {"distance": 1.0}}),
+        ({"relational": {}}, {"relational": {"angle": 0.0}}),
+        ({}, {"selection": {"uncertainty": 1.0}}),
+        ({"selection": {"uncertainty": 1.0}}, {"selection": {"uncertainty": 0.5}}),
     ],
 )
 def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more: dict[str, Any], tmp_path):
@@ -58,12 +109,31 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
 @pytest.mark.parametrize(
     ("given", "options"),
     [
-        ({}, Options(epochs=32)),
-        ({"standardise": True, "noise": {}}, Options(epochs=32, standardise=True, noise=Noise(0.9, 0.5))),
-        (SOFT | {"hard_weight": 0.5}, Options(epochs=32, temperature=4.0, hard_weight=0.5)),
+        ({}, Options()),
+        ({"standardise": True, "noise": {}}, Options(standardise=True, noise=Noise(0.9, 0.5))),
+        (SOFT | {"hard_weight": 0.5}, Options(temperature=4.0, hard_weight=0.5)),
         (
             DECOUPLED | {"temperature": 9.0, "temperature_end": 2.0, "temperature_path": "cosine", "epochs": 5},
-            Options(9.0, 2.0, "cosine", epochs=5, alpha=1.0, beta=8.0),
+            Options(9.0, 2.0, "cosine", alpha=1.0, beta=8.0),
+        ),
+        (CORRELATION | {"dynamic_temperature": 3.0, "inter": 2.0}, Options(4.0, dynamic_temperature=3.0, inter=2.0)),
+        (
+            {
+                "mixture": "certainty",
+                "relational": {"angle": 0.0},
+                "hard_weight": 0.5,
+                "warm_up": 3,
+                "weighting": "entropy",
+                "selection": {"uncertainty": 0.5},
+            },
+            Options(
+                mixture="certainty",
+                relational=Relations(25.0, 0.0),
+                hard_weight=0.5,
+                warm_up=3,
+                weighting="entropy",
+                selection=0.5,
+            ),
         ),
     ],
 )

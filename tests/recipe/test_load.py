@@ -128,7 +128,11 @@ def test_one_convolution_needs_no_list():
         ("distill: {baseline: 1}", "distill.baseline must be true or false (got 1)."),
         ("distill: {device: gpu}", "distill.device must be auto, cpu, mps, cuda or cuda:N (got 'gpu')."),
         ("distill: {precision: fp16}", "distill.precision must be 'auto', 'bf16' or 'fp32' (got 'fp16')."),
-        ("distill: {loss: mse}", "distill.loss must be 'logit-mse', 'soft-targets' or 'decoupled' (got 'mse')."),
+        (
+            "distill: {loss: mse}",
+            "distill.loss must be 'logit-mse', 'probability-mse', 'soft-targets', 'decoupled' or 'correlation' "
+            "(got 'mse').",
+        ),
         ("distill: {loss: decoupled, temperature: 0}", "distill.temperature must be above 0 (got 0)."),
         ("distill: {loss: soft-targets, hard_weight: 1.5}", "distill.hard_weight must be at most 1 (got 1.5)."),
         ("distill: {loss: decoupled, alpha: -1}", "distill.alpha must be at least 0 (got -1)."),
@@ -137,7 +141,7 @@ def test_one_convolution_needs_no_list():
         (
             "distill: {temperature: 4}",
             "distill must not have temperature beside loss logit-mse. "
-            "Remove temperature: it belongs to soft-targets and decoupled.",
+            "Remove temperature: it belongs to soft-targets, decoupled and correlation.",
         ),
         (
             "distill: {loss: soft-targets, alpha: 1, beta: 8, temperature: 3}",
@@ -145,9 +149,32 @@ def test_one_convolution_needs_no_list():
             "Remove alpha: it belongs to decoupled. Remove beta: it belongs to decoupled.",
         ),
         (
-            "distill: {loss: decoupled, hard_weight: 0}",
-            "distill must not have hard_weight beside loss decoupled. Remove hard_weight: it belongs to soft-targets.",
+            "distill: {loss: probability-mse, dynamic_temperature: 1}",
+            "distill must not have dynamic_temperature beside loss probability-mse. "
+            "Remove dynamic_temperature: it belongs to soft-targets, decoupled and correlation.",
         ),
+        (
+            "distill: {loss: decoupled, inter: 1}",
+            "distill must not have inter beside loss decoupled. Remove inter: it belongs to correlation.",
+        ),
+        (
+            "distill: {loss: correlation, inter: 0, intra: 0}",
+            "distill must have inter or intra above 0 (got 0 for both). With neither, nothing is learned.",
+        ),
+        ("distill: {warm_up: -1}", "distill.warm_up must be at least 0 (got -1)."),
+        (
+            "distill: {warm_up: 20, epochs: 5}",
+            "distill must have a warm_up within its epochs (got 20 of 5). Lower warm_up.",
+        ),
+        ("distill: {weighting: margin}", "distill.weighting must be 'none' or 'entropy' (got 'margin')."),
+        ("distill: {selection: {uncertainty: 0}}", "distill.selection.uncertainty must be above 0 (got 0)."),
+        ("distill: {selection: {uncertainty: 1.5}}", "distill.selection.uncertainty must be at most 1 (got 1.5)."),
+        (
+            "distill: {relational: {distance: 0, angle: 0}}",
+            "distill.relational must have distance or angle above 0 (got 0 for both). "
+            "Leave relational out for neither.",
+        ),
+        ("distill: {selection: {}}", "distill.selection.uncertainty must be given."),
         (
             "distill: {loss: decoupled, alpha: 0, beta: 0.0}",
             "distill must have alpha or beta above 0 (got 0 for both). With neither, nothing is learned.",
@@ -159,7 +186,7 @@ def test_one_convolution_needs_no_list():
         (
             "distill: {temperature_end: 1}",
             "distill must not have temperature_end beside loss logit-mse. "
-            "Remove temperature_end: it belongs to soft-targets and decoupled.",
+            "Remove temperature_end: it belongs to soft-targets, decoupled and correlation.",
         ),
         ("distill: [1]", "distill must be a mapping (got [1])."),
         ("distill:", "distill must be a mapping (got nothing)."),
@@ -508,6 +535,25 @@ def test_reading_a_recipe_imports_no_torch(tmp_path):
 )
 def test_an_ensemble_that_does_not_fit_its_teachers_is_refused(teacher, ensemble, problem):
     text = f"name: a\ndata: {{source: mnist-5k}}\nteacher: {teacher}\nensemble: {ensemble}\n"
+    assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("teachers", "problem"),
+    [
+        (
+            "teacher: [{onnx: a}]",
+            "must not have distill.mixture certainty with one teacher. Remove mixture, or give more teachers.",
+        ),
+        (
+            "teacher: [{onnx: a}, {onnx: b}]\nensemble: {mean: logits}",
+            "must not have ensemble beside distill.mixture certainty. Each says how the teachers become one: "
+            "remove one of them.",
+        ),
+    ],
+)
+def test_a_mixture_is_of_several_teachers_and_takes_the_place_of_the_ensemble(teachers, problem):
+    text = f"name: a\ndata: {{source: mnist-5k}}\n{teachers}\ndistill: {{mixture: certainty}}\n"
     assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
 
 

@@ -24,6 +24,8 @@ from kdeploy.recipe.models import (
     InputViews,
     Labels,
     Recipe,
+    Relational,
+    Selection,
     Split,
     Student,
     Teacher,
@@ -100,6 +102,14 @@ DISTILL = st.one_of(
         Distill, loss=st.just("soft-targets"), temperature_end=POSITIVE, temperature_path=_some(st.just("cosine"))
     ),
     st.builds(Distill, standardise=st.booleans(), noise=_some(NOISE)),
+    st.builds(Distill, loss=st.just("correlation"), dynamic_temperature=_some(SHARE), inter=_some(POSITIVE)),
+    st.builds(
+        Distill,
+        warm_up=st.just(1),
+        weighting=st.sampled_from(["none", "entropy"]),
+        relational=_some(st.builds(Relational, distance=POSITIVE)),
+        selection=_some(st.builds(Selection, uncertainty=st.just(0.5))),
+    ),
 )
 CONVOLUTIONS = st.builds(Convolution, channels=COUNT, kernel=st.sampled_from([1, 3, 63]), pool=st.integers(1, 64))
 
@@ -237,19 +247,26 @@ def _is_valid_name(name: str) -> bool:
     return True
 
 
-STEADY = {"temperature": 4.0, "temperature_end": None, "temperature_path": "linear"}
+STEADY = {
+    "temperature": 4.0,
+    "temperature_end": None,
+    "temperature_path": "linear",
+    "dynamic_temperature": 0.0,
+}
 
 
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
         ({}, {}),
-        ({"loss": "soft-targets"}, STEADY | {"hard_weight": 0.0}),
-        ({"loss": "soft-targets", "hard_weight": 0.1}, STEADY | {"hard_weight": 0.1}),
+        ({"hard_weight": 0.1, "warm_up": 3}, {}),
+        ({"loss": "soft-targets"}, STEADY),
+        ({"loss": "soft-targets", "dynamic_temperature": 3.0}, STEADY | {"dynamic_temperature": 3.0}),
+        ({"loss": "correlation", "intra": 0.0}, STEADY | {"inter": 1.0, "intra": 0.0}),
         ({"loss": "decoupled", "alpha": 0.0}, STEADY | {"alpha": 0.0, "beta": 8.0}),
         (
             {"loss": "soft-targets", "temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine"},
-            {"temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine", "hard_weight": 0.0},
+            STEADY | {"temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine"},
         ),
     ],
 )

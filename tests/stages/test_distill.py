@@ -14,11 +14,13 @@ import torch
 
 from kdeploy.errors import Interrupted
 from kdeploy.evaluation import accuracy, agreement, logits_of
-from kdeploy.labelstore import Reader
-from kdeploy.losses.choice import Name, Options
+from kdeploy.labelstore import Combined, Reader
+from kdeploy.losses.choice import Name, Options, Relations
+from kdeploy.losses.hooks import Context
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.models import shallow
 from kdeploy.models.adapters import ModuleClassifier
+from kdeploy.models.ensemble import Rule
 from kdeploy.models.weights import load_weights
 from kdeploy.priors import class_prior
 from kdeploy.progress import Progress
@@ -186,7 +188,11 @@ LOSSES: list[tuple[Name, Options]] = [
     ("logit-mse", Options(noise=Noise(0.9, 0.5))),
     ("soft-targets", Options(temperature=4.0, hard_weight=0.1)),
     ("soft-targets", Options(temperature=2.0, standardise=True)),
-    ("decoupled", Options(temperature=4.0, beta=8.0)),
+    ("decoupled", Options(temperature=4.0, beta=8.0, warm_up=2)),
+    ("correlation", Options(temperature=4.0, weighting="entropy")),
+    ("logit-mse", Options(relational=Relations(25.0, 50.0))),
+    ("probability-mse", Options(selection=0.5)),
+    ("soft-targets", Options(temperature=4.0, dynamic_temperature=3.0)),
 ]
 
 
@@ -200,21 +206,46 @@ def test_the_students_learn_by_every_loss(
     assert record.students[0].test_agreement > 0.3  # chance is 0.1
 
 
-def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples(
+def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples_in_float32(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
 
-    def chosen(student: torch.Tensor, _teacher: Any, labels: torch.Tensor, samples: torch.Tensor, epoch: int) -> Any:
-        seen[epoch] += zip(samples.tolist(), labels.tolist(), strict=True)
-        return student.square().mean()
+    def chosen(context: Context) -> torch.Tensor:
+        assert context.progress == context.epoch
+        assert context.student.dtype == torch.float32
+        assert not torch.is_autocast_enabled("cpu")
+        seen[context.epoch] += zip(context.samples.tolist(), context.labels.tolist(), strict=True)
+        return context.student.square().mean()
 
     monkeypatch.setattr(distill.choice, "loss_named", lambda *_, **__: chosen)
-    settings = replace(SHORT, epochs=2, seeds=1, baseline=False)
+    settings = replace(SHORT, epochs=2, seeds=1, baseline=False, precision="bf16")
     make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings)
     expected = [(index, digits.labels[index]) for index in digits.transfer.tolist()]
     assert sorted(seen[0]) == sorted(seen[1]) == expected
     assert {label for _, label in seen[0]} == set(range(-1, 10))
+
+
+def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches(
+    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+):
+    reader = Reader(labelled.folder, label_header(digits))
+    logits = [np.load(taught.folder / f"{part}_logits.npy") for part in ("test", "held_out")]
+    found = []
+    for labels, mixture in ((reader, "mean"), (Combined([reader, reader], Rule("logits", (0.5, 0.5))), "certainty")):
+        (tmp_path / mixture).mkdir()
+        settings = replace(SHORT, seeds=1, baseline=False, loss_options=Options(mixture=mixture))
+        record = distill.run(
+            tmp_path / mixture,
+            student=STUDENT,
+            feed=feed(digits),
+            samples=digits,
+            teacher=distill.Teacher(labels, *logits),
+            settings=settings,
+            progress=Progress(),
+        )
+        found.append(record.students[0].sha256)
+    assert found[0] == found[1]
 
 
 def test_the_blocks_of_the_labels_are_the_first_view(
