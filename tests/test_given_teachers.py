@@ -174,3 +174,36 @@ def test_several_teachers_go_all_the_way_and_are_redone_together(tmp_path: Path)
     assert (refused.code, "teacher-0, teacher-1, teacher-2, teacher, labels-0" in refused.stderr) == (3, True)
     kept = inside("clean", "--runs", tmp_path / "runs", "--json")
     assert (kept.code, kept.document["unnamed"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "labels", "bytes_of_a_row"),
+    [
+        ("{onnx: teacher.onnx, features: active}", "{kind: features}", 2 * (3 + 16)),
+        ("{model: deep-cnn, train: {steps: 2}}", "{kind: features, dtype: float32}", 4 * (3 + 128)),
+        ("{onnx: teacher.onnx}", "{kind: topk, top: 2}", 2 * 2 + 2 * 2 + 4),
+        ("{onnx: teacher.onnx}", "{kind: probabilities}", 2 * 3),
+    ],
+)
+def test_labels_of_every_kind_teach_a_student(tmp_path: Path, teacher: str, labels: str, bytes_of_a_row: int) -> None:
+    made.images(tmp_path / "data.npz")
+    made.linear(tmp_path / "teacher.onnx", (1, 8, 8))
+    recipe = _write(tmp_path, teacher)
+    recipe.write_text(recipe.read_text() + f"labels: {labels}\n")
+    words = ("--runs", tmp_path / "runs", "--data-root", tmp_path, "--json")
+    found = inside("distill", recipe, *words)
+    assert found.code == 0, found.stderr
+    record = inside("label", recipe, *words).document
+    headers = 2 * 256  # of two .npy files, rounded up to 64 bytes
+    assert 0 < record["bytes"] - bytes_of_a_row * record["rows"] <= headers
+
+
+def test_more_top_logits_than_classes_are_refused(tmp_path: Path) -> None:
+    made.images(tmp_path / "data.npz")
+    made.linear(tmp_path / "teacher.onnx", (1, 8, 8))
+    words = ("--runs", tmp_path / "runs", "--data-root", tmp_path, "--set", "labels={kind: topk, top: 4}")
+    found = inside("label", _write(tmp_path, "{onnx: teacher.onnx}"), *words)
+    assert (found.code, found.stderr.splitlines()[-1]) == (
+        3,
+        "error: labels.top: must be at most the number of classes, 3 (4). Set labels.kind to logits to keep all.",
+    )

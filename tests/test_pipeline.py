@@ -47,6 +47,8 @@ def test_a_stage_reads_only_stages_before_it():
         ("views.shift=1", "teacher"),
         ("views.count=4", "labels"),
         ("labels.dtype=float32", "labels"),
+        ("labels.kind=features", "labels"),
+        ("labels={kind: topk, top: 3}", "labels"),
         ("student.bottleneck=17", "distill"),
         ("distill.seeds=2", "distill"),
         ("distill.baseline=false", "distill"),
@@ -73,7 +75,9 @@ def test_the_gate_and_the_name_change_only_what_is_handed_over(override):
     assert _changed(override) == ["bundle", "report"]
 
 
-@pytest.mark.parametrize("override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0"])
+@pytest.mark.parametrize(
+    "override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0", "labels.kind=logits"]
+)
 def test_the_device_and_a_default_written_out_change_nothing(override):
     assert _changed(override) == []
 

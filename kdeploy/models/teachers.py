@@ -64,10 +64,16 @@ def build_untrained(name: str) -> nn.Module:
     return _build(name).eval()
 
 
-def classifier(folder: Path, spec: Spec, *, device: torch.device, precision: str) -> Classifier:
-    """The teacher behind `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for."""
+def classifier(
+    folder: Path, spec: Spec, *, device: torch.device, precision: str, features: str | None = None
+) -> Classifier:
+    """The teacher behind `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for.
+
+    Args:
+        features: of an ONNX teacher, the tensor that is its features; a module has those of its last linear layer.
+    """
     if spec.origin == "onnx":
-        return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads())
+        return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads(), features=features)
     return ModuleClassifier(module(folder, spec), device=device, precision=precision)
 
 

@@ -134,6 +134,14 @@ class TeacherPreprocess(Section):
     std: tuple[Positive, ...] | None = Field(default=None, description="per channel, after the scale", strict=False)
 
 
+_ORIGINS_OF_KEY = {
+    "train": ("model",),
+    "weights": ("torch",),
+    "preprocess": ("onnx", "torch"),
+    "features": ("onnx",),
+}
+
+
 class Teacher(Section):
     """One teacher: exactly one of `model`, `onnx`, `torch`."""
 
@@ -151,6 +159,9 @@ class Teacher(Section):
         json_schema_extra={"must": "must be package.module:function"},
     )
     weights: str | None = Field(default=None, min_length=1, description="a safetensors file for `torch`")
+    features: str | None = Field(
+        default=None, min_length=1, description="of `onnx`, for labels.kind features: what a node inside gives"
+    )
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
@@ -159,7 +170,7 @@ class Teacher(Section):
             raise ValueError(
                 f"must have exactly one of model, onnx and torch (got {', '.join(given) or 'none'}). Keep one of them."
             )
-        for key, owners in (("train", ("model",)), ("weights", ("torch",)), ("preprocess", ("onnx", "torch"))):
+        for key, owners in _ORIGINS_OF_KEY.items():
             if getattr(self, key) is not None and given[0] not in owners:
                 raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
         if self.count > 1 and self.model is None:
@@ -193,8 +204,20 @@ class Ensemble(Section):
 class Labels(Section):
     """How the teacher's outputs are stored."""
 
+    kind: Literal["logits", "probabilities", "topk", "features"] = Field(
+        default="logits", description="features: the logits, and what the teacher's last linear layer reads"
+    )
+    top: int | None = Field(default=None, ge=1, le=65_536, description="of topk: how many logits are kept of a row")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="float32 for logits above 16,376")
     precision: Precision = Field(default="auto", description="in which a teacher of ours computes them")
+
+    @model_validator(mode="after")
+    def top_of_topk(self) -> Self:
+        if self.kind == "topk" and self.top is None:
+            raise ValueError("must have top beside kind topk. Set top to the number of logits to keep.")
+        if self.kind != "topk" and self.top is not None:
+            raise ValueError(f"must not have top beside kind {self.kind}. Remove top: it belongs to topk.")
+        return self
 
 
 class Convolution(Section):
@@ -380,6 +403,22 @@ class Recipe(Section):
                 f"must have one of ensemble.weights for each of its {count} teachers (got {len(asked.weights)}). "
                 "A teacher with a count has as many."
             )
+        return self
+
+    @model_validator(mode="after")
+    def features_are_named(self) -> Self:
+        for number, teacher in enumerate(self.teacher):
+            wanted = self.labels.kind == "features" and teacher.onnx is not None
+            if wanted and teacher.features is None:
+                raise ValueError(
+                    f"must have features in teacher[{number}] for labels.kind features. Name what a node of the ONNX "
+                    "file gives, or set labels.kind to logits."
+                )
+            if teacher.features is not None and not wanted:
+                raise ValueError(
+                    f"must not have features in teacher[{number}] beside labels.kind {self.labels.kind}. "
+                    "Remove features, or set labels.kind to features."
+                )
         return self
 
     @model_validator(mode="after")

@@ -500,3 +500,36 @@ def test_a_count_stands_for_teachers_from_seeds_of_their_own():
     text = b"name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {model: deep-cnn, count: 3, train: {seed: 5}}]\n"
     members = parse(text, "r.yaml").recipe.members
     assert [member.onnx or member.training.seed for member in members] == ["a", 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("labels: {kind: topk}", "labels must have top beside kind topk. Set top to the number of logits to keep."),
+        ("labels: {top: 3}", "labels must not have top beside kind logits. Remove top: it belongs to topk."),
+    ],
+)
+def test_the_number_of_top_logits_belongs_to_topk(more, problem):
+    assert _problems(SMALL + more + "\n") == [f"r.yaml:4: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "kind", "problem"),
+    [
+        (
+            "{onnx: a}",
+            "features",
+            "must have features in teacher[0] for labels.kind features. Name what a node of the ONNX file gives, or "
+            "set labels.kind to logits.",
+        ),
+        (
+            "{onnx: a, features: b}",
+            "logits",
+            "must not have features in teacher[0] beside labels.kind logits. Remove features, or set labels.kind to "
+            "features.",
+        ),
+    ],
+)
+def test_features_of_an_onnx_file_are_named_where_they_are_stored(teacher, kind, problem):
+    text = f"name: a\ndata: {{source: mnist-5k}}\nteacher: [{teacher}]\nlabels: {{kind: {kind}}}\n"
+    assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
