@@ -1,4 +1,4 @@
-"""Teachers by origin: one of ours (`model`), an ONNX file (`onnx`), or code that builds a module (`torch`).
+"""Teachers by origin: one of ours (`model`), an ONNX file, code that builds a module (`torch`), a student (`run`).
 
 Each lives in a folder as one file; from there it becomes a classifier, or the torch module that is exported.
 """
@@ -15,16 +15,16 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models import deep
+from kdeploy.models import deep, shallow
 from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
 
 
 class Spec(NamedTuple):
-    """What a teacher is. `name`: of our model, of the ONNX file, or `package.module:function`."""
+    """What a teacher is. `name`: of our model, of the ONNX file, of the run, or `package.module:function`."""
 
-    origin: Literal["model", "onnx", "torch"]
+    origin: Literal["model", "onnx", "torch", "run"]
     name: str
 
     @property
@@ -50,11 +50,13 @@ def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:
 def module(folder: Path, spec: Spec) -> nn.Module:
     """The trained torch module, in evaluation mode; not for an ONNX teacher."""
     path = folder / spec.file
+    built: nn.Module
     if spec.origin == "torch":
         built = _build(spec.name)
     else:
         with safetensors.safe_open(path, framework="pt") as stream:
-            built = seeded(spec.name, 0, json.loads(stream.metadata()["arguments"]))
+            arguments = json.loads(stream.metadata()["arguments"])
+        built = shallow.seeded(0, **arguments) if spec.origin == "run" else seeded(spec.name, 0, arguments)
     load_weights(built, path)
     return built.eval()
 

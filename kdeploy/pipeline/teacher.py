@@ -9,6 +9,7 @@ from typing import Any
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, view_settings
+from kdeploy.pipeline.taught import Taught, student_of
 from kdeploy.recipe.models import TeacherPreprocess
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
@@ -23,6 +24,8 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
         training = teacher.training.model_dump() | {"precision": precision(teacher.training.precision)}
         return {"model": teacher.model, "train": training, "views": view_settings(job, count=False)}
     file = None if path is None else hash_file(path)
+    if teacher.run is not None:
+        return {"run": file, "preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
 
 
@@ -38,6 +41,10 @@ def _code(build: str | None) -> str | None:
     return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
 
 
+def _student(job: Job, name: str) -> Taught:
+    return student_of(job.store, name, "teacher", "run")
+
+
 def _teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -> Preprocessing:
     given = {} if asked is None else {key: value for key, value in asked.model_dump().items() if value is not None}
     return plain_preprocessing(samples).model_copy(update=given)
@@ -46,7 +53,7 @@ def _teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) 
 def run(job: Job, folder: Path, number: int = 0) -> Record:
     from kdeploy.stages import teacher as stage
 
-    asked, samples = job.recipe.members[number], job.samples()
+    asked, samples, path = job.recipe.members[number], job.samples(), job.teacher_files[number]
     preprocessing = _teacher_preprocessing(asked.preprocess, samples)
     teacher: stage.Trained | stage.Given
     if asked.model is not None:
@@ -55,9 +62,13 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
             asked.model, train.steps, train.batch, train.lr, train.weight_decay, train.seed, precision(train.precision)
         )
     elif asked.onnx is not None:
-        teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_files[number])
+        teacher = stage.Given("onnx", Path(asked.onnx).name, path)
+    elif asked.run is not None:
+        student = _student(job, asked.run)
+        teacher = stage.Given("run", asked.run, path, student.class_names)
+        preprocessing = student.record.preprocessing
     else:
-        teacher = stage.Given("torch", str(asked.torch), job.teacher_files[number])
+        teacher = stage.Given("torch", str(asked.torch), path)
     return stage.run(
         folder,
         teacher=teacher,

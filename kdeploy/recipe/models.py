@@ -134,6 +134,8 @@ class TeacherPreprocess(Section):
     std: tuple[Positive, ...] | None = Field(default=None, description="per channel, after the scale", strict=False)
 
 
+_ORIGINS = ("model", "onnx", "torch", "run")
+# which teachers read a key
 _ORIGINS_OF_KEY = {
     "train": ("model",),
     "weights": ("torch",),
@@ -143,7 +145,7 @@ _ORIGINS_OF_KEY = {
 
 
 class Teacher(Section):
-    """One teacher: exactly one of `model`, `onnx`, `torch`."""
+    """One teacher: exactly one of `model`, `onnx`, `torch`, `run`."""
 
     model: Literal["deep-cnn"] | None = Field(
         default=None, description="a teacher of ours, trained on the labelled part"
@@ -158,18 +160,25 @@ class Teacher(Section):
         description="pkg.mod:build; runs code",
         json_schema_extra={"must": "must be package.module:function"},
     )
-    weights: str | None = Field(default=None, min_length=1, description="a safetensors file for `torch`")
+    run: str | None = Field(
+        default=None,
+        pattern=NAME,
+        description="the student of an earlier run, by the run's name",
+        json_schema_extra={"must": "must be the name of a run"},
+    )
+    weights: str | None = Field(
+        default=None, min_length=1, description="a safetensors file, or a .pt with tensors alone, for `torch`"
+    )
     features: str | None = Field(
         default=None, min_length=1, description="of `onnx`, for labels.kind features: what a node inside gives"
     )
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        given = [key for key in ("model", "onnx", "torch") if getattr(self, key) is not None]
+        given = [key for key in _ORIGINS if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"must have exactly one of model, onnx and torch (got {', '.join(given) or 'none'}). Keep one of them."
-            )
+            known, got = f"{', '.join(_ORIGINS[:-1])} and {_ORIGINS[-1]}", ", ".join(given) or "none"
+            raise ValueError(f"must have exactly one of {known} (got {got}). Keep one of them.")
         for key, owners in _ORIGINS_OF_KEY.items():
             if getattr(self, key) is not None and given[0] not in owners:
                 raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
@@ -387,6 +396,16 @@ class Recipe(Section):
     export: Export = Export()
     bench: Bench = Bench()
     gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def teaches_another(self) -> Self:
+        for number, teacher in enumerate(self.teacher):
+            if teacher.run == self.name:
+                raise ValueError(
+                    f"must have another name than its teacher[{number}].run (got {self.name} for both). Rename the "
+                    "recipe: its own run would replace its teacher."
+                )
+        return self
 
     @property
     def members(self) -> list[Teacher]:

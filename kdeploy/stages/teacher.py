@@ -18,7 +18,7 @@ from kdeploy.evaluation import accuracy, logits_of
 from kdeploy.inspector import admit
 from kdeploy.models import teachers
 from kdeploy.models.adapters import signature
-from kdeploy.models.weights import save_weights
+from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.progress import Progress
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord, Training
@@ -44,11 +44,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Given:
-    """A teacher made elsewhere: an ONNX file, or code that builds a torch module."""
+    """A teacher made elsewhere: an ONNX file, code that builds a torch module, or the student of an earlier run."""
 
-    origin: Literal["onnx", "torch"]
+    origin: Literal["onnx", "torch", "run"]
     name: str
     path: Path | None  # of the ONNX file, or of the module's weights
+    class_names: tuple[str, ...] | None = None  # that it was trained on, where that is known
 
 
 def run(
@@ -67,6 +68,8 @@ def run(
         preprocessing: what the teacher expects.
         views: of the labelled part in training; each epoch is a new view. Mixup is left out: it has no hard labels.
     """
+    if isinstance(teacher, Given):
+        _must_know(teacher, preprocessing, samples)
     feed = Feed(samples.inputs[preprocessing.input], views.unmixed, preprocessing)
     where = device_named(device)
     training = None
@@ -139,10 +142,13 @@ def _take_in(folder: Path, teacher: Given) -> None:
     target = folder / teachers.Spec(teacher.origin, teacher.name).file
     if teacher.origin == "onnx" and teacher.path is not None:
         _inspect(teacher.path)
-    if teacher.path is not None:
-        shutil.copyfile(teacher.path, target)
+    if teacher.path is None or teacher.path.suffix in PICKLES:
+        built = teachers.build_untrained(teacher.name)
+        if teacher.path is not None:
+            load_weights(built, teacher.path)
+        save_weights(built, target, {})
     else:
-        save_weights(teachers.build_untrained(teacher.name), target, {})
+        shutil.copyfile(teacher.path, target)
 
 
 def _inspect(path: Path) -> None:
@@ -155,6 +161,21 @@ def _inspect(path: Path) -> None:
             got=f"{len(found.side_files)} side file(s)",
             advice="Save it as one file: onnx.save(onnx.load(path), other).",
         )
+
+
+def _must_know(teacher: Given, preprocessing: Preprocessing, samples: SampleSet) -> None:
+    """A student of an earlier run was made for its own data; others say nothing about theirs."""
+    if teacher.class_names not in (None, samples.class_names):
+        raise ModelError(
+            teacher.name,
+            f"must have been trained on the classes of this data, {', '.join(samples.class_names)}",
+            got=", ".join(teacher.class_names or ()),
+        )
+    name, found = preprocessing.input, samples.inputs.get(preprocessing.input)
+    if found is None or found.shape[1:] != preprocessing.shape:
+        shapes = ", ".join(f"{other} {array.shape[1:]}" for other, array in samples.inputs.items())
+        got = f"{name} {preprocessing.shape}"
+        raise ModelError(teacher.name, f"must read an input that the data has: {shapes}", got=got)
 
 
 def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: Trained | Given) -> None:

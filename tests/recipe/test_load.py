@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
 SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give a list of teachers; one is enough."
+ORIGINS = "model, onnx, torch and run"
 TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, views"
 
 VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, seed, shift"
@@ -195,10 +196,10 @@ def test_a_bad_setting_is_a_whole_sentence(more, problem):
         ),
         ("{onnx: a}", f"teacher must be a list (got {{'onnx': 'a'}}). {ONE_TEACHER}"),
         ("[3]", f"teacher[0] must be a mapping (got 3). {ONE_TEACHER}"),
-        ("[{}]", "teacher[0] must have exactly one of model, onnx and torch (got none). Keep one of them."),
+        ("[{}]", f"teacher[0] must have exactly one of {ORIGINS} (got none). Keep one of them."),
         (
             "[{model: deep-cnn, onnx: a}]",
-            "teacher[0] must have exactly one of model, onnx and torch (got model, onnx). Keep one of them.",
+            f"teacher[0] must have exactly one of {ORIGINS} (got model, onnx). Keep one of them.",
         ),
         ("[{onnx: a, train: {}}]", "teacher[0] must not have train beside onnx. Remove train."),
         ("[{onnx: a, weights: b}]", "teacher[0] must not have weights beside onnx. Remove weights."),
@@ -533,3 +534,16 @@ def test_the_number_of_top_logits_belongs_to_topk(more, problem):
 def test_features_of_an_onnx_file_are_named_where_they_are_stored(teacher, kind, problem):
     text = f"name: a\ndata: {{source: mnist-5k}}\nteacher: [{teacher}]\nlabels: {{kind: {kind}}}\n"
     assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
+
+
+def test_a_recipe_does_not_teach_itself():
+    assert _problems("name: a\ndata: {source: mnist-5k}\nteacher: [{run: a}]\n") == [
+        "r.yaml:1: the recipe must have another name than its teacher[0].run (got a for both). Rename the recipe: its "
+        "own run would replace its teacher."
+    ]
+
+
+def test_the_name_of_a_run_is_no_path():
+    assert _problems("name: a\ndata: {source: mnist-5k}\nteacher: [{run: ../b}]\n") == [
+        "r.yaml:3: teacher[0].run must be the name of a run (got '../b')."
+    ]

@@ -126,7 +126,9 @@ def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) 
         shutil.copyfile(source / record.file, path)
         return
     module = teachers.module(source, teachers.spec_of(record))
-    deployed = _folded(module.chain(), "teacher", folds) if isinstance(module, DeepCnn) else module
+    deployed = (
+        _folded(module.chain(), "teacher", folds) if isinstance(module, DeepCnn | shallow.ShallowStudent) else module
+    )
     onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=record.preprocessing.model_shape)
 
 
