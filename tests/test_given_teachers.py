@@ -301,3 +301,30 @@ def test_weights_in_a_pickle_of_tensors_are_taken_and_code_is_not(
     found = inside("label", _write(module, '{torch: "mine:build", weights: good.pt}'), *words)
     assert found.code == 0, found.stderr
     assert inside("label", _write(module, '{torch: "mine:build", weights: bad.pt}'), *words).code == 4
+
+
+def test_a_net_of_hugging_face_teaches_with_weights_of_the_users(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="the package of the extra huggingface is not here")
+    made.images(tmp_path / "data.npz")
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=8,
+        patch_size=4,
+        num_channels=1,
+        num_labels=3,
+    )
+    net = transformers.AutoModelForImageClassification.from_config(config)
+    torch.save(net.state_dict(), tmp_path / "weights.pt")
+    (tmp_path / "net").mkdir()
+    config.save_pretrained(tmp_path / "net")
+    processor = {"size": {"height": 8, "width": 8}, "image_mean": [0.5], "image_std": [0.25]}
+    (tmp_path / "net" / "preprocessor_config.json").write_text(json.dumps(processor))
+    recipe = _write(tmp_path, f"{{huggingface: {tmp_path / 'net'}, weights: weights.pt}}")
+    found = inside("run", recipe, *_places(tmp_path), "--json")
+    assert found.code == 0, found.stderr
+    assert all(row["passed"] for row in found.document["parity"])
+    [record] = (tmp_path / "runs" / "teacher").glob("*/record.json")
+    assert TeacherRecord.read(record).preprocessing.std == (0.25,)

@@ -1,4 +1,5 @@
-"""Teachers by origin: one of ours (`model`), an ONNX file, code that builds a module (`torch`), a student (`run`).
+"""Teachers by origin: one of ours (`model`), an ONNX file, code that builds a module (`torch`), a student (`run`),
+or a name of a package (`timm`, `torchvision`, `huggingface`).
 
 Each lives in a folder as one file; from there it becomes a classifier, or the torch module that is exported.
 """
@@ -15,16 +16,16 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models import deep, shallow
+from kdeploy.models import deep, named, shallow
 from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
 
 
 class Spec(NamedTuple):
-    """What a teacher is. `name`: of our model, of the ONNX file, of the run, or `package.module:function`."""
+    """What a teacher is. `name`: of our model, the ONNX file, the run, in a package, or `package.module:function`."""
 
-    origin: Literal["model", "onnx", "torch", "run"]
+    origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface"]
     name: str
 
     @property
@@ -49,6 +50,7 @@ def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:
 
 def module(folder: Path, spec: Spec) -> nn.Module:
     """The trained torch module, in evaluation mode; not for an ONNX teacher."""
+    assert spec.origin != "onnx"
     path = folder / spec.file
     built: nn.Module
     if spec.origin == "torch":
@@ -56,7 +58,12 @@ def module(folder: Path, spec: Spec) -> nn.Module:
     else:
         with safetensors.safe_open(path, framework="pt") as stream:
             arguments = json.loads(stream.metadata()["arguments"])
-        built = shallow.seeded(0, **arguments) if spec.origin == "run" else seeded(spec.name, 0, arguments)
+        if spec.origin == "run":
+            built = shallow.seeded(0, **arguments)
+        elif spec.origin == "model":
+            built = seeded(spec.name, 0, arguments)
+        else:
+            built = named.again(spec.origin, arguments)
     load_weights(built, path)
     return built.eval()
 

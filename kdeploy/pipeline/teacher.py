@@ -10,7 +10,7 @@ from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, view_settings
 from kdeploy.pipeline.taught import Taught, student_of
-from kdeploy.recipe.models import TeacherPreprocess
+from kdeploy.recipe.models import NAMED, TeacherPreprocess
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
@@ -26,6 +26,8 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
     file = None if path is None else hash_file(path)
     if teacher.run is not None:
         return {"run": file, "preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
+    if teacher.named is not None:
+        return {**teacher.model_dump(include={"preprocess", *NAMED}), "file": file}
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
 
 
@@ -51,6 +53,7 @@ def _teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) 
 
 
 def run(job: Job, folder: Path, number: int = 0) -> Record:
+    from kdeploy.models import named
     from kdeploy.stages import teacher as stage
 
     asked, samples, path = job.recipe.members[number], job.samples(), job.teacher_files[number]
@@ -67,6 +70,11 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
         student = _student(job, asked.run)
         teacher = stage.Given("run", asked.run, path, student.class_names)
         preprocessing = student.record.preprocessing
+    elif asked.named is not None:
+        origin, name = asked.named
+        teacher = stage.Given(origin, name, path)
+        if asked.preprocess is None:
+            preprocessing = preprocessing.model_copy(update=named.expects(origin, name))
     else:
         teacher = stage.Given("torch", str(asked.torch), path)
     return stage.run(

@@ -134,18 +134,20 @@ class TeacherPreprocess(Section):
     std: tuple[Positive, ...] | None = Field(default=None, description="per channel, after the scale", strict=False)
 
 
-_ORIGINS = ("model", "onnx", "torch", "run")
+NAMED = ("timm", "torchvision", "huggingface")
+_ORIGINS = ("model", "onnx", "torch", "run", *NAMED)
 # which teachers read a key
 _ORIGINS_OF_KEY = {
     "train": ("model",),
-    "weights": ("torch",),
-    "preprocess": ("onnx", "torch"),
+    "weights": ("torch", *NAMED),
+    "pretrained": NAMED,
+    "preprocess": ("onnx", "torch", *NAMED),
     "features": ("onnx",),
 }
 
 
 class Teacher(Section):
-    """One teacher: exactly one of `model`, `onnx`, `torch`, `run`."""
+    """One teacher: exactly one of `model`, `onnx`, `torch`, `run`, `timm`, `torchvision`, `huggingface`."""
 
     model: Literal["deep-cnn"] | None = Field(
         default=None, description="a teacher of ours, trained on the labelled part"
@@ -167,7 +169,17 @@ class Teacher(Section):
         json_schema_extra={"must": "must be the name of a run"},
     )
     weights: str | None = Field(
-        default=None, min_length=1, description="a safetensors file, or a .pt with tensors alone, for `torch`"
+        default=None,
+        min_length=1,
+        description="a safetensors file, or a .pt with tensors alone, for `torch` and for names",
+    )
+    timm: str | None = Field(default=None, min_length=1, description="a name of timm, resnet18.a1_in1k")
+    torchvision: str | None = Field(default=None, min_length=1, description="a classifier of torchvision, resnet18")
+    huggingface: str | None = Field(
+        default=None, min_length=1, description="an image classifier on the hub, org/model, or in a folder"
+    )
+    pretrained: bool | None = Field(
+        default=None, description="of a name: with its published weights and classes; needs the network or a cache"
     )
     features: str | None = Field(
         default=None, min_length=1, description="of `onnx`, for labels.kind features: what a node inside gives"
@@ -182,9 +194,29 @@ class Teacher(Section):
         for key, owners in _ORIGINS_OF_KEY.items():
             if getattr(self, key) is not None and given[0] not in owners:
                 raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+        if given[0] in NAMED and bool(self.pretrained) == (self.weights is not None):
+            both = "both" if self.pretrained else "none"
+            raise ValueError(
+                f"must have exactly one of weights and pretrained: true beside {given[0]} (got {both}). "
+                "Without either it knows nothing."
+            )
         if self.count > 1 and self.model is None:
             raise ValueError(f"must not have count beside {given[0]}. Only a model of ours can be trained again.")
         return self
+
+    @property
+    def named(self) -> tuple[Literal["timm", "torchvision", "huggingface"], str] | None:
+        """The package and the name in it, of a teacher by name."""
+        if self.timm is not None:
+            return "timm", self.timm
+        if self.torchvision is not None:
+            return "torchvision", self.torchvision
+        return None if self.huggingface is None else ("huggingface", self.huggingface)
+
+    @property
+    def called(self) -> str:
+        """The value of its origin."""
+        return next(str(value) for key in _ORIGINS if (value := getattr(self, key)) is not None)
 
     @property
     def training(self) -> TeacherTraining:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from kdeploy import counting
 from kdeploy.errors import ModelError
 from kdeploy.evaluation import accuracy, logits_of
 from kdeploy.inspector import admit
-from kdeploy.models import teachers
+from kdeploy.models import named, teachers
 from kdeploy.models.adapters import signature
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.progress import Progress
@@ -44,11 +44,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Given:
-    """A teacher made elsewhere: an ONNX file, code that builds a torch module, or the student of an earlier run."""
+    """A teacher made elsewhere: an ONNX file, code that builds a torch module, a run's student, a package's net."""
 
-    origin: Literal["onnx", "torch", "run"]
+    origin: Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]
     name: str
-    path: Path | None  # of the ONNX file, or of the module's weights
+    path: Path | None  # of the ONNX file, or of the module's weights; a package's net without has those it came with
     class_names: tuple[str, ...] | None = None  # that it was trained on, where that is known
 
 
@@ -78,7 +78,7 @@ def run(
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
         spec = teachers.Spec(teacher.origin, teacher.name)
-        _take_in(folder, teacher)
+        _take_in(folder, teacher, len(samples.class_names))
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     _must_fit(logits["test"], samples, teacher)
@@ -137,18 +137,31 @@ def _train(
     return done
 
 
-def _take_in(folder: Path, teacher: Given) -> None:
+def _take_in(folder: Path, teacher: Given, classes: int) -> None:
     """Keep the file of a teacher made elsewhere, so that the run does not depend on it any more."""
     target = folder / teachers.Spec(teacher.origin, teacher.name).file
     if teacher.origin == "onnx" and teacher.path is not None:
         _inspect(teacher.path)
-    if teacher.path is None or teacher.path.suffix in PICKLES:
-        built = teachers.build_untrained(teacher.name)
-        if teacher.path is not None:
-            load_weights(built, teacher.path)
-        save_weights(built, target, {})
-    else:
+    if teacher.origin in ("onnx", "run") or (teacher.origin == "torch" and _is_safe(teacher.path)):
+        assert teacher.path is not None
         shutil.copyfile(teacher.path, target)
+        return
+    built, arguments = _built(teacher, classes)
+    if teacher.path is not None:
+        # Hugging Face's weights know nothing of the wrapper that makes them logits
+        load_weights(built.net if isinstance(built, named.LogitsOf) else built, teacher.path)
+    save_weights(built, target, arguments)
+
+
+def _is_safe(path: Path | None) -> bool:
+    return path is not None and path.suffix not in PICKLES
+
+
+def _built(teacher: Given, classes: int) -> tuple[nn.Module, dict[str, Any]]:
+    """The net, and what is kept to build it again; a package's net that gets weights has the data's classes."""
+    if teacher.origin in ("timm", "torchvision", "huggingface"):
+        return named.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
+    return teachers.build_untrained(teacher.name), {}
 
 
 def _inspect(path: Path) -> None:

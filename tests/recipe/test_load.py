@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
 SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give a list of teachers; one is enough."
-ORIGINS = "model, onnx, torch and run"
+ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
 TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, views"
 
 VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, seed, shift"
@@ -546,4 +546,12 @@ def test_a_recipe_does_not_teach_itself():
 def test_the_name_of_a_run_is_no_path():
     assert _problems("name: a\ndata: {source: mnist-5k}\nteacher: [{run: ../b}]\n") == [
         "r.yaml:3: teacher[0].run must be the name of a run (got '../b')."
+    ]
+
+
+@pytest.mark.parametrize(("more", "got"), [("", "none"), (", pretrained: true, weights: w.pt", "both")])
+def test_a_net_of_a_package_has_published_weights_or_the_users(more, got):
+    assert _problems(f"name: a\ndata: {{source: mnist-5k}}\nteacher: [{{timm: resnet18{more}}}]\n") == [
+        f"r.yaml:3: teacher[0] must have exactly one of weights and pretrained: true beside timm (got {got}). "
+        "Without either it knows nothing."
     ]
