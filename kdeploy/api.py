@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdeploy import pipeline, runtimes
 from kdeploy.errors import InputError, MissingError
 from kdeploy.pipeline import Job
+from kdeploy.pipeline.taught import student_of
 from kdeploy.progress import Progress
 from kdeploy.recipe.check import check, data_path, teacher_file
 from kdeploy.recipe.load import LoadedRecipe, load, parse
-from kdeploy.recipe.models import Teacher
+from kdeploy.recipe.yaml12 import dotted
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
@@ -167,7 +168,7 @@ def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
         store=store,
         source=source,
         content=sources.content_hash(source),
-        teacher_files=tuple(_file(loaded, data_root, teacher) for teacher in loaded.recipe.members),
+        teacher_files=tuple(_teacher_files(loaded, data_root, store)),
         command=options.command,
         progress=options.progress,
     )
@@ -224,10 +225,15 @@ def _missing(name: str) -> str | None:
     return None
 
 
-def _file(loaded: LoadedRecipe, data_root: Path, teacher: Teacher) -> Path | None:
-    """The file that a teacher comes with, if it does."""
-    name = teacher.onnx or teacher.weights
-    return None if name is None else teacher_file(loaded, data_root, name)
+def _teacher_files(loaded: LoadedRecipe, data_root: Path, store: Store) -> Iterator[Path | None]:
+    """The file that each teacher comes with, if it does; of those that `count` stands for, none does."""
+    for number, teacher in enumerate(loaded.recipe.teacher):
+        if teacher.run is not None:
+            place = ("teacher", number, "run")
+            yield student_of(store, teacher.run, loaded.where(place), dotted(place)).file
+        else:
+            name = teacher.onnx or teacher.weights
+            yield from teacher.count * [None if name is None else teacher_file(loaded, data_root, name)]
 
 
 def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, str]:

@@ -3,8 +3,9 @@
     header.json                          what the labels are, and the SHA-256 of every block
     view-00007/rows-00065536.npy         up to 65,536 rows of one view, memory-mapped on reading
 
-Rows follow the order of the transfer set. Writing resumes at the first missing block. fp16 is the default; it is
-refused for a block whose logits come closer than a factor of four to what it can hold.
+How a row is stored, and read back as logits, stands in `kdeploy.labelkinds`. Rows follow the order of the transfer set.
+Writing resumes at the first missing block. fp16 is the default; it is refused for a block whose outputs come closer
+than a factor of four to what it can hold.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kdeploy import labelkinds
 from kdeploy.errors import DataError, IntegrityError, NonFiniteError
 from kdeploy.models.ensemble import Rule, combine
 from kdeploy.progress import Progress
@@ -26,7 +28,8 @@ from kdeploy.store import commit_bytes, hash_file
 BLOCK_ROWS = 65_536
 HEADER = "header.json"
 
-Label = Callable[[int, int, int], np.ndarray]  # view, first row, row after the last -> (rows, classes) float32
+# view, first row, row after the last -> (rows, classes) float32; of kind features (rows, classes + width)
+Label = Callable[[int, int, int], np.ndarray]
 
 
 def write(folder: Path, header: LabelHeader, label: Label, progress: Progress) -> LabelHeader:
@@ -85,10 +88,27 @@ class Reader:
 
     def rows(self, view: int, rows: np.ndarray) -> np.ndarray:
         """Logits of a view, float32 of shape (len(rows), classes); `rows` are positions in the transfer set."""
+        return labelkinds.decode(self._stored(view, rows), self.header.kind, self.header.shape[2])
+
+    def features(self, view: int, rows: np.ndarray) -> np.ndarray:
+        """What the teacher's last linear layer read, float32 of shape (len(rows), width).
+
+        Raises: DataError when the store has none.
+        """
+        if self.header.kind != "features":
+            raise DataError(
+                "labels.kind",
+                "must be features, so that the store has them",
+                got=self.header.kind,
+                advice="Set labels.kind to features.",
+            )
+        return np.asarray(self._stored(view, rows)[:, self.header.shape[2] :], np.float32)
+
+    def _stored(self, view: int, rows: np.ndarray) -> np.ndarray:
         blocks = self._views[view % len(self._views)]
         if len(blocks) == 1:
-            return np.asarray(blocks[0][rows], np.float32)
-        found = np.empty((len(rows), self.header.shape[2]), np.float32)
+            return np.asarray(blocks[0][rows])
+        found = np.empty((len(rows), *blocks[0].shape[1:]), blocks[0].dtype)
         which = rows // BLOCK_ROWS
         for number in np.unique(which):
             found[which == number] = blocks[number][rows[which == number] - number * BLOCK_ROWS]
@@ -118,6 +138,10 @@ class Combined:
         """Each member's own logits, float32 of shape (members, len(rows), classes)."""
         return np.stack([reader.rows(view, rows) for reader in self.readers])
 
+    def features(self, view: int, rows: np.ndarray) -> np.ndarray:
+        """The members' features side by side, float32 of shape (len(rows), sum of widths)."""
+        return np.concatenate([reader.features(view, rows) for reader in self.readers], axis=1)
+
 
 Labels = Reader | Combined
 
@@ -129,21 +153,23 @@ def _plan(header: LabelHeader) -> list[tuple[int, int, int]]:
     ]
 
 
-def _append(folder: Path, header: LabelHeader, name: str, logits: np.ndarray) -> LabelHeader:
-    if not np.isfinite(logits).all():
-        raise NonFiniteError(str(folder / name), "the teacher's logits must be finite", got="NaN or infinity")
-    if header.dtype == "float16" and np.abs(logits).max(initial=0) > np.finfo(np.float16).max / 4:
+def _append(folder: Path, header: LabelHeader, name: str, outputs: np.ndarray) -> LabelHeader:
+    words = "logits and features" if header.kind == "features" else "logits"
+    if not np.isfinite(outputs).all():
+        raise NonFiniteError(str(folder / name), f"the teacher's {words} must be finite", got="NaN or infinity")
+    too_large = np.abs(outputs).max(initial=0) > np.finfo(np.float16).max / 4
+    if header.dtype == "float16" and header.kind != "probabilities" and too_large:
         raise DataError(
             str(folder / name),
-            "logits stored as float16 must be below 16376 in size",
-            got=f"{np.abs(logits).max():g}",
+            f"{words} stored as float16 must be below 16376 in size",
+            got=f"{np.abs(outputs).max():g}",
             advice="Set labels.dtype to float32.",
         )
     stream = io.BytesIO()
-    np.save(stream, logits.astype(header.dtype), allow_pickle=False)
+    np.save(stream, labelkinds.encode(outputs, header.kind, header.dtype, header.top), allow_pickle=False)
     content = stream.getvalue()
     commit_bytes(folder / name, content)
-    block = Block(path=name, rows=len(logits), bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    block = Block(path=name, rows=len(outputs), bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     # in the order of the rows: a block that was computed again comes after later ones
     blocks = sorted((*header.blocks, block), key=lambda done: done.path)
     return header.model_copy(update={"blocks": tuple(blocks)})

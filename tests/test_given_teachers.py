@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
@@ -174,3 +175,156 @@ def test_several_teachers_go_all_the_way_and_are_redone_together(tmp_path: Path)
     assert (refused.code, "teacher-0, teacher-1, teacher-2, teacher, labels-0" in refused.stderr) == (3, True)
     kept = inside("clean", "--runs", tmp_path / "runs", "--json")
     assert (kept.code, kept.document["unnamed"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "labels", "bytes_of_a_row"),
+    [
+        ("{onnx: teacher.onnx, features: active}", "{kind: features}", 2 * (3 + 16)),
+        ("{model: deep-cnn, train: {steps: 2}}", "{kind: features, dtype: float32}", 4 * (3 + 128)),
+        ("{onnx: teacher.onnx}", "{kind: topk, top: 2}", 2 * 2 + 2 * 2 + 4),
+        ("{onnx: teacher.onnx}", "{kind: probabilities}", 2 * 3),
+    ],
+)
+def test_labels_of_every_kind_teach_a_student(tmp_path: Path, teacher: str, labels: str, bytes_of_a_row: int) -> None:
+    made.images(tmp_path / "data.npz")
+    made.linear(tmp_path / "teacher.onnx", (1, 8, 8))
+    recipe = _write(tmp_path, teacher)
+    recipe.write_text(recipe.read_text() + f"labels: {labels}\n")
+    words = ("--runs", tmp_path / "runs", "--data-root", tmp_path, "--json")
+    found = inside("distill", recipe, *words)
+    assert found.code == 0, found.stderr
+    record = inside("label", recipe, *words).document
+    headers = 2 * 256  # of two .npy files, rounded up to 64 bytes
+    assert 0 < record["bytes"] - bytes_of_a_row * record["rows"] <= headers
+
+
+def test_more_top_logits_than_classes_are_refused(tmp_path: Path) -> None:
+    made.images(tmp_path / "data.npz")
+    made.linear(tmp_path / "teacher.onnx", (1, 8, 8))
+    words = ("--runs", tmp_path / "runs", "--data-root", tmp_path, "--set", "labels={kind: topk, top: 4}")
+    found = inside("label", _write(tmp_path, "{onnx: teacher.onnx}"), *words)
+    assert (found.code, found.stderr.splitlines()[-1]) == (
+        3,
+        "error: labels.top: must be at most the number of classes, 3 (4). Set labels.kind to logits to keep all.",
+    )
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    """A folder with a run `given` up to its student, and the data of it."""
+    made.images(tmp_path / "data.npz")
+    made.linear(tmp_path / "teacher.onnx", (1, 8, 8))
+    done = inside("distill", _write(tmp_path, "{onnx: teacher.onnx}"), *_places(tmp_path))
+    assert done.code == 0, done.stderr
+    return tmp_path
+
+
+def _places(folder: Path) -> tuple[str | Path, ...]:
+    return ("--runs", folder / "runs", "--data-root", folder)
+
+
+def _second(folder: Path, run: str = "given") -> Path:
+    path = folder / "second.yaml"
+    path.write_text(RECIPE.format(teacher=f"{{run: {run}}}").replace("name: given", "name: second"))
+    return path
+
+
+def test_the_student_of_a_run_teaches_another_all_the_way(first: Path) -> None:
+    found = inside("run", _second(first), *_places(first), "--json")
+    assert found.code == 0, found.stderr
+    summary = found.document
+    assert summary["teacher"]["name"] == "given"
+    assert all(row["passed"] for row in summary["parity"])
+    given = inside("distill", "given", "--runs", first / "runs", "--json").document
+    assert summary["teacher"]["test_accuracy"] == given["students"][0]["test_accuracy"]
+
+
+def test_a_run_whose_student_changes_is_another_teacher(first: Path) -> None:
+    before = inside("plan", _second(first), *_places(first), "--json").document["stages"]
+    changed = inside("distill", first / "given.yaml", *_places(first), "--set", "distill.epochs=1")
+    assert changed.code == 0, changed.stderr
+    after = inside("plan", _second(first), *_places(first), "--json").document["stages"]
+    assert (before[0], before[1] != after[1]) == (after[0], True)
+
+
+def test_a_run_that_is_not_there_is_named_with_those_that_are(first: Path) -> None:
+    found = inside("label", _second(first, "gone"), *_places(first))
+    assert (found.code, found.stderr.splitlines()[-1]) == (
+        3,
+        f"error: {first}/second.yaml:4: teacher[0].run must be the name of a run (gone). Runs in {first}/runs: given.",
+    )
+
+
+def test_a_run_without_a_student_says_how_to_finish_it(tmp_path: Path) -> None:
+    made.images(tmp_path / "data.npz")
+    made.linear(tmp_path / "teacher.onnx", (1, 8, 8))
+    inside("label", _write(tmp_path, "{onnx: teacher.onnx}"), *_places(tmp_path))
+    found = inside("label", _second(tmp_path), *_places(tmp_path))
+    assert (found.code, found.stderr.splitlines()[-1]) == (
+        3,
+        f"error: {tmp_path}/second.yaml:4: teacher[0].run must be a run that has a student "
+        "(given has samples, teacher, labels). Finish it: kdeploy distill given.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (
+            {"x": np.zeros((80, 8, 8), np.uint8), "y": np.arange(80) % 3},
+            "must have been trained on the classes of this data, 0, 1, 2 (top, middle, bottom).",
+        ),
+        (
+            {
+                "x": np.zeros((80, 9, 9), np.uint8),
+                "y": np.arange(80) % 3,
+                "classes": np.array(["top", "middle", "bottom"]),
+            },
+            "must read an input that the data has: x (1, 9, 9) (x (1, 8, 8)).",
+        ),
+    ],
+)
+def test_a_student_of_other_data_is_refused(first: Path, data: dict[str, np.ndarray], sentence: str) -> None:
+    np.savez(first / "data.npz", **data)
+    found = inside("label", _second(first), *_places(first))
+    assert (found.code, found.stderr.splitlines()[-1]) == (3, f"error: given: {sentence}")
+
+
+def test_weights_in_a_pickle_of_tensors_are_taken_and_code_is_not(
+    module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(module / "code")
+    torch.save({"1.weight": torch.full((3, 64), 0.25), "1.bias": torch.zeros(3)}, module / "good.pt")
+    torch.save(torch.nn.Flatten(), module / "bad.pt")
+    words = (*_places(module), "--trust")
+    found = inside("label", _write(module, '{torch: "mine:build", weights: good.pt}'), *words)
+    assert found.code == 0, found.stderr
+    assert inside("label", _write(module, '{torch: "mine:build", weights: bad.pt}'), *words).code == 4
+
+
+def test_a_net_of_hugging_face_teaches_with_weights_of_the_users(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="the package of the extra huggingface is not here")
+    made.images(tmp_path / "data.npz")
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=8,
+        patch_size=4,
+        num_channels=1,
+        num_labels=3,
+    )
+    net = transformers.AutoModelForImageClassification.from_config(config)
+    torch.save(net.state_dict(), tmp_path / "weights.pt")
+    (tmp_path / "net").mkdir()
+    config.save_pretrained(tmp_path / "net")
+    processor = {"size": {"height": 8, "width": 8}, "image_mean": [0.5], "image_std": [0.25]}
+    (tmp_path / "net" / "preprocessor_config.json").write_text(json.dumps(processor))
+    recipe = _write(tmp_path, f"{{huggingface: {tmp_path / 'net'}, weights: weights.pt}}")
+    found = inside("run", recipe, *_places(tmp_path), "--json")
+    assert found.code == 0, found.stderr
+    assert all(row["passed"] for row in found.document["parity"])
+    [record] = (tmp_path / "runs" / "teacher").glob("*/record.json")
+    assert TeacherRecord.read(record).preprocessing.std == (0.25,)

@@ -217,3 +217,50 @@ def test_several_stores_are_read_as_one_and_by_member(stores: list[Reader]):
 
 def test_one_store_is_an_ensemble_of_one(stores: list[Reader]):
     assert np.array_equal(stores[0].members(0, np.array([3])), LOGITS[:1, 3:4])
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_features_are_read_beside_the_logits_across_blocks(tmp_path: Path):
+    header = HEADER.model_copy(update={"kind": "features", "dtype": "float32"})
+    outputs = np.random.default_rng(1).standard_normal((VIEWS, ROWS, CLASSES + 5)).astype(np.float32)
+    filled(tmp_path, header, Teacher(outputs))
+    reader, rows = Reader(tmp_path, header), np.array([9, 0, 4, 3])
+    assert np.array_equal(reader.rows(1, rows), outputs[1, rows, :CLASSES])
+    assert np.array_equal(reader.features(1, rows), outputs[1, rows, CLASSES:])
+    both = Combined([reader, reader], Rule("logits", (0.5, 0.5))).features(1, rows)
+    assert np.array_equal(both, np.concatenate(2 * [outputs[1, rows, CLASSES:]], axis=1))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_the_top_logits_are_read_across_blocks(tmp_path: Path):
+    header = HEADER.model_copy(update={"kind": "topk", "top": 1, "dtype": "float32"})
+    filled(tmp_path, header)
+    rows = np.array([9, 0, 4])
+    found = Reader(tmp_path, header).rows(0, rows)
+    assert np.array_equal(found.max(1), LOGITS[0, rows].max(1))
+    np.testing.assert_allclose(np.exp(found).sum(1), np.exp(LOGITS[0, rows]).sum(1), rtol=1e-5)
+
+
+def test_a_store_without_features_says_how_to_get_them(tmp_path: Path):
+    filled(tmp_path)
+    with pytest.raises(DataError) as caught:
+        Reader(tmp_path, HEADER).features(0, np.array([0]))
+    assert str(caught.value) == (
+        "labels.kind: must be features, so that the store has them (logits). Set labels.kind to features."
+    )
+
+
+def test_probabilities_take_logits_of_any_size(tmp_path: Path):
+    header = HEADER.model_copy(update={"kind": "probabilities"})
+    filled(tmp_path, header, Teacher(LOGITS * 1e5))
+    assert (Reader(tmp_path, header).rows(0, np.arange(ROWS)).argmax(1) == LOGITS[0].argmax(1)).all()
+
+
+def test_features_too_large_for_float16_are_refused(tmp_path: Path):
+    outputs = np.full((VIEWS, ROWS, CLASSES + 1), 20_000, np.float32)
+    with pytest.raises(DataError) as caught:
+        filled(tmp_path, HEADER.model_copy(update={"kind": "features"}), Teacher(outputs))
+    assert str(caught.value) == (
+        f"{tmp_path / 'view-00000/rows-00000000.npy'}: logits and features stored as float16 must be below 16376 in "
+        "size (20000). Set labels.dtype to float32."
+    )

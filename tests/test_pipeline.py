@@ -47,6 +47,8 @@ def test_a_stage_reads_only_stages_before_it():
         ("views.shift=1", "teacher"),
         ("views.count=4", "labels"),
         ("labels.dtype=float32", "labels"),
+        ("labels.kind=features", "labels"),
+        ("labels={kind: topk, top: 3}", "labels"),
         ("student.bottleneck=17", "distill"),
         ("distill.seeds=2", "distill"),
         ("distill.baseline=false", "distill"),
@@ -82,7 +84,9 @@ def test_one_transfer_set_has_one_fingerprint_however_it_is_spelled(spelled):
     assert _prints(f"data.transfer.only={spelled}") == _prints("data.transfer.only=[3, 7]")
 
 
-@pytest.mark.parametrize("override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0"])
+@pytest.mark.parametrize(
+    "override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0", "labels.kind=logits"]
+)
 def test_the_device_and_a_default_written_out_change_nothing(override):
     assert _changed(override) == []
 

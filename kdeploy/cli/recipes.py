@@ -51,7 +51,7 @@ def _list(folder: Path) -> None:
     rows = []
     for path in sorted(folder.glob("*.yaml")):
         recipe = load(path).recipe
-        teachers = [str(teacher.model or teacher.onnx or teacher.torch) for teacher in recipe.members]
+        teachers = [teacher.called for teacher in recipe.members]
         data = recipe.data.source or recipe.data.parquet or recipe.data.numpy
         rows.append((recipe.name, str(data), " + ".join(dict.fromkeys(teachers)), str(path)))
     output.table("recipes", ("name", "data", "teacher", "file"), rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import tempfile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -17,6 +19,10 @@ class Classifier(Protocol):
 
     def logits(self, batch: Tensor) -> Tensor:
         """(batch, *shape) float32 to (batch, classes) float32, without gradients."""
+        ...
+
+    def logits_and_features(self, batch: Tensor) -> Tensor:
+        """As `logits`, and behind them what the last linear layer reads: (batch, classes + width)."""
         ...
 
 
@@ -37,15 +43,53 @@ class ModuleClassifier:
             found: Tensor = self.module(batch)
         return found.float().cpu()
 
+    def logits_and_features(self, batch: Tensor) -> Tensor:
+        """Raises: ModelError when the logits are not what a linear layer gives."""
+        read: list[tuple[Tensor, Tensor]] = []
+
+        def note(_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            read[:] = [(inputs[0], output)]
+
+        layers = [layer for layer in self.module.modules() if isinstance(layer, nn.Linear)]
+        hooks = [layer.register_forward_hook(note) for layer in layers]
+        try:
+            logits = self.logits(batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if not read or not torch.equal(read[0][1].float().cpu(), logits):
+            raise ModelError(
+                type(self.module).__name__,
+                "must end in a linear layer, to have features",
+                got="its logits come from elsewhere",
+                advice="Set labels.kind to logits.",
+            )
+        return torch.cat([logits, read[0][0].float().cpu().flatten(1)], 1)
+
 
 class OnnxClassifier:
-    """An ONNX file with one input and one output of shape (batch, classes), run by onnxruntime."""
+    """An ONNX file with one input and one output of shape (batch, classes), run by onnxruntime.
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    Args:
+        features: the tensor inside the graph that is its features, for `logits_and_features`.
+    """
+
+    def __init__(self, path: Path, *, threads: int, features: str | None = None) -> None:
         self.path, self.signature = path, signature(path)
-        self.session = runtimes.find("onnxruntime").load(path, threads=threads)
+        runtime = runtimes.find("onnxruntime")
+        if features is None:
+            self.session = runtime.load(path, threads=threads)
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            self.session = runtime.load(_with_output(path, features, Path(scratch)), threads=threads)
 
     def logits(self, batch: Tensor) -> Tensor:
+        return self._batched(batch)[:, : self.signature.classes]
+
+    def logits_and_features(self, batch: Tensor) -> Tensor:
+        return self._batched(batch)
+
+    def _batched(self, batch: Tensor) -> Tensor:
         step = self.signature.batch or len(batch) or 1
         if len(batch) % step:
             raise ModelError(
@@ -59,7 +103,25 @@ class OnnxClassifier:
 
     def _run(self, batch: Tensor) -> Tensor:
         outputs = self.session.run({self.signature.input: batch.contiguous().numpy()})
-        return torch.from_numpy(next(iter(outputs.values())).copy()).float()
+        parts = [torch.from_numpy(value.copy()).float().flatten(1) for value in outputs.values()]
+        return torch.cat(parts, 1)
+
+
+def _with_output(path: Path, tensor: str, folder: Path) -> Path:
+    """A copy of a classifier that also gives a tensor from inside its graph, after the logits."""
+    import onnx
+
+    model = onnx.load(path)
+    logits = model.graph.output[0].name
+    names = [name for node in model.graph.node for name in node.output if name not in ("", logits)]
+    if tensor not in names:
+        near = difflib.get_close_matches(tensor, names, n=1)
+        advice = f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join(names[-4:])}."
+        raise ModelError(str(path), "features must name what a node before the logits gives", got=tensor, advice=advice)
+    model.graph.output.add(name=tensor)
+    target = folder / "with-features.onnx"
+    onnx.save(model, target)
+    return target
 
 
 class Signature(NamedTuple):

@@ -1,4 +1,5 @@
-"""Teachers by origin: one of ours (`model`), an ONNX file (`onnx`), or code that builds a module (`torch`).
+"""Teachers by origin: one of ours (`model`), an ONNX file, code that builds a module (`torch`), a student (`run`),
+or a name of a package (`timm`, `torchvision`, `huggingface`).
 
 Each lives in a folder as one file; from there it becomes a classifier, or the torch module that is exported.
 """
@@ -15,16 +16,16 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models import deep, mlp
+from kdeploy.models import deep, mlp, named, shallow
 from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
 
 
 class Spec(NamedTuple):
-    """What a teacher is. `name`: of our model, of the ONNX file, or `package.module:function`."""
+    """What a teacher is. `name`: of our model, the ONNX file, the run, in a package, or `package.module:function`."""
 
-    origin: Literal["model", "onnx", "torch"]
+    origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface"]
     name: str
 
     @property
@@ -52,12 +53,20 @@ def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:
 
 def module(folder: Path, spec: Spec) -> nn.Module:
     """The trained torch module, in evaluation mode; not for an ONNX teacher."""
+    assert spec.origin != "onnx"
     path = folder / spec.file
+    built: nn.Module
     if spec.origin == "torch":
         built = _build(spec.name)
     else:
         with safetensors.safe_open(path, framework="pt") as stream:
-            built = seeded(spec.name, 0, json.loads(stream.metadata()["arguments"]))
+            arguments = json.loads(stream.metadata()["arguments"])
+        if spec.origin == "run":
+            built = shallow.seeded(0, **arguments)
+        elif spec.origin == "model":
+            built = seeded(spec.name, 0, arguments)
+        else:
+            built = named.again(spec.origin, arguments)
     load_weights(built, path)
     return built.eval()
 
@@ -67,10 +76,16 @@ def build_untrained(name: str) -> nn.Module:
     return _build(name).eval()
 
 
-def classifier(folder: Path, spec: Spec, *, device: torch.device, precision: str) -> Classifier:
-    """The teacher behind `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for."""
+def classifier(
+    folder: Path, spec: Spec, *, device: torch.device, precision: str, features: str | None = None
+) -> Classifier:
+    """The teacher behind `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for.
+
+    Args:
+        features: of an ONNX teacher, the tensor that is its features; a module has those of its last linear layer.
+    """
     if spec.origin == "onnx":
-        return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads())
+        return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads(), features=features)
     return ModuleClassifier(module(folder, spec), device=device, precision=precision)
 
 

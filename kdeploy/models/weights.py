@@ -1,8 +1,13 @@
-"""Weights on disk: one safetensors file a net, with the arguments that build the net again."""
+"""Weights on disk: one safetensors file a net, with the arguments that build the net again.
+
+Weights made elsewhere may also be a `.pt`, which is a pickle: it is read by an unpickler that makes tensors alone.
+"""
 
 from __future__ import annotations
 
 import json
+import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +16,10 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from kdeploy.errors import ModelError, NonFiniteError
+from kdeploy.errors import IntegrityError, ModelError, NonFiniteError
 from kdeploy.store import commit_bytes, hash_file
+
+PICKLES = {".pt", ".pth", ".bin"}
 
 
 def save_weights(module: nn.Module, path: Path, arguments: Mapping[str, Any]) -> str:
@@ -35,18 +42,48 @@ def save_weights(module: nn.Module, path: Path, arguments: Mapping[str, Any]) ->
 def load_weights(module: nn.Module, path: Path) -> None:
     """Read weights of exactly the module's names, shapes and types.
 
-    Raises: ModelError when the file is not safetensors, or naming the first ten differences.
+    Raises: ModelError when the file is not what its name says, or naming the first ten differences; IntegrityError for
+        a pickle that would run code.
     """
-    try:
-        found = load_file(path)
-    except Exception as exc:
-        # safetensors raises an exception class of its own, and OSError for a missing file
-        raise ModelError(str(path), "must be a safetensors file", got=str(exc)) from exc
+    found = _unpickled(path) if path.suffix in PICKLES else _read(path)
     want = module.state_dict()
     differ = sorted(name for name in want.keys() | found.keys() if _kind(want.get(name)) != _kind(found.get(name)))
     if differ:
         raise ModelError(str(path), "must hold the weights of this net", got=f"these differ: {', '.join(differ[:10])}")
     module.load_state_dict(found)
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        found: dict[str, torch.Tensor] = load_file(path)
+    except Exception as exc:
+        # safetensors raises an exception class of its own, and OSError for a missing file
+        raise ModelError(str(path), "must be a safetensors file", got=str(exc)) from exc
+    return found
+
+
+def _unpickled(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as exc:
+        name = re.search(r"GLOBAL ([\w.]+)", str(exc))
+        raise IntegrityError(
+            str(path),
+            "must hold tensors alone, because reading anything else runs code",
+            got=f"it asks for {name[1]}" if name else "other objects",
+            advice="Where you trust it, load it and save the module's state_dict() as safetensors.",
+        ) from exc
+    except Exception as exc:
+        # a zip, a tar or a stream that is cut off: each raises errors of its own
+        raise ModelError(str(path), "must be a file that torch.save wrote", got=str(exc).partition("\n")[0]) from exc
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise ModelError(
+            str(path),
+            "must hold a state dict, names to tensors",
+            got=type(found).__name__,
+            advice="Save it with: torch.save(module.state_dict(), path).",
+        )
+    return found
 
 
 def _kind(tensor: torch.Tensor | None) -> tuple[torch.Size, torch.dtype] | None:

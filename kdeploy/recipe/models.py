@@ -182,8 +182,20 @@ class TeacherPreprocess(Section):
     std: tuple[Positive, ...] | None = Field(default=None, description="per channel, after the scale", strict=False)
 
 
+NAMED = ("timm", "torchvision", "huggingface")
+_ORIGINS = ("model", "onnx", "torch", "run", *NAMED)
+# which teachers read a key
+_ORIGINS_OF_KEY = {
+    "train": ("model",),
+    "weights": ("torch", *NAMED),
+    "pretrained": NAMED,
+    "preprocess": ("onnx", "torch", *NAMED),
+    "features": ("onnx",),
+}
+
+
 class Teacher(Section):
-    """One teacher: exactly one of `model`, `onnx`, `torch`."""
+    """One teacher: exactly one of `model`, `onnx`, `torch`, `run`, `timm`, `torchvision`, `huggingface`."""
 
     model: Literal["deep-cnn", "mlp"] | None = Field(
         default=None, description="a teacher of ours, trained on the labelled part"
@@ -205,24 +217,64 @@ class Teacher(Section):
         description="pkg.mod:build; runs code",
         json_schema_extra={"must": "must be package.module:function"},
     )
-    weights: str | None = Field(default=None, min_length=1, description="a safetensors file for `torch`")
+    run: str | None = Field(
+        default=None,
+        pattern=NAME,
+        description="the student of an earlier run, by the run's name",
+        json_schema_extra={"must": "must be the name of a run"},
+    )
+    weights: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a safetensors file, or a .pt with tensors alone, for `torch` and for names",
+    )
+    timm: str | None = Field(default=None, min_length=1, description="a name of timm, resnet18.a1_in1k")
+    torchvision: str | None = Field(default=None, min_length=1, description="a classifier of torchvision, resnet18")
+    huggingface: str | None = Field(
+        default=None, min_length=1, description="an image classifier on the hub, org/model, or in a folder"
+    )
+    pretrained: bool | None = Field(
+        default=None, description="of a name: with its published weights and classes; needs the network or a cache"
+    )
+    features: str | None = Field(
+        default=None, min_length=1, description="of `onnx`, for labels.kind features: what a node inside gives"
+    )
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        given = [key for key in ("model", "onnx", "torch") if getattr(self, key) is not None]
+        given = [key for key in _ORIGINS if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"must have exactly one of model, onnx and torch (got {', '.join(given) or 'none'}). Keep one of them."
-            )
-        for key, owners in (("train", ("model",)), ("weights", ("torch",)), ("preprocess", ("onnx", "torch"))):
+            known, got = f"{', '.join(_ORIGINS[:-1])} and {_ORIGINS[-1]}", ", ".join(given) or "none"
+            raise ValueError(f"must have exactly one of {known} (got {got}). Keep one of them.")
+        for key, owners in _ORIGINS_OF_KEY.items():
             if getattr(self, key) is not None and given[0] not in owners:
                 raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
         for key in ("hidden", "dropout", "max_norm"):
             if getattr(self, key) is not None and self.model != "mlp":
                 raise ValueError(f"must not have {key} beside {self.model or given[0]}. It belongs to model: mlp.")
+        if given[0] in NAMED and bool(self.pretrained) == (self.weights is not None):
+            both = "both" if self.pretrained else "none"
+            raise ValueError(
+                f"must have exactly one of weights and pretrained: true beside {given[0]} (got {both}). "
+                "Without either it knows nothing."
+            )
         if self.count > 1 and self.model is None:
             raise ValueError(f"must not have count beside {given[0]}. Only a model of ours can be trained again.")
         return self
+
+    @property
+    def named(self) -> tuple[Literal["timm", "torchvision", "huggingface"], str] | None:
+        """The package and the name in it, of a teacher by name."""
+        if self.timm is not None:
+            return "timm", self.timm
+        if self.torchvision is not None:
+            return "torchvision", self.torchvision
+        return None if self.huggingface is None else ("huggingface", self.huggingface)
+
+    @property
+    def called(self) -> str:
+        """The value of its origin."""
+        return next(str(value) for key in _ORIGINS if (value := getattr(self, key)) is not None)
 
     @property
     def training(self) -> TeacherTraining:
@@ -264,8 +316,20 @@ class Ensemble(Section):
 class Labels(Section):
     """How the teacher's outputs are stored."""
 
+    kind: Literal["logits", "probabilities", "topk", "features"] = Field(
+        default="logits", description="features: the logits, and what the teacher's last linear layer reads"
+    )
+    top: int | None = Field(default=None, ge=1, le=65_536, description="of topk: how many logits are kept of a row")
     dtype: Literal["float16", "float32"] = Field(default="float16", description="float32 for logits above 16,376")
     precision: Precision = Field(default="auto", description="in which a teacher of ours computes them")
+
+    @model_validator(mode="after")
+    def top_of_topk(self) -> Self:
+        if self.kind == "topk" and self.top is None:
+            raise ValueError("must have top beside kind topk. Set top to the number of logits to keep.")
+        if self.kind != "topk" and self.top is not None:
+            raise ValueError(f"must not have top beside kind {self.kind}. Remove top: it belongs to topk.")
+        return self
 
 
 class Convolution(Section):
@@ -527,6 +591,16 @@ class Recipe(Section):
         json_schema_extra={"must": "must be named with letters, digits, dots, dashes and underscores"},
     )
 
+    @model_validator(mode="after")
+    def teaches_another(self) -> Self:
+        for number, teacher in enumerate(self.teacher):
+            if teacher.run == self.name:
+                raise ValueError(
+                    f"must have another name than its teacher[{number}].run (got {self.name} for both). Rename the "
+                    "recipe: its own run would replace its teacher."
+                )
+        return self
+
     @property
     def members(self) -> list[Teacher]:
         """Every teacher, with `count` counted out."""
@@ -557,6 +631,22 @@ class Recipe(Section):
                 "must not have ensemble beside distill.mixture certainty. Each says how the teachers become one: "
                 "remove one of them."
             )
+        return self
+
+    @model_validator(mode="after")
+    def features_are_named(self) -> Self:
+        for number, teacher in enumerate(self.teacher):
+            wanted = self.labels.kind == "features" and teacher.onnx is not None
+            if wanted and teacher.features is None:
+                raise ValueError(
+                    f"must have features in teacher[{number}] for labels.kind features. Name what a node of the ONNX "
+                    "file gives, or set labels.kind to logits."
+                )
+            if teacher.features is not None and not wanted:
+                raise ValueError(
+                    f"must not have features in teacher[{number}] beside labels.kind {self.labels.kind}. "
+                    "Remove features, or set labels.kind to features."
+                )
         return self
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ class LabelHeader(Record):
 
     SCHEMA: ClassVar[str] = "kdeploy.label-store/1"
 
-    kind: Literal["logits"]
+    kind: Literal["logits", "probabilities", "topk", "features"]  # see kdeploy.labelkinds
     dtype: Literal["float16", "float32"]
     teacher: str  # fingerprint
     samples: str  # hash of the sample set
@@ -34,6 +34,8 @@ class LabelHeader(Record):
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]  # views, samples of the transfer set, classes
     blocks: tuple[Block, ...] = ()
+    top: int | None = None  # k of kind topk
+    features: str | None = None  # of kind features: the tensor of an ONNX teacher that they are
 
 
 class LabelsRecord(Record):

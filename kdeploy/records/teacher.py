@@ -44,7 +44,7 @@ class TeacherRecord(Record):
 
     SCHEMA: ClassVar[str] = "kdeploy.teacher/1"
 
-    origin: Literal["model", "onnx", "torch", "ensemble"]
+    origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface", "ensemble"]
     name: str
     file: str
     sha256: str

@@ -35,13 +35,14 @@ def run(
         feed: the transfer set as the teacher reads it.
     """
     transfer, started = samples.transfer, time.monotonic_ns()
+    answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
 
     def label(view: int, start: int, stop: int) -> np.ndarray:
         parts = []
         for first in range(start, stop, BATCH):
             indices = transfer[first : min(stop, first + BATCH)]
             with progress.shield():
-                parts.append(classifier.logits(feed.view(indices, view)).numpy())
+                parts.append(answer(feed.view(indices, view)).numpy())
         return np.concatenate(parts)
 
     written = labelstore.write(folder, header, label, progress)

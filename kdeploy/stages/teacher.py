@@ -17,9 +17,9 @@ from kdeploy import counting
 from kdeploy.errors import ModelError
 from kdeploy.evaluation import accuracy, logits_of
 from kdeploy.inspector import admit
-from kdeploy.models import teachers
+from kdeploy.models import named, teachers
 from kdeploy.models.adapters import signature
-from kdeploy.models.weights import save_weights
+from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.progress import Progress
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord, Training
@@ -56,11 +56,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Given:
-    """A teacher made elsewhere: an ONNX file, or code that builds a torch module."""
+    """A teacher made elsewhere: an ONNX file, code that builds a torch module, a run's student, a package's net."""
 
-    origin: Literal["onnx", "torch"]
+    origin: Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]
     name: str
-    path: Path | None  # of the ONNX file, or of the module's weights
+    path: Path | None  # of the ONNX file, or of the module's weights; a package's net without has those it came with
+    class_names: tuple[str, ...] | None = None  # that it was trained on, where that is known
 
 
 def run(
@@ -79,6 +80,8 @@ def run(
         preprocessing: what the teacher expects.
         views: of the labelled part in training; each epoch is a new view. Mixup is left out: it has no hard labels.
     """
+    if isinstance(teacher, Given):
+        _must_know(teacher, preprocessing, samples)
     feed = Feed(samples.inputs[preprocessing.input], views.unmixed, preprocessing)
     where = device_named(device)
     training = None
@@ -87,7 +90,7 @@ def run(
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
         spec = teachers.Spec(teacher.origin, teacher.name)
-        _take_in(folder, teacher)
+        _take_in(folder, teacher, len(samples.class_names))
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     _must_fit(logits["test"], samples, teacher)
@@ -146,15 +149,31 @@ def _train(
     return done
 
 
-def _take_in(folder: Path, teacher: Given) -> None:
+def _take_in(folder: Path, teacher: Given, classes: int) -> None:
     """Keep the file of a teacher made elsewhere, so that the run does not depend on it any more."""
     target = folder / teachers.Spec(teacher.origin, teacher.name).file
     if teacher.origin == "onnx" and teacher.path is not None:
         _inspect(teacher.path)
-    if teacher.path is not None:
+    if teacher.origin in ("onnx", "run") or (teacher.origin == "torch" and _is_safe(teacher.path)):
+        assert teacher.path is not None
         shutil.copyfile(teacher.path, target)
-    else:
-        save_weights(teachers.build_untrained(teacher.name), target, {})
+        return
+    built, arguments = _built(teacher, classes)
+    if teacher.path is not None:
+        # Hugging Face's weights know nothing of the wrapper that makes them logits
+        load_weights(built.net if isinstance(built, named.LogitsOf) else built, teacher.path)
+    save_weights(built, target, arguments)
+
+
+def _is_safe(path: Path | None) -> bool:
+    return path is not None and path.suffix not in PICKLES
+
+
+def _built(teacher: Given, classes: int) -> tuple[nn.Module, dict[str, Any]]:
+    """The net, and what is kept to build it again; a package's net that gets weights has the data's classes."""
+    if teacher.origin in ("timm", "torchvision", "huggingface"):
+        return named.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
+    return teachers.build_untrained(teacher.name), {}
 
 
 def _inspect(path: Path) -> None:
@@ -167,6 +186,21 @@ def _inspect(path: Path) -> None:
             got=f"{len(found.side_files)} side file(s)",
             advice="Save it as one file: onnx.save(onnx.load(path), other).",
         )
+
+
+def _must_know(teacher: Given, preprocessing: Preprocessing, samples: SampleSet) -> None:
+    """A student of an earlier run was made for its own data; others say nothing about theirs."""
+    if teacher.class_names not in (None, samples.class_names):
+        raise ModelError(
+            teacher.name,
+            f"must have been trained on the classes of this data, {', '.join(samples.class_names)}",
+            got=", ".join(teacher.class_names or ()),
+        )
+    name, found = preprocessing.input, samples.inputs.get(preprocessing.input)
+    if found is None or found.shape[1:] != preprocessing.shape:
+        shapes = ", ".join(f"{other} {array.shape[1:]}" for other, array in samples.inputs.items())
+        got = f"{name} {preprocessing.shape}"
+        raise ModelError(teacher.name, f"must read an input that the data has: {shapes}", got=got)
 
 
 def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: Trained | Given) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from kdeploy.errors import ModelError
 from kdeploy.models.adapters import ModuleClassifier, OnnxClassifier, Signature, signature
+from tests import made
 from tests.runtimes.conftest import conv_linear_model, two_input_model
 
 CPU = torch.device("cpu")
@@ -139,3 +140,49 @@ def test_outputs_that_are_no_logits_are_refused(tmp_path: Path, output: list[int
     with pytest.raises(ModelError) as caught:
         signature(path)
     assert str(caught.value) == f"{path}: must give logits of shape (batch, classes) (shape {got})."
+
+
+def test_the_features_of_a_module_are_what_its_last_linear_layer_reads():
+    first, last, batch = nn.Linear(3, 4), nn.Linear(4, 2), torch.rand(5, 3)
+    classifier = ModuleClassifier(nn.Sequential(first, nn.ReLU(), last), device=CPU, precision="fp32")
+    found = classifier.logits_and_features(batch)
+    with torch.inference_mode():
+        features = first(batch).relu()
+        expected = torch.cat([last(features), features], 1)
+    assert torch.equal(found, expected)
+    assert torch.equal(classifier.logits(batch), found[:, :2])
+
+
+def test_a_module_that_does_not_end_in_a_linear_layer_has_no_features():
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    with pytest.raises(ModelError) as caught:
+        ModuleClassifier(net, device=CPU, precision="fp32").logits_and_features(torch.rand(5, 3) - 9)
+    assert str(caught.value) == (
+        "Sequential: must end in a linear layer, to have features (its logits come from elsewhere). "
+        "Set labels.kind to logits."
+    )
+
+
+def test_a_tensor_inside_an_onnx_file_is_its_features(tmp_path: Path):
+    path, batch = made.linear(tmp_path / "m.onnx", (4,)), torch.rand(5, 4)
+    found = OnnxClassifier(path, threads=1, features="active").logits_and_features(batch)
+    assert found.shape == (5, made.CLASSES + 16)
+    weights = onnx.numpy_helper.to_array(onnx.load(path).graph.initializer[1])
+    torch.testing.assert_close(found[:, 3:] @ torch.from_numpy(weights.copy()), found[:, :3], rtol=1e-5, atol=1e-6)
+    plain = OnnxClassifier(path, threads=1).logits(batch)
+    torch.testing.assert_close(found[:, :3], plain, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("activ", "Did you mean 'active'?"),
+        ("logits", "The last are: flat, hidden, active."),
+        ("~", "The last are: flat, hidden, active."),
+    ],
+)
+def test_features_that_no_node_gives_are_refused(tmp_path: Path, name: str, advice: str):
+    path = made.linear(tmp_path / "m.onnx", (4,))
+    with pytest.raises(ModelError) as caught:
+        OnnxClassifier(path, threads=1, features=name)
+    assert str(caught.value) == f"{path}: features must name what a node before the logits gives ({name}). {advice}"

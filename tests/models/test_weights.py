@@ -8,7 +8,7 @@ import safetensors
 import torch
 from torch import nn
 
-from kdeploy.errors import ModelError, NonFiniteError
+from kdeploy.errors import IntegrityError, ModelError, NonFiniteError
 from kdeploy.models.weights import load_weights, save_weights
 from kdeploy.store import hash_file
 
@@ -88,3 +88,58 @@ def test_an_absent_file_is_refused(tmp_path: Path):
     with pytest.raises(ModelError) as caught:
         load_weights(nn.Linear(2, 2), path)
     assert str(caught.value) == (f"{path}: must be a safetensors file (No such file or directory: {path}).")
+
+
+class Hostile:
+    """A pickle of it runs a command when it is read as pickles are."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("this code ran",)
+
+
+def test_a_pickle_of_tensors_is_read(tmp_path: Path):
+    net, again = nn.Linear(2, 3), nn.Linear(2, 3)
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    load_weights(again, tmp_path / "net.pt")
+    assert torch.equal(again.weight, net.weight)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_does_not(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    path = tmp_path / "net.pt"
+    torch.save({"weight": Hostile()}, path)
+    with pytest.raises(IntegrityError) as caught:
+        load_weights(nn.Linear(2, 2), path)
+    assert str(caught.value) == (
+        f"{path}: must hold tensors alone, because reading anything else runs code (it asks for print). "
+        "Where you trust it, load it and save the module's state_dict() as safetensors."
+    )
+    assert caught.value.exit_code == 4
+    assert "this code ran" not in capfd.readouterr().out
+
+
+def test_a_whole_module_in_a_pickle_is_refused(tmp_path: Path):
+    path = tmp_path / "net.pth"
+    torch.save(nn.Linear(2, 2), path)
+    with pytest.raises(IntegrityError) as caught:
+        load_weights(nn.Linear(2, 2), path)
+    assert caught.value.got == "it asks for torch.nn.modules.linear.Linear"
+
+
+@pytest.mark.parametrize(("found", "got"), [([1], "list"), ({"epoch": 3}, "dict")])
+def test_a_pickle_that_is_no_state_dict_is_refused(tmp_path: Path, found: object, got: str):
+    path = tmp_path / "net.pt"
+    torch.save(found, path)
+    with pytest.raises(ModelError) as caught:
+        load_weights(nn.Linear(2, 2), path)
+    assert str(caught.value) == (
+        f"{path}: must hold a state dict, names to tensors ({got}). "
+        "Save it with: torch.save(module.state_dict(), path)."
+    )
+
+
+def test_a_file_that_torch_did_not_write_is_refused(tmp_path: Path):
+    path = tmp_path / "net.pt"
+    path.write_bytes(b"PK\x03\x04 no zip")
+    with pytest.raises(ModelError) as caught:
+        load_weights(nn.Linear(2, 2), path)
+    assert str(caught.value).startswith(f"{path}: must be a file that torch.save wrote (")

@@ -244,3 +244,15 @@ def test_a_wrong_path_comes_before_trust_and_trust_before_packages(tmp_path):
     (tmp_path / "data" / "y.npz").touch()
     assert _refusal(loaded, {"openvino": ADVICE}, trust=False).exit_code == 4
     assert _refusal(loaded, {"openvino": ADVICE}).exit_code == 7
+
+
+@pytest.mark.parametrize(
+    ("origin", "package"), [("timm", "timm"), ("torchvision", "torchvision"), ("huggingface", "transformers")]
+)
+def test_a_package_that_a_teachers_name_needs_is_asked_for(tmp_path, monkeypatch, origin, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    error = _refusal(_loaded(tmp_path, teacher=f"[{{{origin}: some-net, pretrained: true}}]"), {})
+    assert (error.exit_code, str(error)) == (
+        7,
+        f"r.yaml:3: {package} must be installed (not here). Install it with: pip install 'kdeploy[{origin}]'.",
+    )

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
 SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give a list of teachers; one is enough."
+ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
 TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
 
 VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, seed, shift"
@@ -225,10 +226,10 @@ def test_a_bad_setting_is_a_whole_sentence(more, problem):
         ),
         ("{onnx: a}", f"teacher must be a list (got {{'onnx': 'a'}}). {ONE_TEACHER}"),
         ("[3]", f"teacher[0] must be a mapping (got 3). {ONE_TEACHER}"),
-        ("[{}]", "teacher[0] must have exactly one of model, onnx and torch (got none). Keep one of them."),
+        ("[{}]", f"teacher[0] must have exactly one of {ORIGINS} (got none). Keep one of them."),
         (
             "[{model: deep-cnn, onnx: a}]",
-            "teacher[0] must have exactly one of model, onnx and torch (got model, onnx). Keep one of them.",
+            f"teacher[0] must have exactly one of {ORIGINS} (got model, onnx). Keep one of them.",
         ),
         ("[{onnx: a, train: {}}]", "teacher[0] must not have train beside onnx. Remove train."),
         ("[{onnx: a, weights: b}]", "teacher[0] must not have weights beside onnx. Remove weights."),
@@ -566,3 +567,57 @@ def test_a_count_stands_for_teachers_from_seeds_of_their_own():
     text = b"name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {model: deep-cnn, count: 3, train: {seed: 5}}]\n"
     members = parse(text, "r.yaml").recipe.members
     assert [member.onnx or member.training.seed for member in members] == ["a", 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("labels: {kind: topk}", "labels must have top beside kind topk. Set top to the number of logits to keep."),
+        ("labels: {top: 3}", "labels must not have top beside kind logits. Remove top: it belongs to topk."),
+    ],
+)
+def test_the_number_of_top_logits_belongs_to_topk(more, problem):
+    assert _problems(SMALL + more + "\n") == [f"r.yaml:4: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "kind", "problem"),
+    [
+        (
+            "{onnx: a}",
+            "features",
+            "must have features in teacher[0] for labels.kind features. Name what a node of the ONNX file gives, or "
+            "set labels.kind to logits.",
+        ),
+        (
+            "{onnx: a, features: b}",
+            "logits",
+            "must not have features in teacher[0] beside labels.kind logits. Remove features, or set labels.kind to "
+            "features.",
+        ),
+    ],
+)
+def test_features_of_an_onnx_file_are_named_where_they_are_stored(teacher, kind, problem):
+    text = f"name: a\ndata: {{source: mnist-5k}}\nteacher: [{teacher}]\nlabels: {{kind: {kind}}}\n"
+    assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
+
+
+def test_a_recipe_does_not_teach_itself():
+    assert _problems("name: a\ndata: {source: mnist-5k}\nteacher: [{run: a}]\n") == [
+        "r.yaml:1: the recipe must have another name than its teacher[0].run (got a for both). Rename the recipe: its "
+        "own run would replace its teacher."
+    ]
+
+
+def test_the_name_of_a_run_is_no_path():
+    assert _problems("name: a\ndata: {source: mnist-5k}\nteacher: [{run: ../b}]\n") == [
+        "r.yaml:3: teacher[0].run must be the name of a run (got '../b')."
+    ]
+
+
+@pytest.mark.parametrize(("more", "got"), [("", "none"), (", pretrained: true, weights: w.pt", "both")])
+def test_a_net_of_a_package_has_published_weights_or_the_users(more, got):
+    assert _problems(f"name: a\ndata: {{source: mnist-5k}}\nteacher: [{{timm: resnet18{more}}}]\n") == [
+        f"r.yaml:3: teacher[0] must have exactly one of weights and pretrained: true beside timm (got {got}). "
+        "Without either it knows nothing."
+    ]

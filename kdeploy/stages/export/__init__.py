@@ -127,7 +127,9 @@ def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) 
         shutil.copyfile(source / record.file, path)
         return
     module = teachers.module(source, teachers.spec_of(record))
-    deployed = _folded(module.chain(), "teacher", folds) if isinstance(module, DeepCnn | Mlp) else module
+    deployed: nn.Module = module
+    if isinstance(module, DeepCnn | Mlp | shallow.ShallowStudent):
+        deployed = _folded(module.chain(), "teacher", folds)
     onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=record.preprocessing.model_shape)
 
 

@@ -1,0 +1,174 @@
+"""Teachers by the name that timm, torchvision or Hugging Face transformers give them.
+
+Each builds a net, with the weights it was published with (which needs the network, or the package's cache) or for as
+many classes as the data has, and says what it expects of a picture: a size, a mean, a standard deviation. What a
+published preprocessing does besides (a crop in the middle, a bicubic filter) is left out: pictures are resized to the
+size itself.
+
+Packages are imported when a teacher asks for one. `again` builds a net from what was kept with its weights alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from kdeploy.errors import MissingError, ModelError
+
+Origin = Literal["timm", "torchvision", "huggingface"]
+PACKAGES: dict[Origin, str] = {"timm": "timm", "torchvision": "torchvision.models", "huggingface": "transformers"}
+PIXEL = 1 / 255
+
+
+class LogitsOf(nn.Module):
+    """A Hugging Face classifier, whose answer is a record, as a net that answers with logits."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Logits of a preprocessed batch: (batch, channels, height, width) to (batch, classes)."""
+        logits: Tensor = self.net(pixel_values=batch).logits
+        return logits
+
+
+def build(origin: Origin, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
+    """A net in evaluation mode, and the arguments that build it `again`.
+
+    Args:
+        classes: how many the net is to tell apart, with first weights; None for the published weights and classes.
+    Raises: MissingError when the package, or what it would download, is not here; ModelError for an unknown name.
+    """
+    package = _package(origin)
+    try:
+        net, arguments = _BUILDERS[origin](package, name, classes)
+    except OSError as exc:  # no network: each package has classes of its own, all under this one
+        raise _not_here(origin, name, exc) from exc
+    except (RuntimeError, ValueError) as exc:
+        raise _unknown(origin, name, exc) from exc
+    return net.eval(), arguments
+
+
+def again(origin: Origin, arguments: Mapping[str, Any]) -> nn.Module:
+    """The net of these arguments, with first weights; nothing is downloaded."""
+    package = _package(origin)
+    if origin == "huggingface":
+        return LogitsOf(_from_config(package, package.AutoConfig.for_model(**arguments["config"]))).eval()
+    net, _ = _BUILDERS[origin](package, arguments["name"], arguments["classes"])
+    return net.eval()
+
+
+def expects(origin: Origin, name: str) -> dict[str, Any]:
+    """The fields of a `Preprocessing` that the net's publisher asks for.
+
+    Raises: as `build`.
+    """
+    package = _package(origin)
+    try:
+        return _EXPECTATIONS[origin](package, name)
+    except OSError as exc:
+        raise _not_here(origin, name, exc) from exc
+    except (RuntimeError, ValueError) as exc:
+        raise _unknown(origin, name, exc) from exc
+
+
+def _package(origin: Origin) -> ModuleType:
+    name = PACKAGES[origin]
+    try:
+        return importlib.import_module(name)
+    except Exception as exc:
+        # a torchvision that was built for another torch raises RuntimeError when it is imported
+        package = name.partition(".")[0]
+        advice = f"Install it, built for this torch, with: pip install 'kdeploy[{origin}]'."
+        raise MissingError(package, "must be importable", got=_first_line(exc), advice=advice) from exc
+
+
+def _timm(timm: ModuleType, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
+    net = timm.create_model(name, pretrained=True) if classes is None else timm.create_model(name, num_classes=classes)
+    return net, {"name": name, "classes": int(net.num_classes)}
+
+
+def _torchvision(models: ModuleType, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
+    if classes is not None:
+        return models.get_model(name, weights=None, num_classes=classes), {"name": name, "classes": classes}
+    published = models.get_model_weights(name).DEFAULT
+    arguments = {"name": name, "classes": len(published.meta["categories"])}
+    return models.get_model(name, weights=published, progress=False), arguments
+
+
+def _huggingface(transformers: ModuleType, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
+    # no code of the model's page runs, and no pickle is read
+    if classes is None:
+        classifiers = transformers.AutoModelForImageClassification
+        net = classifiers.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+    else:
+        config = transformers.AutoConfig.from_pretrained(name, num_labels=classes, trust_remote_code=False)
+        net = _from_config(transformers, config)
+    return LogitsOf(net), {"config": json.loads(net.config.to_json_string(use_diff=False))}
+
+
+def _from_config(transformers: ModuleType, config: object) -> nn.Module:
+    net: nn.Module = transformers.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
+    return net
+
+
+def _timm_expects(timm: ModuleType, name: str) -> dict[str, Any]:
+    config = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    return _fields(config["input_size"][1:], config["mean"], config["std"])
+
+
+def _torchvision_expects(models: ModuleType, name: str) -> dict[str, Any]:
+    transforms = models.get_model_weights(name).DEFAULT.transforms()
+    return _fields(2 * list(transforms.crop_size), transforms.mean, transforms.std)
+
+
+def _huggingface_expects(transformers: ModuleType, name: str) -> dict[str, Any]:
+    mixin = importlib.import_module(f"{transformers.__name__}.image_processing_base").ImageProcessingMixin
+    found, _ = mixin.get_image_processor_dict(name)
+    size = found.get("crop_size") if found.get("do_center_crop") else found.get("size")
+    scale = float(found.get("rescale_factor", PIXEL)) if found.get("do_rescale", True) else 1.0
+    plain = not found.get("do_normalize", True)
+    mean, std = (None, None) if plain else (found.get("image_mean"), found.get("image_std"))
+    return _fields(_side(size), mean, std, scale)
+
+
+def _side(size: object) -> tuple[int, int] | None:
+    """[height, width], however an image processor writes it."""
+    if isinstance(size, Mapping):
+        shortest = size.get("shortest_edge")
+        return (int(size.get("height", shortest)), int(size.get("width", shortest)))
+    return (size, size) if isinstance(size, int) else None
+
+
+def _fields(size: Any, mean: Any, std: Any, scale: float = PIXEL) -> dict[str, Any]:  # noqa: ANN401 - as the packages do
+    return {
+        "scale": scale,
+        "size": None if size is None else (int(size[0]), int(size[1])),
+        "mean": None if mean is None else tuple(map(float, mean)),
+        "std": None if std is None else tuple(map(float, std)),
+    }
+
+
+def _not_here(origin: Origin, name: str, exc: Exception) -> MissingError:
+    advice = "Connect to the network once, or bring a torch: function or an onnx: file."
+    return MissingError(
+        f"{origin} {name}", "must be in the cache or on the network", got=_first_line(exc), advice=advice
+    )
+
+
+def _unknown(origin: Origin, name: str, exc: Exception) -> ModelError:
+    return ModelError(f"{origin} {name}", "must be a classifier that the package knows", got=_first_line(exc))
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).strip().partition("\n")[0].rstrip(".")
+
+
+_BUILDERS = {"timm": _timm, "torchvision": _torchvision, "huggingface": _huggingface}
+_EXPECTATIONS = {"timm": _timm_expects, "torchvision": _torchvision_expects, "huggingface": _huggingface_expects}
