@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kdeploy import pipeline, runtimes
 from kdeploy.errors import InputError, MissingError
@@ -201,11 +202,13 @@ def _missing(name: str) -> str | None:
     return None
 
 
-def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, str]:
-    data, path = loaded.recipe.data, data_path(loaded, data_root)
-    if path is None:
-        return {"source": str(data.source)}
-    return {"parquet" if data.parquet else "numpy": str(path)}
+def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:
+    """The settings of every source, with resolved paths: the parts' own stand beside the main one's."""
+    found: dict[str, Any] = {}
+    for part, origin in loaded.recipe.data.origins().items():
+        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding()
+        found |= {part: settings} if part else settings
+    return found
 
 
 def _write_index(job: Job, index: RunRecord) -> None:

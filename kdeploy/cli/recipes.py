@@ -52,7 +52,6 @@ def _list(folder: Path) -> None:
     for path in sorted(folder.glob("*.yaml")):
         recipe = load(path).recipe
         teacher = recipe.teacher[0]
-        data = recipe.data.source or recipe.data.parquet or recipe.data.numpy
-        rows.append((recipe.name, str(data), str(teacher.model or teacher.onnx or teacher.torch), str(path)))
+        rows.append((recipe.name, recipe.data.name, str(teacher.model or teacher.onnx or teacher.torch), str(path)))
     output.table("recipes", ("name", "data", "teacher", "file"), rows)
     output.next_command("kdeploy run FILE")

@@ -49,7 +49,7 @@ class Job:
 
     recipe: Recipe
     store: Store
-    source: dict[str, str]
+    source: dict[str, Any]
     content: str
     teacher_file: Path | None = None
     command: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.pipeline.job import Job
+from kdeploy.recipe.models import Origin
 from kdeploy.records.base import Record
 
 
@@ -14,8 +15,15 @@ def settings(job: Job, *, chosen: bool = True) -> dict[str, Any]:
     # not the path: the content is what counts, wherever it lies
     division = job.division()
     transfer = division.pop("transfer")
-    # left out while nothing is chosen, so that older results stay valid
-    return {"kind": sorted(job.source)} | division | ({"transfer": transfer} if transfer and chosen else {})
+    own = {part: _origin(origin) for part, origin in job.recipe.data.origins().items() if part}
+    # left out while nothing is chosen and no part has its own source, so that older results stay valid
+    later = {"transfer": transfer if chosen else {}, "own": own}
+    return _origin(job.recipe.data) | division | {key: value for key, value in later.items() if value}
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    # not the path: the content is what counts, wherever it lies
+    return {"kind": [origin.key]} | origin.decoding()
 
 
 def run(job: Job, folder: Path) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kdeploy.errors import DataError
 from kdeploy.records.samples import SamplesRecord
@@ -13,7 +14,7 @@ from kdeploy.samples import sources
 def run(
     folder: Path,
     *,
-    source: Mapping[str, str],
+    source: Mapping[str, Any],
     split: Mapping[str, int],
     seed: int,
     transfer: Mapping[str, Sequence[str]] | None = None,
