@@ -43,6 +43,8 @@ def test_a_stage_reads_only_stages_before_it():
     [
         ("data.seed=1", "samples"),
         ("data.split.labelled=90", "samples"),
+        ("data.duplicates=drop", "samples"),
+        ("data.duplicates=error", "samples"),
         ("teacher.0.train.steps=31", "teacher"),
         ("teacher.0.train.lr=1e-3", "teacher"),
         ("views.shift=1", "teacher"),
@@ -99,7 +101,9 @@ def test_how_data_are_decoded_and_where_a_part_comes_from_count(tmp_path):
     assert len({plain, small, own, sized, samples("data.numpy=a.npz")}) == 5
 
 
-@pytest.mark.parametrize("override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0"])
+@pytest.mark.parametrize(
+    "override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0", "data.duplicates=report"]
+)
 def test_the_device_and_a_default_written_out_change_nothing(override):
     assert _changed(override) == []
 

@@ -76,7 +76,12 @@ class Job:
     def division(self) -> dict[str, Any]:
         """How the recipe divides its data, as `kdeploy.samples.sources.load` takes it."""
         data = self.recipe.data
-        return {"split": self.split(), "seed": data.seed, "transfer": data.transfer.chosen()}
+        return {
+            "split": self.split(),
+            "seed": data.seed,
+            "transfer": data.transfer.chosen(),
+            "duplicates": data.duplicates,
+        }
 
     def read(self, stage: str) -> Any:  # noqa: ANN401 - the record class depends on the name
         """The record of a stage that is done."""

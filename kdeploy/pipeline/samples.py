@@ -12,13 +12,15 @@ from kdeploy.records.base import Record
 
 def settings(job: Job, *, chosen: bool = True) -> dict[str, Any]:
     """What the sample set depends on; without `chosen`, what all but its transfer set depends on."""
-    # not the path: the content is what counts, wherever it lies
-    division = job.division()
-    transfer = division.pop("transfer")
-    own = {part: _origin(origin) for part, origin in job.recipe.data.origins().items() if part}
-    # left out while nothing is chosen and no part has its own source, so that older results stay valid
-    later = {"transfer": transfer if chosen else {}, "own": own}
-    return _origin(job.recipe.data) | division | {key: value for key, value in later.items() if value}
+    data = job.recipe.data
+    # what came later is left out while it is not used, so that older results stay valid
+    later = {
+        "transfer": data.transfer.chosen() if chosen else {},
+        "own": {part: _origin(origin) for part, origin in data.origins().items() if part},
+        "duplicates": "" if data.duplicates == "report" else data.duplicates,
+    }
+    division = {"split": job.split(), "seed": data.seed}
+    return _origin(data) | division | {key: value for key, value in later.items() if value}
 
 
 def _origin(origin: Origin) -> dict[str, Any]:

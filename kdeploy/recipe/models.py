@@ -128,6 +128,9 @@ class Data(Origin):
     split: Split = Split()
     seed: Seed = 0
     transfer: Transfer = Transfer()
+    duplicates: Literal["report", "drop", "error"] = Field(
+        default="report", description="what becomes of training samples that are in the test part too"
+    )
 
     def origins(self) -> dict[str, Origin]:
         """Every source: the main one under "", the others by their part."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
 from kdeploy.records.samples import InputKind
+from kdeploy.samples import duplicates
 from kdeploy.samples.choice import Choice
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.sampleset import SampleSet
@@ -40,6 +41,7 @@ def assemble(
     *,
     seed: int,
     choice: Choice,
+    policy: duplicates.Policy,
     source: Mapping[str, str],
     content_sha256: str,
 ) -> SampleSet:
@@ -47,6 +49,7 @@ def assemble(
 
     Args:
         others: the source of each part that has its own.
+        policy: what becomes of samples that are in the test part too.
     Raises: DataError when the counts ask for more than there is, or the inputs or classes of two sources differ.
     """
     pieces = [_piece(main, _main_parts(main, others, counts, seed))]
@@ -56,6 +59,9 @@ def assemble(
         labels = _renumbered(found.labels, contents, main.class_names, part)
         pieces.append(_alike(pieces[0], found._replace(labels=labels), f"data.{part}"))
     joined = pieces[0] if len(pieces) == 1 else _joined(pieces)
+    parts, same = duplicates.treat(duplicates.find(joined.inputs, joined.parts), joined.parts, policy)
+    if parts is not joined.parts:
+        joined = _kept(joined, parts)
     return SampleSet(
         inputs=joined.inputs,
         labels=hide(joined.labels, joined.parts),
@@ -67,6 +73,7 @@ def assemble(
         split_seed=seed,
         chosen=choice.rows(joined.labels, joined.parts, main.class_names),
         choice=choice,
+        duplicates=same,
         where=main.where,
     )
 
@@ -136,6 +143,12 @@ def _alike(first: Piece, other: Piece, where: str) -> Piece:
 def _likeness(piece: Piece) -> str:
     named = sorted(piece.inputs.items())
     return ", ".join(f"{name}: {piece.kinds[name]} {array.dtype} {array.shape[1:]}" for name, array in named)
+
+
+def _kept(piece: Piece, parts: Mapping[str, Rows]) -> Piece:
+    """The piece without the rows that no part takes any more."""
+    rows, parts = compact(parts)
+    return Piece({name: array[rows] for name, array in piece.inputs.items()}, piece.kinds, piece.labels[rows], parts)
 
 
 def _joined(pieces: list[Piece]) -> Piece:

@@ -24,6 +24,7 @@ from kdeploy.samples.assemble import assemble
 from kdeploy.samples.builtin import Builtin
 from kdeploy.samples.choice import Choice
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.duplicates import Policy
 from kdeploy.samples.media_folder import MediaFolder
 from kdeploy.samples.numpy_file import NumpyFile
 from kdeploy.samples.parquet import ParquetFolder
@@ -67,6 +68,7 @@ def load(
     split: Mapping[str, int] | None = None,
     seed: int = 0,
     transfer: Mapping[str, Sequence[str]] | None = None,
+    duplicates: Policy = "report",
     limit_bytes: int = SIZE_LIMIT_BYTES,
 ) -> SampleSet:
     """Read, decode and divide a source, or several.
@@ -75,6 +77,7 @@ def load(
         split: samples a part (labelled, unlabelled, held_out, test); a part left out takes its default.
         seed: of the division.
         transfer: the classes of the transfer set, under one of the keys `only` and `without`; all when left out.
+        duplicates: what becomes of a training sample that is in the test part too.
         limit_bytes: the most that the decoded samples of a source may take.
     Raises: DataError, and IntegrityError for a file that would run code; ResourceError above the limit;
         MissingError when a package that ships or decodes the data is not installed.
@@ -87,6 +90,7 @@ def load(
         counts,
         seed=seed,
         choice=Choice.of(transfer or {}),
+        policy=duplicates,
         source=main.origin | {part: _named(source) for part, source in others.items()},
         content_sha256=content_hash(settings),
     )

@@ -61,7 +61,7 @@ ORIGINS = st.builds(Origin, images=TEXT, size=_some(st.tuples(COUNT, COUNT))) | 
 DATA = st.one_of(
     st.builds(Data, images=TEXT, unlabelled=_some(ORIGINS), held_out=_some(ORIGINS), test=_some(ORIGINS)),
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
-    st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS),
+    st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS, duplicates=st.sampled_from(["report", "drop"])),
     st.builds(Data, numpy=TEXT),
 )
 INPUT_VIEWS = {
