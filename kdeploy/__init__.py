@@ -12,7 +12,20 @@ from __future__ import annotations
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["Options", "bench", "bundle", "distill", "export", "label", "plan", "report", "run", "summary", "verify"]
+__all__ = [
+    "Options",
+    "bench",
+    "bundle",
+    "distill",
+    "export",
+    "init",
+    "label",
+    "plan",
+    "report",
+    "run",
+    "summary",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> object:

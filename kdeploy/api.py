@@ -21,6 +21,7 @@ from kdeploy.recipe.load import LoadedRecipe, load, parse
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
+from kdeploy.records.draft import DraftRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
@@ -131,6 +132,15 @@ def show(subject: str | Path, options: Options = _DEFAULT) -> Summary:
     return summary(job)
 
 
+def init(
+    teacher: Path, data: Path, *, name: str | None = None, out: Path, data_root: Path | None = None
+) -> DraftRecord:
+    """Write a recipe for an ONNX teacher and a place with data; see `kdeploy.drafting`."""
+    from kdeploy.drafting import draft
+
+    return draft(teacher, data, name=name, out=out, data_root=_root(data_root))
+
+
 def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
     """Read and check a subject; no work is done yet."""
     store = Store(options.runs)
@@ -184,14 +194,17 @@ def summary(job: Job) -> Summary:
 
 def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path]:
     path = Path(subject)
-    root = options.data_root or Path(os.environ.get("KDEPLOY_DATA") or "data")
     if path.suffix in {".yaml", ".yml"}:
-        return load(path, options.overrides), root
+        return load(path, options.overrides), _root(options.data_root)
     index = find_run(str(subject), store)
     # a run's settings are a recipe again; JSON is YAML
     text = json.dumps(index.recipe).encode()
     loaded = parse(text, index.recipe_path, options.overrides, base=Path(index.base))
     return loaded, options.data_root or Path(index.data_root)
+
+
+def _root(asked: Path | None) -> Path:
+    return asked or Path(os.environ.get("KDEPLOY_DATA") or "data")
 
 
 def _missing(name: str) -> str | None:
