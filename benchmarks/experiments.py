@@ -47,9 +47,10 @@ def ensemble(job: Job) -> list[str]:
     alone = [round((1 - member.test_accuracy) * test) for member in teacher.ensemble.members]
     together = round((1 - teacher.test_accuracy) * test)
     student = fmean(round((1 - net.test_accuracy) * test) for net in students)
+    each = " ".join(map(str, alone))
     kept = (fmean(alone) - student) / (fmean(alone) - together)
     return [
-        f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({' '.join(map(str, alone))}); together {together}; "
+        f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
         f"one student: {student:.1f}. It keeps {kept:.0%} of the ensemble's gain.",
         "",
     ]
