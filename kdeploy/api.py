@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kdeploy import pipeline, runtimes
+from kdeploy import pipeline, processes, runtimes
 from kdeploy.errors import InputError, MissingError
 from kdeploy.pipeline import Job
 from kdeploy.progress import Progress
@@ -74,7 +74,8 @@ def advance(job: Job, index: RunRecord, *, upto: str = "report", force: Collecti
     unknown = sorted(set(force) - set(pipeline.STAGES))
     if unknown:
         raise InputError("--force", f"must be one of {', '.join(pipeline.STAGES)}", got=unknown[0])
-    job.store.sweep()
+    if processes.is_first():
+        job.store.sweep()
     pipeline.advance(job, upto, force=force, done=lambda done: _write_index(done, index))
 
 

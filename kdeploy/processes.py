@@ -1,7 +1,7 @@
 """Several processes on one training, as `torchrun` and `accelerate launch` start them.
 
     batch        process r of n takes rows r, r + n, r + 2n, ... of every batch plan
-    gradient     the mean over the processes, which is that of the whole batch, since each has as many rows
+    gradient     the mean over the processes, each weighted by its rows: that of the whole batch
     everything else that writes or prints is done on the first process, and the others wait for what it came to
 
 The launcher tells each process its place in the environment variables RANK, LOCAL_RANK and WORLD_SIZE.
@@ -64,8 +64,8 @@ def on_first(work: Callable[[], T]) -> T:
     return value
 
 
-def mean(tensors: list[Tensor]) -> None:
-    """Replace tensors, in place, by their means over the processes: in one exchange, because each has its price.
+def mean(tensors: list[Tensor], weight: float) -> None:
+    """Replace tensors, in place, by their weighted means over the processes: in one exchange, which has its price.
 
     Raises: ResourceError when another process is not there any more.
     """
@@ -73,14 +73,13 @@ def mean(tensors: list[Tensor]) -> None:
     from torch import distributed
 
     _join()
-    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    flat = torch.cat([*(tensor.flatten() for tensor in tensors), torch.ones_like(tensors[0]).flatten()[:1]]) * weight
     try:
         distributed.all_reduce(flat)
     except RuntimeError as exc:
         raise _lost(exc) from exc
-    flat /= count()
     sizes = [tensor.numel() for tensor in tensors]
-    for tensor, part in zip(tensors, torch.split(flat, sizes), strict=True):
+    for tensor, part in zip(tensors, torch.split(flat[:-1] / flat[-1], sizes), strict=True):
         tensor.copy_(part.view_as(tensor))
 
 

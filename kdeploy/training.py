@@ -34,7 +34,7 @@ from kdeploy.records.teacher import Training
 from kdeploy.schedules import Schedule
 from kdeploy.store import commit_bytes
 
-__all__ = ["BatchPlan", "Loss", "Schedule", "device_named", "software", "train"]
+__all__ = ["BatchPlan", "Loss", "Samples", "Schedule", "device_named", "software", "train"]
 
 CHECKPOINT_SECONDS = 15.0
 
@@ -47,7 +47,7 @@ class BatchPlan:
         samples: how many there are.
         batch: samples a step, over all processes; all of them when there are fewer.
         seed: of the permutations.
-    Raises: InputError for a batch that several processes cannot share evenly.
+    Raises: InputError for a batch of which a process would get nothing.
     """
 
     samples: int
@@ -55,12 +55,9 @@ class BatchPlan:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.size % processes.count():
-            raise InputError(
-                "batch",
-                f"must be a multiple of the {processes.count()} processes, so that each has as many rows",
-                got=str(self.size),
-            )
+        if self.size < processes.count():
+            must = f"must have a row for each of the {processes.count()} processes"
+            raise InputError("batch", must, got=f"{self.size} rows", advice="Start fewer processes.")
 
     @property
     def size(self) -> int:
@@ -71,7 +68,7 @@ class BatchPlan:
         return self.samples // self.size
 
     def at(self, step: int) -> tuple[int, Tensor]:
-        """The epoch of a step, and the positions that this process reads in it, int64 of shape (size / processes,)."""
+        """The epoch of a step, and the positions that this process reads in it, int64: all `size` of an only one."""
         epoch, part = divmod(step, self.steps_per_epoch)
         rows = _order(self.seed, epoch, self.samples)[part * self.size : (part + 1) * self.size]
         return epoch, torch.from_numpy(rows[processes.rank() :: processes.count()].copy())
@@ -83,6 +80,7 @@ def _order(seed: int, epoch: int, samples: int) -> np.ndarray:
 
 
 Loss = Callable[[nn.Module, int], Tensor]  # the module and the step's number, to a scalar
+Samples = Callable[[int], np.ndarray]  # the step's number, to indices in the sample set
 
 
 def device_named(name: str) -> torch.device:
@@ -123,7 +121,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     description: str,
     compiled: bool = False,
     require_exact: bool = False,
-    samples: Callable[[int], np.ndarray] | None = None,
+    samples: Samples | None = None,
 ) -> Training:
     """Train a module in place, on from the checkpoint when there is one.
 
@@ -135,7 +133,8 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
         description: what the progress bar says.
         compiled: run the module through torch.compile?
         require_exact: refuse a checkpoint from which the same bits are not promised?
-        samples: which samples a step reads, for `diagnostics.json` beside the checkpoint.
+        samples: which samples this process reads in a step: they are named in `diagnostics.json` beside the checkpoint,
+            and several processes are weighted by how many they are; None for as many each.
     Raises: NonFiniteError before a step would use a loss that is not finite; Interrupted after a checkpoint;
         MissingError for fp16 without CUDA, or a compiler that is not here.
     """
@@ -143,7 +142,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     torch.manual_seed(0)  # nothing may draw from the global generators; if something does, it is at least repeatable
     np.random.seed(0)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
-    loop = _Loop(module, loss, schedule, precision, compiled)
+    loop = _Loop(module, loss, schedule, precision, compiled, samples)
     resumed = checkpoints.resume(checkpoint, loop.state)
     _say_differences(resumed.differs, checkpoint, description, require_exact, progress)
     module.train()
@@ -166,7 +165,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
                 checkpoints.write(checkpoint, loop.state, step, value)
             raise
         except NonFiniteError:
-            loop.diagnose(checkpoint.with_name("diagnostics.json"), step, samples)
+            loop.diagnose(checkpoint.with_name("diagnostics.json"), step)
             raise
     loop.finish()
     return Training(
@@ -180,8 +179,16 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
 class _Loop:
     """The state of a training, and its step."""
 
-    def __init__(self, module: nn.Module, loss: Loss, schedule: Schedule, precision: str, compiled: bool) -> None:
-        self.module, self.loss, self.schedule = module, loss, schedule
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Loss,
+        schedule: Schedule,
+        precision: str,
+        compiled: bool,
+        samples: Samples | None,
+    ) -> None:
+        self.module, self.loss, self.schedule, self.samples = module, loss, schedule, samples
         self.parameters = [value for value in module.parameters() if value.requires_grad]
         self.device = self.parameters[0].device
         self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
@@ -209,7 +216,7 @@ class _Loop:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             found = self.loss(self.called, number)
         scaler.scale(found).backward()  # type: ignore[no-untyped-call]  # torch's
-        value = self._shared(found.detach())
+        value = self._shared(found.detach(), number)
         scaler.unscale_(optimizer)
         self._clip()
         # a scale that was too large makes infinite gradients: the scaler then leaves the step out and halves it
@@ -226,11 +233,12 @@ class _Loop:
             self.state.average.update_parameters(self.module)
         return value
 
-    def _shared(self, loss: Tensor) -> float:
+    def _shared(self, loss: Tensor, step: int) -> float:
         """The mean loss of all processes; their gradients become their mean."""
         if processes.count() > 1:
             gradients = [value.grad for value in self.parameters if value.grad is not None]
-            processes.mean([loss, *gradients])
+            rows = 1 if self.samples is None else len(self.samples(step))
+            processes.mean([loss, *gradients], rows)
         return float(loss)
 
     def _clip(self) -> None:
@@ -241,11 +249,11 @@ class _Loop:
         if most is not None and self.norm > most:
             nn.utils.clip_grads_with_norm_(self.parameters, most, norm)
 
-    def diagnose(self, path: Path, step: int, samples: Callable[[int], np.ndarray] | None) -> None:
+    def diagnose(self, path: Path, step: int) -> None:
         """What is known about a step that failed; null stands for what is not finite."""
         told = {
             "step": step,
-            "samples": None if samples is None else samples(step).tolist(),
+            "samples": None if self.samples is None else self.samples(step).tolist(),
             "gradient_norm": self.norm if math.isfinite(self.norm) else None,
             "learning_rate": self.schedule.rate(step),
         }

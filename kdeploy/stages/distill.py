@@ -28,7 +28,7 @@ from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Schedule, device_named, software, train
+from kdeploy.training import BatchPlan, Samples, Schedule, device_named, software, train
 from kdeploy.verdict import gap, judge
 
 Role = Literal["student", "baseline"]
@@ -134,11 +134,19 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
         checkpoint=checkpoint,
         progress=task.progress,
         description=f"{role} {seed + 1} of {task.settings.seeds}",
+        samples=_samples(task, role, seed),
     )
     net = _measured(task, role, seed, module, training)
     commit_bytes(done, net.model_dump_json().encode())
     checkpoint.unlink(missing_ok=True)
     return net
+
+
+def _samples(task: _Task, role: Role, seed: int) -> Samples:
+    """Which samples a step of a net reads."""
+    rows = task.samples.transfer if role == "student" else task.samples.parts["labelled"]
+    plan = BatchPlan(len(rows), task.settings.batch, seed)
+    return lambda step: rows[plan.at(step)[1].numpy()]
 
 
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:

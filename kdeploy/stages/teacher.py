@@ -127,6 +127,7 @@ def _train(
         checkpoint=target.with_suffix(".checkpoint"),
         progress=progress,
         description="teacher",
+        samples=lambda step: labelled[plan.at(step)[1].numpy()],
     )
     commit_bytes(told, done.model_dump_json().encode())
     save_weights(module, target, arguments)
