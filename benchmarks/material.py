@@ -38,6 +38,28 @@ class Stopwatch(Progress):
         yield advance
 
 
+def made_up_samples(count: int, shape: tuple[int, ...], folder: Path | None = None) -> SampleSet:
+    """Noise as images, of which 100 more are held out and 100 are the test; from memory, or mapped from a folder."""
+    draws = np.random.default_rng(0)
+    total = count + 200
+    samples = SampleSet(
+        inputs={"image": draws.integers(0, 256, (total, *shape), dtype=np.uint8)},
+        labels=np.where(np.arange(total) < count // 2, -1, draws.integers(0, 10, total)),
+        parts={
+            "unlabelled": np.arange(count // 2),
+            "labelled": np.arange(count // 2, count),
+            "held_out": np.arange(count, count + 100),
+            "test": np.arange(count + 100, total),
+        },
+        class_names=tuple("0123456789"),
+        kinds={"image": "image"},
+    )
+    if folder is None:
+        return samples
+    samples.save(folder)
+    return SampleSet.open(folder)
+
+
 def header(samples: SampleSet, preprocessing: Preprocessing, views: int) -> LabelHeader:
     """Of a store for shifted views."""
     return LabelHeader(

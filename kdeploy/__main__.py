@@ -1,4 +1,4 @@
-"""`python -m kdeploy`, which launchers of several processes start: `torchrun --nproc_per_node 2 -m kdeploy distill ...`."""
+"""`python -m kdeploy`, for launchers of several processes: `torchrun --nproc_per_node 2 -m kdeploy distill RECIPE`."""
 
 from __future__ import annotations
 

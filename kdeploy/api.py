@@ -42,6 +42,7 @@ class Options:
         overrides: `key=value` settings on top of the recipe's.
         trust: may the recipe's `torch:` run code?
         command: recorded with timings.
+        require_exact: refuse checkpoints from which a training would not end with the same bits?
     """
 
     runs: Path = RUNS
@@ -50,6 +51,7 @@ class Options:
     trust: bool = False
     command: tuple[str, ...] = ()
     progress: Progress = field(default_factory=Progress)
+    require_exact: bool = False
 
 
 _DEFAULT = Options()
@@ -147,6 +149,7 @@ def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
         content=sources.content_hash(source),
         teacher_file=None if file is None else teacher_file(loaded, data_root, file),
         command=options.command,
+        require_exact=options.require_exact,
         progress=options.progress,
     )
     index = RunRecord(

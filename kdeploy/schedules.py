@@ -22,22 +22,34 @@ ONE_CYCLE_WARM_UP = 0.15
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long, how fast, and what keeps the weights in check.
+class Regime:
+    """What may be chosen about a training besides its length and its rate; these values are what is usual here.
 
     Args:
+        kind: of the schedule.
         warm_up: the part of the steps in which the rate rises; None for the kind's own.
         clip_norm: gradients longer than this are shortened to it; None for no limit.
         average: decay of the exponential moving average that becomes the weights at the end; 0 for none.
+        compiled: run the module through torch.compile?
+        require_exact: refuse a checkpoint from which the same bits are not promised?
     """
+
+    kind: Kind = "one-cycle"
+    warm_up: float | None = None
+    clip_norm: float | None = 5.0
+    average: float = 0.0
+    compiled: bool = False
+    require_exact: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast, by AdamW."""
 
     steps: int
     learning_rate: float
     weight_decay: float = 0.0
-    clip_norm: float | None = 5.0
-    kind: Kind = "one-cycle"
-    warm_up: float | None = None
-    average: float = 0.0
+    regime: Regime = Regime()
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, 0 the first."""
@@ -48,12 +60,13 @@ class Schedule:
 
     @property
     def _warm_steps(self) -> int:
-        if self.warm_up is None:
-            return max(1, math.ceil(ONE_CYCLE_WARM_UP * self.steps)) if self.kind == "one-cycle" else 0
-        return math.ceil(self.warm_up * self.steps)
+        part = self.regime.warm_up
+        if part is None:
+            return max(1, math.ceil(ONE_CYCLE_WARM_UP * self.steps)) if self.regime.kind == "one-cycle" else 0
+        return math.ceil(part * self.steps)
 
     def _shape(self, done: float) -> float:
-        match self.kind:
+        match self.regime.kind:
             case "one-cycle" | "cosine":
                 return (1 + math.cos(math.pi * done)) / 2
             case "linear":

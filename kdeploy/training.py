@@ -31,10 +31,10 @@ from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
 from kdeploy.progress import Progress
 from kdeploy.records.software import Software
 from kdeploy.records.teacher import Training
-from kdeploy.schedules import Schedule
+from kdeploy.schedules import Regime, Schedule
 from kdeploy.store import commit_bytes
 
-__all__ = ["BatchPlan", "Loss", "Samples", "Schedule", "device_named", "software", "train"]
+__all__ = ["BatchPlan", "Loss", "Regime", "Samples", "Schedule", "device_named", "software", "train"]
 
 CHECKPOINT_SECONDS = 15.0
 
@@ -119,8 +119,6 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     checkpoint: Path,
     progress: Progress,
     description: str,
-    compiled: bool = False,
-    require_exact: bool = False,
     samples: Samples | None = None,
 ) -> Training:
     """Train a module in place, on from the checkpoint when there is one.
@@ -131,20 +129,19 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
         precision: "bf16", "fp16" (on CUDA) or "fp32".
         checkpoint: a file that is written every 15 seconds and removed at the end.
         description: what the progress bar says.
-        compiled: run the module through torch.compile?
-        require_exact: refuse a checkpoint from which the same bits are not promised?
         samples: which samples this process reads in a step: they are named in `diagnostics.json` beside the checkpoint,
             and several processes are weighted by how many they are; None for as many each.
     Raises: NonFiniteError before a step would use a loss that is not finite; Interrupted after a checkpoint;
-        MissingError for fp16 without CUDA, or a compiler that is not here.
+        MissingError for fp16 without CUDA, or a compiler that is not here; InputError for a checkpoint that is none, or
+        does not promise the same bits where they are required.
     """
-    _check_means(device, precision, compiled)
+    _check_means(device, precision, schedule.regime.compiled)
     torch.manual_seed(0)  # nothing may draw from the global generators; if something does, it is at least repeatable
     np.random.seed(0)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
-    loop = _Loop(module, loss, schedule, precision, compiled, samples)
+    loop = _Loop(module, loss, schedule, precision, samples)
     resumed = checkpoints.resume(checkpoint, loop.state)
-    _say_differences(resumed.differs, checkpoint, description, require_exact, progress)
+    _say_differences(resumed.differs, checkpoint, description, schedule.regime.require_exact, progress)
     module.train()
     step, value = resumed.step, resumed.loss
     started, saved = time.monotonic_ns(), time.monotonic()
@@ -185,20 +182,19 @@ class _Loop:
         loss: Loss,
         schedule: Schedule,
         precision: str,
-        compiled: bool,
         samples: Samples | None,
     ) -> None:
         self.module, self.loss, self.schedule, self.samples = module, loss, schedule, samples
         self.parameters = [value for value in module.parameters() if value.requires_grad]
         self.device = self.parameters[0].device
         self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-        self.called = cast("nn.Module", torch.compile(module)) if compiled else module
+        self.called = cast("nn.Module", torch.compile(module)) if schedule.regime.compiled else module
         optimizer = torch.optim.AdamW(
             self.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
         )
         average = None
-        if schedule.average:
-            rule = get_ema_multi_avg_fn(schedule.average)  # type: ignore[no-untyped-call]  # torch's
+        if schedule.regime.average:
+            rule = get_ema_multi_avg_fn(schedule.regime.average)  # type: ignore[no-untyped-call]  # torch's
             average = AveragedModel(module, multi_avg_fn=rule)
         scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.state = State(module, optimizer, scaler, average)
@@ -244,7 +240,7 @@ class _Loop:
     def _clip(self) -> None:
         """Measure the gradient, and shorten it where it is too long; most are not, and are left alone."""
         gradients = [value.grad for value in self.parameters if value.grad is not None]
-        norm, most = nn.utils.get_total_norm(gradients), self.schedule.clip_norm
+        norm, most = nn.utils.get_total_norm(gradients), self.schedule.regime.clip_norm
         self.norm = float(norm)
         if most is not None and self.norm > most:
             nn.utils.clip_grads_with_norm_(self.parameters, most, norm)
@@ -273,7 +269,7 @@ def _check_means(device: torch.device, precision: str, compiled: bool) -> None:
     names = filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++"))
     if compiled and device.type == "cpu" and not any(map(shutil.which, names)):
         advice = "Install g++, or leave compile out."
-        raise MissingError("distill.compile", "needs a C++ compiler", got="there is none", advice=advice)
+        raise MissingError("compile", "needs a C++ compiler", got="there is none", advice=advice)
 
 
 def _say_differences(

@@ -133,7 +133,7 @@ def test_the_processes_share_every_batch(samples: int, batch: int, count: int, s
         for rank in range(count):
             patch.setenv("RANK", str(rank))
             parts.append(BatchPlan(samples, batch, 1).at(step)[1].tolist())
-    assert sorted(sum(parts, [])) == sorted(whole)
+    assert sorted(row for part in parts for row in part) == sorted(whole)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import label_header
-from kdeploy.pipeline.settings import precision
+from kdeploy.pipeline.settings import precision, regime
 from kdeploy.recipe.models import Distill
 from kdeploy.records.base import Record
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def settings(job: Job) -> dict[str, Any]:
     distill = job.recipe.distill
     resolved = distill.loss_keys() | {"precision": precision(distill.precision)}
-    settings = distill.model_dump(exclude={"device"}) | resolved
+    usual = distill.usual() | ({"weight_decay"} if distill.weight_decay == 0 else set())
+    settings = distill.model_dump(exclude={"device"} | usual) | resolved
     return {"student": job.recipe.student.model_dump(mode="json"), "distill": settings}
 
 
@@ -53,6 +54,8 @@ def run(job: Job, folder: Path) -> Record:
             device=distill.device,
             precision=precision(distill.precision),
             loss_options=_loss_options(distill),
+            weight_decay=distill.weight_decay,
+            regime=regime(distill, job),
         ),
         progress=job.progress,
     )

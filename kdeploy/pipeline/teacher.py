@@ -8,7 +8,7 @@ from typing import Any
 
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import precision, view_settings
+from kdeploy.pipeline.settings import precision, regime, view_settings
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
@@ -18,7 +18,8 @@ from kdeploy.store import hash_file
 def settings(job: Job) -> dict[str, Any]:
     teacher = job.recipe.teacher[0]
     if teacher.model is not None:
-        training = teacher.training.model_dump() | {"precision": precision(teacher.training.precision)}
+        asked = teacher.training
+        training = asked.model_dump(exclude=asked.usual()) | {"precision": precision(asked.precision)}
         return {"model": teacher.model, "train": training, "views": view_settings(job, count=False)}
     file = None if job.teacher_file is None else hash_file(job.teacher_file)
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
@@ -51,7 +52,14 @@ def run(job: Job, folder: Path) -> Record:
     if asked.model is not None:
         train = asked.training
         teacher = stage.Trained(
-            asked.model, train.steps, train.batch, train.lr, train.weight_decay, train.seed, precision(train.precision)
+            asked.model,
+            train.steps,
+            train.batch,
+            train.lr,
+            train.weight_decay,
+            train.seed,
+            precision(train.precision),
+            regime(train, job),
         )
     elif asked.onnx is not None:
         teacher = stage.Given("onnx", Path(asked.onnx).name, job.teacher_file)

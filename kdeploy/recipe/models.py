@@ -16,6 +16,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Side = Annotated[int, Field(ge=1, le=65_536)]
 Precision = Literal["auto", "bf16", "fp32"]
+TrainingPrecision = Literal["auto", "bf16", "fp16", "fp32"]
 
 
 class Section(BaseModel):
@@ -109,7 +110,33 @@ def _switched_on(dump: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in dump.items() if value or key in ("count", "seed", "shift")}
 
 
-class TeacherTraining(Section):
+class Regime(Section):
+    """What may be chosen about a training besides its length and its rate."""
+
+    schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
+        default="one-cycle", description="of the learning rate: one-cycle is the cosine with a warm-up of 15 %"
+    )
+    warm_up: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="the part of the steps in which the rate rises; the schedule's own when left out",
+    )
+    clip: Positive | None = Field(default=5.0, description="the longest gradient; null for no limit")
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of a moving average of the weights, which becomes the net; 0 for none",
+    )
+    compile: bool = Field(default=False, description="run the net through torch.compile while it is trained")
+
+    def usual(self) -> set[str]:
+        """The keys whose values are the defaults: they stay out of fingerprints, which are older than these keys."""
+        return {key for key in Regime.model_fields if getattr(self, key) == Regime.model_fields[key].default}
+
+
+class TeacherTraining(Regime):
     """How a teacher of ours is trained on the labelled part."""
 
     steps: int = Field(default=600, ge=1, le=10_000_000)
@@ -117,7 +144,7 @@ class TeacherTraining(Section):
     lr: Positive = Field(default=2e-3, description="the largest learning rate of the one-cycle schedule")
     weight_decay: float = Field(default=1e-2, ge=0)
     seed: Seed = 0
-    precision: Precision = "auto"
+    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
 
 
 class TeacherPreprocess(Section):
@@ -227,7 +254,7 @@ _LOSSES_OF_KEY = {
 _LOSS_DEFAULTS = {"temperature": 4.0, "temperature_path": "linear", "hard_weight": 0.0, "alpha": 1.0, "beta": 8.0}
 
 
-class Distill(Section):
+class Distill(Regime):
     """How the student learns from the labels of the teacher."""
 
     loss: Literal["logit-mse", "soft-targets", "decoupled"] = "logit-mse"
@@ -260,7 +287,8 @@ class Distill(Section):
         pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
         json_schema_extra={"must": "must be auto, cpu, mps, cuda or cuda:N"},
     )
-    precision: Precision = "auto"
+    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
+    weight_decay: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def keys_of_the_loss(self) -> Self:

@@ -28,7 +28,7 @@ from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Samples, Schedule, device_named, software, train
+from kdeploy.training import BatchPlan, Regime, Samples, Schedule, device_named, software, train
 from kdeploy.verdict import gap, judge
 
 Role = Literal["student", "baseline"]
@@ -47,6 +47,8 @@ class Settings:
     device: str
     precision: str
     loss_options: choice.Options = field(default_factory=choice.Options)
+    weight_decay: float = 0.0
+    regime: Regime = field(default_factory=Regime)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
     training = train(
         module,
         _student_loss(task, seed) if role == "student" else _baseline_loss(task, seed),
-        Schedule(task.steps, task.settings.learning_rate),
+        Schedule(task.steps, task.settings.learning_rate, task.settings.weight_decay, task.settings.regime),
         device=device_named(task.settings.device),
         precision=task.settings.precision,
         checkpoint=checkpoint,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +26,7 @@ from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views import Views
 from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Schedule, device_named, software, train
+from kdeploy.training import BatchPlan, Regime, Schedule, device_named, software, train
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Trained:
     weight_decay: float
     seed: int
     precision: str
+    regime: Regime = field(default_factory=Regime)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _train(
         batch = feed.view(labelled[rows.numpy()], epoch).to(device)
         return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
 
-    schedule = Schedule(teacher.steps, teacher.learning_rate, teacher.weight_decay)
+    schedule = Schedule(teacher.steps, teacher.learning_rate, teacher.weight_decay, teacher.regime)
     done = train(
         module,
         loss,
