@@ -28,7 +28,7 @@ test: check  ## every check and test
 smoke: $(INSTALLED)  ## the whole path on 600 digits
 	$(BIN)/kdeploy run recipes/tiny.yaml
 
-kill-test: $(INSTALLED)  ## 20 kills over all stages; the results must be equal
+kill-test: $(INSTALLED)  ## 20 kills over all stages, 3 inside of them; the results must be equal
 	$(BIN)/python tests/kill.py
 
 bench: $(INSTALLED)  ## pytest-benchmark: teacher and student on each runtime

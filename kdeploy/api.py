@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kdeploy import pipeline, runtimes
+from kdeploy import pipeline, processes, runtimes
 from kdeploy.errors import InputError, MissingError
 from kdeploy.pipeline import Job
 from kdeploy.pipeline.taught import student_of
@@ -48,6 +48,7 @@ class Options:
         trust: may the recipe's `torch:` run code?
         command: recorded with timings.
         variant: of a recipe file, one of its `variants`.
+        require_exact: refuse checkpoints from which a training would not end with the same bits?
     """
 
     runs: Path = RUNS
@@ -57,6 +58,7 @@ class Options:
     command: tuple[str, ...] = ()
     progress: Progress = field(default_factory=Progress)
     variant: str | None = None
+    require_exact: bool = False
 
 
 _DEFAULT = Options()
@@ -82,7 +84,8 @@ def advance(job: Job, index: RunRecord, *, upto: str = "report", force: Collecti
     unknown = sorted(set(force) - set(known))
     if unknown:
         raise InputError("--force", f"must be one of {', '.join(known)}", got=unknown[0])
-    job.store.sweep()
+    if processes.is_first():
+        job.store.sweep()
     pipeline.advance(job, upto, force=force, done=lambda done: _write_index(done, index))
 
 
@@ -181,6 +184,7 @@ def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
         content=sources.content_hash(source),
         teacher_files=tuple(_teacher_files(loaded, data_root, store)),
         command=options.command,
+        require_exact=options.require_exact,
         progress=options.progress,
     )
     index = RunRecord(

@@ -16,7 +16,8 @@
     ├── ClaimError               exit 6    a required speed claim could not be measured well enough
     ├── MissingError             exit 7    a package, runtime or device asked for by name is not here
     ├── ResourceError            exit 8    disk, memory or time ran out
-    └── Interrupted              exit 130 or 143, after a clean checkpoint
+    ├── Interrupted              exit 130 or 143, after a clean checkpoint
+    └── Elsewhere                the code of the error that another process has told about
 
 A message reads `where: what it must be (what came). What to do.` Only `kdeploy.cli` prints one or exits.
 """
@@ -140,6 +141,17 @@ class Interrupted(KdeployError):
     @property
     def code(self) -> int:
         return 128 + self.signal_number
+
+
+class Elsewhere(KdeployError):
+    """Another process of the same run failed, and has said why: this one only ends with its code."""
+
+    def __init__(self, where: str, must: str, *, code: int) -> None:
+        super().__init__(where, must, got=f"it ended with {code}")
+        self.code = code
+
+    def as_json(self) -> dict[str, Any]:
+        return super().as_json() | {"exit_code": self.code}
 
 
 def sentence(where: str, must: str, got: str = "", advice: str = "") -> str:

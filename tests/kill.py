@@ -1,11 +1,14 @@
-"""`make kill-test`: 20 SIGKILLs spread over every stage of a run; the results must be those of a run nobody disturbed.
+"""`make kill-test`: SIGKILLs spread over every stage of a run; the results must be those of a run nobody disturbed.
 
     reference   one run of recipes/tiny.yaml that nobody disturbs
     chains      start it again and again in one folder; kill the whole process group at a drawn moment of a stage that
                 is named beforehand; after the last kill of the chain, let it end
+    inside      a chain whose moments are found on disk: the teacher's training inside an epoch, labelling between two
+                blocks, a student's training inside an epoch, each by what lies in `.work` when the process is dead
 
-A finished chain must have the weights, the ONNX files and the accuracies of the reference, and nothing broken beside
-them. Prints a table and exits with 1 on any difference. Takes about five minutes on two cores.
+Trainings write a checkpoint every tenth of a second instead of every 15 seconds, or none would ever be read here. A
+finished chain must have the weights, the ONNX files and the accuracies of the reference, and nothing broken beside
+them. Prints a table and exits with 1 on any difference. Takes about nine minutes on two cores.
 """
 
 from __future__ import annotations
@@ -22,9 +25,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from safetensors import safe_open
+
+from kdeploy.labelstore import BLOCK_ROWS
+from kdeploy.recipe.load import load
+from kdeploy.records.labels import LabelHeader
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPE = REPOSITORY / "recipes" / "tiny.yaml"
@@ -33,6 +43,8 @@ STAGES = ("samples", "teacher", "labels", "distill", "export", "verify", "bench"
 START = "start"  # before the first stage is named
 TEMPORARY = ".kdeploy-tmp-"
 PATIENCE_SECONDS = 300
+CHECKPOINT_SECONDS = "0.1"
+ATTEMPTS = 12  # to find a process between two blocks, or inside an epoch
 
 
 class Moment(NamedTuple):
@@ -58,7 +70,7 @@ class Running:
             text=True,
             start_new_session=True,
             # threads that spin while they wait make stages take twice as long or half, and the moments miss
-            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "KDEPLOY_CHECKPOINT_SECONDS": CHECKPOINT_SECONDS},
         )
         self.reader = threading.Thread(target=self._follow, daemon=True)
         self.reader.start()
@@ -87,6 +99,15 @@ class Running:
         if reached == moment.stage:
             time.sleep(max(0.0, self.began[reached] + moment.seconds - time.monotonic()))
         return self.process.poll() is None
+
+    def wait_until(self, found: Callable[[], str]) -> None:
+        """Until there is something, or the run has ended."""
+        while self.process.poll() is None:
+            # a file may go between finding and reading it: the stage is done
+            with contextlib.suppress(FileNotFoundError):
+                if found():
+                    return
+            time.sleep(0.002)
 
     def kill(self) -> str:
         """Kill the group; the stage that was hit.
@@ -132,6 +153,40 @@ def descendants(pid: int) -> set[int]:
     while more := {child for child, its in parents.items() if its in {pid, *found}} - found:
         found |= more
     return found
+
+
+def between_blocks(runs: Path) -> str:
+    """Which of the blocks of labels there are, when there are some but not all."""
+    for path in runs.glob(".work/labels/*/header.json"):
+        header = LabelHeader.read(path)
+        views, rows, _ = header.shape
+        every = views * -(-rows // BLOCK_ROWS)
+        if 0 < len(header.blocks) < every:
+            return f"labelling, after block {len(header.blocks)} of {every}"
+    return ""
+
+
+def inside_epoch(runs: Path, stage: str, samples: int, batch: int, role: str) -> str:
+    """Where a training is, when its last checkpoint is not at the end of an epoch."""
+    for path in runs.glob(f".work/{stage}/*/{role}*.checkpoint"):
+        with safe_open(path, framework="np") as stream:
+            step = int(stream.metadata()["step"])
+        if part := step % (samples // batch):
+            return f"{path.stem}, step {step}, {part} of {samples // batch} of its epoch"
+    return ""
+
+
+def places() -> list[tuple[str, Callable[[Path], str]]]:
+    """Each place inside a stage, and how to see that a run is there, in the order of the run."""
+    recipe = load(RECIPE).recipe
+    split, train, distill = recipe.data.split, recipe.teacher[0].training, recipe.distill
+    labelled = split.labelled or 0
+    transfer = labelled + (split.unlabelled or 0)
+    return [
+        ("teacher", partial(inside_epoch, stage="teacher", samples=labelled, batch=train.batch, role="teacher")),
+        ("labels", between_blocks),
+        ("student", partial(inside_epoch, stage="distill", samples=transfer, batch=distill.batch, role="student")),
+    ]
 
 
 class Result(NamedTuple):
@@ -238,9 +293,33 @@ def kill_test(place: Path, kills: int, draws: random.Random) -> int:
             pending = [[Moment(stage, draws.uniform(0.0, 0.3) * seconds[stage]) for stage in stages]]
             pending[0].sort(key=lambda moment: STAGES.index(moment.stage))
     missed = [stage for stage in STAGES if stage not in hits]
-    wrong += [f"no kill hit {stage}" for stage in missed]
+    wrong += [f"no kill hit {stage}" for stage in missed] + inside(place / "inside", reference)
     say(f"{len(hits)} kills, {len(set(hits))} stages hit: {'; '.join(wrong) or 'no difference'}")
     return 1 if wrong or len(hits) < kills else 0
+
+
+def inside(runs: Path, reference: Result) -> list[str]:
+    """Kill one run at each of the places, let it end, and compare."""
+    wrong: list[str] = []
+    for name, look in places():
+        hit = _hit(runs, look)
+        say(f"      inside {name}: hit {hit or 'nothing'}")
+        wrong += [] if hit else [f"no kill inside {name}"]
+    found = differences(result(runs, Running(runs).finish()), reference) + broken(runs)
+    say(f"      finished: {'; '.join(found) or 'equal to the reference, nothing broken'}")
+    return wrong + found
+
+
+def _hit(runs: Path, look: Callable[[Path], str]) -> str:
+    """What lay on disk when the process was dead; empty when the run was through before that."""
+    for _ in range(ATTEMPTS):
+        running = Running(runs)
+        running.wait_until(lambda: look(runs))
+        ended = running.process.poll() is not None
+        running.kill()
+        if (hit := look(runs)) or ended:
+            return hit
+    return ""
 
 
 def _chain(runs: Path, moments: list[Moment], before: int) -> list[str]:

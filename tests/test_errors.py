@@ -27,6 +27,7 @@ EXIT_CODES = {
     "MissingError": 7,
     "ResourceError": 8,
 }
+OF_ANOTHER_CODE = {"Interrupted", "Elsewhere"}  # each error has its own
 
 
 def _classes() -> dict[str, type[KdeployError]]:
@@ -37,7 +38,7 @@ def _classes() -> dict[str, type[KdeployError]]:
 
 
 def test_every_error_has_the_exit_code_of_the_contract():
-    found = {name: one.exit_code for name, one in _classes().items() if name != "Interrupted"}
+    found = {name: one.exit_code for name, one in _classes().items() if name not in OF_ANOTHER_CODE}
     assert found == EXIT_CODES
 
 
@@ -92,3 +93,9 @@ def test_an_interruption_has_the_exit_code_of_its_signal(number, code):
     error = Interrupted("labels", number, advice="Go on with: kdeploy run a.yaml.")
     assert error.code == code
     assert str(error) == "labels: was interrupted after a clean checkpoint. Go on with: kdeploy run a.yaml."
+
+
+def test_what_failed_elsewhere_ends_with_the_code_of_that():
+    error = errors.Elsewhere("the first process", "must succeed", code=5)
+    assert str(error) == "the first process: must succeed (it ended with 5)."
+    assert error.as_json()["exit_code"] == error.code == 5

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import copy
+import json
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,12 @@ from torch.nn import functional
 from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
 from kdeploy.progress import Progress
 from kdeploy.records.teacher import Training
-from kdeploy.training import BatchPlan, Schedule, device_named, software, train
+from kdeploy.training import BatchPlan, Loss, Regime, Schedule, device_named, software, train
 
 CPU = torch.device("cpu")
 STEPS = 12
+USUAL = Regime()
+AVERAGED = Regime("linear", 0.25, 0.1, average=0.9)
 PLAN = BatchPlan(samples=20, batch=6, seed=1)
 IMAGES = torch.rand(20, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(20) % 3
@@ -70,40 +74,24 @@ def trained(
     precision: str = "fp32",
     progress: Progress | None = None,
     device: torch.device = CPU,
+    regime: Regime = USUAL,
+    loss: Loss = loss,
 ) -> Training:
     return train(
         module,
         loss,
-        Schedule(STEPS, 1e-2, weight_decay=1e-3),
+        Schedule(STEPS, 1e-2, weight_decay=1e-3, regime=regime),
         device=device,
         precision=precision,
         checkpoint=checkpoint,
         progress=progress or Progress(),
         description="net",
+        samples=lambda step: 100 + PLAN.at(step)[1].numpy(),
     )
 
 
 def bits(module: nn.Module) -> dict[str, bytes]:
     return {name: value.contiguous().numpy().tobytes() for name, value in module.state_dict().items()}
-
-
-def test_the_rate_rises_over_the_first_steps_and_falls_to_nothing():
-    schedule = Schedule(steps=100, learning_rate=0.4)
-    rates = [schedule.rate(step) for step in range(101)]
-    assert rates[0] == pytest.approx(0.4 / 15, rel=1e-12)
-    assert rates[14] == rates[15] == 0.4
-    assert rates[15 + 85 // 2] == pytest.approx(0.2, rel=0.02)
-    assert rates[100] == pytest.approx(0, abs=1e-12)
-    assert all(one < other for one, other in pairwise(rates[:15]))
-    assert all(one > other for one, other in pairwise(rates[15:]))
-
-
-@given(steps=st.integers(1, 200))
-def test_every_step_of_every_schedule_moves_and_none_above_the_rate(steps: int):
-    schedule = Schedule(steps, learning_rate=0.1)
-    rates = [schedule.rate(step) for step in range(steps)]
-    assert max(rates) == pytest.approx(0.1, rel=1e-12)
-    assert min(rates) > 0
 
 
 @given(samples=st.integers(1, 60), batch=st.integers(1, 70), seed=st.integers(0, 5), epoch=st.integers(0, 3))
@@ -150,19 +138,20 @@ def test_training_twice_gives_the_same_bits(tmp_path: Path):
     assert bits(one) != bits(net())
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("precision", "regime"), [("fp32", USUAL), ("bf16", USUAL), ("fp32", AVERAGED)])
 @pytest.mark.parametrize("steps", [1, 5, STEPS])
-def test_a_resumed_training_ends_with_the_same_bits(tmp_path: Path, precision: str, steps: int):
+def test_a_resumed_training_ends_with_the_same_bits(tmp_path: Path, precision: str, regime: Regime, steps: int):
     whole, checkpoint = net(), tmp_path / "checkpoint"
-    expected = trained(whole, tmp_path / "never", precision=precision)
+    expected = trained(whole, tmp_path / "never", precision=precision, regime=regime)
     assert not (tmp_path / "never").exists()
     stopped = net()
     with pytest.raises(Interrupted):
-        trained(stopped, checkpoint, precision=precision, progress=Interrupting(steps))
+        trained(stopped, checkpoint, precision=precision, regime=regime, progress=Interrupting(steps))
     resumed = net()
     with torch.no_grad():
         resumed[4].weight.zero_()  # everything must come from the checkpoint
-    found = trained(resumed, checkpoint, precision=precision)
+    found = trained(resumed, checkpoint, precision=precision, regime=regime)
+    assert found.resume_exact
     assert bits(resumed) == bits(whole)
     assert found.final_loss == expected.final_loss
 
@@ -209,6 +198,126 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path):
     )
     assert seen[2] != seen[3] == bits(module)
     assert not (tmp_path / "c").exists()
+    assert json.loads((tmp_path / "diagnostics.json").read_bytes())["samples"] is None
+
+
+def test_a_step_that_fails_leaves_what_is_known_about_it(tmp_path: Path):
+    def broken(part: nn.Module, step: int) -> Tensor:
+        return loss(part, step) * (torch.nan if step == 3 else 1)
+
+    with pytest.raises(NonFiniteError):
+        trained(net(), tmp_path / "c", loss=broken)
+    assert json.loads((tmp_path / "diagnostics.json").read_bytes()) == {
+        "step": 3,
+        "samples": (100 + PLAN.at(3)[1]).tolist(),
+        "gradient_norm": None,
+        "learning_rate": Schedule(STEPS, 1e-2).rate(3),
+    }
+
+
+def test_a_process_that_dies_goes_on_from_its_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def dying(part: nn.Module, step: int) -> Tensor:
+        if step == 7:  # the second step of the third epoch
+            raise RuntimeError("the end")
+        return loss(part, step)
+
+    whole, resumed = net(), net()
+    trained(whole, tmp_path / "whole")
+    monkeypatch.setenv("KDEPLOY_CHECKPOINT_SECONDS", "0")
+    with pytest.raises(RuntimeError, match="the end"):
+        trained(net(), tmp_path / "c", loss=dying)
+    counting = Interrupting(steps=100)
+    trained(resumed, tmp_path / "c", progress=counting)
+    assert 100 - counting.left == STEPS - 7
+    assert bits(resumed) == bits(whole)
+
+
+def test_a_moving_average_becomes_the_weights(tmp_path: Path):
+    module, seen = nn.Sequential(nn.Flatten(), nn.Linear(128, 3)), []
+
+    def watching(part: nn.Module, step: int) -> Tensor:
+        seen.append(module[1].weight.detach().clone())
+        return functional.cross_entropy(part(IMAGES[PLAN.at(step)[1]]), LABELS[PLAN.at(step)[1]])
+
+    other = copy.deepcopy(module)
+    trained(other, tmp_path / "a", loss=watching_nothing)
+    trained(module, tmp_path / "b", loss=watching, regime=Regime(average=0.75))
+    expected = seen[1]
+    for weights in [*seen[2:], other[1].weight.detach()]:
+        expected = 0.75 * expected + 0.25 * weights
+    # twelve roundings of weights below 1
+    torch.testing.assert_close(module[1].weight.detach(), expected, rtol=0, atol=1e-6)
+
+
+def watching_nothing(part: nn.Module, step: int) -> Tensor:
+    return functional.cross_entropy(part(IMAGES[PLAN.at(step)[1]]), LABELS[PLAN.at(step)[1]])
+
+
+@pytest.mark.parametrize("clip", [0.1, 1e6, None])
+def test_gradients_are_clipped_as_torch_clips_them(tmp_path: Path, clip: float | None):
+    module, other = net(), net()
+    schedule = Schedule(STEPS, 1e-2, weight_decay=1e-3)
+    trained(module, tmp_path / "c", regime=Regime(clip_norm=clip))
+    other.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(other.parameters(), lr=1e-2, weight_decay=1e-3, fused=True)
+    for step in range(STEPS):
+        optimizer.param_groups[0]["lr"] = schedule.rate(step)
+        optimizer.zero_grad()
+        loss(other, step).backward()
+        nn.utils.clip_grad_norm_(other.parameters(), 1e9 if clip is None else clip)
+        optimizer.step()
+    assert bits(module) == bits(other)
+
+
+def test_fp16_needs_cuda(tmp_path: Path):
+    with pytest.raises(MissingError) as caught:
+        trained(net(), tmp_path / "c", precision="fp16")
+    assert str(caught.value) == (
+        "precision: must be bf16 or fp32 on this device: fp16 needs CUDA (fp16 on cpu). Use auto."
+    )
+
+
+def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(MissingError) as caught:
+        trained(net(), tmp_path / "c", regime=Regime(compiled=True))
+    assert str(caught.value) == ("compile: needs a C++ compiler (there is none). Install g++, or leave compile out.")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of what its compiler imports
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="needs a C++ compiler")
+def test_a_compiled_net_learns_the_same(tmp_path: Path):
+    plain, compiled = net(), net()
+    expected = trained(plain, tmp_path / "a")
+    found = trained(compiled, tmp_path / "b", regime=Regime(compiled=True))
+    assert set(compiled.state_dict()) == set(plain.state_dict())
+    # twelve steps that differ by rounding alone
+    assert found.final_loss == pytest.approx(expected.final_loss, rel=1e-3)
+
+
+class Saying(Progress):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_checkpoint_of_other_threads_is_resumed_and_said(tmp_path: Path):
+    saying, path = Saying(), tmp_path / "c"
+    with pytest.raises(Interrupted):
+        trained(net(), path, progress=Interrupting(5))
+    torch.set_num_threads(2)
+    with pytest.raises(InputError) as caught:
+        trained(net(), path, regime=Regime(require_exact=True))
+    assert str(caught.value) == (
+        f"{path}: must be resumed on what it was written on, for the same bits (threads 2 instead of 1). "
+        "Leave out --require-exact to go on without that promise."
+    )
+    assert not trained(net(), path, progress=saying).resume_exact
+    assert saying.said == ["  net: resumed, but not bit for bit: threads 2 instead of 1"]
 
 
 def test_a_finite_loss_with_a_gradient_that_is_not_stops_too(tmp_path: Path):

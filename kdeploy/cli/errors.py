@@ -12,7 +12,7 @@ from typing import cast
 import typer
 
 from kdeploy.cli.text import printable
-from kdeploy.errors import Interrupted, KdeployError
+from kdeploy.errors import Elsewhere, Interrupted, KdeployError
 
 # of the click that Typer uses: the package, or since Typer 0.26 a copy of its own
 _CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
@@ -45,6 +45,8 @@ def _code(error: BaseException, as_json: bool) -> int:
         error, as_json = error.error, False
     if isinstance(error, _CommandLineError):
         return _usage(error, as_json)
+    if isinstance(error, Elsewhere):
+        return error.code  # the other process has told
     if isinstance(error, KdeployError):
         _tell(error.as_json(), str(error), as_json)
         return error.code if isinstance(error, Interrupted) else error.exit_code

@@ -32,6 +32,9 @@ Set = Annotated[
     ),
 ]
 Trust = Annotated[bool, typer.Option("--trust", help="Let the recipe's torch: run the code that it names.")]
+RequireExact = Annotated[
+    bool, typer.Option("--require-exact", help="Refuse a checkpoint that cannot be resumed bit for bit here.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 RUNS = Path("runs")

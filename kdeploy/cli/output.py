@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kdeploy import processes
 from kdeploy.cli.errors import Told
 from kdeploy.cli.text import printable
 
@@ -55,7 +56,9 @@ def line(text: str) -> None:
 
 def next_command(text: str) -> None:
     """Where to go from here, on stderr."""
-    Console(stderr=True).print(f"next: {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True, quiet=not processes.is_first()).print(
+        f"next: {text}", style="dim", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def percent(fraction: float) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from kdeploy import processes
 from kdeploy.errors import Interrupted
 from kdeploy.progress import Progress
 
@@ -77,9 +78,11 @@ class TerminalProgress(Progress):
         try:
             yield
         except Exception as exc:
-            if self._raised is None or isinstance(exc, Interrupted):
+            # a signal that waits for the end of a shield: other processes got it too, and may be gone
+            came = self._raised or self._pending
+            if came is None or isinstance(exc, Interrupted):
                 raise
-            raise self._interrupted(self._raised) from exc
+            raise self._interrupted(came) from exc
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -114,6 +117,6 @@ def _bars(console: Console) -> Bars:
 @contextmanager
 def watched() -> Iterator[TerminalProgress]:
     """Progress on stderr, with signals caught."""
-    progress = TerminalProgress(Console(stderr=True))
+    progress = TerminalProgress(Console(stderr=True, quiet=not processes.is_first()))
     with progress.signals():
         yield progress

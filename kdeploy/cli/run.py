@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Subject, Trust
 
 Force = Annotated[
     list[str] | None,
@@ -24,6 +25,7 @@ def command(
     data_root: DataRoot = None,
     runs: Runs = RUNS,
     trust: Trust = False,
+    require_exact: RequireExact = False,
     as_json: AsJson = False,
 ) -> None:
     """Do every stage in order, from the recipe to the verified bundle and the report."""
@@ -35,7 +37,8 @@ def command(
 
     missed: GateError | None = None
     with watched() as progress:
-        job, index = api.prepare(subject, options.options(runs, data_root, set_, trust, progress))
+        asked = options.options(runs, data_root, set_, trust, progress)
+        job, index = api.prepare(subject, replace(asked, require_exact=require_exact))
         try:
             api.advance(job, index, force=force or ())
         except GateError as exc:

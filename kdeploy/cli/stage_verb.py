@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Subject, Trust
 
 if TYPE_CHECKING:
     from kdeploy.pipeline import Job
@@ -21,6 +22,7 @@ def stage_verb(stage: str, help_: str, show: Callable[[Job, str], None]) -> Call
         data_root: DataRoot = None,
         runs: Runs = RUNS,
         trust: Trust = False,
+        require_exact: RequireExact = False,
         as_json: AsJson = False,
     ) -> None:
         from kdeploy import api
@@ -28,7 +30,8 @@ def stage_verb(stage: str, help_: str, show: Callable[[Job, str], None]) -> Call
         from kdeploy.cli.progress import watched
 
         with watched() as progress:
-            job = api.run(subject, options.options(runs, data_root, set_, trust, progress), upto=stage)
+            asked = options.options(runs, data_root, set_, trust, progress)
+            job = api.run(subject, replace(asked, require_exact=require_exact), upto=stage)
         if as_json:
             output.record(job.read(stage))
         else:

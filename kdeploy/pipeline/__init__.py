@@ -6,14 +6,21 @@ With several teachers there is a `teacher-N` and a `labels-N` for each; `teacher
 
 What each depends on and how it is called stands in the module of its name. A stage is done again only when its
 fingerprint is new. Stages are imported inside the functions that run them, so that fingerprints need no torch.
+
+Of several processes (`kdeploy.processes`) the first does all stages; the others join it in those that train, and throw
+away what they made beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kdeploy import processes
 from kdeploy.errors import GateError
 from kdeploy.pipeline import bench, bundle, distill, ensemble, export, labels, report, samples, teacher, verify
 from kdeploy.pipeline.job import RECORDS, Job, Stage
@@ -106,7 +113,8 @@ def advance(
             _do(job, name, stage, force=name in force or kind_of(name) in force)
         except GateError as exc:
             failed = exc
-        done(job)
+        if processes.is_first():
+            done(job)
         if name == upto:
             break
     if failed is not None:
@@ -114,17 +122,62 @@ def advance(
 
 
 def _do(job: Job, name: str, stage: Stage, *, force: bool) -> None:
+    if processes.count() > 1 and _trains(job, name):
+        _do_together(job, name, stage, force)
+    else:
+        job.ran += [name] if processes.on_first(lambda: _do_alone(job, name, stage, force)) else []
+
+
+def _trains(job: Job, name: str) -> bool:
+    """A teacher made elsewhere is only taken in, and several are only brought together."""
+    trained = [job.member("teacher", number) for number, one in enumerate(job.recipe.members) if one.model]
+    return name == "distill" or name in trained
+
+
+def _do_alone(job: Job, name: str, stage: Stage, force: bool) -> bool:
+    """Do a stage; False when it is done already."""
+    with ExitStack() as stack:
+        folder = _begin(job, name, force, stack)
+        if folder is not None:
+            _commit(job, name, stage.run(job, folder), force)
+    return folder is not None
+
+
+def _do_together(job: Job, name: str, stage: Stage, force: bool) -> None:
+    """Do a stage that trains on every process; the others work in copies, for a look at what is done already."""
+    with ExitStack() as stack:
+        folder = processes.on_first(lambda: _begin(job, name, force, stack))
+        if folder is None:
+            return
+        if not processes.is_first():
+            folder = stack.enter_context(_copy(folder))
+        processes.on_first(lambda: None)  # the copies are made, the work may change
+        record = stage.run(job, folder)
+        processes.on_first(lambda: _commit(job, name, record, force))
+    job.ran.append(name)
+
+
+def _begin(job: Job, name: str, force: bool, stack: ExitStack) -> Path | None:
+    """The folder to work in, locked until the stack ends; None when there is nothing to do."""
     print_ = job.prints[name]
     if job.store.has(name, print_) and not force:
-        return
-    with job.store.work(name, print_) as folder:
-        if job.store.has(name, print_) and not force:
-            return  # another process finished it while we waited to begin
-        if force:
-            job.store.discard_work(name, print_)
-            folder.mkdir()
-        job.progress.say(name)
-        record = stage.run(job, folder)
-        with job.progress.shield():
-            job.store.commit(name, print_, record, replace=force)
-    job.ran.append(name)
+        return None
+    folder = stack.enter_context(job.store.work(name, print_))
+    if job.store.has(name, print_) and not force:
+        return None  # another process finished it while we waited to begin
+    if force:
+        job.store.discard_work(name, print_)
+        folder.mkdir()
+    job.progress.say(name)
+    return folder
+
+
+def _commit(job: Job, name: str, record: Record, force: bool) -> None:
+    with job.progress.shield():
+        job.store.commit(name, job.prints[name], record, replace=force)
+
+
+@contextmanager
+def _copy(folder: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="kdeploy-") as place:
+        yield Path(shutil.copytree(folder, Path(place, folder.name)))

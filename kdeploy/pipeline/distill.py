@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kdeploy.pipeline.ensemble import open_labels
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import precision
+from kdeploy.pipeline.settings import precision, regime
 from kdeploy.recipe.models import Distill
 from kdeploy.records.base import Record
 
@@ -53,6 +53,8 @@ def run(job: Job, folder: Path) -> Record:
             match_prior=distill.match_prior,
             curve=distill.curve,
             loss_options=_loss_options(distill),
+            weight_decay=distill.weight_decay,
+            regime=regime(distill, job),
         ),
         progress=job.progress,
     )

@@ -45,6 +45,7 @@ class Job:
         source: what `kdeploy.samples.sources.load` takes, with resolved paths.
         content: the content hash of that source.
         teacher_files: of each teacher, an ONNX file or the weights of a torch one; resolved.
+        require_exact: refuse checkpoints from which a training would not end with the same bits?
     """
 
     recipe: Recipe
@@ -53,6 +54,7 @@ class Job:
     content: str
     teacher_files: tuple[Path | None, ...] = (None,)
     command: tuple[str, ...] = ()
+    require_exact: bool = False
     progress: Progress = field(default_factory=Progress)
     prints: dict[str, str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)

@@ -6,11 +6,18 @@ from typing import Any
 
 from kdeploy import machine
 from kdeploy.pipeline.job import Job
+from kdeploy.recipe import models as recipe
+from kdeploy.schedules import Regime
 
 
 def precision(asked: str) -> str:
     """`auto` is bfloat16 where the processor multiplies it, else float32; fingerprints hold the answer."""
     return asked if asked != "auto" else "bf16" if machine.has_bf16() else "fp32"
+
+
+def regime(asked: recipe.Regime, job: Job) -> Regime:
+    """What a recipe chose about a training."""
+    return Regime(asked.schedule, asked.lr_warm_up, asked.clip, asked.ema, asked.compile, job.require_exact)
 
 
 def host_settings() -> dict[str, Any]:

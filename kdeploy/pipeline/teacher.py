@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import precision, view_settings
+from kdeploy.pipeline.settings import precision, regime, view_settings
 from kdeploy.pipeline.taught import Taught, student_of
 from kdeploy.recipe.models import NAMED, Teacher, TeacherPreprocess
 from kdeploy.records.base import Record
@@ -29,8 +29,9 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
     if teacher.model is not None:
         train = teacher.training
         # what came later is left out while it is not set, so that older results stay valid
-        training = train.model_dump(exclude={"views"}, exclude_none=True) | {"precision": precision(train.precision)}
-        training |= {} if train.epochs else {"steps": train.steps or DEFAULT_STEPS}
+        training = train.model_dump(exclude={"views", "steps", "epochs"} | train.usual())
+        training |= {"precision": precision(train.precision)}
+        training |= {"epochs": train.epochs} if train.epochs else {"steps": train.steps or DEFAULT_STEPS}
         views = {"seed": job.recipe.views.seed, "own": train.views.model_dump()} if train.views else None
         net = {"net": teacher.net} if teacher.net else {}
         return {"model": teacher.model, "train": training, "views": views or view_settings(job, count=False)} | net
@@ -90,6 +91,7 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
             train.seed,
             precision(train.precision),
             asked.net,
+            regime(train, job),
         )
     elif asked.onnx is not None:
         teacher = stage.Given("onnx", Path(asked.onnx).name, path)

@@ -18,6 +18,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Side = Annotated[int, Field(ge=1, le=65_536)]
 Width = Annotated[int, Field(ge=1, le=10_000_000)]
 Precision = Literal["auto", "bf16", "fp32"]
+TrainingPrecision = Literal["auto", "bf16", "fp16", "fp32"]
 
 
 class Section(BaseModel):
@@ -200,7 +201,33 @@ def _switched_on(dump: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in dump.items() if value or key in ("count", "seed", "shift")}
 
 
-class TeacherTraining(Section):
+class Regime(Section):
+    """What may be chosen about a training besides its length and its rate."""
+
+    schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
+        default="one-cycle", description="of the learning rate: one-cycle is the cosine with a warm-up of 15 %"
+    )
+    lr_warm_up: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="the part of the steps in which the rate rises; the schedule's own when left out",
+    )
+    clip: Positive | None = Field(default=5.0, description="the longest gradient; null for no limit")
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of a moving average of the weights, which becomes the net; 0 for none",
+    )
+    compile: bool = Field(default=False, description="run the net through torch.compile while it is trained")
+
+    def usual(self) -> set[str]:
+        """The keys whose values are the defaults: they stay out of fingerprints, which are older than these keys."""
+        return {key for key in Regime.model_fields if getattr(self, key) == Regime.model_fields[key].default}
+
+
+class TeacherTraining(Regime):
     """How a teacher of ours is trained on the labelled part."""
 
     steps: int | None = Field(default=None, ge=1, le=10_000_000, description="600 when epochs is left out as well")
@@ -210,7 +237,7 @@ class TeacherTraining(Section):
     lr: Positive = Field(default=2e-3, description="the largest learning rate of the one-cycle schedule")
     weight_decay: float = Field(default=1e-2, ge=0)
     seed: Seed = 0
-    precision: Precision = "auto"
+    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
 
     @model_validator(mode="after")
     def one_length(self) -> Self:
@@ -482,10 +509,11 @@ _LATER = {
     "selection": None,
     "match_prior": False,
     "curve": False,
+    "weight_decay": 0.0,
 }
 
 
-class Distill(Section):
+class Distill(Regime):
     """How the student learns from the labels of the teacher."""
 
     loss: Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"] = "logit-mse"
@@ -541,7 +569,8 @@ class Distill(Section):
         pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
         json_schema_extra={"must": "must be auto, cpu, mps, cuda or cuda:N"},
     )
-    precision: Precision = "auto"
+    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
+    weight_decay: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def keys_of_the_loss(self) -> Self:
@@ -573,7 +602,7 @@ class Distill(Section):
 
         What came after the first results is left out while it is neutral, so that they stay valid.
         """
-        found = self.model_dump(exclude={"device"}) | self.loss_keys()
+        found = self.model_dump(exclude={"device"} | self.usual()) | self.loss_keys()
         # at first only soft-targets had it, with 0 for its default
         found["hard_weight"] = self.hard_weight or (0.0 if self.loss == "soft-targets" else None)
         return {key: value for key, value in found.items() if key not in _LATER or value not in (None, _LATER[key])}

@@ -15,6 +15,7 @@ class Training(Part):
     steps: int
     final_loss: float
     duration_ns: int  # of this process only, when the training was resumed
+    resume_exact: bool = True  # False: went on from a checkpoint of another torch, processor or number of threads
 
 
 class Member(Part):

@@ -10,6 +10,7 @@ arithmetic one with the copies of the sign masked off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -46,13 +47,14 @@ class Draws:
     def sixteen_bits(self, draw: int, count: int) -> Tensor:
         """int64 (B, count) from 0 to 2**16 - 1: four from each of the draws `draw`, `draw` + 1 and so on."""
         numbers = torch.arange(-(-count // 4), device=self.samples.device) + draw
-        words = _mix(self._states()[:, None] + numbers)
+        words = _mix(self._states[:, None] + numbers)
         places = torch.tensor([0, 16, 32, 48], device=words.device)
         return ((words[:, :, None] >> places) & 0xFFFF).flatten(1)[:, :count]
 
     def _hash(self, draw: int | Tensor) -> Tensor:
-        return _mix(self._states() + draw)
+        return _mix(self._states + draw)
 
+    @cached_property
     def _states(self) -> Tensor:
         return _mix(self.samples + _signed(mix(mix(self.seed) + self.view)))
 

@@ -16,9 +16,8 @@ def apply(spec: Preprocessing, batch: Tensor) -> Tensor:
     Raises: DataError when the batch is not what the spec says, or the spec cannot be.
     """
     check(spec, tuple(batch.shape), str(batch.dtype).removeprefix("torch."))
-    values = batch.to(torch.float32)
-    if spec.scale != 1.0:
-        values = values * spec.scale
+    # a product of integers and a float is computed and kept in float32, without a copy in between
+    values = batch.to(torch.float32) if spec.scale == 1.0 else batch * spec.scale
     if spec.size is not None:
         values = interpolate(values, size=spec.size, mode="bilinear", align_corners=False, antialias=False)
     if spec.mean is not None:

@@ -31,7 +31,7 @@ from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Schedule, Watch, device_named, software, train
+from kdeploy.training import BatchPlan, Regime, Samples, Schedule, Watch, device_named, software, train
 from kdeploy.verdict import gap, judge
 
 Role = Literal["student", "baseline"]
@@ -52,6 +52,8 @@ class Settings:
     match_prior: bool = False
     curve: bool = False
     loss_options: choice.Options = field(default_factory=choice.Options)
+    weight_decay: float = 0.0
+    regime: Regime = field(default_factory=Regime)
 
 
 @dataclass(frozen=True)
@@ -133,19 +135,27 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
     training = train(
         module,
         _student_loss(task, seed) if role == "student" else _baseline_loss(task, seed),
-        Schedule(task.steps, task.settings.learning_rate, seed=seed),
+        Schedule(task.steps, task.settings.learning_rate, task.settings.weight_decay, task.settings.regime, seed=seed),
         device=device_named(task.settings.device),
         precision=task.settings.precision,
         checkpoint=checkpoint,
         progress=task.progress,
         description=f"{role} {seed + 1} of {task.settings.seeds}",
         watch=_watch(task, task.folder / f"{role}-{seed}.curve.json"),
+        samples=_samples(task, role, seed),
     )
     bias = _match_prior(task, module) if task.settings.match_prior and role == "student" else None
     net = _measured(task, role, seed, module, training, bias)
     commit_bytes(done, net.model_dump_json().encode())
     checkpoint.unlink(missing_ok=True)
     return net
+
+
+def _samples(task: _Task, role: Role, seed: int) -> Samples:
+    """Which samples a step of a net reads."""
+    rows = task.samples.transfer if role == "student" else task.samples.labelled_transfer
+    plan = BatchPlan(len(rows), task.settings.batch, seed)
+    return lambda step: rows[plan.at(step)[1].numpy()]
 
 
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:

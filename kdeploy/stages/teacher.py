@@ -27,7 +27,7 @@ from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views import Views
 from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Schedule, device_named, software, train
+from kdeploy.training import BatchPlan, Regime, Schedule, device_named, software, train
 
 
 class Length(NamedTuple):
@@ -52,6 +52,7 @@ class Trained:
     seed: int
     precision: str
     net: Mapping[str, Any] = field(default_factory=dict)
+    regime: Regime = field(default_factory=Regime)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,9 @@ def _train(
         batch = feed.view(labelled[rows.numpy()], epoch).to(device)
         return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
 
-    schedule = Schedule(teacher.length.of(plan), teacher.learning_rate, teacher.weight_decay, seed=teacher.seed)
+    schedule = Schedule(
+        teacher.length.of(plan), teacher.learning_rate, teacher.weight_decay, teacher.regime, seed=teacher.seed
+    )
     done = train(
         module,
         loss,
@@ -142,6 +145,7 @@ def _train(
         checkpoint=target.with_suffix(".checkpoint"),
         progress=progress,
         description="teacher",
+        samples=lambda step: labelled[plan.at(step)[1].numpy()],
     )
     commit_bytes(told, done.model_dump_json().encode())
     save_weights(module, target, arguments)

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from kdeploy.cli.progress import TerminalProgress
-from kdeploy.errors import InputError, Interrupted
+from kdeploy.errors import InputError, Interrupted, ResourceError
 from tests.program import python
 
 
@@ -65,6 +65,13 @@ def test_a_signal_that_a_library_swallowed_is_heard_at_the_next_shield(progress)
             os.kill(os.getpid(), signal.SIGTERM)
         with progress.shield():
             raise AssertionError("nothing may be committed")
+    assert caught.value.code == 143
+
+
+def test_a_neighbour_that_the_same_signal_ended_is_an_interruption(progress):
+    with pytest.raises(Interrupted) as caught, progress.signals(), progress.shield():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ResourceError("process 1 of 2", "must reach the other processes")
     assert caught.value.code == 143
 
 

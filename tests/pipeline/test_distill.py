@@ -7,9 +7,11 @@ import pytest
 
 from kdeploy.losses.choice import Options, Relations
 from kdeploy.losses.noisy_teacher import Noise
-from kdeploy.pipeline import distill
+from kdeploy.pipeline import distill, teacher
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.settings import regime
 from kdeploy.recipe.models import Data, Distill, Recipe, Teacher
+from kdeploy.schedules import Regime
 from kdeploy.store import Store
 
 SOFT = {"loss": "soft-targets"}
@@ -18,12 +20,15 @@ CORRELATION = {"loss": "correlation"}
 FALLING = SOFT | {"temperature_end": 1.0}
 
 
-def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
-    asked = Distill.model_validate(given)
+def job(asked: Distill, tmp_path: Path) -> Job:
     recipe = Recipe(
         name="a", data=Data(source="mnist-5k"), teacher=(Teacher(model="deep-cnn", count=2),), distill=asked
     )
-    return distill.settings(Job(recipe, Store(tmp_path), {}, ""))
+    return Job(recipe, Store(tmp_path), {}, "")
+
+
+def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    return distill.settings(job(Distill.model_validate(given), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,7 @@ def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none", "mixture": "mean"}),
         (SOFT, {"dynamic_temperature": 0.0}),
         (CORRELATION, {"temperature": 4.0, "inter": 1.0, "intra": 1.0}),
+        ({}, {"schedule": "one-cycle", "clip": 5.0, "ema": 0.0, "weight_decay": 0.0, "compile": False}),
     ],
 )
 def test_a_default_that_is_written_out_changes_no_fingerprint(short: dict[str, Any], long: dict[str, Any], tmp_path):
@@ -100,6 +106,12 @@ def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], r
         ({"relational": {}}, {"relational": {"angle": 0.0}}),
         ({}, {"selection": {"uncertainty": 1.0}}),
         ({"selection": {"uncertainty": 1.0}}, {"selection": {"uncertainty": 0.5}}),
+        ({}, {"schedule": "cosine"}),
+        ({}, {"lr_warm_up": 0.15}),
+        ({}, {"clip": None}),
+        ({}, {"ema": 0.999}),
+        ({}, {"weight_decay": 0.01}),
+        ({}, {"compile": True}),
     ],
 )
 def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more: dict[str, Any], tmp_path):
@@ -139,3 +151,15 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
 )
 def test_the_stage_gets_what_the_recipe_says(given: dict[str, Any], options: Options):
     assert distill._loss_options(Distill.model_validate(given)) == options
+
+
+def test_keys_that_are_younger_than_results_stay_out_of_their_fingerprints(tmp_path: Path):
+    young = {"schedule", "lr_warm_up", "clip", "ema", "weight_decay", "compile"}
+    assert not young & set(settings({}, tmp_path)["distill"])
+    assert not (young - {"weight_decay"}) & set(teacher.settings(job(Distill(), tmp_path))["train"])
+
+
+def test_the_stage_trains_as_the_recipe_says(tmp_path: Path):
+    asked = Distill(schedule="linear", lr_warm_up=0.1, clip=None, ema=0.99, compile=True)
+    assert regime(asked, job(asked, tmp_path)) == Regime("linear", 0.1, None, 0.99, True)
+    assert regime(Distill(), job(Distill(), tmp_path)) == Regime()

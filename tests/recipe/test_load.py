@@ -130,7 +130,7 @@ def test_one_convolution_needs_no_list():
         ("distill: {baseline: on}", "distill.baseline must be true or false (got 'on')."),
         ("distill: {baseline: 1}", "distill.baseline must be true or false (got 1)."),
         ("distill: {device: gpu}", "distill.device must be auto, cpu, mps, cuda or cuda:N (got 'gpu')."),
-        ("distill: {precision: fp16}", "distill.precision must be 'auto', 'bf16' or 'fp32' (got 'fp16')."),
+        ("distill: {precision: fp8}", "distill.precision must be 'auto', 'bf16', 'fp16' or 'fp32' (got 'fp8')."),
         (
             "distill: {loss: mse}",
             "distill.loss must be 'logit-mse', 'probability-mse', 'soft-targets', 'decoupled' or 'correlation' "

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kdeploy.samples.draws import Draws
 from kdeploy.samples.views import DrawNumber, Views
+from kdeploy.samples.views.shift import _cut_array, _cut_tensor
 from tests.samples.views.pictures import pictures
 
 
@@ -40,6 +41,18 @@ def test_a_shift_moves_each_image_by_its_drawn_amounts(
     for row in range(7):
         expected = moved(batch[row].numpy(), int(down[row]), int(right[row]))
         np.testing.assert_array_equal(seen[row].numpy(), expected, strict=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data(), most=st.integers(1, 4), channels=st.sampled_from([1, 3]))
+def test_numpy_and_torch_cut_the_same_windows(data: st.DataObject, most: int, channels: int):
+    batch = pictures(5, channels, dtype=torch.uint8)
+    corner = st.lists(st.integers(0, 2 * most), min_size=5, max_size=5)
+    top, left = (torch.tensor(data.draw(corner)) for _ in range(2))
+    padded = torch.nn.functional.pad(batch, (most,) * 4)
+    found, expected = (cut(padded, top, left, batch.shape[2:]) for cut in (_cut_array, _cut_tensor))
+    assert torch.equal(found, expected)
+    assert found.is_contiguous()
 
 
 def test_every_amount_of_the_range_occurs_in_both_directions():
