@@ -37,12 +37,13 @@ def run(
     transfer, started = samples.transfer, time.monotonic_ns()
 
     def label(view: int, start: int, stop: int) -> np.ndarray:
-        parts = []
+        # one array for all: small ones that stay would lie between the batches that go, and the memory with them
+        logits = np.empty((stop - start, header.shape[2]), np.float32)
         for first in range(start, stop, BATCH):
             indices = transfer[first : min(stop, first + BATCH)]
             with progress.shield():
-                parts.append(classifier.logits(feed.view(indices, view)).numpy())
-        return np.concatenate(parts)
+                logits[first - start :][: len(indices)] = classifier.logits(feed.view(indices, view)).numpy()
+        return logits
 
     written = labelstore.write(folder, header, label, progress)
     first = labelstore.Reader(folder, header).rows(0, np.arange(len(transfer)))

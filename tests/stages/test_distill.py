@@ -147,7 +147,8 @@ def test_student_and_baseline_of_a_seed_begin_with_the_same_weights_and_read_the
         assert all(torch.equal(student[name], baseline[name]) for name in student)
     first, second = (begun[f"student {seed} of 2"]["logits.weight"] for seed in (1, 2))
     assert not torch.equal(first, second)
-    assert plans == [0, 0, 0, 1, 1]  # the first counts the steps; then student and baseline, seed by seed
+    # the first counts the steps; then student and baseline, seed by seed, each for its loss and to name its samples
+    assert plans == [0, *[0] * 4, *[1] * 4]
     assert {net.training.steps for net in (*record.students, *record.baselines)} == {record.steps}
 
 
