@@ -89,7 +89,7 @@ def with_teacher(
                 Schedule(epochs * plan.steps_per_epoch, 1e-3),
                 device=torch.device("cpu"),
                 precision=PRECISION,
-                checkpoint=Path(place, "checkpoint"),
+                checkpoint=Path(place, str(width)),
                 progress=Progress(),
                 description="student",
             )

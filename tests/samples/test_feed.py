@@ -114,5 +114,5 @@ def test_statistics_of_flat_features_are_one_by_one():
 
 def test_statistics_are_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch):
     whole = statistics(PIXELS, np.arange(9), 1 / 255)
-    monkeypatch.setattr("kdeploy.samples.feed._CHUNK", 2)
+    monkeypatch.setattr("kdeploy.samples.feed._CHUNK_BYTES", 1)
     assert statistics(PIXELS, np.arange(9), 1 / 255) == whole

@@ -151,8 +151,8 @@ def test_student_and_baseline_of_a_seed_begin_with_the_same_weights_and_read_the
         assert all(torch.equal(student[name], baseline[name]) for name in student)
     first, second = (begun[f"student {seed} of 2"]["logits.weight"] for seed in (1, 2))
     assert not torch.equal(first, second)
-    assert set(plans) == {0, 1}  # the first counts the steps; then those of student and baseline, seed by seed
-    assert plans == sorted(plans)
+    # the first counts the steps; then student and baseline, seed by seed, each for its loss and to name its samples
+    assert plans == [0, *[0] * 4, *[1] * 4]
     assert {net.training.steps for net in (*record.students, *record.baselines)} == {record.steps}
 
 
@@ -204,7 +204,8 @@ def test_the_students_learn_by_every_loss(
     settings = replace(SETTINGS, seeds=1, baseline=False, loss=name, loss_options=options)
     record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings)
     assert record.loss == name
-    assert record.students[0].test_agreement > 0.3  # chance is 0.1
+    # 64 steps of a very small net; chance is 0.1, and at most 0.2 by luck on 150 inputs
+    assert record.students[0].test_agreement > 0.2
 
 
 def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples_in_float32(
