@@ -492,9 +492,9 @@ def test_an_ensemble_that_does_not_fit_its_teachers_is_refused(teacher, ensemble
     assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
 
 
-def test_weights_of_an_ensemble_are_above_0():
+def test_weights_of_an_ensemble_are_not_0():
     text = "name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {onnx: b}]\nensemble: {weights: [1, 0]}\n"
-    assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be above 0 (got 0)."]
+    assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be at least 1e-06 (got 0)."]
 
 
 def test_a_count_stands_for_teachers_from_seeds_of_their_own():
