@@ -24,7 +24,7 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
     return plain if labels.kind == "logits" else plain | other
 
 
-def label_header(job: Job, number: int) -> LabelHeader:
+def label_header(job: Job, number: int = 0) -> LabelHeader:
     """The header of one teacher's store, without blocks."""
     name = job.member("teacher", number)
     samples, teacher = job.read("samples"), job.read(name)
