@@ -339,3 +339,13 @@ def test_a_module_for_inputs_of_another_shape_is_refused(module: Path, monkeypat
         "error: mine:build: must take inputs of shape (batch, 2) (mat1 and mat2 shapes cannot be multiplied (48x2 and "
         "64x3)). Set teacher.preprocess, or bring data of the shape that it was trained on.",
     )
+
+
+def test_teachers_of_ours_are_proved_together(tmp_path: Path) -> None:
+    made.images(tmp_path / "data.npz")
+    recipe = _write(tmp_path, "{model: deep-cnn, count: 2, train: {steps: 3}}")
+    found = inside("verify", recipe, *_places(tmp_path), "--json")
+    assert found.code == 0, found.stderr
+    rows = [row for row in found.document["rows"] if row["model"] == "teacher"]
+    assert rows
+    assert all(row["passed"] for row in rows)
