@@ -128,7 +128,7 @@ def plan(subject: str | Path, options: Options = _DEFAULT) -> PlanRecord:
     """What a run would do; nothing is written."""
     from kdeploy.planning import plan as plan_job
 
-    return plan_job(prepare(subject, options)[0])
+    return plan_job(prepare(subject, options, planned=True)[0])
 
 
 def sweep(subject: str | Path, options: Options = _DEFAULT, *, only: Collection[str] = ()) -> SweepRecord:
@@ -170,12 +170,14 @@ def init(
     return draft(teacher, data, name=name, out=out, data_root=_root(data_root))
 
 
-def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
-    """Read and check a subject; no work is done yet."""
+def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> tuple[Job, RunRecord]:
+    """Read and check a subject; no work is done yet. When it is only planned, it may lack packages."""
     store = Store(options.runs)
     loaded, data_root = _open(subject, store, options)
     advice = {name: _missing(name) for name in runtimes.names()}
-    check(loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get)
+    lacking = check(
+        loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
+    )
     source = _source(loaded, data_root)
     job = Job(
         recipe=loaded.recipe,
@@ -183,6 +185,7 @@ def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
         source=source,
         content=sources.content_hash(source),
         teacher_files=tuple(_teacher_files(loaded, data_root, store)),
+        missing=lacking,
         command=options.command,
         require_exact=options.require_exact,
         progress=options.progress,

@@ -1,15 +1,22 @@
-"""What a recipe would do: which stages, how large a label store, how many multiply-adds, the break-even."""
+"""What a recipe would do: which stages, how many labels and how long they take, multiply-adds, the break-even."""
 
 from __future__ import annotations
+
+import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kdeploy import pipeline
+from kdeploy import labelkinds, pipeline
+from kdeploy.errors import KdeployError
+from kdeploy.evaluation import BATCH
 from kdeploy.models.shallow import ShallowStudent, break_even
 from kdeploy.pipeline import Job
-from kdeploy.records.plan import PlannedStage, PlanRecord
+from kdeploy.pipeline.inputs import feed
+from kdeploy.pipeline.labels import classifier_of, label_header
+from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 
@@ -20,7 +27,8 @@ def plan(job: Job) -> PlanRecord:
     samples = job.find("samples") or sources.load(job.source, **job.division()).record
     student, shape = _student(job, samples)
     count = _multiply_adds(student, shape)
-    rows = job.recipe.views.count * samples.transfer_rows
+    teachers = tuple(_teacher(job, number, samples) for number in range(job.count))
+    sizes = [teacher.label_bytes for teacher in teachers if teacher.label_bytes is not None]
     width, inputs, outputs = job.recipe.student.bottleneck, _width(student, shape), job.recipe.student.hidden[0]
     return PlanRecord(
         name=job.recipe.name,
@@ -30,14 +38,59 @@ def plan(job: Job) -> PlanRecord:
         ),
         samples=samples.counts,
         duplicates=samples.duplicates,
-        label_rows=rows,
-        label_bytes=rows * len(samples.class_names) * np.dtype(job.recipe.labels.dtype).itemsize,
+        label_rows=sum(teacher.label_rows for teacher in teachers),
+        label_bytes=sum(sizes) if len(sizes) == len(teachers) else None,
         student_parameters=sum(value.numel() for value in student.parameters()),
         student_multiply_adds=count,
         fused_multiply_adds=None if width is None else count - width * (inputs + outputs) + inputs * outputs,
         bottleneck=width,
         break_even=None if width is None else break_even(inputs, outputs),
+        teachers=teachers,
+        missing=job.missing,
     )
+
+
+def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
+    made, labelled = (job.store.has(kind, job.prints[job.member(kind, number)]) for kind in ("teacher", "labels"))
+    labels, rows = job.recipe.labels, job.recipe.views.count * samples.transfer_rows
+    speed = _speed(job, number) if made else _Speed(reason="this teacher is not made yet")
+    row_bytes = labelkinds.row_bytes(labels.kind, labels.dtype, len(samples.class_names), labels.top)
+    if row_bytes is None and speed.width is not None:
+        row_bytes = speed.width * np.dtype(labels.dtype).itemsize
+    return PlannedTeacher(
+        name=job.recipe.members[number].called,
+        made=made,
+        labelled=labelled,
+        label_rows=rows,
+        label_bytes=None if row_bytes is None else rows * row_bytes,
+        rows_per_second=speed.rows_per_second,
+        label_seconds=None if speed.rows_per_second is None else rows / speed.rows_per_second,
+        reason=speed.reason,
+    )
+
+
+class _Speed(NamedTuple):
+    """What a few batches say of a teacher; `width` is that of its outputs."""
+
+    width: int | None = None
+    rows_per_second: float | None = None
+    reason: str = ""
+
+
+def _speed(job: Job, number: int) -> _Speed:
+    """Label a batch to warm up, then two more by the clock, reading the samples as the labelling does."""
+    try:
+        samples, header = job.samples(), label_header(job, number)
+        classifier, fed = classifier_of(job, number, header), feed(job, samples, header.preprocessing)
+    except KdeployError as exc:
+        return _Speed(reason=str(exc))
+    answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
+    rows = samples.transfer[:BATCH]
+    width = answer(fed.view(rows, 0)).shape[1]
+    started = time.perf_counter_ns()
+    for view in range(2):
+        answer(fed.view(rows, view))
+    return _Speed(width, 2 * len(rows) * 1e9 / (time.perf_counter_ns() - started))
 
 
 def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[int, ...]]:

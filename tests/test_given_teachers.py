@@ -328,3 +328,24 @@ def test_a_net_of_hugging_face_teaches_with_weights_of_the_users(tmp_path: Path)
     assert all(row["passed"] for row in found.document["parity"])
     [record] = (tmp_path / "runs" / "teacher").glob("*/record.json")
     assert TeacherRecord.read(record).preprocessing.std == (0.25,)
+
+
+def test_a_module_for_inputs_of_another_shape_is_refused(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(module / "code")
+    made.points(module / "data.npz")
+    found = inside("label", _write(module, '{torch: "mine:build"}'), *_places(module), "--trust")
+    assert (found.code, found.stderr.splitlines()[-1]) == (
+        3,
+        "error: mine:build: must take inputs of shape (batch, 2) (mat1 and mat2 shapes cannot be multiplied (48x2 and "
+        "64x3)). Set teacher.preprocess, or bring data of the shape that it was trained on.",
+    )
+
+
+def test_teachers_of_ours_are_proved_together(tmp_path: Path) -> None:
+    made.images(tmp_path / "data.npz")
+    recipe = _write(tmp_path, "{model: deep-cnn, count: 2, train: {steps: 3}}")
+    found = inside("verify", recipe, *_places(tmp_path), "--json")
+    assert found.code == 0, found.stderr
+    rows = [row for row in found.document["rows"] if row["model"] == "teacher"]
+    assert rows
+    assert all(row["passed"] for row in rows)

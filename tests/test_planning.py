@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,44 @@ def test_the_command_prints_the_plan(runs):
     assert "bottleneck: k 16, break-even 61;" in found.stdout
     assert found.stderr == "next: kdeploy run tiny\n"
     assert inside("plan", TINY, "--runs", runs, "--json").document["schema"] == "kdeploy.plan/1"
+
+
+def test_a_teacher_that_is_not_made_has_a_size_and_no_speed(tmp_path):
+    [teacher] = _plan(tmp_path / "runs", "labels={kind: topk, top: 2}").teachers
+    # 1,200 rows of two float16, two uint16 and a float32
+    assert (teacher.name, teacher.made, teacher.label_bytes) == ("deep-cnn", False, 1200 * 12)
+    assert (teacher.rows_per_second, teacher.label_seconds) == (None, None)
+    assert teacher.reason == "this teacher is not made yet"
+
+
+def test_a_teacher_that_is_made_is_timed_and_nothing_is_kept(runs):
+    before = sorted(runs.rglob("*"))
+    [teacher] = _plan(runs, "views.count=5").teachers
+    assert (teacher.made, teacher.labelled, teacher.reason) == (True, False, "")
+    assert teacher.rows_per_second is not None
+    assert teacher.label_seconds == pytest.approx(2000 / teacher.rows_per_second, rel=1e-9)
+    assert sorted(runs.rglob("*")) == before
+
+
+def test_the_size_of_features_is_known_once_there_is_a_teacher(tmp_path, runs):
+    kind = "labels.kind=features"
+    assert _plan(tmp_path / "none", kind).label_bytes is None
+    assert _plan(runs, kind).label_bytes == 1200 * 2 * (10 + 128)
+    assert "label store: 1200 rows, unknown until the teacher is made\n" in (
+        inside("plan", TINY, "--runs", tmp_path / "none", "--set", kind).stdout
+    )
+
+
+def test_every_teacher_of_an_ensemble_is_planned(runs):
+    plan = _plan(runs, "teacher.0.count=2")
+    assert [(teacher.made, teacher.label_rows) for teacher in plan.teachers] == [(True, 1200), (False, 1200)]
+    assert plan.label_rows == 2400
+
+
+def test_a_package_that_is_not_here_stops_no_plan(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    teacher = "teacher=[{timm: resnet18, pretrained: true}]"
+    found = inside("plan", TINY, "--runs", tmp_path, "--set", teacher)
+    assert found.code == 0, found.stderr
+    assert "missing: timm must be installed. Install it with: pip install 'kdeploy[timm]'.\n" in found.stdout
+    assert inside("label", TINY, "--runs", tmp_path, "--set", teacher).code == 7

@@ -14,7 +14,7 @@ def command(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run would do: stages, label store, multiply-adds, the bottleneck's break-even. Does no work."""
+    """Say what a run would do: stages, label store, multiply-adds, the bottleneck's break-even. Writes nothing."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
@@ -28,7 +28,18 @@ def command(
     output.table(record.name, ("stage", "fingerprint", ""), rows)
     if record.duplicates is not None and record.duplicates.any:
         output.line(record.duplicates.sentence)
-    output.line(f"label store: {record.label_rows} rows, {output.size(record.label_bytes)}")
+    size = "unknown until the teacher is made" if record.label_bytes is None else output.size(record.label_bytes)
+    output.line(f"label store: {record.label_rows} rows, {size}")
+    for teacher in record.teachers:
+        if teacher.rows_per_second is not None:
+            output.line(
+                f"teacher {teacher.name}: about {teacher.rows_per_second:.0f} rows a second here, "
+                f"{teacher.label_seconds:.0f} s for its {teacher.label_rows} labels"
+            )
+        else:
+            output.line(f"teacher {teacher.name}: {teacher.reason}")
+    for sentence in record.missing:
+        output.line(f"missing: {sentence}")
     count = output.millions(record.student_multiply_adds)
     output.line(f"student: {record.student_parameters} parameters, {count} multiply-adds")
     if record.break_even is not None and record.fused_multiply_adds is not None:

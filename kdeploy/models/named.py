@@ -23,6 +23,7 @@ from kdeploy.errors import MissingError, ModelError
 Origin = Literal["timm", "torchvision", "huggingface"]
 PACKAGES: dict[Origin, str] = {"timm": "timm", "torchvision": "torchvision.models", "huggingface": "transformers"}
 PIXEL = 1 / 255
+_NO_CODE = {"trust_remote_code": False}
 
 
 class LogitsOf(nn.Module):
@@ -106,15 +107,15 @@ def _huggingface(transformers: ModuleType, name: str, classes: int | None) -> tu
     # no code of the model's page runs, and no pickle is read
     if classes is None:
         classifiers = transformers.AutoModelForImageClassification
-        net = classifiers.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+        net = classifiers.from_pretrained(name, use_safetensors=True, **_NO_CODE)
     else:
-        config = transformers.AutoConfig.from_pretrained(name, num_labels=classes, trust_remote_code=False)
+        config = transformers.AutoConfig.from_pretrained(name, num_labels=classes, **_NO_CODE)
         net = _from_config(transformers, config)
     return LogitsOf(net), {"config": json.loads(net.config.to_json_string(use_diff=False))}
 
 
 def _from_config(transformers: ModuleType, config: object) -> nn.Module:
-    net: nn.Module = transformers.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
+    net: nn.Module = transformers.AutoModelForImageClassification.from_config(config, **_NO_CODE)
     return net
 
 

@@ -44,6 +44,7 @@ class Job:
     Args:
         source: what `kdeploy.samples.sources.load` takes, with resolved paths.
         content: the content hash of that source.
+        missing: packages that are not here, each with what to install; a job that is only planned may have some.
         teacher_files: of each teacher, an ONNX file or the weights of a torch one; resolved.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
     """
@@ -53,6 +54,7 @@ class Job:
     source: dict[str, Any]
     content: str
     teacher_files: tuple[Path | None, ...] = (None,)
+    missing: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     require_exact: bool = False
     progress: Progress = field(default_factory=Progress)

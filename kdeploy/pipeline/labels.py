@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import DataError
 from kdeploy.pipeline.inputs import feed
@@ -11,6 +11,9 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, view_settings
 from kdeploy.records.base import Record
 from kdeploy.records.labels import LabelHeader
+
+if TYPE_CHECKING:
+    from kdeploy.models.adapters import Classifier
 
 
 def settings(job: Job, number: int = 0) -> dict[str, Any]:
@@ -21,7 +24,7 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
     return plain if labels.kind == "logits" else plain | other
 
 
-def label_header(job: Job, number: int) -> LabelHeader:
+def label_header(job: Job, number: int = 0) -> LabelHeader:
     """The header of one teacher's store, without blocks."""
     name = job.member("teacher", number)
     samples, teacher = job.read("samples"), job.read(name)
@@ -45,22 +48,32 @@ def label_header(job: Job, number: int) -> LabelHeader:
     )
 
 
-def run(job: Job, folder: Path, number: int = 0) -> Record:
+def classifier_of(job: Job, number: int, header: LabelHeader) -> Classifier:
+    """One teacher, ready to label."""
     from kdeploy.models import teachers
+    from kdeploy.training import device_named
+
+    name = job.member("teacher", number)
+    return teachers.classifier(
+        job.folder(name),
+        teachers.spec_of(job.read(name)),
+        device=device_named(job.recipe.distill.device),
+        precision=header.precision,
+        features=header.features,
+    )
+
+
+def run(job: Job, folder: Path, number: int = 0) -> Record:
     from kdeploy.stages import labels as stage
     from kdeploy.training import device_named, software
 
-    name = job.member("teacher", number)
-    samples, teacher, header = job.samples(), job.read(name), label_header(job, number)
-    device, spec = device_named(job.recipe.distill.device), teachers.spec_of(teacher)
+    samples, header = job.samples(), label_header(job, number)
     return stage.run(
         folder,
         header=header,
-        classifier=teachers.classifier(
-            job.folder(name), spec, device=device, precision=header.precision, features=header.features
-        ),
-        feed=feed(job, samples, teacher.preprocessing),
+        classifier=classifier_of(job, number, header),
+        feed=feed(job, samples, header.preprocessing),
         samples=samples,
-        software=software(device, header.precision),
+        software=software(device_named(job.recipe.distill.device), header.precision),
         progress=job.progress,
     )

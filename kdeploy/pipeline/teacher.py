@@ -39,7 +39,11 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
     if teacher.run is not None:
         return {"run": file, "preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
     if teacher.named is not None:
-        return {**teacher.model_dump(include={"preprocess", *NAMED}), "file": file}
+        return {
+            **teacher.model_dump(include={"preprocess", *NAMED}),
+            "file": file,
+            "folder": _folder(teacher.huggingface),
+        }
     return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
 
 
@@ -53,6 +57,14 @@ def _code(build: str | None) -> str | None:
         return None  # building it will say so
     origin = None if found is None else found.origin
     return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
+
+
+def _folder(name: str | None) -> dict[str, str] | None:
+    """The hashes of the files in a folder that stands for a page of the hub; a page on the hub counts by its name."""
+    folder = None if name is None else Path(name)
+    if folder is None or not folder.is_dir():
+        return None
+    return {path.name: hash_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def _student(job: Job, name: str) -> Taught:

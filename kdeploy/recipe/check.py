@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from kdeploy.errors import IntegrityError, MissingError, RecipeError
@@ -27,7 +27,8 @@ def check(
     trust: bool,
     runtimes: Collection[str],
     missing: Callable[[str], str | None],
-) -> None:
+    planned: bool = False,
+) -> tuple[str, ...]:
     """Check what a recipe names.
 
     Args:
@@ -35,6 +36,8 @@ def check(
         trust: may the recipe's `torch:` run code?
         runtimes: the names of all known runtimes.
         missing: a runtime's name to a sentence on what to install, or to None when it can run here.
+        planned: is nothing to run? Then packages that are not here are no error.
+    Returns: the packages that are not here, each with what to install.
     Raises: RecipeError with every path and name that is wrong; else IntegrityError when code would run unasked; else
         MissingError with every package that is not here.
     """
@@ -44,7 +47,10 @@ def check(
         lines = sorted(problems, key=lambda problem: loaded.document.line(problem[0]))
         raise RecipeError(loaded.path, [f"{loaded.where(place)}: {dotted(place)} {text}" for place, text in lines])
     _refuse_untrusted(loaded, trust)
-    _refuse_missing(loaded, missing)
+    lacking = list(_lacking(loaded, missing))
+    if lacking and not planned:
+        _refuse_missing(loaded, lacking)
+    return tuple(f"{name} must be installed. {advice}" for _, name, advice in lacking)
 
 
 def data_path(origin: Origin, data_root: Path) -> Path | None:
@@ -121,12 +127,10 @@ def _refuse_untrusted(loaded: LoadedRecipe, trust: bool) -> None:
             )
 
 
-def _refuse_missing(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> None:
-    lacking = list(_lacking(loaded, missing))
-    if lacking:
-        names = " and ".join(name for _, name, _ in lacking)
-        advice = " ".join(advice for _, _, advice in lacking)
-        raise MissingError(loaded.where(lacking[0][0]), f"{names} must be installed", got="not here", advice=advice)
+def _refuse_missing(loaded: LoadedRecipe, lacking: Sequence[tuple[Place, str, str]]) -> None:
+    names = " and ".join(name for _, name, _ in lacking)
+    advice = " ".join(advice for _, _, advice in lacking)
+    raise MissingError(loaded.where(lacking[0][0]), f"{names} must be installed", got="not here", advice=advice)
 
 
 def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iterator[tuple[Place, str, str]]:

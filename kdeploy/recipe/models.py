@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=1e-6, le=1e6)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Side = Annotated[int, Field(ge=1, le=65_536)]
 Width = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -254,7 +255,7 @@ class Dropout(Section):
 
 
 class TeacherPreprocess(Section):
-    """What a teacher made elsewhere expects; left out, pixels arrive as pixels / 255."""
+    """What a teacher made elsewhere expects; left out, pixels arrive as pixels / 255, or as a name's publisher says."""
 
     scale: Positive | None = None
     size: tuple[Side, Side] | None = Field(
@@ -393,7 +394,7 @@ class Ensemble(Section):
     """How several teachers become one."""
 
     mean: Literal["logits", "probabilities"] = Field(default="logits", description="what is averaged")
-    weights: tuple[Positive, ...] | None = Field(
+    weights: tuple[Weight, ...] | None = Field(
         default=None, strict=False, description="one a teacher, with `count` counted out; equal when left out"
     )
 

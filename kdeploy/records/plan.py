@@ -16,6 +16,22 @@ class PlannedStage(Part):
     done: bool
 
 
+class PlannedTeacher(Part):
+    """What one teacher's labels take; null where it cannot be known, and `reason` says why.
+
+    `rows_per_second` is of one or two batches on this machine, and only an estimate; `label_seconds` follows from it.
+    """
+
+    name: str
+    made: bool
+    labelled: bool
+    label_rows: int
+    label_bytes: int | None
+    rows_per_second: float | None
+    label_seconds: float | None
+    reason: str
+
+
 class PlanRecord(Record):
     """Sizes of what a run would make. Multiply-adds are of one sample; null for a student without a bottleneck."""
 
@@ -26,9 +42,11 @@ class PlanRecord(Record):
     samples: dict[str, int]
     duplicates: DuplicatesInfo | None = None
     label_rows: int
-    label_bytes: int
+    label_bytes: int | None  # of all teachers; null when one is not known
     student_parameters: int
     student_multiply_adds: int
     fused_multiply_adds: int | None
     bottleneck: int | None
     break_even: float | None
+    teachers: tuple[PlannedTeacher, ...] = ()
+    missing: tuple[str, ...] = ()  # packages that are not here, each with what to install

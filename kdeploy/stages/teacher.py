@@ -18,7 +18,7 @@ from kdeploy.errors import ModelError
 from kdeploy.evaluation import accuracy, logits_of
 from kdeploy.inspector import admit
 from kdeploy.models import named, teachers
-from kdeploy.models.adapters import signature
+from kdeploy.models.adapters import Classifier, signature
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.progress import Progress
 from kdeploy.records.preprocessing import Preprocessing
@@ -93,7 +93,7 @@ def run(
         spec = teachers.Spec(teacher.origin, teacher.name)
         _take_in(folder, teacher, len(samples.class_names))
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
-    logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
+    logits = _logits(classifier, feed, samples, teacher)
     _must_fit(logits["test"], samples, teacher)
     for part, found in logits.items():
         np.save(folder / f"{part}_logits.npy", found)
@@ -190,6 +190,21 @@ def _inspect(path: Path) -> None:
             got=f"{len(found.side_files)} side file(s)",
             advice="Save it as one file: onnx.save(onnx.load(path), other).",
         )
+
+
+def _logits(classifier: Classifier, feed: Feed, samples: SampleSet, teacher: Trained | Given) -> dict[str, np.ndarray]:
+    """Of the test and the held-out part. What a user's net says of inputs it was not made for becomes a sentence."""
+    try:
+        return {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
+    except RuntimeError as exc:
+        if isinstance(teacher, Trained) or isinstance(exc, torch.OutOfMemoryError):
+            raise
+        raise ModelError(
+            teacher.name,
+            f"must take inputs of shape (batch, {', '.join(map(str, feed.preprocessing.model_shape))})",
+            got=str(exc).partition("\n")[0],
+            advice="Set teacher.preprocess, or bring data of the shape that it was trained on.",
+        ) from exc
 
 
 def _must_know(teacher: Given, preprocessing: Preprocessing, samples: SampleSet) -> None:

@@ -118,7 +118,7 @@ def nowhere(tmp_path: Path) -> str:
 
 
 def test_a_runtime_that_is_not_installed_is_missing(nowhere, tmp_path):
-    words = ("plan", TINY, "--set", "bench.runtimes=[nowhere]", "--runs", tmp_path / "runs")
+    words = ("label", TINY, "--set", "bench.runtimes=[nowhere]", "--runs", tmp_path / "runs")
     expected = (
         "error: --set bench.runtimes: runtime 'nowhere' must be installed (not here). "
         "Install it with: pip install 'kdeploy[nowhere]'.\n"

@@ -277,3 +277,11 @@ def test_a_package_that_a_teachers_name_needs_is_asked_for(tmp_path, monkeypatch
         7,
         f"r.yaml:3: {package} must be installed (not here). Install it with: pip install 'kdeploy[{origin}]'.",
     )
+
+
+def test_a_plan_may_lack_packages_and_says_which(tmp_path):
+    loaded = _loaded(tmp_path, more="bench: {runtimes: [openvino]}")
+    lacking = {"openvino": ADVICE}
+    root = loaded.base.parent / "data"
+    found = check(loaded, data_root=root, trust=False, runtimes=KNOWN, missing=lacking.get, planned=True)
+    assert found == (f"runtime 'openvino' must be installed. {ADVICE}",)

@@ -572,9 +572,9 @@ def test_a_mixture_is_of_several_teachers_and_takes_the_place_of_the_ensemble(te
     assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
 
 
-def test_weights_of_an_ensemble_are_above_0():
+def test_weights_of_an_ensemble_are_not_0():
     text = "name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {onnx: b}]\nensemble: {weights: [1, 0]}\n"
-    assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be above 0 (got 0)."]
+    assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be at least 1e-06 (got 0)."]
 
 
 def test_a_count_stands_for_teachers_from_seeds_of_their_own():

@@ -19,6 +19,7 @@ from kdeploy.recipe.models import (
     Convolution,
     Data,
     Distill,
+    Ensemble,
     Export,
     Gate,
     InputViews,
@@ -93,9 +94,11 @@ PREPROCESS = st.builds(
     std=_some(_many(POSITIVE, 0)),
 )
 TEACHERS = st.one_of(
-    st.builds(Teacher, model=st.just("deep-cnn"), train=_some(TRAINING)),
+    st.builds(Teacher, model=st.just("deep-cnn"), train=_some(TRAINING), count=st.integers(1, 3)),
     st.builds(Teacher, onnx=TEXT, preprocess=_some(PREPROCESS)),
     st.builds(Teacher, torch=st.just("pkg.mod:build"), weights=_some(TEXT), preprocess=_some(PREPROCESS)),
+    st.builds(Teacher, timm=TEXT, pretrained=st.just(True), preprocess=_some(PREPROCESS)),
+    st.builds(Teacher, huggingface=TEXT, weights=TEXT),
 )
 SHARE = st.floats(0, 1)
 NOISE = st.builds(TeacherNoise, sigma=POSITIVE, share=SHARE)
@@ -121,6 +124,13 @@ DISTILL = st.one_of(
 CONVOLUTIONS = st.builds(Convolution, channels=COUNT, kernel=st.sampled_from([1, 3, 63]), pool=st.integers(1, 64))
 
 
+LABELS = st.one_of(
+    st.builds(Labels, dtype=st.sampled_from(["float16", "float32"]), precision=PRECISION),
+    st.builds(Labels, kind=st.just("topk"), top=st.integers(1, 65_536)),
+    st.builds(Labels, kind=st.just("probabilities")),
+)
+
+
 def _recipe_with(views, distill):
     return st.builds(
         Recipe,
@@ -128,7 +138,7 @@ def _recipe_with(views, distill):
         data=DATA,
         teacher=TEACHERS.map(lambda teacher: (teacher,)),
         views=st.just(views),
-        labels=st.builds(Labels, dtype=st.sampled_from(["float16", "float32"]), precision=PRECISION),
+        labels=LABELS,
         student=st.builds(Student, conv=_many(CONVOLUTIONS, 0), bottleneck=_some(COUNT), hidden=_many(COUNT)),
         distill=st.just(distill),
         export=st.builds(Export, bottleneck=st.sampled_from(["auto", "fuse"]), target=NAME, formats=_many(TEXT)),
@@ -306,3 +316,13 @@ def test_labels_of_mixtures_are_refused():
         "A mixture of two samples has no label: remove one of them."
     )
     assert Recipe.model_validate(given | {"views": {"mixup": 0.0}}).distill.hard_weight == 0.1
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(TEACHERS, min_size=2, max_size=3), st.sampled_from(["logits", "probabilities"]), st.floats(1e-6, 1e6))
+def test_a_recipe_with_several_teachers_is_read_back_equal(teachers, mean, weight):
+    count = sum(teacher.count for teacher in teachers)
+    ensemble = Ensemble(mean=mean, weights=(weight,) * count)
+    recipe = Recipe(name="a", data=Data(source="mnist-5k"), teacher=tuple(teachers), ensemble=ensemble)
+    assert len(recipe.members) == count
+    assert parse(recipe.model_dump_json().encode(), "r.yaml").recipe == recipe

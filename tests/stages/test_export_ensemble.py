@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from kdeploy.errors import ModelError
 from kdeploy.models.ensemble import Rule, combine
+from kdeploy.stages.export import ensemble
 from kdeploy.stages.export.ensemble import merge
 from tests import made
 
@@ -76,6 +77,16 @@ def test_a_member_with_a_fixed_batch_is_refused(members, tmp_path):
     assert str(caught.value) == (
         f"{members[2]}: must take any batch to be one of several teachers (a batch of 7). "
         "Export it with a dynamic batch."
+    )
+
+
+def test_members_that_are_too_large_for_one_file_are_refused(members, tmp_path, monkeypatch):
+    monkeypatch.setattr(ensemble, "LIMIT_BYTES", 1000)
+    size = sum(path.stat().st_size for path in members)
+    with pytest.raises(ModelError) as caught:
+        merge(members, tmp_path / "all.onnx", input_name="image", shape=SHAPE, rule=RULES[0])
+    assert str(caught.value) == (
+        f"{tmp_path / 'all.onnx'}: must have at most 1000 bytes of weights ({size} bytes in 3 teachers)."
     )
 
 

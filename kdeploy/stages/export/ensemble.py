@@ -19,7 +19,7 @@ from onnx import compose, helper, numpy_helper, version_converter
 from kdeploy.errors import ModelError
 from kdeploy.models.adapters import signature
 from kdeploy.models.ensemble import Rule
-from kdeploy.onnx_export import OPSET, OUTPUT
+from kdeploy.onnx_export import LIMIT_BYTES, OPSET, OUTPUT
 from kdeploy.store import commit_bytes
 
 _IR = 10  # what opset 18 needs, and every runtime reads
@@ -28,8 +28,13 @@ _IR = 10  # what opset 18 needs, and every runtime reads
 def merge(members: Sequence[Path], path: Path, *, input_name: str, shape: Sequence[int], rule: Rule) -> None:
     """Write the ensemble of classifiers that read inputs of one shape.
 
-    Raises: ModelError for a member with a fixed batch, or of an opset that cannot be brought to ours.
+    Raises: ModelError for a member with a fixed batch, or of an opset that cannot be brought to ours, and for members
+        that are too large for one file.
     """
+    size = sum(member.stat().st_size for member in members)
+    if size > LIMIT_BYTES:
+        got = f"{size} bytes in {len(members)} teachers"
+        raise ModelError(str(path), f"must have at most {LIMIT_BYTES} bytes of weights", got=got)
     batch = helper.make_tensor_value_info(input_name, onnx.TensorProto.FLOAT, ["batch", *shape])
     classes = signature(members[0]).classes
     logits = helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, ["batch", classes])
