@@ -138,8 +138,18 @@ class Data(Origin):
         return {"": self} | {part: origin for part, origin in own.items() if origin is not None}
 
 
+class Munge(Section):
+    """Rows of a table between a sample and its nearest neighbour (Bucila et al. 2006); a loss on labels sees none."""
+
+    probability: float = Field(default=0.2, ge=0, le=1, description="with which each attribute is changed")
+    variance: Positive = Field(default=1.0, description="s: the larger, the nearer to the neighbour's value")
+    nominal: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(), strict=False, description="columns whose numbers are names"
+    )
+
+
 class InputViews(Section):
-    """The augmentation of one input; an array can have `noise` alone, the rest is for images."""
+    """The augmentation of one input; an array can have `noise` and `munge`, the rest is for images."""
 
     shift: int = Field(default=0, ge=0, le=64, description="largest shift in pixels, in each direction; zero behind it")
     crop: int = Field(default=0, ge=0, le=64, description="as shift, with the mirrored image behind it")
@@ -151,6 +161,7 @@ class InputViews(Section):
         default=0.0, ge=0, le=1, description="standard deviation of gaussian noise, as a part of the full range"
     )
     cutout: int = Field(default=0, ge=0, le=65_536, description="side in pixels of a square that is blanked")
+    munge: Munge | None = Field(default=None, description="new rows of a table, of which there are no true labels")
 
 
 class Views(InputViews):
@@ -188,8 +199,9 @@ class Views(InputViews):
 
         What came after `shift` is left out while it is off, so that older results stay valid.
         """
-        shared = _switched_on(self.model_dump(exclude={"inputs"})) | {"shift": self.shift or None}
-        return shared | {"inputs": {name: _switched_on(one.model_dump()) for name, one in self.inputs.items()}}
+        shared = _switched_on(self.model_dump(mode="json", exclude={"inputs"})) | {"shift": self.shift or None}
+        inputs = {name: _switched_on(one.model_dump(mode="json")) for name, one in self.inputs.items()}
+        return shared | {"inputs": inputs}
 
 
 def _switched_on(dump: dict[str, Any]) -> dict[str, Any]:
@@ -430,6 +442,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def mixtures_have_no_labels(self) -> Self:
+        munged = self.views.munge or any(one.munge for one in self.views.inputs.values())
+        if munged and self.distill.hard_weight:
+            raise ValueError(
+                f"must not have distill.hard_weight above 0 beside views.munge (got {self.distill.hard_weight}). "
+                "A row between two samples has no label: remove one of them."
+            )
         if self.views.mixup and self.distill.hard_weight:
             raise ValueError(
                 f"must not have distill.hard_weight above 0 beside views.mixup (got {self.distill.hard_weight} and "

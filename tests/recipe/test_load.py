@@ -21,7 +21,7 @@ SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give one teacher, as a list with one entry."
 TOP = "bench, data, distill, export, gate, labels, name, student, teacher, views"
 
-VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, seed, shift"
+VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, munge, noise, seed, shift"
 
 
 def _read(more: str = "", *overrides: str) -> LoadedRecipe:
@@ -86,7 +86,7 @@ def test_one_convolution_needs_no_list():
         ('"a\\nb": 1', f"'a\\nb' is not a known key. Known keys: {TOP}."),
         ("<<: {a: 1}", f"<< is not a known key. Known keys: {TOP}."),
         ("views: {image: {shfit: 2}}", "views.image.shfit is not a known key. Did you mean 'shift'?"),
-        ("views: {image: 3}", f"views.image is not a known key. Known keys: {VIEW_KEYS}."),
+        ("views: {picture: 3}", f"views.picture is not a known key. Known keys: {VIEW_KEYS}."),
         ("views: {image: {shift: 65}}", "views.image.shift must be at most 64 (got 65)."),
         ("views: {inputs: {image: {shift: 65}}}", "views.inputs.image.shift must be at most 64 (got 65)."),
         ("views: {inputs: 3}", "views.inputs must be a mapping (got 3)."),
@@ -101,6 +101,13 @@ def test_one_convolution_needs_no_list():
         ("views: {x: {noise: a lot}}", "views.x.noise must be a number (got 'a lot')."),
         ("views: {cutout: -1}", "views.cutout must be at least 0 (got -1)."),
         ("views: {image: {cutout: 65537}}", "views.image.cutout must be at most 65536 (got 65537)."),
+        ("views: {munge: {probability: 2}}", "views.munge.probability must be at most 1 (got 2)."),
+        ("views: {munge: {variance: 0}}", "views.munge.variance must be above 0 (got 0)."),
+        ("views: {munge: {nominal: [-1]}}", "views.munge.nominal[0] must be at least 0 (got -1)."),
+        (
+            "views: {x: {munge: {p: 1}}}",
+            "views.x.munge.p is not a known key. Known keys: nominal, probability, variance.",
+        ),
         ("views: {mixup: 101}", "views.mixup must be at most 100 (got 101)."),
         ("views: {mixup: -1}", "views.mixup must be at least 0 (got -1)."),
         ("views: {image: {mixup: 0.2}}", "views.image.mixup is not a known key. It belongs to views."),

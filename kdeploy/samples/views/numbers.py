@@ -22,3 +22,5 @@ class DrawNumber(IntEnum):
     MIXUP_RADIUS = 11
     MIXUP_ANGLE = 12
     NOISE = 2**32  # and all that follow, one for every four values of a sample
+    MUNGE_ATTRIBUTE = 2**48  # and all that follow, one a column
+    MUNGE_VALUE = 2**49  # likewise
