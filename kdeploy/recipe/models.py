@@ -65,14 +65,14 @@ class Transfer(Section):
 
 # which sources read a key that says how samples are decoded
 _SOURCES_OF_KEY = {
-    "size": ("images", "parquet"),
-    "seconds": ("audio", "parquet"),
-    "sample_rate": ("audio", "parquet"),
+    "size": ("images", "parquet", "hub"),
+    "seconds": ("audio", "parquet", "hub"),
+    "sample_rate": ("audio", "parquet", "hub"),
 }
 
 
 class Origin(Section):
-    """Where samples come from: exactly one of `source`, `parquet`, `numpy`, `images`, `audio`."""
+    """Where samples come from: exactly one of `source`, `parquet`, `numpy`, `images`, `audio`, `hub`."""
 
     source: Literal["mnist-5k"] | None = Field(default=None, description="a built-in set that a dependency ships")
     parquet: str | None = Field(
@@ -83,6 +83,12 @@ class Origin(Section):
         default=None, min_length=1, description="a folder of CLASS/FILE, or of train/CLASS/FILE and test/CLASS/FILE"
     )
     audio: str | None = Field(default=None, min_length=1, description="a folder of .wav or .flac files, like images")
+    hub: str | None = Field(
+        default=None,
+        pattern=r"^\w[\w.-]*/\w[\w.-]*(/\w[\w.-]*)*(@[\w./-]+)?$",
+        description="a data set on the Hugging Face hub, of which only parquet files are fetched and no code is run",
+        json_schema_extra={"must": "must be org/name, org/name/folder or org/name@revision"},
+    )
     size: tuple[Side, Side] | None = Field(
         default=None,
         description="[height, width] to which images of different sizes are resized",
@@ -94,7 +100,7 @@ class Origin(Section):
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        keys = ("source", "parquet", "numpy", "images", "audio")
+        keys = ("source", "parquet", "numpy", "images", "audio", "hub")
         given = [key for key in keys if getattr(self, key) is not None]
         if len(given) != 1:
             known, got = f"{', '.join(keys[:-1])} and {keys[-1]}", ", ".join(given) or "none"

@@ -237,10 +237,13 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ("{}", "data must have exactly one of source, parquet, numpy, images and audio (got none). Keep one of them."),
+        (
+            "{}",
+            "data must have exactly one of source, parquet, numpy, images, audio and hub (got none). Keep one of them.",
+        ),
         (
             "{source: mnist-5k, numpy: x.npz}",
-            "data must have exactly one of source, parquet, numpy, images and audio (got source, numpy). "
+            "data must have exactly one of source, parquet, numpy, images, audio and hub (got source, numpy). "
             "Keep one of them.",
         ),
         ("{source: mnist}", "data.source must be 'mnist-5k' (got 'mnist')."),
@@ -250,12 +253,14 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
         ("{source: mnist-5k, seed: -1}", "data.seed must be at least 0 (got -1)."),
         ("{source: mnist-5k, size: [8, 8]}", "data must not have size beside source. Remove size."),
         ("{audio: a, size: [8, 8]}", "data must not have size beside audio. Remove size."),
+        ("{hub: mnist}", "data.hub must be org/name, org/name/folder or org/name@revision (got 'mnist')."),
+        ("{hub: a/../b}", "data.hub must be org/name, org/name/folder or org/name@revision (got 'a/../b')."),
         ("{images: a, size: [8]}", "data.size must have more entries (got 1). Give [height, width]."),
         ("{images: a, seconds: 1.0}", "data must not have seconds beside images. Remove seconds."),
         ("{audio: a, sample_rate: 0}", "data.sample_rate must be at least 1 (got 0)."),
         (
             "{images: a, unlabelled: {}}",
-            "data.unlabelled must have exactly one of source, parquet, numpy, images and audio (got none). "
+            "data.unlabelled must have exactly one of source, parquet, numpy, images, audio and hub (got none). "
             "Keep one of them.",
         ),
         ("{images: a, test: {numpy: 3}}", "data.test.numpy must be text (got 3)."),
@@ -376,7 +381,7 @@ def test_an_override_mends_what_the_file_says():
         ("teacher=[{onnx: 3}]", "--set teacher: teacher[0].onnx must be text (got 3)."),
         (
             "data.numpy=x",
-            "--set data.numpy: data must have exactly one of source, parquet, numpy, images and audio "
+            "--set data.numpy: data must have exactly one of source, parquet, numpy, images, audio and hub "
             "(got source, numpy). Keep one of them.",
         ),
         ("student.hidden.0=3", "--set student.hidden.0: student.hidden must be a list (got {'0': 3})."),
