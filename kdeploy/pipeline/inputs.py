@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 def feed(job: Job, samples: SampleSet, preprocessing: Preprocessing) -> Feed:
     from kdeploy.samples.feed import Feed
     from kdeploy.samples.views import Views
+    from kdeploy.samples.views.munge import Munge
 
     views = job.recipe.views
     check_views(views, samples.kinds)
-    settings = views.of(preprocessing.input).model_dump()
+    array, asked = samples.inputs[preprocessing.input], views.of(preprocessing.input)
     return Feed(
-        samples.inputs[preprocessing.input],
-        Views(views.seed, mixup=views.mixup, **settings),
+        array,
+        Views(views.seed, mixup=views.mixup, **asked.model_dump(exclude={"munge"})),
         preprocessing,
         samples.transfer,
+        Munge(array, samples.transfer, **asked.munge.model_dump()) if asked.munge else None,
     )
 
 
@@ -41,10 +43,14 @@ def check_views(views: recipe.Views, kinds: Mapping[str, InputKind]) -> None:
     if unknown:
         raise DataError(f"views.{unknown[0]}", f"must name an input of the data: {', '.join(kinds)}", got=unknown[0])
     for name, kind in kinds.items():
+        if kind == "image" and views.of(name).munge:
+            advice = "It makes rows of a table: an image can have shift, crop, flip, colour, noise, cutout and mixup."
+            must = f"must be left out for input {name!r}, which is an image"
+            raise DataError("views.munge", must, advice=advice)
         for key, value in views.of(name).model_dump().items():
-            if kind == "array" and value and key != "noise":
+            if kind == "array" and value and key not in ("noise", "munge"):
                 must = f"must be left out for input {name!r}, which is an array"
-                advice = "An array can have noise and mixup."
+                advice = "An array can have noise and mixup, and munge if it is a table."
                 raise DataError(f"views.{key}", must, got=str(value).lower(), advice=advice)
 
 

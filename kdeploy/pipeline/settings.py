@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kdeploy import machine
@@ -26,6 +27,13 @@ def host_settings() -> dict[str, Any]:
 
 
 def view_settings(job: Job, *, count: bool) -> dict[str, Any]:
-    """What the labels depend on; without `count`, what a training on labels depends on, which mixup is no part of."""
+    """What the labels depend on; without `count`, what a training on labels depends on: nothing that mixes samples."""
     settings = job.recipe.views.settings()
-    return settings if count else {key: value for key, value in settings.items() if key not in ("count", "mixup")}
+    if count:
+        return settings
+    inputs = {name: _without(one, ("munge",)) for name, one in settings["inputs"].items()}
+    return _without(settings, ("count", "mixup", "munge")) | {"inputs": inputs}
+
+
+def _without(settings: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}

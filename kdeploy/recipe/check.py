@@ -16,7 +16,12 @@ from kdeploy.recipe.load import LoadedRecipe, not_a_file
 from kdeploy.recipe.models import Origin
 from kdeploy.recipe.yaml12 import Place, dotted
 
-_PACKAGES = {"source": ("mlxtend", "demo"), "audio": ("soundfile", "audio")}  # of a kind of source, and its extra
+# of a kind of source, and its extra
+_PACKAGES = {
+    "source": ("mlxtend", "demo"),
+    "audio": ("soundfile", "audio"),
+    "hub": ("huggingface_hub", "hub"),
+}
 ONNX = "onnx"  # the format that every export has, and no runtime
 
 
@@ -54,8 +59,8 @@ def check(
 
 
 def data_path(origin: Origin, data_root: Path) -> Path | None:
-    """The folder or file that samples come from; None for a built-in source."""
-    return None if origin.key == "source" else data_root / origin.name
+    """The folder or file that samples come from; None for a built-in source and for the hub."""
+    return None if origin.key in ("source", "hub") else data_root / origin.name
 
 
 def teacher_file(loaded: LoadedRecipe, data_root: Path, name: str) -> Path:

@@ -69,14 +69,14 @@ class Transfer(Section):
 
 # which sources read a key that says how samples are decoded
 _SOURCES_OF_KEY = {
-    "size": ("images", "parquet"),
-    "seconds": ("audio", "parquet"),
-    "sample_rate": ("audio", "parquet"),
+    "size": ("images", "parquet", "hub"),
+    "seconds": ("audio", "parquet", "hub"),
+    "sample_rate": ("audio", "parquet", "hub"),
 }
 
 
 class Origin(Section):
-    """Where samples come from: exactly one of `source`, `parquet`, `numpy`, `images`, `audio`."""
+    """Where samples come from: exactly one of `source`, `parquet`, `numpy`, `images`, `audio`, `hub`."""
 
     source: Literal["mnist-5k"] | None = Field(default=None, description="a built-in set that a dependency ships")
     parquet: str | None = Field(
@@ -87,6 +87,12 @@ class Origin(Section):
         default=None, min_length=1, description="a folder of CLASS/FILE, or of train/CLASS/FILE and test/CLASS/FILE"
     )
     audio: str | None = Field(default=None, min_length=1, description="a folder of .wav or .flac files, like images")
+    hub: str | None = Field(
+        default=None,
+        pattern=r"^\w[\w.-]*/\w[\w.-]*(/\w[\w.-]*)*(@[\w./-]+)?$",
+        description="a data set on the Hugging Face hub, of which only parquet files are fetched and no code is run",
+        json_schema_extra={"must": "must be org/name, org/name/folder or org/name@revision"},
+    )
     size: tuple[Side, Side] | None = Field(
         default=None,
         description="[height, width] to which images of different sizes are resized",
@@ -98,7 +104,7 @@ class Origin(Section):
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        keys = ("source", "parquet", "numpy", "images", "audio")
+        keys = ("source", "parquet", "numpy", "images", "audio", "hub")
         given = [key for key in keys if getattr(self, key) is not None]
         if len(given) != 1:
             known, got = f"{', '.join(keys[:-1])} and {keys[-1]}", ", ".join(given) or "none"
@@ -142,8 +148,18 @@ class Data(Origin):
         return {"": self} | {part: origin for part, origin in own.items() if origin is not None}
 
 
+class Munge(Section):
+    """Rows of a table between a sample and its nearest neighbour (Bucila et al. 2006); a loss on labels sees none."""
+
+    probability: float = Field(default=0.2, ge=0, le=1, description="with which each attribute is changed")
+    variance: Positive = Field(default=1.0, description="s: the larger, the nearer to the neighbour's value")
+    nominal: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(), strict=False, description="columns whose numbers are names"
+    )
+
+
 class InputViews(Section):
-    """The augmentation of one input; an array can have `noise` alone, the rest is for images."""
+    """The augmentation of one input; an array can have `noise` and `munge`, the rest is for images."""
 
     shift: int = Field(default=0, ge=0, le=64, description="largest shift in pixels, in each direction; zero behind it")
     crop: int = Field(default=0, ge=0, le=64, description="as shift, with the mirrored image behind it")
@@ -157,6 +173,7 @@ class InputViews(Section):
         default=0.0, ge=0, le=1, description="standard deviation of gaussian noise, as a part of the full range"
     )
     cutout: int = Field(default=0, ge=0, le=65_536, description="side in pixels of a square that is blanked")
+    munge: Munge | None = Field(default=None, description="new rows of a table, of which there are no true labels")
 
 
 class Views(InputViews):
@@ -194,8 +211,9 @@ class Views(InputViews):
 
         What came after `shift` is left out while it is off, so that older results stay valid.
         """
-        shared = _switched_on(self.model_dump(exclude={"inputs"})) | {"shift": self.shift or None}
-        return shared | {"inputs": {name: _switched_on(one.model_dump()) for name, one in self.inputs.items()}}
+        shared = _switched_on(self.model_dump(mode="json", exclude={"inputs"})) | {"shift": self.shift or None}
+        inputs = {name: _switched_on(one.model_dump(mode="json")) for name, one in self.inputs.items()}
+        return shared | {"inputs": inputs}
 
 
 def _switched_on(dump: dict[str, Any]) -> dict[str, Any]:
@@ -739,6 +757,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def mixtures_have_no_labels(self) -> Self:
+        munged = self.views.munge or any(one.munge for one in self.views.inputs.values())
+        if munged and self.distill.hard_weight:
+            raise ValueError(
+                f"must not have distill.hard_weight above 0 beside views.munge (got {self.distill.hard_weight}). "
+                "A row between two samples has no label: remove one of them."
+            )
         if self.views.mixup and self.distill.hard_weight:
             raise ValueError(
                 f"must not have distill.hard_weight above 0 beside views.mixup (got {self.distill.hard_weight} and "

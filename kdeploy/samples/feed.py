@@ -13,6 +13,7 @@ from kdeploy.errors import DataError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
 from kdeploy.samples.views import Views, mixup
+from kdeploy.samples.views.munge import Munge
 
 _CHUNK_BYTES = 1 << 22  # of float64 samples; a few times as much lies in memory while they are squared
 
@@ -26,6 +27,7 @@ class Feed:
         views: the augmentation; it is the same for every model that reads this view.
         preprocessing: the model's own.
         partners: the samples that mixup may mix in: never those of the test part.
+        munge: makes new rows of a table, before the other steps of a view; only of the samples it knows.
     Raises: DataError when there is mixup and nobody to mix with.
     """
 
@@ -33,15 +35,21 @@ class Feed:
     views: Views
     preprocessing: Preprocessing
     partners: np.ndarray | None = None
+    munge: Munge | None = None
 
     def __post_init__(self) -> None:
         if self.views.mixup and (self.partners is None or len(self.partners) == 0):
             raise DataError("views.mixup", "must have samples to mix with", got="none")
 
     @property
+    def mixes(self) -> bool:
+        """Are views made of several samples, so that none has a true label?"""
+        return bool(self.views.mixup) or self.munge is not None
+
+    @property
     def unmixed(self) -> Feed:
-        """The same samples in the same views without mixup, for a training on labels."""
-        return replace(self, views=self.views.unmixed)
+        """The same samples in the same views without what mixes samples, for a training on labels."""
+        return replace(self, views=self.views.unmixed, munge=None)
 
     def plain(self, indices: np.ndarray) -> Tensor:
         """Preprocessed samples without a view, float32."""
@@ -57,7 +65,10 @@ class Feed:
         return apply(self.preprocessing, seen)
 
     def _seen(self, indices: np.ndarray, view: int) -> Tensor:
-        return self.views(self._rows(indices), torch.from_numpy(indices), view)
+        rows, samples = self._rows(indices), torch.from_numpy(indices)
+        if self.munge is not None:
+            rows = self.munge(rows, indices, self.views.draws(samples, view))
+        return self.views(rows, samples, view)
 
     def _rows(self, indices: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(self.canonical[indices]))

@@ -5,6 +5,7 @@
     {numpy: FILE.npz}       arrays                                                 numpy_file.py
     {images: FOLDER}        image files                                            media_folder.py
     {audio: FOLDER}         sound files                                            media_folder.py
+    {hub: ORG/NAME}         a data set on the Hugging Face hub                     hub.py
     {..., unlabelled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
 Beside a key may stand how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds. `content_hash` reads
@@ -25,6 +26,7 @@ from kdeploy.samples.builtin import Builtin
 from kdeploy.samples.choice import Choice
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.duplicates import Policy
+from kdeploy.samples.hub import HubDataset
 from kdeploy.samples.media_folder import MediaFolder
 from kdeploy.samples.numpy_file import NumpyFile
 from kdeploy.samples.parquet import ParquetFolder
@@ -34,7 +36,7 @@ from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Counts
 
 SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
-KEYS = ("source", "parquet", "numpy", "images", "audio")
+KEYS = ("source", "parquet", "numpy", "images", "audio", "hub")
 DECODING = ("size", "seconds", "sample_rate")
 OWN_PARTS = ("unlabelled", "held_out", "test")
 
@@ -111,6 +113,8 @@ def source_of(settings: Mapping[str, Any]) -> Source:
             return MediaFolder("images", Path(folder), pictures)
         case {"audio": folder, **rest} if not rest:
             return MediaFolder("audio", Path(folder), sounds)
+        case {"hub": name, **rest} if not rest:
+            return HubDataset(name, pictures, sounds)
     got = ", ".join(settings) or "nothing"
     raise DataError("data", f"must have one of the keys {', '.join(KEYS)}", got=got)
 

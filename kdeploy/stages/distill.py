@@ -161,7 +161,7 @@ def _samples(task: _Task, role: Role, seed: int) -> Samples:
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
     transfer, device = task.samples.transfer, device_named(task.settings.device)
     plan, labels = BatchPlan(len(transfer), task.settings.batch, seed), torch.from_numpy(task.samples.labels[transfer])
-    if task.feed.views.mixup:
+    if task.feed.mixes:
         labels = torch.full_like(labels, -1)  # a mixture has no true label
     blocks = _blocks(task.teacher.labels)
     chosen = choice.loss_named(task.settings.loss, task.settings.loss_options, seed=seed, blocks=blocks)

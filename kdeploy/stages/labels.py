@@ -58,7 +58,7 @@ def run(
         rows=sum(block.rows for block in written.blocks),
         bytes=sum(block.bytes for block in written.blocks),
         # a mixture of two samples has no one true label
-        agreement=None if feed.views.mixup else accuracy(first[known], samples.labels[transfer][known]),
+        agreement=None if feed.mixes else accuracy(first[known], samples.labels[transfer][known]),
         duration_ns=time.monotonic_ns() - started,
         software=software,
     )

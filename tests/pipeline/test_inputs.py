@@ -74,8 +74,36 @@ def test_a_step_for_images_is_refused_for_an_array(tmp_path, key, value, got):
             feed(job(tmp_path, **asked), rows, plain_preprocessing(rows))
         assert str(caught.value) == (
             f"views.{key}: must be left out for input 'x', which is an array ({got}). "
-            "An array can have noise and mixup."
+            "An array can have noise and mixup, and munge if it is a table."
         )
+
+
+def test_a_table_is_fed_with_munge_over_its_transfer_set(tmp_path):
+    rows = samples(x=ARRAYS)
+    asked = {"probability": 0.5, "variance": 2.0, "nominal": [6]}
+    for one in ({"munge": asked}, {"x": {"munge": asked}}):
+        made = feed(job(tmp_path, **one), rows, plain_preprocessing(rows))
+        assert made.munge is not None
+        assert made.munge.pool.tolist() == [0, 1, 4, 6]
+        assert (made.munge.probability, made.munge.variance, made.munge.nominal) == (0.5, 2.0, (6,))
+        assert (made.view(np.array([0, 1]), 0).numpy() != ARRAYS[:2]).any()
+
+
+def test_munge_is_refused_for_an_image(tmp_path):
+    digits = samples(image=IMAGES)
+    with pytest.raises(DataError) as caught:
+        feed(job(tmp_path, munge={}), digits, plain_preprocessing(digits))
+    assert str(caught.value) == (
+        "views.munge: must be left out for input 'image', which is an image. "
+        "It makes rows of a table: an image can have shift, crop, flip, colour, noise, cutout and mixup."
+    )
+
+
+def test_a_training_on_labels_does_not_depend_on_munge(tmp_path):
+    for one in ({"munge": {}}, {"x": {"munge": {}}}):
+        with_munge, without = job(tmp_path, **one), job(tmp_path, **({"x": {}} if "x" in one else {}))
+        assert view_settings(with_munge, count=False) == view_settings(without, count=False)
+        assert view_settings(with_munge, count=True) != view_settings(without, count=True)
 
 
 def test_each_of_two_inputs_may_have_views_of_its_kind():

@@ -22,7 +22,7 @@ ONE_TEACHER = "Give a list of teachers; one is enough."
 ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
 TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
 
-VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, rotate, seed, shift, zoom"
+VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, munge, noise, rotate, seed, shift, zoom"
 
 
 def _read(more: str = "", *overrides: str) -> LoadedRecipe:
@@ -90,7 +90,7 @@ def test_one_convolution_needs_no_list():
         ('"a\\nb": 1', f"'a\\nb' is not a known key. Known keys: {TOP}."),
         ("<<: {a: 1}", f"<< is not a known key. Known keys: {TOP}."),
         ("views: {image: {shfit: 2}}", "views.image.shfit is not a known key. Did you mean 'shift'?"),
-        ("views: {image: 3}", f"views.image is not a known key. Known keys: {VIEW_KEYS}."),
+        ("views: {picture: 3}", f"views.picture is not a known key. Known keys: {VIEW_KEYS}."),
         ("views: {image: {shift: 65}}", "views.image.shift must be at most 64 (got 65)."),
         ("views: {inputs: {image: {shift: 65}}}", "views.inputs.image.shift must be at most 64 (got 65)."),
         ("views: {inputs: 3}", "views.inputs must be a mapping (got 3)."),
@@ -107,6 +107,13 @@ def test_one_convolution_needs_no_list():
         ("views: {zoom: 1}", "views.zoom must be below 1 (got 1)."),
         ("views: {cutout: -1}", "views.cutout must be at least 0 (got -1)."),
         ("views: {image: {cutout: 65537}}", "views.image.cutout must be at most 65536 (got 65537)."),
+        ("views: {munge: {probability: 2}}", "views.munge.probability must be at most 1 (got 2)."),
+        ("views: {munge: {variance: 0}}", "views.munge.variance must be above 0 (got 0)."),
+        ("views: {munge: {nominal: [-1]}}", "views.munge.nominal[0] must be at least 0 (got -1)."),
+        (
+            "views: {x: {munge: {p: 1}}}",
+            "views.x.munge.p is not a known key. Known keys: nominal, probability, variance.",
+        ),
         ("views: {mixup: 101}", "views.mixup must be at most 100 (got 101)."),
         ("views: {mixup: -1}", "views.mixup must be at least 0 (got -1)."),
         ("views: {image: {mixup: 0.2}}", "views.image.mixup is not a known key. It belongs to views."),
@@ -278,10 +285,13 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ("{}", "data must have exactly one of source, parquet, numpy, images and audio (got none). Keep one of them."),
+        (
+            "{}",
+            "data must have exactly one of source, parquet, numpy, images, audio and hub (got none). Keep one of them.",
+        ),
         (
             "{source: mnist-5k, numpy: x.npz}",
-            "data must have exactly one of source, parquet, numpy, images and audio (got source, numpy). "
+            "data must have exactly one of source, parquet, numpy, images, audio and hub (got source, numpy). "
             "Keep one of them.",
         ),
         ("{source: mnist}", "data.source must be 'mnist-5k' (got 'mnist')."),
@@ -291,12 +301,14 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
         ("{source: mnist-5k, seed: -1}", "data.seed must be at least 0 (got -1)."),
         ("{source: mnist-5k, size: [8, 8]}", "data must not have size beside source. Remove size."),
         ("{audio: a, size: [8, 8]}", "data must not have size beside audio. Remove size."),
+        ("{hub: mnist}", "data.hub must be org/name, org/name/folder or org/name@revision (got 'mnist')."),
+        ("{hub: a/../b}", "data.hub must be org/name, org/name/folder or org/name@revision (got 'a/../b')."),
         ("{images: a, size: [8]}", "data.size must have more entries (got 1). Give [height, width]."),
         ("{images: a, seconds: 1.0}", "data must not have seconds beside images. Remove seconds."),
         ("{audio: a, sample_rate: 0}", "data.sample_rate must be at least 1 (got 0)."),
         (
             "{images: a, unlabelled: {}}",
-            "data.unlabelled must have exactly one of source, parquet, numpy, images and audio (got none). "
+            "data.unlabelled must have exactly one of source, parquet, numpy, images, audio and hub (got none). "
             "Keep one of them.",
         ),
         ("{images: a, test: {numpy: 3}}", "data.test.numpy must be text (got 3)."),
@@ -417,7 +429,7 @@ def test_an_override_mends_what_the_file_says():
         ("teacher=[{onnx: 3}]", "--set teacher: teacher[0].onnx must be text (got 3)."),
         (
             "data.numpy=x",
-            "--set data.numpy: data must have exactly one of source, parquet, numpy, images and audio "
+            "--set data.numpy: data must have exactly one of source, parquet, numpy, images, audio and hub "
             "(got source, numpy). Keep one of them.",
         ),
         ("student.hidden.0=3", "--set student.hidden.0: student.hidden must be a list (got {'0': 3})."),

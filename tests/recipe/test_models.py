@@ -24,6 +24,7 @@ from kdeploy.recipe.models import (
     Gate,
     InputViews,
     Labels,
+    Munge,
     Origin,
     Recipe,
     Relational,
@@ -76,6 +77,9 @@ INPUT_VIEWS = {
     "colour": st.floats(0, 1),
     "noise": st.floats(0, 1),
     "cutout": st.integers(0, 65_536),
+    "munge": _some(
+        st.builds(Munge, probability=st.floats(0, 1), variance=POSITIVE, nominal=_many(st.integers(0, 9), least=0))
+    ),
 }
 VIEWS = st.builds(
     Views,
@@ -147,10 +151,14 @@ def _recipe_with(views, distill):
     )
 
 
+def _mixes(views: Views) -> bool:
+    return bool(views.mixup or views.munge or any(one.munge for one in views.inputs.values()))
+
+
 # labels of mixtures are refused, by the recipe as a whole
 RECIPES = (
     st.tuples(VIEWS, DISTILL)
-    .filter(lambda pair: not (pair[0].mixup and pair[1].hard_weight))
+    .filter(lambda pair: not (_mixes(pair[0]) and pair[1].hard_weight))
     .flatmap(lambda pair: _recipe_with(*pair))
 )
 
@@ -299,6 +307,23 @@ STEADY = {
 )
 def test_a_loss_has_its_own_keys_with_what_is_left_out_filled_in(given, keys):
     assert Distill.model_validate(given).loss_keys() == keys
+
+
+@pytest.mark.parametrize("views", [{"munge": {}}, {"x": {"munge": {"probability": 0.1}}}])
+def test_labels_of_munged_rows_are_refused(views: dict[str, Any]):
+    given = {
+        "name": "munged",
+        "data": {"numpy": "a.npz"},
+        "teacher": [{"model": "deep-cnn"}],
+        "views": views,
+        "distill": {"loss": "soft-targets", "hard_weight": 0.1},
+    }
+    with pytest.raises(ValidationError) as caught:
+        Recipe.model_validate(given)
+    assert caught.value.errors()[0]["msg"] == (
+        "Value error, must not have distill.hard_weight above 0 beside views.munge (got 0.1). "
+        "A row between two samples has no label: remove one of them."
+    )
 
 
 def test_labels_of_mixtures_are_refused():

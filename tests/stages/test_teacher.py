@@ -13,6 +13,7 @@ from kdeploy.evaluation import accuracy
 from kdeploy.models import teachers
 from kdeploy.models.weights import save_weights
 from kdeploy.progress import Progress
+from kdeploy.samples.choice import Choice
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views import Views
 from kdeploy.stages import teacher
@@ -84,6 +85,16 @@ def test_a_teacher_is_trained_on_labels_without_mixup(digits: SampleSet, tmp_pat
         short = replace(TRAINED, length=teacher.Length(2))
         found[name] = make_teacher(tmp_path / name, digits, teacher=short, views=views).sha256
     assert found["mixed"] == found["plain"] != found["other"]
+
+
+def test_a_teacher_learns_the_classes_that_the_transfer_set_has_not(digits: SampleSet, tmp_path: Path):
+    true = digits.labels[digits.training]
+    chosen = replace(digits, chosen=digits.training[true != 3], choice=Choice(without=("3",)), where="digits")
+    found = []
+    for name, some in (("all", digits), ("chosen", chosen)):
+        (tmp_path / name).mkdir()
+        found.append(make_teacher(tmp_path / name, some, teacher=replace(TRAINED, steps=2)).sha256)
+    assert found[0] == found[1]
 
 
 def test_an_onnx_teacher_is_taken_in_as_the_file_it_is(digits: SampleSet, tmp_path: Path):

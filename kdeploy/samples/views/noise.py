@@ -29,13 +29,14 @@ class Noise:
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
         parts = draws.sixteen_bits(DrawNumber.NOISE, batch[:1].numel())
-        normal = _quantiles().to(batch.device)[parts].view(batch.shape)
+        normal = quantiles().to(batch.device)[parts].view(batch.shape)
         if batch.dtype == torch.uint8:
             return to_pixels(batch.to(torch.float32) + normal * (255 * self.sigma))
         return batch + (normal * self.sigma).to(batch.dtype)
 
 
 @cache
-def _quantiles() -> Tensor:
+def quantiles() -> Tensor:
+    """The normal's quantiles at the middles of 2**16 equal parts, float32."""
     normal = NormalDist()
     return torch.tensor([normal.inv_cdf((part + 0.5) / _PARTS) for part in range(_PARTS)])

@@ -24,3 +24,5 @@ class DrawNumber(IntEnum):
     ROTATE = 13
     ZOOM = 14
     NOISE = 2**32  # and all that follow, one for every four values of a sample
+    MUNGE_ATTRIBUTE = 2**48  # and all that follow, one a column
+    MUNGE_VALUE = 2**49  # likewise

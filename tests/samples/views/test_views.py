@@ -88,7 +88,7 @@ def test_the_steps_follow_each_other_in_one_order():
 
 
 def test_no_draw_number_is_used_twice():
-    assert [number.value for number in DrawNumber] == [*range(15), 2**32]
+    assert [number.value for number in DrawNumber] == [*range(15), 2**32, 2**48, 2**49]
 
 
 def test_views_without_mixup_keep_everything_else():
