@@ -18,6 +18,7 @@ __all__ = [
     "bundle",
     "distill",
     "export",
+    "init",
     "label",
     "plan",
     "report",

@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from kdeploy import pipeline, runtimes
 from kdeploy.errors import InputError, MissingError
@@ -22,6 +23,7 @@ from kdeploy.recipe.yaml12 import dotted
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
+from kdeploy.records.draft import DraftRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
@@ -156,6 +158,15 @@ def show(subject: str | Path, options: Options = _DEFAULT) -> Summary:
     return summary(job)
 
 
+def init(
+    teacher: Path, data: Path, *, name: str | None = None, out: Path, data_root: Path | None = None
+) -> DraftRecord:
+    """Write a recipe for an ONNX teacher and a place with data; see `kdeploy.drafting`."""
+    from kdeploy.drafting import draft
+
+    return draft(teacher, data, name=name, out=out, data_root=_root(data_root))
+
+
 def prepare(subject: str | Path, options: Options) -> tuple[Job, RunRecord]:
     """Read and check a subject; no work is done yet."""
     store = Store(options.runs)
@@ -207,14 +218,17 @@ def summary(job: Job) -> Summary:
 
 def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path]:
     path = Path(subject)
-    root = options.data_root or Path(os.environ.get("KDEPLOY_DATA") or "data")
     if path.suffix in {".yaml", ".yml"}:
-        return load(path, options.overrides, options.variant), root
+        return load(path, options.overrides, options.variant), _root(options.data_root)
     index = find_run(str(subject), store)
     # a run's settings are a recipe again; JSON is YAML
     text = json.dumps(index.recipe).encode()
     loaded = parse(text, index.recipe_path, options.overrides, base=Path(index.base))
     return loaded, options.data_root or Path(index.data_root)
+
+
+def _root(asked: Path | None) -> Path:
+    return asked or Path(os.environ.get("KDEPLOY_DATA") or "data")
 
 
 def _missing(name: str) -> str | None:
@@ -236,11 +250,13 @@ def _teacher_files(loaded: LoadedRecipe, data_root: Path, store: Store) -> Itera
             yield from teacher.count * [None if name is None else teacher_file(loaded, data_root, name)]
 
 
-def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, str]:
-    data, path = loaded.recipe.data, data_path(loaded, data_root)
-    if path is None:
-        return {"source": str(data.source)}
-    return {"parquet" if data.parquet else "numpy": str(path)}
+def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:
+    """The settings of every source, with resolved paths: the parts' own stand beside the main one's."""
+    found: dict[str, Any] = {}
+    for part, origin in loaded.recipe.data.origins().items():
+        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding()
+        found |= {part: settings} if part else settings
+    return found
 
 
 def _write_index(job: Job, index: RunRecord) -> None:

@@ -29,6 +29,7 @@ def plan(job: Job) -> PlanRecord:
             for name, print_ in job.prints.items()
         ),
         samples=samples.counts,
+        duplicates=samples.duplicates,
         label_rows=rows,
         label_bytes=rows * len(samples.class_names) * np.dtype(job.recipe.labels.dtype).itemsize,
         student_parameters=sum(value.numel() for value in student.parameters()),

@@ -26,18 +26,20 @@ from kdeploy.records.report import (
     Summary,
     TeacherScore,
 )
+from kdeploy.records.samples import DuplicatesInfo
 from kdeploy.records.teacher import TeacherRecord
 
 
 @dataclass(frozen=True)
 class RunRecords:
-    """The records of one run; those of stages that were left out are None."""
+    """The records of one run; those of stages that were left out are None. `duplicates` are of the sample set."""
 
     teacher: TeacherRecord
     distill: DistillRecord
     export: ExportRecord
     verify: VerifyRecord | None = None
     bench: BenchRecord | None = None
+    duplicates: DuplicatesInfo | None = None
 
 
 def summarise(
@@ -69,6 +71,7 @@ def summarise(
         recipe=dict(recipe),
         stages_run=tuple(stages_run),
         samples=dict(samples),
+        duplicates=records.duplicates,
         teacher=_teacher(records.teacher, export.teacher),
         student=_student(distill, export.student),
         baseline=_baseline(distill, export.baseline),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +43,8 @@ def test_a_stage_reads_only_stages_before_it():
     [
         ("data.seed=1", "samples"),
         ("data.split.labelled=90", "samples"),
+        ("data.duplicates=drop", "samples"),
+        ("data.duplicates=error", "samples"),
         ("teacher.0.train.steps=31", "teacher"),
         ("teacher.0.train.lr=1e-3", "teacher"),
         ("views.shift=1", "teacher"),
@@ -84,8 +87,31 @@ def test_one_transfer_set_has_one_fingerprint_however_it_is_spelled(spelled):
     assert _prints(f"data.transfer.only={spelled}") == _prints("data.transfer.only=[3, 7]")
 
 
+def test_how_data_are_decoded_and_where_a_part_comes_from_count(tmp_path):
+    # the bytes are the same, so that only what the recipe says can make the difference
+    np.savez(tmp_path / "a.npz", x=np.zeros((9, 2)), y=np.zeros(9, int))
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "a.png").touch()
+    options = api.Options(runs=tmp_path / "runs", data_root=tmp_path)
+
+    def samples(*overrides: str) -> str:
+        return _prints("data.source=null", *overrides, options=options)["samples"]
+
+    plain, small = samples("data.images=flat"), samples("data.images=flat", "data.size=[4,4]")
+    own = samples("data.images=flat", "data.unlabelled.images=flat")
+    sized = samples("data.images=flat", "data.unlabelled.images=flat", "data.unlabelled.size=[4,4]")
+    assert len({plain, small, own, sized, samples("data.numpy=a.npz")}) == 5
+
+
 @pytest.mark.parametrize(
-    "override", ["distill.device=cpu", "distill.loss=logit-mse", "views.seed=0", "labels.kind=logits"]
+    "override",
+    [
+        "distill.device=cpu",
+        "distill.loss=logit-mse",
+        "views.seed=0",
+        "labels.kind=logits",
+        "data.duplicates=report",
+    ],
 )
 def test_the_device_and_a_default_written_out_change_nothing(override):
     assert _changed(override) == []

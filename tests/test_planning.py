@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kdeploy import api
@@ -30,6 +31,17 @@ def test_sizes_are_those_worked_out_by_hand(tmp_path):
     assert plan.student_multiply_adds == 28 * 28 * 8 * 25 + 1568 * 16 + 16 * 64 + 64 * 10
     assert plan.fused_multiply_adds == 28 * 28 * 8 * 25 + 1568 * 64 + 64 * 10
     assert plan.break_even == pytest.approx(1568 * 64 / (1568 + 64), abs=1e-9)
+
+
+def test_the_plan_has_a_line_on_samples_that_are_in_the_test_part_too(tmp_path):
+    inputs = np.random.default_rng(0).normal(size=(200, 6))
+    inputs[1] = inputs[0]
+    parts = np.array(["labelled", "test"] + (["labelled"] * 150 + ["held_out"] * 20 + ["test"] * 28))
+    np.savez(tmp_path / "a.npz", x=inputs, y=np.arange(200) % 2, part=parts)
+    (tmp_path / "a.yaml").write_text("name: a\ndata: {numpy: a.npz}\nteacher: [{model: deep-cnn}]\n")
+    found = inside("plan", tmp_path / "a.yaml", "--runs", tmp_path / "runs", "--data-root", tmp_path)
+    line = "samples that are in the test part too: 1 of the transfer set, first 0 "
+    assert f"{line}(data.duplicates: drop takes them out of it)\n" in found.stdout
 
 
 def test_labels_are_counted_over_the_transfer_set_that_was_chosen(tmp_path):

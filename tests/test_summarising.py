@@ -11,6 +11,7 @@ from tests.stages.report_records import bench, comparison, distill, export, pari
 KEYS = {
     *("schema", "name", "recipe", "stages_run", "samples", "teacher", "student", "baseline", "drop_points"),
     *("gap", "agreement", "verdict", "bottleneck", "bench", "parity", "bundle", "gate", "machine", "unavailable"),
+    "duplicates",
 }
 
 

@@ -14,6 +14,7 @@ from kdeploy.cli.clean import command as clean
 from kdeploy.cli.distill import command as distill
 from kdeploy.cli.doctor import command as doctor
 from kdeploy.cli.export import command as export
+from kdeploy.cli.init import command as init
 from kdeploy.cli.label import command as label
 from kdeploy.cli.plan import command as plan
 from kdeploy.cli.recipes import command as recipes
@@ -63,6 +64,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "show": show,
     "recipes": recipes,
     "doctor": doctor,
+    "init": init,
     "clean": clean,
 }
 for _name, _command in _VERBS.items():

@@ -26,6 +26,8 @@ def command(
         return
     rows = [(stage.stage, stage.fingerprint, "done" if stage.done else "to do") for stage in record.stages]
     output.table(record.name, ("stage", "fingerprint", ""), rows)
+    if record.duplicates is not None and record.duplicates.any:
+        output.line(record.duplicates.sentence)
     output.line(f"label store: {record.label_rows} rows, {output.size(record.label_bytes)}")
     count = output.millions(record.student_multiply_adds)
     output.line(f"student: {record.student_parameters} parameters, {count} multiply-adds")

@@ -52,7 +52,6 @@ def _list(folder: Path) -> None:
     for path in sorted(folder.glob("*.yaml")):
         recipe = load(path).recipe
         teachers = [teacher.called for teacher in recipe.members]
-        data = recipe.data.source or recipe.data.parquet or recipe.data.numpy
-        rows.append((recipe.name, str(data), " + ".join(dict.fromkeys(teachers)), str(path)))
+        rows.append((recipe.name, recipe.data.name, " + ".join(dict.fromkeys(teachers)), str(path)))
     output.table("recipes", ("name", "data", "teacher", "file"), rows)
     output.next_command("kdeploy run FILE")

@@ -16,6 +16,8 @@ def show(summary: Summary) -> None:
         f"inputs [{100 * low:+.2f}, {100 * high:+.2f}] at {summary.gap.level:.0%}"
     )
     output.line(f"verdict: {verdict_words(summary.verdict)}")
+    if summary.duplicates is not None and summary.duplicates.any:
+        output.line(summary.duplicates.sentence)
     bottleneck = summary.bottleneck
     hint = {
         "factored": " To ship the fused form: --bottleneck fuse",

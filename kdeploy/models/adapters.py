@@ -91,15 +91,11 @@ class OnnxClassifier:
 
     def _batched(self, batch: Tensor) -> Tensor:
         step = self.signature.batch or len(batch) or 1
-        if len(batch) % step:
-            raise ModelError(
-                str(self.path),
-                f"takes batches of {step} only, and the samples must fill them",
-                got=f"{len(batch)} samples",
-                advice="Export it with a dynamic batch.",
-            )
-        parts = [self._run(batch[start : start + step]) for start in range(0, len(batch), step)]
-        return torch.cat(parts) if parts else torch.zeros(0, self.signature.classes)
+        # a batch of a fixed size is filled up with its last sample, whose further answers are left out
+        missing = -len(batch) % step
+        filled = torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]) if missing else batch
+        parts = [self._run(filled[start : start + step]) for start in range(0, len(filled), step)]
+        return torch.cat(parts)[: len(batch)] if parts else torch.zeros(0, self.signature.classes)
 
     def _run(self, batch: Tensor) -> Tensor:
         outputs = self.session.run({self.signature.input: batch.contiguous().numpy()})

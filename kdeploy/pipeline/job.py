@@ -49,7 +49,7 @@ class Job:
 
     recipe: Recipe
     store: Store
-    source: dict[str, str]
+    source: dict[str, Any]
     content: str
     teacher_files: tuple[Path | None, ...] = (None,)
     command: tuple[str, ...] = ()
@@ -89,7 +89,12 @@ class Job:
     def division(self) -> dict[str, Any]:
         """How the recipe divides its data, as `kdeploy.samples.sources.load` takes it."""
         data = self.recipe.data
-        return {"split": self.split(), "seed": data.seed, "transfer": data.transfer.chosen()}
+        return {
+            "split": self.split(),
+            "seed": data.seed,
+            "transfer": data.transfer.chosen(),
+            "duplicates": data.duplicates,
+        }
 
     def read(self, stage: str) -> Any:  # noqa: ANN401 - the record class depends on the name
         """The record of a stage that is done."""

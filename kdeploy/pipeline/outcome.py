@@ -33,11 +33,20 @@ def summary(job: Job) -> Summary:
     relative = None if bundle is None else f"bundle/{job.prints['bundle']}/{bundle.folder}"
     results = gate_results(job)
     missed = "; ".join(result.text for result in results if not result.passed)
+    samples = job.read("samples")
+    records = RunRecords(
+        teacher=job.read("teacher"),
+        distill=job.read("distill"),
+        export=job.read("export"),
+        verify=job.find("verify"),
+        bench=job.find("bench"),
+        duplicates=samples.duplicates,
+    )
     return summarise(
-        RunRecords(job.read("teacher"), job.read("distill"), job.read("export"), job.find("verify"), job.find("bench")),
+        records,
         name=job.recipe.name,
         recipe=job.recipe.model_dump(mode="json"),
-        samples=job.read("samples").counts,
+        samples=samples.counts,
         stages_run=(),
         gate=results,
         bundle=relative,

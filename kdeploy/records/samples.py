@@ -28,6 +28,49 @@ class TransferInfo(Part):
     counts: dict[str, int]  # of the labelled and the unlabelled part
 
 
+class Overlap(Part):
+    """Samples of a part that are in the test part too: how many, and the indices of the first few."""
+
+    count: int
+    first: tuple[int, ...]
+
+
+class DuplicatesInfo(Part):
+    """Exact duplicates of test samples; `transfer` is over the labelled and the unlabelled part.
+
+    With `dropped`, those of the transfer set were taken out of it, and the indices are those from before.
+    """
+
+    transfer: Overlap
+    held_out: Overlap
+    dropped: bool
+
+    @property
+    def any(self) -> bool:
+        return self.transfer.count > 0 or self.held_out.count > 0
+
+    @property
+    def counted(self) -> str:
+        """`12 of the transfer set, first 3, 17`, and as much for the held-out part."""
+        found = (("transfer set", self.transfer), ("held-out part", self.held_out))
+        return "; ".join(
+            f"{overlap.count} of the {name}, first {', '.join(map(str, overlap.first))}"
+            for name, overlap in found
+            if overlap.count
+        )
+
+    @property
+    def sentence(self) -> str:
+        """One line for people; empty when there are none."""
+        if not self.any:
+            return ""
+        done = (
+            "those of the transfer set were dropped" if self.dropped else "data.duplicates: drop takes them out of it"
+        )
+        remedy = f" ({done})" if self.transfer.count else ""
+        return f"samples that are in the test part too: {self.counted}{remedy}"
+
+
 class SamplesRecord(Record):
     """The record of one sample set.
 
@@ -44,6 +87,7 @@ class SamplesRecord(Record):
     counts: dict[str, int]  # samples in each part
     split_seed: int
     transfer: TransferInfo | None = None  # the labelled and the unlabelled part, when null
+    duplicates: DuplicatesInfo | None = None  # null in a record from before they were looked for
 
     @property
     def transfer_rows(self) -> int:

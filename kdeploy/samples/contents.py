@@ -1,9 +1,8 @@
 """What a source has before it is divided: a label a row, the class names, and how to decode some rows.
 
-    Contents -> divide -> compact -> decode -> SampleSet
+    Contents -> assemble: divide -> compact -> decode -> SampleSet
 
-Only the rows that some part takes are decoded. Here, and nowhere later, are the labels of the unlabelled part known:
-the transfer set is chosen by class before they are hidden.
+Only the rows that some part takes are decoded. Here, and nowhere later, are the labels of the unlabelled part known.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.records.samples import InputKind
-from kdeploy.samples.choice import EVERYTHING, Choice
-from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.split import Counts, Rows, compact, divide, hide
+from kdeploy.samples.split import Counts, Rows, divide
 
 OWN_DEFAULTS = Counts()
 Inputs = Mapping[str, tuple[NDArray[Any], InputKind]]
@@ -54,31 +51,3 @@ class Contents:
             return self.given(counts)
         asked = counts.over(self.defaults)
         return divide(self.labels, asked, seed=seed, where=self.where, first_test=self.first_test)
-
-    def sample_set(
-        self,
-        parts: Mapping[str, Rows],
-        *,
-        source: Mapping[str, str],
-        content_sha256: str,
-        split_seed: int,
-        choice: Choice = EVERYTHING,
-    ) -> SampleSet:
-        """The rows that some part takes, decoded, with the labels of the unlabelled part hidden."""
-        rows, parts = compact(parts)
-        labels = self.labels[rows]
-        chosen = choice.rows(labels, parts, self.class_names)
-        inputs = self.decode(rows)
-        return SampleSet(
-            inputs={name: array for name, (array, _) in inputs.items()},
-            labels=hide(labels, parts),
-            parts=parts,
-            class_names=self.class_names,
-            kinds={name: kind for name, (_, kind) in inputs.items()},
-            source=source,
-            content_sha256=content_sha256,
-            split_seed=split_seed,
-            chosen=chosen,
-            choice=choice,
-            where=self.where,
-        )

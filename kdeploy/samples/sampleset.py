@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError
-from kdeploy.records.samples import InputInfo, InputKind, SamplesRecord, TransferInfo
+from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
 from kdeploy.samples.choice import EVERYTHING, Choice
 from kdeploy.samples.split import PARTS, Rows
 
@@ -45,6 +45,7 @@ class SampleSet:
         source, content_sha256, split_seed: where the set came from, for the record.
         chosen: sorted indices of the transfer set where it is not all of the labelled and the unlabelled part.
         choice: what `chosen` was chosen by.
+        duplicates: samples that are in the test part too, for the record; null when nobody looked.
         where: what an error of the checks names.
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
     """
@@ -59,6 +60,7 @@ class SampleSet:
     split_seed: int = 0
     chosen: Rows | None = None
     choice: Choice = EVERYTHING
+    duplicates: DuplicatesInfo | None = None
     where: InitVar[str] = "samples"
 
     def __post_init__(self, where: str) -> None:
@@ -124,6 +126,7 @@ class SampleSet:
             counts={name: len(self.parts[name]) for name in PARTS},
             split_seed=self.split_seed,
             transfer=self._transfer_record,
+            duplicates=self.duplicates,
         )
 
     @property
@@ -181,6 +184,7 @@ class SampleSet:
             choice=Choice.of(record.transfer.model_dump(include={"only", "without"}))
             if record.transfer
             else EVERYTHING,
+            duplicates=record.duplicates,
             where=str(folder),
         )
 

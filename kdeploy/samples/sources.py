@@ -1,28 +1,42 @@
-"""Where samples come from: settings with one of the keys `source`, `parquet` or `numpy` -> a SampleSet.
+"""Where samples come from: settings with one of the keys below -> a SampleSet.
 
-    {source: mnist-5k}    a data set that a dependency ships             builtin.py
-    {parquet: FOLDER}     images in Hugging Face's parquet convention    parquet.py
-    {numpy: FILE.npz}     arrays                                         numpy_file.py
+    {source: mnist-5k}      a data set that a dependency ships                     builtin.py
+    {parquet: FOLDER}       images or sounds in Hugging Face's parquet convention  parquet.py
+    {numpy: FILE.npz}       arrays                                                 numpy_file.py
+    {images: FOLDER}        image files                                            media_folder.py
+    {audio: FOLDER}         sound files                                            media_folder.py
+    {..., unlabelled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
-`content_hash` reads bytes and decodes nothing. Paths come resolved: the data root is the caller's.
+Beside a key may stand how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds. `content_hash` reads
+bytes and decodes nothing. Paths come resolved: the data root is the caller's.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from kdeploy.errors import DataError
+from kdeploy.samples.assemble import assemble
 from kdeploy.samples.builtin import Builtin
 from kdeploy.samples.choice import Choice
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.duplicates import Policy
+from kdeploy.samples.media_folder import MediaFolder
 from kdeploy.samples.numpy_file import NumpyFile
 from kdeploy.samples.parquet import ParquetFolder
+from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sampleset import SampleSet
+from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Counts
 
-SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples, which are in memory until they are saved
+SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
+KEYS = ("source", "parquet", "numpy", "images", "audio")
+DECODING = ("size", "seconds", "sample_rate")
+OWN_PARTS = ("unlabelled", "held_out", "test")
 
 
 class Source(Protocol):
@@ -36,52 +50,75 @@ class Source(Protocol):
     def contents(self, *, limit_bytes: int) -> Contents: ...
 
 
-def content_hash(settings: Mapping[str, str]) -> str:
-    """SHA-256 of the bytes that the source reads.
+def content_hash(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of the bytes that the sources read.
 
     Raises: DataError when a file is absent; MissingError when the package that ships the data is.
     """
-    return source_of(settings).content_hash()
+    main, others = _sources(settings)
+    if not others:
+        return main.content_hash()
+    hashes = [main.content_hash(), *([part, source.content_hash()] for part, source in others.items())]
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
 
 
 def load(
-    settings: Mapping[str, str],
+    settings: Mapping[str, Any],
     *,
     split: Mapping[str, int] | None = None,
     seed: int = 0,
     transfer: Mapping[str, Sequence[str]] | None = None,
+    duplicates: Policy = "report",
     limit_bytes: int = SIZE_LIMIT_BYTES,
 ) -> SampleSet:
-    """Read, decode and divide a source.
+    """Read, decode and divide a source, or several.
 
     Args:
         split: samples a part (labelled, unlabelled, held_out, test); a part left out takes its default.
         seed: of the division.
         transfer: the classes of the transfer set, under one of the keys `only` and `without`; all when left out.
-        limit_bytes: the most that the decoded samples may take.
+        duplicates: what becomes of a training sample that is in the test part too.
+        limit_bytes: the most that the decoded samples of a source may take.
     Raises: DataError, and IntegrityError for a file that would run code; ResourceError above the limit;
-        MissingError when the package that ships the data is not installed.
+        MissingError when a package that ships or decodes the data is not installed.
     """
-    source = source_of(settings)
-    counts = Counts.of(split or {}, where=source.where)
-    contents = source.contents(limit_bytes=limit_bytes)
-    return contents.sample_set(
-        contents.divided(counts, seed=seed),
-        source=source.origin,
-        content_sha256=source.content_hash(),
-        split_seed=seed,
+    main, others = _sources(settings)
+    counts = Counts.of(split or {}, where=main.where)
+    return assemble(
+        main.contents(limit_bytes=limit_bytes),
+        {part: source.contents(limit_bytes=limit_bytes) for part, source in others.items()},
+        counts,
+        seed=seed,
         choice=Choice.of(transfer or {}),
+        policy=duplicates,
+        source=main.origin | {part: _named(source) for part, source in others.items()},
+        content_sha256=content_hash(settings),
     )
 
 
-def source_of(settings: Mapping[str, str]) -> Source:
-    """The source that the settings name; exactly one key."""
-    match dict(settings):
+def source_of(settings: Mapping[str, Any]) -> Source:
+    """The source that the settings name; exactly one key, beside how to decode it."""
+    pictures = Pictures(None if settings.get("size") is None else tuple(settings["size"]))
+    sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"))
+    match {key: value for key, value in settings.items() if key not in (*DECODING, *OWN_PARTS)}:
         case {"source": name, **rest} if not rest:
             return Builtin(name)
         case {"parquet": folder, **rest} if not rest:
-            return ParquetFolder(Path(folder))
+            return ParquetFolder(Path(folder), pictures, sounds)
         case {"numpy": file, **rest} if not rest:
             return NumpyFile(Path(file))
+        case {"images": folder, **rest} if not rest:
+            return MediaFolder("images", Path(folder), pictures)
+        case {"audio": folder, **rest} if not rest:
+            return MediaFolder("audio", Path(folder), sounds)
     got = ", ".join(settings) or "nothing"
-    raise DataError("data", "must have one of the keys source, parquet, numpy", got=got)
+    raise DataError("data", f"must have one of the keys {', '.join(KEYS)}", got=got)
+
+
+def _sources(settings: Mapping[str, Any]) -> tuple[Source, dict[str, Source]]:
+    """The main source, and those of the parts that have their own."""
+    return source_of(settings), {part: source_of(settings[part]) for part in OWN_PARTS if part in settings}
+
+
+def _named(source: Source) -> str:
+    return ", ".join(f"{key} {name}" for key, name in source.origin.items())

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kdeploy.errors import DataError
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
+from kdeploy.samples.duplicates import Policy
 
 
 def run(
     folder: Path,
     *,
-    source: Mapping[str, str],
+    source: Mapping[str, Any],
     split: Mapping[str, int],
     seed: int,
     transfer: Mapping[str, Sequence[str]] | None = None,
+    duplicates: Policy = "report",
 ) -> SamplesRecord:
     """Load a source and save its sample set in `folder`.
 
     Args: those of `kdeploy.samples.sources.load`.
     Raises: DataError when no sample is held out: the exported seed is chosen on those.
     """
-    samples = sources.load(source, split=split, seed=seed, transfer=transfer)
+    samples = sources.load(source, split=split, seed=seed, transfer=transfer, duplicates=duplicates)
     if not len(samples.parts["held_out"]):
         raise DataError(
             "data",

@@ -214,5 +214,6 @@ def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: Trained | Given) 
 
 def _parameters(folder: Path, spec: teachers.Spec, shape: tuple[int, ...]) -> int:
     if spec.origin == "onnx":
-        return counting.count(folder / spec.file, {signature(folder / spec.file).input: (1, *shape)}).parameters
+        taken = signature(folder / spec.file)
+        return counting.count(folder / spec.file, {taken.input: (taken.batch or 1, *shape)}).parameters
     return sum(value.numel() for value in teachers.module(folder, spec).parameters())

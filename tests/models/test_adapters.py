@@ -77,13 +77,11 @@ def test_a_fixed_batch_is_fed_in_its_own_steps(tmp_path: Path):
     torch.testing.assert_close(classifier.logits(batch), batch @ torch.from_numpy(WEIGHT), rtol=1e-6, atol=1e-6)
 
 
-def test_samples_that_do_not_fill_a_fixed_batch_are_refused(tmp_path: Path):
-    path = linear_model(tmp_path / "m.onnx", rows=2)
-    with pytest.raises(ModelError) as caught:
-        OnnxClassifier(path, threads=1).logits(torch.rand(5, 3))
-    assert str(caught.value) == (
-        f"{path}: takes batches of 2 only, and the samples must fill them (5 samples). Export it with a dynamic batch."
-    )
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_samples_that_do_not_fill_a_fixed_batch_are_filled_up_and_answered_alone(tmp_path: Path, count: int):
+    path, batch = linear_model(tmp_path / "m.onnx", rows=4), torch.rand(count, 3)
+    found = OnnxClassifier(path, threads=1).logits(batch)
+    torch.testing.assert_close(found, batch @ torch.from_numpy(WEIGHT), rtol=1e-6, atol=1e-6)
 
 
 def test_the_signature_is_read_from_the_graph(tmp_path: Path):

@@ -54,7 +54,28 @@ def test_a_folder_with_parquet_files_passes(tmp_path):
     (tmp_path / "data" / "images").mkdir()
     (tmp_path / "data" / "images" / "train-0.parquet").touch()
     _check(loaded)
-    assert data_path(loaded, tmp_path / "data") == tmp_path / "data" / "images"
+    assert data_path(loaded.recipe.data, tmp_path / "data") == tmp_path / "data" / "images"
+
+
+def test_every_source_of_its_own_is_looked_for(tmp_path):
+    loaded = _loaded(tmp_path, data="numpy: x.npz, unlabelled: {images: more}, test: {numpy: y.npz}")
+    data = tmp_path / "data"
+    assert _problems(loaded) == [
+        f"r.yaml:2: data.unlabelled.images must be a folder (got {data / 'more'}: there is no such file). {RELATIVE}",
+        f"r.yaml:2: data.test.numpy must be an .npz file (got {data / 'y.npz'}: there is no such file). {RELATIVE}",
+    ]
+
+
+def test_sounds_need_the_package_that_decodes_them(tmp_path, monkeypatch):
+    loaded = _loaded(tmp_path, data="numpy: x.npz, test: {audio: sounds}")
+    (tmp_path / "data" / "sounds").mkdir()
+    monkeypatch.setitem(sys.modules, "soundfile", None)  # how Python marks a module that may not be imported
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "soundfile" else object())
+    with pytest.raises(MissingError) as caught:
+        _check(loaded)
+    assert str(caught.value) == (
+        "r.yaml:2: soundfile must be installed (not here). Install it with: pip install 'kdeploy[audio]'."
+    )
 
 
 def test_the_real_parquet_data_pass():
@@ -67,7 +88,7 @@ def test_the_real_parquet_data_pass():
 
 def test_a_built_in_source_has_no_path(tmp_path):
     loaded = _loaded(tmp_path, data="source: mnist-5k")
-    assert data_path(loaded, tmp_path) is None
+    assert data_path(loaded.recipe.data, tmp_path) is None
     _check(loaded)
 
 

@@ -281,16 +281,28 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ("{}", "data must have exactly one of source, parquet and numpy (got none). Keep one of them."),
+        ("{}", "data must have exactly one of source, parquet, numpy, images and audio (got none). Keep one of them."),
         (
             "{source: mnist-5k, numpy: x.npz}",
-            "data must have exactly one of source, parquet and numpy (got source, numpy). Keep one of them.",
+            "data must have exactly one of source, parquet, numpy, images and audio (got source, numpy). "
+            "Keep one of them.",
         ),
         ("{source: mnist}", "data.source must be 'mnist-5k' (got 'mnist')."),
         ('{parquet: ""}', "data.parquet must not be empty (got '')."),
         ("{numpy: 3}", "data.numpy must be text (got 3)."),
         ("{source: mnist-5k, split: {test: 0}}", "data.split.test must be at least 1 (got 0)."),
         ("{source: mnist-5k, seed: -1}", "data.seed must be at least 0 (got -1)."),
+        ("{source: mnist-5k, size: [8, 8]}", "data must not have size beside source. Remove size."),
+        ("{audio: a, size: [8, 8]}", "data must not have size beside audio. Remove size."),
+        ("{images: a, size: [8]}", "data.size must have more entries (got 1). Give [height, width]."),
+        ("{images: a, seconds: 1.0}", "data must not have seconds beside images. Remove seconds."),
+        ("{audio: a, sample_rate: 0}", "data.sample_rate must be at least 1 (got 0)."),
+        (
+            "{images: a, unlabelled: {}}",
+            "data.unlabelled must have exactly one of source, parquet, numpy, images and audio (got none). "
+            "Keep one of them.",
+        ),
+        ("{images: a, test: {numpy: 3}}", "data.test.numpy must be text (got 3)."),
         ("{source: mnist-5k, transfer: {only: []}}", "data.transfer.only must have at least 1 entry (got 0)."),
         ("{source: mnist-5k, transfer: {only: [2.5]}}", "data.transfer.only[0] must be text (got 2.5)."),
         (
@@ -408,8 +420,8 @@ def test_an_override_mends_what_the_file_says():
         ("teacher=[{onnx: 3}]", "--set teacher: teacher[0].onnx must be text (got 3)."),
         (
             "data.numpy=x",
-            "--set data.numpy: data must have exactly one of source, parquet and numpy (got source, numpy). "
-            "Keep one of them.",
+            "--set data.numpy: data must have exactly one of source, parquet, numpy, images and audio "
+            "(got source, numpy). Keep one of them.",
         ),
         ("student.hidden.0=3", "--set student.hidden.0: student.hidden must be a list (got {'0': 3})."),
     ],

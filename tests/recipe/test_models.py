@@ -23,6 +23,7 @@ from kdeploy.recipe.models import (
     Gate,
     InputViews,
     Labels,
+    Origin,
     Recipe,
     Relational,
     Selection,
@@ -56,9 +57,13 @@ def _many(strategy: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy
 
 SPLITS = st.builds(Split, labelled=_some(COUNT), unlabelled=_some(COUNT), held_out=_some(COUNT), test=_some(COUNT))
 TRANSFERS = st.builds(Transfer, only=_some(_many(TEXT))) | st.builds(Transfer, without=_some(_many(TEXT)))
+ORIGINS = st.builds(Origin, images=TEXT, size=_some(st.tuples(COUNT, COUNT))) | st.builds(
+    Origin, audio=TEXT, seconds=_some(POSITIVE), sample_rate=_some(COUNT)
+)
 DATA = st.one_of(
+    st.builds(Data, images=TEXT, unlabelled=_some(ORIGINS), held_out=_some(ORIGINS), test=_some(ORIGINS)),
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
-    st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS),
+    st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS, duplicates=st.sampled_from(["report", "drop"])),
     st.builds(Data, numpy=TEXT),
 )
 INPUT_VIEWS = {

@@ -163,8 +163,8 @@ def test_a_file_with_damage_inside_is_refused(tmp_path: Path):
 
 def test_other_columns_are_refused(tmp_path: Path):
     file = tmp_path / "train-0.parquet"
-    pq.write_table(pa.table({"audio": [1], "label": [0]}), file)
-    assert refused({"parquet": str(tmp_path)}) == f"{file}: must have the columns image and label (audio, label)."
+    pq.write_table(pa.table({"text": [1], "label": [0]}), file)
+    assert refused({"parquet": str(tmp_path)}) == f"{file}: must have the columns image and label (text, label)."
 
 
 @pytest.mark.parametrize(
@@ -214,11 +214,11 @@ def test_an_image_of_another_size_or_mode_is_refused_with_its_row(tmp_path: Path
     place = f"{tmp_path / 'train-0.parquet'}: row 9"
     settings = train(tmp_path, [*images[:9], encoded(pictures(1, 5, 6)[0])])
     assert refused(settings) == (
-        f"{place}: must be an image like the first, L 6x4 (L 6x5). Convert all images to one mode and size."
+        f"{place}: must be an image like the first, L 6x4 (L 6x5). Set data.size to [height, width] to resize all."
     )
     settings = train(tmp_path, [*images[:9], encoded(pictures(1, 4, 6, 3)[0])])
     assert refused(settings) == (
-        f"{place}: must be an image like the first, L 6x4 (RGB 6x4). Convert all images to one mode and size."
+        f"{place}: must be an image like the first, L 6x4 (RGB 6x4). Convert all images to one mode."
     )
 
 
@@ -234,8 +234,7 @@ def test_an_image_with_transparency_is_refused(tmp_path: Path, shape: tuple[int,
 def test_a_row_without_bytes_is_refused(tmp_path: Path):
     images = [encoded(pixels) for pixels in pictures(9, 4, 6)]
     assert refused(train(tmp_path, [*images, None])) == (
-        f"{tmp_path / 'train-0.parquet'}: row 9: must carry the bytes of its image (null). "
-        "Embed the images in the file."
+        f"{tmp_path / 'train-0.parquet'}: row 9: must carry the bytes of its image (null). Embed them in the file."
     )
 
 
@@ -243,7 +242,7 @@ def test_bytes_that_are_no_image_are_refused(tmp_path: Path):
     images = [encoded(pixels) for pixels in pictures(9, 4, 6)]
     assert refused(train(tmp_path, [*images, b"<svg/>"])) == (
         f"{tmp_path / 'train-0.parquet'}: row 9: must be an image that can be decoded (cannot identify image file). "
-        "Remove or repair the row."
+        "Remove or repair it."
     )
 
 
@@ -255,7 +254,7 @@ def test_a_truncated_image_is_refused(tmp_path: Path, kind: str):
         load(train(tmp_path, images))
     assert str(caught.value) == (
         f"{tmp_path / 'train-0.parquet'}: row 5: must be an image that can be decoded ({caught.value.__cause__}). "
-        "Remove or repair the row."
+        "Remove or repair it."
     )
 
 
@@ -270,7 +269,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, side: int):
         load(train(tmp_path, [bytes(header)] * 10))
     assert str(caught.value) == (
         f"{tmp_path / 'train-0.parquet'}: row 0: must be an image that can be decoded ({caught.value.__cause__}). "
-        "Remove or repair the row."
+        "Remove or repair it."
     )
     assert "decompression bomb" in str(caught.value)
 
@@ -302,7 +301,20 @@ def test_real_cifar_has_its_names_and_colours():
     assert np.bincount(samples.labels[samples.parts["test"]]).tolist() == [10] * 10
 
 
-def test_real_sound_is_refused_as_images():
+def test_real_sound_is_cut_or_filled_up_to_the_seconds_that_are_asked_for():
+    pytest.importorskip("soundfile", reason="sounds are decoded by the extra 'audio'")
+    samples = load(real("fsdd") | {"seconds": 0.5})
+    assert samples.kinds == {"sound": "array"}
+    assert samples.inputs["sound"].shape == (3000, 4000)  # 8,000 samples a second
+    assert samples.class_names == tuple("0123456789")
+    assert np.bincount(samples.labels[samples.parts["test"]]).tolist() == [30] * 10
+    lasting = (samples.inputs["sound"] != 0).any(0)
+    assert lasting[-1]
+    assert np.abs(samples.inputs["sound"]).max() <= 1
+
+
+def test_real_sounds_of_many_lengths_need_seconds():
+    pytest.importorskip("soundfile", reason="sounds are decoded by the extra 'audio'")
     settings = real("fsdd")
     file = Path(settings["parquet"]) / "train-00000-of-00001.parquet"
-    assert refused(settings) == f"{file}: must have the columns image and label (audio, label, speaker, index)."
+    assert refused(settings) == f"{file}: row 1: must have 2863 samples like the first (8036). Set data.seconds."

@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from kdeploy.records.distill import Gap
 from kdeploy.records.report import Summary
+from kdeploy.records.samples import DuplicatesInfo, Overlap
 from kdeploy.stages import report
 from kdeploy.stages.report import figures, headline, words
 from kdeploy.stages.report.page import Inputs, trade_off_points
@@ -218,6 +220,18 @@ def test_the_trade_off_has_teacher_student_and_baseline_of_each_comparison_that_
         ("student", "onnxruntime", 241_000, (0.966, 0.9685)),
         ("baseline", "onnxruntime", 241_000, (0.942, 0.9465)),
     ]
+
+
+def test_duplicates_of_test_samples_stand_among_the_caveats(tmp_path):
+    none = Overlap(count=0, first=())
+    some = DuplicatesInfo(transfer=Overlap(count=2, first=(3, 17)), held_out=none, dropped=False)
+    text = Page(rendered(tmp_path, replace(records(), duplicates=some))).text
+    assert (
+        "Duplicates samples that are in the test part too: 2 of the transfer set, first 3, 17 "
+        "(data.duplicates: drop takes them out of it)"
+    ) in text
+    clean = DuplicatesInfo(transfer=none, held_out=none, dropped=False)
+    assert "Duplicates" not in Page(rendered(tmp_path, replace(records(), duplicates=clean))).text
 
 
 def test_a_run_that_timed_and_compared_nothing_says_so(tmp_path):

@@ -16,12 +16,14 @@ from kdeploy.store import hash_file
 def describe(path: Path, shape: Sequence[int]) -> Model:
     """Describe a classifier for samples of this shape; multiply-adds are those of one sample."""
     header = onnx.load(path, load_external_data=False)
-    cost = counting.count(path, {signature(path).input: (1, *shape)})
+    taken = signature(path)
+    batch = taken.batch or 1
+    cost = counting.count(path, {taken.input: (batch, *shape)})
     return Model(
         file=path.name,
         sha256=hash_file(path),
         bytes=path.stat().st_size,
-        multiply_adds=cost.multiply_adds,
+        multiply_adds=cost.multiply_adds // batch,
         parameters=cost.parameters,
         opset=max(item.version for item in header.opset_import if item.domain in ("", "ai.onnx")),
         ir_version=header.ir_version,

@@ -1,0 +1,42 @@
+"""kdeploy init: a recipe for a teacher of yours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdeploy.cli.options import AsJson, DataRoot
+
+Teacher = Annotated[Path, typer.Option("--teacher", metavar="FILE", help="The teacher: a classifier as .onnx.")]
+Data = Annotated[
+    Path, typer.Option("--data", metavar="PATH", help="An .npz file, or a folder of parquet, image or sound files.")
+]
+Name = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="The recipe's name [default: the teacher's].", show_default=False),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The recipe to write; it must not be there yet.")]
+
+
+def command(
+    teacher: Teacher,
+    data: Data,
+    name: Name = None,
+    out: Out = Path("recipe.yaml"),
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a recipe that runs for an ONNX teacher and a place with data; what it assumed stands in comments."""
+    from kdeploy import api
+    from kdeploy.cli import output
+
+    record = api.init(teacher, data, name=name, out=out, data_root=data_root)
+    if as_json:
+        output.record(record)
+        return
+    output.line(f"wrote {record.recipe}: {record.source}, {record.classes} classes")
+    right = f"right on {output.percent(record.teacher_accuracy)} of {record.looked_at} labelled samples"
+    output.line(f"assumed: the teacher is given {record.preprocessing}, and {right}")
+    output.next_command(record.next)

@@ -1,0 +1,129 @@
+"""Which source a file or a folder is, and a look at some of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdeploy.errors import DataError, InputError
+from kdeploy.records.samples import InputKind
+from kdeploy.samples import sources
+from kdeploy.samples.contents import Contents
+from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.sounds import Sounds
+from kdeploy.samples.split import Rows
+
+ROWS = 256  # that are decoded, spread over the labelled ones
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Data that a recipe can name, and some labelled rows of them.
+
+    Args:
+        key: of the recipe, such as `images`.
+        size: (height, width) to which its images must be resized, or None.
+        split: counts that use every label; empty where the data say their parts themselves.
+        rows: how many there are, test rows included.
+    """
+
+    key: str
+    size: tuple[int, int] | None
+    name: str
+    kind: InputKind
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    split: Mapping[str, int]
+    rows: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.inputs.shape[1:]
+
+
+def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
+    """Find out what the data are.
+
+    Args:
+        size: (height, width) for images of different sizes; None takes the first image's.
+    Raises: InputError when no source can read them; DataError when they have several inputs or too few labels.
+    """
+    key = source_key(path)
+    contents = sources.source_of({key: str(path)}).contents(limit_bytes=sources.SIZE_LIMIT_BYTES)
+    rows = _spread(contents)
+    used = None
+    try:
+        found = contents.decode(rows)
+    except DataError:
+        if key not in ("images", "parquet"):
+            raise
+        # of different sizes, or damaged: then the second try says so
+        used = size or _first_size(contents, rows)
+        again = sources.source_of({key: str(path), "size": used})
+        found = again.contents(limit_bytes=sources.SIZE_LIMIT_BYTES).decode(rows)
+    if len(found) != 1:
+        must, advice = "must have one input for a recipe to be drafted", "Write the recipe by hand."
+        raise DataError(str(path), must, got=", ".join(found), advice=advice)
+    name, (inputs, kind) = next(iter(found.items()))
+    return Sample(
+        key=key,
+        size=used,
+        name=name,
+        kind=kind,
+        inputs=inputs,
+        labels=contents.labels[rows],
+        class_names=contents.class_names,
+        split=_split(contents),
+        rows=len(contents.labels),
+    )
+
+
+def source_key(path: Path) -> str:
+    """The recipe's key for a file or a folder.
+
+    Raises: InputError when it is none that a source reads.
+    """
+    if path.is_file() and path.suffix == ".npz":
+        return "numpy"
+    if path.is_dir():
+        if any(path.glob("*.parquet")):
+            return "parquet"
+        suffixes = {file.suffix.lower() for file in path.rglob("*")}
+        for key, decoder in (("images", Pictures), ("audio", Sounds)):
+            if suffixes.intersection(decoder.suffixes):
+                return key
+    got = "an empty folder or one of other files" if path.is_dir() else "no such data"
+    must = "must be an .npz file, or a folder of .parquet, image or sound files"
+    raise InputError(str(path), must, got=got, advice="See the README for how data are laid out.")
+
+
+def _spread(contents: Contents) -> Rows:
+    """Up to 256 labelled rows, evenly spaced over those that are not test rows."""
+    rows = np.flatnonzero(contents.labels[: contents.first_test] >= 0)
+    if len(rows) < 3:
+        advice = "Put each class into a folder of its own, or give the labels y."
+        raise DataError(contents.where, "must have at least 3 labelled samples", got=str(len(rows)), advice=advice)
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64))]
+
+
+def _first_size(contents: Contents, rows: Rows) -> tuple[int, int]:
+    array, _ = next(iter(contents.decode(rows[:1]).values()))
+    return array.shape[2], array.shape[3]
+
+
+def _split(contents: Contents) -> dict[str, int]:
+    """All labels are used: a fifth is for the test part where the data have none, a fiftieth is held out."""
+    if contents.given is not None:
+        return {}
+    known = int((contents.labels[: contents.first_test] >= 0).sum())
+    test = 0 if contents.first_test is not None else max(1, known // 5)
+    held_out = max(1, min((known - test) // 5, max(20, (known - test) // 50)))
+    nameless = len(contents.labels[: contents.first_test]) - known
+    counts = {"labelled": known - test - held_out, "unlabelled": nameless, "held_out": held_out}
+    return counts | ({"test": test} if test else {})

@@ -1,0 +1,22 @@
+"""What `kdeploy init` wrote, and what it had to assume."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kdeploy.records.base import Record
+
+
+class DraftRecord(Record):
+    """`teacher_accuracy` is a fraction of the `looked_at` labelled samples, with the preprocessing that was assumed."""
+
+    SCHEMA: ClassVar[str] = "kdeploy.draft/1"
+
+    name: str
+    recipe: str
+    source: str  # the recipe's key for the data
+    classes: int
+    preprocessing: str
+    teacher_accuracy: float
+    looked_at: int
+    next: str

@@ -1,0 +1,77 @@
+"""Samples that stand in two parts: the same canonical arrays, bit for bit, in the test part and in another.
+
+A sample's key is SHA-256 over its canonical arrays; near duplicates, such as one photograph compressed twice, are not
+found. What a net has seen in training says little about what it has not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdeploy.errors import DataError
+from kdeploy.records.samples import DuplicatesInfo, Overlap
+from kdeploy.samples.split import Rows
+
+Policy = Literal["report", "drop", "error"]
+_FIRST = 5  # indices that are named
+_CHUNK = 4096
+
+
+def find(inputs: Mapping[str, NDArray[Any]], parts: Mapping[str, Rows]) -> dict[str, Rows]:
+    """The sorted rows of the training parts ("transfer") and of the held-out part that are in the test part too."""
+    test = set(_keys(inputs, parts["test"]))
+    training = np.sort(np.concatenate([parts["labelled"], parts["unlabelled"]]))
+    looked_at = {"transfer": training, "held_out": parts["held_out"]}
+    return {name: _in(test, inputs, rows) for name, rows in looked_at.items()}
+
+
+def treat(
+    found: Mapping[str, Rows], parts: Mapping[str, Rows], policy: Policy
+) -> tuple[Mapping[str, Rows], DuplicatesInfo]:
+    """The parts as the policy leaves them, and what is to be recorded.
+
+    Raises: DataError when there are duplicates and that is to be an error, or no labelled sample would be left.
+    """
+    record = DuplicatesInfo(
+        transfer=_overlap(found["transfer"]), held_out=_overlap(found["held_out"]), dropped=policy == "drop"
+    )
+    if policy == "error" and record.any:
+        advice = "Set data.duplicates to drop, or to report."
+        raise DataError(
+            "data", "must have no sample of the test part in another part", got=record.counted, advice=advice
+        )
+    if policy != "drop":
+        return parts, record
+    kept = {name: np.setdiff1d(parts[name], found["transfer"]) for name in ("labelled", "unlabelled")}
+    if not len(kept["labelled"]):
+        must, advice = (
+            "must leave at least 1 labelled sample that is not in the test part",
+            "Set data.duplicates to report.",
+        )
+        raise DataError("data", must, got="0", advice=advice)
+    return {**parts, **kept}, record
+
+
+def _overlap(rows: Rows) -> Overlap:
+    return Overlap(count=len(rows), first=tuple(rows[:_FIRST].tolist()))
+
+
+def _in(keys: set[bytes], inputs: Mapping[str, NDArray[Any]], rows: Rows) -> Rows:
+    found: Rows = rows[np.fromiter((key in keys for key in _keys(inputs, rows)), bool, len(rows))]
+    return found
+
+
+def _keys(inputs: Mapping[str, NDArray[Any]], rows: Rows) -> Iterator[bytes]:
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        arrays = [np.ascontiguousarray(inputs[name][chunk]) for name in sorted(inputs)]
+        for position in range(len(chunk)):
+            digest = hashlib.sha256()
+            for array in arrays:
+                digest.update(array[position].data)
+            yield digest.digest()

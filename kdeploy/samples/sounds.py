@@ -1,0 +1,109 @@
+"""Encoded sounds -> canonical ones: float32 (N, samples), one channel, from -1 to 1.
+
+Channels are averaged. The first sound says the sample rate where none is asked for, and the length where no seconds
+are; with seconds, a longer sound is cut at its end and a shorter one filled up with zeros. Nothing is resampled.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdeploy.errors import DataError, MissingError, ResourceError
+from kdeploy.records.samples import InputKind
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """A decoder of sounds of a fixed length; `sample_rate` in samples a second."""
+
+    seconds: float | None = None
+    sample_rate: int | None = None
+    column: ClassVar[str] = "audio"
+    input_name: ClassVar[str] = "sound"
+    kind: ClassVar[InputKind] = "array"
+    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac")
+
+    def decode(self, encoded: Iterable[tuple[str, bytes]], count: int, *, limit_bytes: int, where: str) -> NDArray[Any]:
+        """The sounds of `count` pairs of a place, for errors, and bytes.
+
+        Raises: DataError with the place of the first that cannot be decoded or is not like the others; ResourceError
+            when they would take more than the limit; MissingError when soundfile is not installed.
+        """
+        sounds: NDArray[np.float32] | None = None
+        rate = self.sample_rate
+        for position, (place, data) in enumerate(encoded):
+            with _opened(place, data) as file:
+                rate = rate or file.samplerate
+                _must_have_rate(file, rate, place)
+                if sounds is None:
+                    length = file.frames if self.seconds is None else round(self.seconds * rate)
+                    sounds = _room(length, count, limit_bytes, where, place)
+                if self.seconds is None and file.frames != sounds.shape[1]:
+                    must, advice = f"must have {sounds.shape[1]} samples like the first", "Set data.seconds."
+                    raise DataError(place, must, got=str(file.frames), advice=advice)
+                heard = _mono(file, sounds.shape[1], place)
+                sounds[position, : len(heard)] = heard
+        if sounds is None:
+            raise DataError(where, "must have at least 1 sample", got="0")
+        return sounds
+
+
+def _opened(place: str, data: bytes) -> SoundFile:
+    try:
+        import soundfile
+    except ImportError as exc:
+        advice = "Install it with: pip install 'kdeploy[audio]'"
+        raise MissingError("data.audio", "must find the package soundfile", got="not installed", advice=advice) from exc
+    try:
+        return soundfile.SoundFile(io.BytesIO(data))
+    except (soundfile.SoundFileError, TypeError, ValueError) as exc:
+        raise _undecodable(place, exc) from exc
+
+
+def _mono(file: SoundFile, length: int, place: str) -> NDArray[np.float32]:
+    """At most `length` samples, the mean of the channels."""
+    import soundfile
+
+    try:
+        # a header may claim any number of frames: room is made for no more than are wanted
+        channels = file.read(min(length, file.frames), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, ValueError) as exc:
+        raise _undecodable(place, exc) from exc
+    if len(channels) != min(length, file.frames):
+        raise _undecodable(place, EOFError(f"{len(channels)} samples of {file.frames}"))
+    heard: NDArray[np.float32] = channels.mean(axis=1, dtype=np.float32)
+    return heard
+
+
+def _must_have_rate(file: SoundFile, rate: int, place: str) -> None:
+    if file.samplerate != rate:
+        must, advice = f"must have {rate} samples a second", "Resample it first."
+        raise DataError(place, must, got=str(file.samplerate), advice=advice)
+
+
+def _room(length: int, count: int, limit_bytes: int, where: str, place: str) -> NDArray[np.float32]:
+    if length < 1:
+        raise DataError(place, "must have at least 1 sample", got="0", advice="Set data.seconds.")
+    size_bytes = 4 * length * count
+    if size_bytes > limit_bytes:
+        must, advice = (
+            f"must decode to at most {limit_bytes} bytes",
+            "Take fewer samples with split, or set data.seconds.",
+        )
+        raise ResourceError(where, must, got=str(size_bytes), advice=advice)
+    return np.zeros((count, length), np.float32)
+
+
+def _undecodable(place: str, exc: BaseException) -> DataError:
+    # the whole sentence of libsndfile's errors names the memory address of the buffer
+    reason = str(getattr(exc, "error_string", exc)).rstrip(".")
+    return DataError(place, "must be a sound that can be decoded", got=reason, advice="Remove or repair it.")
