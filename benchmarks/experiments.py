@@ -14,6 +14,7 @@ import missing_classes
 import sections
 
 from kdeploy import api, machine, sweeping
+from kdeploy.pipeline import Job
 from kdeploy.recipe.load import load
 from kdeploy.records.distill import Net
 from kdeploy.records.sweep import SweepRow
@@ -34,7 +35,25 @@ def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
 
 def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
     job = api.run(path, upto="distill")
-    return [sweeping.row("", job)], missing_classes.lines(job)
+    return [sweeping.row("", job)], [*missing_classes.lines(job), *ensemble(job)]
+
+
+def ensemble(job: Job) -> list[str]:
+    """How much of the gain of several teachers over one of them the student keeps."""
+    teacher, students = job.read("teacher"), job.read("distill").students
+    if teacher.ensemble is None:
+        return []
+    test = job.read("samples").counts["test"]
+    alone = [round((1 - member.test_accuracy) * test) for member in teacher.ensemble.members]
+    together = round((1 - teacher.test_accuracy) * test)
+    student = fmean(round((1 - net.test_accuracy) * test) for net in students)
+    each = " ".join(map(str, alone))
+    kept = (fmean(alone) - student) / (fmean(alone) - together)
+    return [
+        f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
+        f"one student: {student:.1f}. It keeps {kept:.0%} of the ensemble's gain.",
+        "",
+    ]
 
 
 def head(path: str, name: str, rows: Sequence[SweepRow]) -> list[str]:

@@ -64,7 +64,7 @@ def _doubt(fit: Fit, classes: int) -> str:
 def _views(sample: Sample) -> list[str]:
     count = max(1, min(16, _SEEN // sample.rows))
     if sample.kind == "image" and min(sample.shape[1:]) >= 16:
-        return [f"views: {{count: {count}, shift: 2}}  # also crop, flip, colour, noise, cutout, mixup"]
+        return [f"views: {{count: {count}, shift: 2}}  # also crop, rotate, flip, colour, noise, cutout, mixup"]
     return [f"# Without views each sample is labelled once: for more, views: {{count: {count}, noise: 0.1}}, or mixup."]
 
 

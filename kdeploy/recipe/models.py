@@ -145,6 +145,8 @@ class InputViews(Section):
 
     shift: int = Field(default=0, ge=0, le=64, description="largest shift in pixels, in each direction; zero behind it")
     crop: int = Field(default=0, ge=0, le=64, description="as shift, with the mirrored image behind it")
+    rotate: float = Field(default=0.0, ge=0, le=180, description="largest turn in degrees; zero behind the image")
+    zoom: float = Field(default=0.0, ge=0, lt=1, description="size: a factor within 1 - this and 1 + this")
     flip: bool = Field(default=False, description="mirror half of the images left to right")
     colour: float = Field(
         default=0.0, ge=0, le=1, description="brightness, contrast and saturation: factors within 1 - this and 1 + this"

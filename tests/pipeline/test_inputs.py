@@ -39,7 +39,16 @@ def job(folder: Path, **asked: Any) -> Job:
 
 
 def test_a_feed_has_the_settings_of_its_input_and_mixes_in_the_transfer_set_only(tmp_path):
-    asked: dict[str, Any] = {"shift": 2, "crop": 1, "flip": True, "colour": 0.5, "noise": 0.1, "cutout": 3}
+    asked: dict[str, Any] = {
+        "shift": 2,
+        "crop": 1,
+        "rotate": 9.0,
+        "zoom": 0.1,
+        "flip": True,
+        "colour": 0.5,
+        "noise": 0.1,
+        "cutout": 3,
+    }
     digits = samples(image=IMAGES)
     for one in (asked, {"image": asked}):
         made = feed(job(tmp_path, count=4, seed=9, mixup=0.2, **one), digits, plain_preprocessing(digits))

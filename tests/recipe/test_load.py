@@ -22,7 +22,7 @@ ONE_TEACHER = "Give a list of teachers; one is enough."
 ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
 TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
 
-VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, seed, shift"
+VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, noise, rotate, seed, shift, zoom"
 
 
 def _read(more: str = "", *overrides: str) -> LoadedRecipe:
@@ -103,6 +103,8 @@ def test_one_convolution_needs_no_list():
         ("views: {image: {colour: -0.5}}", "views.image.colour must be at least 0 (got -0.5)."),
         ("views: {noise: 2}", "views.noise must be at most 1 (got 2)."),
         ("views: {x: {noise: a lot}}", "views.x.noise must be a number (got 'a lot')."),
+        ("views: {rotate: 181}", "views.rotate must be at most 180 (got 181)."),
+        ("views: {zoom: 1}", "views.zoom must be below 1 (got 1)."),
         ("views: {cutout: -1}", "views.cutout must be at least 0 (got -1)."),
         ("views: {image: {cutout: 65537}}", "views.image.cutout must be at most 65536 (got 65537)."),
         ("views: {mixup: 101}", "views.mixup must be at most 100 (got 101)."),

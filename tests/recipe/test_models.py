@@ -69,6 +69,8 @@ DATA = st.one_of(
 INPUT_VIEWS = {
     "shift": st.integers(0, 64),
     "crop": st.integers(0, 64),
+    "rotate": st.floats(0, 180),
+    "zoom": st.floats(0, 0.9),
     "flip": st.booleans(),
     "colour": st.floats(0, 1),
     "noise": st.floats(0, 1),
@@ -224,7 +226,17 @@ def test_views_that_differ_have_different_settings(one, other):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("shift", 2), ("crop", 2), ("flip", True), ("colour", 0.5), ("noise", 0.5), ("cutout", 2)]
+    ("key", "value"),
+    [
+        ("shift", 2),
+        ("crop", 2),
+        ("rotate", 9.0),
+        ("zoom", 0.1),
+        ("flip", True),
+        ("colour", 0.5),
+        ("noise", 0.5),
+        ("cutout", 2),
+    ],
 )
 def test_the_flat_form_is_shorthand_for_every_key_of_an_input(key, value):
     assert Views.model_validate({key: value}).of("image") == InputViews.model_validate({key: value})

@@ -28,6 +28,7 @@ from kdeploy.samples.views.flip import Flip
 from kdeploy.samples.views.noise import Noise
 from kdeploy.samples.views.numbers import DrawNumber
 from kdeploy.samples.views.shift import Shift
+from kdeploy.samples.views.turn import Turn
 
 __all__ = ["DrawNumber", "Views"]
 
@@ -42,17 +43,21 @@ class Views:
         seed: of every draw.
         shift: the most pixels an image moves along each axis, zero behind it.
         crop: the most pixels an image moves along each axis, its mirror image behind it.
+        rotate: the most degrees an image turns around its centre, zero behind it.
+        zoom: how far the factor of its size is from 1, below 1.
         flip: mirror half of the images left to right?
         colour: how far the factors of brightness, contrast and saturation are from 1, at most 1.
         noise: standard deviation of added gaussian noise, as a part of the full range.
         cutout: side in pixels of a square that is blanked.
         mixup: alpha of the mixture with another sample. It needs that sample's row: `kdeploy.samples.feed` mixes.
-    Raises: DataError when a number is negative, or `colour` above 1.
+    Raises: DataError when a number is negative, `colour` above 1, or `zoom` not below 1.
     """
 
     seed: int
     shift: int = 0
     crop: int = 0
+    rotate: float = 0.0
+    zoom: float = 0.0
     flip: bool = False
     colour: float = 0.0
     noise: float = 0.0
@@ -60,9 +65,11 @@ class Views:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ("shift", "crop", "colour", "noise", "cutout", "mixup"):
+        for key in ("shift", "crop", "rotate", "zoom", "colour", "noise", "cutout", "mixup"):
             if not getattr(self, key) >= 0:
                 raise DataError(f"views.{key}", "must be at least 0", got=str(getattr(self, key)))
+        if self.zoom >= 1:
+            raise DataError("views.zoom", "must be below 1", got=str(self.zoom))
         if self.colour > 1:
             raise DataError("views.colour", "must be at most 1", got=str(self.colour))
 
@@ -72,6 +79,7 @@ class Views:
         found: tuple[tuple[float, Step], ...] = (
             (self.shift, Shift(self.shift)),
             (self.crop, Crop(self.crop)),
+            (self.rotate or self.zoom, Turn(self.rotate, self.zoom)),
             (self.flip, Flip()),
             (self.colour, Colour(self.colour)),
             (self.noise, Noise(self.noise)),

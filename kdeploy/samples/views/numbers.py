@@ -21,4 +21,6 @@ class DrawNumber(IntEnum):
     MIXUP_PARTNER = 10
     MIXUP_RADIUS = 11
     MIXUP_ANGLE = 12
+    ROTATE = 13
+    ZOOM = 14
     NOISE = 2**32  # and all that follow, one for every four values of a sample

@@ -8,7 +8,7 @@ from kdeploy.samples.views import Views
 from kdeploy.samples.views.images import to_pixels
 
 
-@pytest.mark.parametrize("key", ["shift", "crop", "flip", "cutout"])
+@pytest.mark.parametrize("key", ["shift", "crop", "rotate", "flip", "cutout"])
 def test_a_step_for_images_refuses_something_else(key: str):
     with pytest.raises(DataError) as caught:
         Views(0, **{key: 1})(torch.zeros(4, 7), torch.arange(4), 0)

@@ -13,13 +13,15 @@ from kdeploy.errors import DataError
 from kdeploy.samples.views import DrawNumber, Views
 from tests.samples.views.pictures import pictures
 
-ON: dict[str, Any] = {"shift": 2, "crop": 3, "flip": True, "colour": 0.5, "noise": 0.1, "cutout": 3}
+ON: dict[str, Any] = {"shift": 2, "crop": 3, "rotate": 20.0, "flip": True, "colour": 0.5, "noise": 0.1, "cutout": 3}
 EACH = [{key: value} for key, value in ON.items()]
 STRENGTHS = st.fixed_dictionaries(
     {},
     optional={
         "shift": st.integers(0, 4),
         "crop": st.integers(0, 12),
+        "rotate": st.floats(0, 180),
+        "zoom": st.floats(0, 0.9),
         "flip": st.booleans(),
         "colour": st.floats(0, 1),
         "noise": st.floats(0, 1),
@@ -86,14 +88,14 @@ def test_the_steps_follow_each_other_in_one_order():
 
 
 def test_no_draw_number_is_used_twice():
-    assert [number.value for number in DrawNumber] == [*range(13), 2**32]
+    assert [number.value for number in DrawNumber] == [*range(15), 2**32]
 
 
 def test_views_without_mixup_keep_everything_else():
     assert Views(4, mixup=0.3, **ON).unmixed == Views(4, **ON)
 
 
-@pytest.mark.parametrize("key", ["shift", "crop", "colour", "noise", "cutout", "mixup"])
+@pytest.mark.parametrize("key", ["shift", "crop", "rotate", "zoom", "colour", "noise", "cutout", "mixup"])
 def test_a_negative_strength_is_refused(key: str):
     with pytest.raises(DataError) as caught:
         Views(0, **{key: -1})
