@@ -1,8 +1,9 @@
 """Which loss a student learns by: the one place that knows them all by name.
 
-    L = 1 / B sum_i weight_i ((1 - w_i) ramp loss_i + w_i hard_i) + ramp relational
+    L = 1 / B sum_i weight_i ((1 - w_i) ramp (loss_i + hint_i) + w_i hard_i) + ramp relational
 
-over the B samples that are selected, with relations among them (`relational`) where those are asked for.
+over the B samples that are selected, with hints (`hints`) and relations among the samples (`relational`) where those
+are asked for.
 
     several teachers -> mixture -> noise, if any -> selection -> standardisation, if asked for -> temperature -> loss_i
 
@@ -26,6 +27,7 @@ from kdeploy.losses import uncertainty
 from kdeploy.losses.correlation import correlation_loss
 from kdeploy.losses.decoupled import decoupled, target_classes
 from kdeploy.losses.hard_labels import mixed_with_labels
+from kdeploy.losses.hints import hint_loss
 from kdeploy.losses.hooks import Context, Hooks
 from kdeploy.losses.logit_matching import class_spread, logit_mse
 from kdeploy.losses.noisy_teacher import Noise, perturbed
@@ -42,10 +44,11 @@ Loss = Callable[[Context], Tensor]  # a scalar
 
 
 class Relations(NamedTuple):
-    """Weights of the relations between the logits of a batch's samples."""
+    """Weights of the relations between a batch's samples, and of which outputs."""
 
     distance: float
     angle: float
+    of: Literal["logits", "features"] = "logits"
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,14 @@ class Options:
     noise: Noise | None = None
     weighting: Literal["none", "entropy"] = "none"
     mixture: Literal["mean", "certainty"] = "mean"
+    hint_weight: float = 0.0
     relational: Relations | None = None
     selection: float | None = None  # the share of a batch of which the student is least sure; None for all
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether the teacher's features are needed, and the student's."""
+        return self.hint_weight > 0 or (self.relational is not None and self.relational.of == "features")
 
 
 def loss_named(name: Name, options: Options, *, seed: int, blocks: Iterable[Tensor]) -> Loss:
@@ -97,7 +106,7 @@ def _loss(context: Context, *, parts: Parts, options: Options, hooks: Hooks, see
     if hooks.selection is not None:
         context = context.rows(hooks.selection(context))
     ramp = min(1.0, (context.epoch + 1) / max(1, options.warm_up))
-    found = parts(context) * ramp
+    found = (parts(context) + _hinted(context, options.hint_weight)) * ramp
     if options.hard_weight:
         found = mixed_with_labels(found, context.student, context.labels, options.hard_weight)
     if hooks.weight is not None:
@@ -105,10 +114,22 @@ def _loss(context: Context, *, parts: Parts, options: Options, hooks: Hooks, see
     return found.mean() + ramp * _related(context, options.relational) if options.relational else found.mean()
 
 
+def _hinted(context: Context, weight: float) -> Tensor | float:
+    if not weight:
+        return 0.0
+    assert context.features is not None
+    assert context.features.projected is not None
+    return weight * hint_loss(context.features.projected, context.features.teacher)
+
+
 def _related(context: Context, weights: Relations) -> Tensor:
     losses = ((weights.distance, distance_loss), (weights.angle, angle_loss))
     # one without a weight is not computed: angles cost the most of a step
-    found = [weight * loss(context.student, context.teacher) for weight, loss in losses if weight]
+    student, teacher = context.student, context.teacher
+    if weights.of == "features":
+        assert context.features is not None
+        student, _, teacher = context.features
+    found = [weight * loss(student, teacher) for weight, loss in losses if weight]
     return torch.stack(found).sum()
 
 

@@ -13,10 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
 from kdeploy.losses.temperature import Temperatures
+
+
+class Features(NamedTuple):
+    """Of one batch, a row a sample; the widths of student and teacher may differ."""
+
+    student: Tensor
+    projected: Tensor | None  # the student's behind the map of its hints, as wide as the teacher's
+    teacher: Tensor
+
+    def rows(self, which: Tensor) -> Features:
+        """The samples of a mask, bool of shape (batch,)."""
+        projected = None if self.projected is None else self.projected[which]
+        return Features(self.student[which], projected, self.teacher[which])
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,7 @@ class Context:
     epoch: int
     progress: float  # from 0 in the first epoch to 1 in the last
     members: Tensor | None = None
+    features: Features | None = None
 
     def rows(self, which: Tensor) -> Context:
         """The samples of a mask, bool of shape (batch,)."""
@@ -44,6 +59,7 @@ class Context:
             labels=self.labels[which],
             samples=self.samples[which],
             members=None if self.members is None else self.members[:, which],
+            features=None if self.features is None else self.features.rows(which),
         )
 
 

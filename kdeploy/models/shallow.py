@@ -68,9 +68,14 @@ class ShallowStudent(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Logits of a preprocessed batch: (batch, *shape) to (batch, classes)."""
-        x = self.features(self.normalise(batch))
-        logits: Tensor = self.logits(self.hidden(self.bottleneck(x.flatten(1))))
+        logits: Tensor = self.logits(self.last_hidden(batch))
         return logits
+
+    def last_hidden(self, batch: Tensor) -> Tensor:
+        """What the logits are a linear map of, shape (batch, H)."""
+        x = self.features(self.normalise(batch))
+        hidden: Tensor = self.hidden(self.bottleneck(x.flatten(1)))
+        return hidden
 
     def chain(self) -> nn.Sequential:
         """The same net as one chain of layers, for transformations."""

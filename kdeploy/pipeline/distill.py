@@ -71,7 +71,8 @@ def _loss_options(distill: Distill) -> Options:
         warm_up=distill.warm_up,
         weighting=distill.weighting,
         mixture=distill.mixture,
-        relational=Relations(distill.relational.distance, distill.relational.angle) if distill.relational else None,
+        hint_weight=distill.hint_weight,
+        relational=Relations(**distill.relational.model_dump()) if distill.relational else None,
         selection=distill.selection.uncertainty if distill.selection else None,
         noise=Noise(distill.noise.sigma, distill.noise.share) if distill.noise else None,
     )

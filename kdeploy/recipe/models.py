@@ -487,6 +487,7 @@ class Relational(Section):
 
     distance: float = Field(default=25.0, ge=0)
     angle: float = Field(default=50.0, ge=0)
+    of: Literal["logits", "features"] = Field(default="logits", description="features need labels.kind features")
 
     @model_validator(mode="after")
     def one_weight(self) -> Self:
@@ -524,6 +525,7 @@ _LATER = {
     "warm_up": 0,
     "weighting": "none",
     "mixture": "mean",
+    "hint_weight": 0.0,
     "relational": None,
     "selection": None,
     "match_prior": False,
@@ -569,8 +571,11 @@ class Distill(Regime):
     mixture: Literal["mean", "certainty"] = Field(
         default="mean", description="of several teachers; certainty: on each sample the surer ones count more"
     )
+    hint_weight: float = Field(
+        default=0.0, ge=0, description="also learn the teacher's features, which need labels.kind features"
+    )
     relational: Relational | None = Field(
-        default=None, description="also learn how the teacher's logits of a batch lie to each other"
+        default=None, description="also learn how the teacher's outputs of a batch lie to each other"
     )
     selection: Selection | None = Field(default=None, description="learn from a part of each batch")
     noise: TeacherNoise | None = None
@@ -753,6 +758,20 @@ class Recipe(Section):
                     f"must not have features in teacher[{number}] beside labels.kind {self.labels.kind}. "
                     "Remove features, or set labels.kind to features."
                 )
+        return self
+
+    @model_validator(mode="after")
+    def features_are_stored(self) -> Self:
+        relational = self.distill.relational
+        asked = {
+            "distill.hint_weight": self.distill.hint_weight > 0,
+            "distill.relational.of features": relational is not None and relational.of == "features",
+        }
+        for key in (key for key, given in asked.items() if given and self.labels.kind != "features"):
+            raise ValueError(
+                f"must have labels.kind features for {key} (got {self.labels.kind}). "
+                "The teacher's features must be stored."
+            )
         return self
 
     @model_validator(mode="after")

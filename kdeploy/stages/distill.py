@@ -20,9 +20,10 @@ from torch.nn import functional
 from kdeploy.evaluation import accuracy, agreement, logits_of
 from kdeploy.labelstore import BLOCK_ROWS, Labels
 from kdeploy.losses import choice
-from kdeploy.losses.hooks import Context, progress_of
+from kdeploy.losses.hooks import Context, Features, progress_of
 from kdeploy.models import shallow
 from kdeploy.models.adapters import ModuleClassifier
+from kdeploy.models.guided import Answer, Guided
 from kdeploy.models.weights import load_weights, save_weights
 from kdeploy.priors import class_prior, matching_bias
 from kdeploy.progress import Progress
@@ -133,7 +134,7 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
     module = shallow.seeded(seed, **task.arguments)
     checkpoint = task.folder / f"{role}-{seed}.checkpoint"
     training = train(
-        module,
+        _guided(task, module, seed) if role == "student" else module,
         _student_loss(task, seed) if role == "student" else _baseline_loss(task, seed),
         Schedule(task.steps, task.settings.learning_rate, task.settings.weight_decay, task.settings.regime, seed=seed),
         device=device_named(task.settings.device),
@@ -158,14 +159,23 @@ def _samples(task: _Task, role: Role, seed: int) -> Samples:
     return lambda step: rows[plan.at(step)[1].numpy()]
 
 
+def _guided(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Module:
+    """The student, with what is trained beside it where the loss reads features."""
+    options = task.settings.loss_options
+    if not options.reads_features:
+        return student
+    width = task.teacher.labels.features(0, np.arange(1)).shape[1] if options.hint_weight else None
+    return Guided(student, width=width, seed=seed)
+
+
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
     transfer, device = task.samples.transfer, device_named(task.settings.device)
     plan, labels = BatchPlan(len(transfer), task.settings.batch, seed), torch.from_numpy(task.samples.labels[transfer])
     if task.feed.mixes:
         labels = torch.full_like(labels, -1)  # a mixture has no true label
     blocks = _blocks(task.teacher.labels)
-    chosen = choice.loss_named(task.settings.loss, task.settings.loss_options, seed=seed, blocks=blocks)
-    mixture = task.settings.loss_options.mixture
+    options = task.settings.loss_options
+    chosen = choice.loss_named(task.settings.loss, options, seed=seed, blocks=blocks)
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
@@ -173,19 +183,32 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
         view = epoch % task.teacher.labels.shape[0]
         batch = task.feed.view(transfer[positions], view).to(device)
         stored = task.teacher.labels
+        logits, features = _answered(net(batch), stored, view, positions)
         context = Context(
-            student=net(batch).float(),
+            student=logits,
             teacher=torch.from_numpy(stored.rows(view, positions)).to(device),
             labels=labels[rows].to(device),
             samples=torch.from_numpy(transfer[positions]).to(device),
             epoch=epoch,
             progress=progress_of(epoch, task.settings.epochs),
-            members=None if mixture == "mean" else torch.from_numpy(stored.members(view, positions)).to(device),
+            members=None if options.mixture == "mean" else torch.from_numpy(stored.members(view, positions)).to(device),
+            features=features,
         )
         with torch.autocast(device.type, enabled=False):  # a loss is in float32, whatever the net computes in
             return chosen(context)
 
     return loss
+
+
+def _answered(
+    answer: Tensor | Answer, stored: Labels, view: int, positions: np.ndarray
+) -> tuple[Tensor, Features | None]:
+    """The student's logits, and its features beside the teacher's where the loss reads them; float32."""
+    if isinstance(answer, Tensor):
+        return answer.float(), None
+    taught = torch.from_numpy(stored.features(view, positions)).to(answer.hidden.device)
+    projected = None if answer.projected is None else answer.projected.float()
+    return answer.logits.float(), Features(answer.hidden.float(), projected, taught)
 
 
 def _blocks(labels: Labels) -> Iterator[Tensor]:
@@ -216,7 +239,8 @@ def _watch(task: _Task, path: Path) -> Watch:
     def watch(module: nn.Module, done: int) -> None:
         if not task.settings.curve or done % every:
             return
-        classifier = ModuleClassifier(module, device=device_named(task.settings.device), precision="fp32")
+        student = module.student if isinstance(module, Guided) else module
+        classifier = ModuleClassifier(student, device=device_named(task.settings.device), precision="fp32")
         found = accuracy(logits_of(classifier, task.feed, test), labels)
         module.train()
         curve = json.loads(path.read_bytes()) if path.exists() else []

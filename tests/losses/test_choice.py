@@ -13,7 +13,7 @@ from kdeploy.losses.choice import Name, Options, Relations, hooks_of, loss_named
 from kdeploy.losses.correlation import correlation_loss
 from kdeploy.losses.decoupled import decoupled
 from kdeploy.losses.hard_labels import mixed_with_labels
-from kdeploy.losses.hooks import Context, Hooks
+from kdeploy.losses.hooks import Context, Features, Hooks
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.losses.noisy_teacher import Noise, perturbed
 from kdeploy.losses.probability_matching import probability_mse
@@ -21,13 +21,15 @@ from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
 from kdeploy.losses.standardisation import standardised
 from kdeploy.losses.temperature import Temperatures, dynamic, softened
-from kdeploy.losses.uncertainty import entropy
+from kdeploy.losses.uncertainty import entropy, select_uncertain
 
 STUDENT, TEACHER = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 LABELS, SAMPLES = torch.tensor([0, -1, 2, -1]), torch.tensor([5, 6, 9, 11])
 TARGETS = torch.tensor([0, int(TEACHER[1].argmax()), 2, int(TEACHER[3].argmax())])
 NOISE = Noise(0.5, 0.5)
 HALF_WAY = Context(STUDENT, TEACHER, LABELS, SAMPLES, epoch=7, progress=0.5)
+FEATURES = Features(*torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64))
+GUIDED = replace(HALF_WAY, features=FEATURES)
 NAMES: tuple[Name, ...] = get_args(Name)
 
 
@@ -174,6 +176,37 @@ def test_relations_are_added_to_the_loss(name: Name):
         found = value(name, Options(relational=weights, warm_up=10, weighting="entropy"))
         expected = value(name, Options(warm_up=10, weighting="entropy")) + 0.8 * term
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hints_are_part_of_what_the_teacher_says(name: Name):
+    found = value(name, Options(hint_weight=2.0, warm_up=10, selection=0.5, hard_weight=0.3), context=GUIDED)
+    plain = value(name, Options(warm_up=10, selection=0.5, hard_weight=0.3))
+    # a label takes its weight from the hint as well
+    shares = 1 - 0.3 * (LABELS >= 0).double()
+    hints = shares * 0.8 * 2 * (FEATURES.projected - FEATURES.teacher).square().mean(1)
+    torch.testing.assert_close(found, plain + hints[select_uncertain(GUIDED, 0.5)].mean(), rtol=1e-12, atol=0)
+
+
+def test_relations_may_be_those_of_features():
+    found = value("logit-mse", Options(relational=Relations(2.0, 3.0, "features")), context=GUIDED)
+    relations = 2 * distance_loss(FEATURES.student, FEATURES.teacher) + 3 * angle_loss(
+        FEATURES.student, FEATURES.teacher
+    )
+    torch.testing.assert_close(found, value("logit-mse", Options()) + relations, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "reads"),
+    [
+        (Options(relational=Relations(1.0, 1.0)), False),
+        (Options(relational=Relations(1.0, 1.0, "features")), True),
+        (Options(hint_weight=0.5), True),
+        (Options(), False),
+    ],
+)
+def test_features_are_read_only_where_they_are_needed(options: Options, reads: bool):
+    assert options.reads_features == reads
 
 
 def test_a_standardised_logit_mse_divides_by_the_spread_of_the_transfer_set():

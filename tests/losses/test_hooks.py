@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from kdeploy.losses.hooks import Context, progress_of
+from kdeploy.losses.hooks import Context, Features, progress_of
 
 LOGITS = torch.arange(6.0).reshape(3, 2)
 
@@ -23,6 +23,16 @@ def test_the_rows_of_a_mask_are_those_samples_whole():
 def test_the_rows_of_one_teacher_have_no_members():
     context = Context(LOGITS, LOGITS, torch.zeros(3).long(), torch.arange(3), 0, 0.0)
     assert context.rows(torch.ones(3).bool()).members is None
+
+
+def test_the_rows_of_features_are_those_of_all_three():
+    features = Features(LOGITS, LOGITS + 1, LOGITS + 2)
+    context = Context(LOGITS, LOGITS, torch.zeros(3).long(), torch.arange(3), 0, 0.0, features=features)
+    found = context.rows(torch.tensor([False, True, False])).features
+    assert found is not None
+    assert found.projected is not None
+    assert (found.student.tolist(), found.projected.tolist(), found.teacher.tolist()) == ([[2, 3]], [[3, 4]], [[4, 5]])
+    assert features._replace(projected=None).rows(torch.ones(3).bool()).projected is None
 
 
 def test_progress_is_0_in_the_first_epoch_and_1_in_the_last():

@@ -10,7 +10,7 @@ from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.pipeline import distill, teacher
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import regime
-from kdeploy.recipe.models import Data, Distill, Recipe, Teacher
+from kdeploy.recipe.models import Data, Distill, Labels, Recipe, Teacher
 from kdeploy.schedules import Regime
 from kdeploy.store import Store
 
@@ -21,8 +21,9 @@ FALLING = SOFT | {"temperature_end": 1.0}
 
 
 def job(asked: Distill, tmp_path: Path) -> Job:
+    teachers = (Teacher(model="deep-cnn", count=2),)
     recipe = Recipe(
-        name="a", data=Data(source="mnist-5k"), teacher=(Teacher(model="deep-cnn", count=2),), distill=asked
+        name="a", data=Data(source="mnist-5k"), teacher=teachers, labels=Labels(kind="features"), distill=asked
     )
     return Job(recipe, Store(tmp_path), {}, "")
 
@@ -38,8 +39,8 @@ def settings(given: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         (DECOUPLED, {"temperature": 4.0, "alpha": 1.0, "beta": 8.0}),
         (FALLING, {"temperature_path": "linear"}),
         ({"noise": {}}, {"noise": {"sigma": 0.9, "share": 0.5}}),
-        ({"relational": {}}, {"relational": {"distance": 25.0, "angle": 50.0}}),
-        ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none", "mixture": "mean"}),
+        ({"relational": {}}, {"relational": {"distance": 25.0, "angle": 50.0, "of": "logits"}}),
+        ({}, {"hard_weight": 0.0, "warm_up": 0, "weighting": "none", "mixture": "mean", "hint_weight": 0.0}),
         (SOFT, {"dynamic_temperature": 0.0}),
         (CORRELATION, {"temperature": 4.0, "inter": 1.0, "intra": 1.0}),
         ({}, {"schedule": "one-cycle", "clip": 5.0, "ema": 0.0, "weight_decay": 0.0, "compile": False}),
@@ -104,6 +105,8 @@ def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], r
         ({}, {"mixture": "certainty"}),
         ({"relational": {}}, {"relational": {"distance": 1.0}}),
         ({"relational": {}}, {"relational": {"angle": 0.0}}),
+        ({"relational": {}}, {"relational": {"of": "features"}}),
+        ({}, {"hint_weight": 0.5}),
         ({}, {"selection": {"uncertainty": 1.0}}),
         ({"selection": {"uncertainty": 1.0}}, {"selection": {"uncertainty": 0.5}}),
         ({}, {"schedule": "cosine"}),
@@ -132,7 +135,8 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
         (
             {
                 "mixture": "certainty",
-                "relational": {"angle": 0.0},
+                "hint_weight": 0.5,
+                "relational": {"angle": 0.0, "of": "features"},
                 "hard_weight": 0.5,
                 "warm_up": 3,
                 "weighting": "entropy",
@@ -140,7 +144,8 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
             },
             Options(
                 mixture="certainty",
-                relational=Relations(25.0, 0.0),
+                hint_weight=0.5,
+                relational=Relations(25.0, 0.0, "features"),
                 hard_weight=0.5,
                 warm_up=3,
                 weighting="entropy",

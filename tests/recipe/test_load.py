@@ -184,6 +184,11 @@ def test_one_convolution_needs_no_list():
             "distill.relational must have distance or angle above 0 (got 0 for both). "
             "Leave relational out for neither.",
         ),
+        ("distill: {hint_weight: -1}", "distill.hint_weight must be at least 0 (got -1)."),
+        (
+            "distill: {relational: {of: outputs}}",
+            "distill.relational.of must be 'logits' or 'features' (got 'outputs').",
+        ),
         ("distill: {selection: {}}", "distill.selection.uncertainty must be given."),
         (
             "distill: {loss: decoupled, alpha: 0, beta: 0.0}",
@@ -582,6 +587,27 @@ def test_an_ensemble_that_does_not_fit_its_teachers_is_refused(teacher, ensemble
 def test_a_mixture_is_of_several_teachers_and_takes_the_place_of_the_ensemble(teachers, problem):
     text = f"name: a\ndata: {{source: mnist-5k}}\n{teachers}\ndistill: {{mixture: certainty}}\n"
     assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("distill", "problem"),
+    [
+        (
+            "{hint_weight: 0.5}",
+            "must have labels.kind features for distill.hint_weight (got logits). "
+            "The teacher's features must be stored.",
+        ),
+        (
+            "{relational: {of: features}}",
+            "must have labels.kind features for distill.relational.of features (got logits). "
+            "The teacher's features must be stored.",
+        ),
+    ],
+)
+def test_features_are_learned_only_where_they_are_stored(distill, problem):
+    text = f"{SMALL}distill: {distill}\n"
+    assert _problems(text) == [f"r.yaml:1: the recipe {problem}"]
+    assert parse((text + "labels: {kind: features}\n").encode(), "r.yaml").recipe.labels.kind == "features"
 
 
 def test_weights_of_an_ensemble_are_not_0():

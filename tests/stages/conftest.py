@@ -107,13 +107,16 @@ def classifier(taught: Path) -> teachers.Classifier:
     return teachers.classifier(taught, teachers.Spec("model", "deep-cnn"), device=CPU, precision="fp32")
 
 
-def make_students(folder: Path, samples: SampleSet, taught: Path, labelled: Path, **changes: object) -> DistillRecord:
+def make_students(
+    folder: Path, samples: SampleSet, taught: Path, labelled: Path, *, labels: Reader | None = None, **changes: object
+) -> DistillRecord:
     logits = {part: np.load(taught / f"{part}_logits.npy") for part in ("test", "held_out")}
+    stored = labels or Reader(labelled, label_header(samples))
     arguments = {"student": STUDENT, "feed": feed(samples), "settings": SETTINGS, "progress": Progress()} | changes
     return distill.run(
         folder,
         samples=samples,
-        teacher=distill.Teacher(Reader(labelled, label_header(samples)), logits["test"], logits["held_out"]),
+        teacher=distill.Teacher(stored, logits["test"], logits["held_out"]),
         **arguments,  # type: ignore[arg-type]
     )
 

@@ -25,10 +25,22 @@ from kdeploy.models.weights import load_weights
 from kdeploy.priors import class_prior
 from kdeploy.progress import Progress
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.stages import distill
+from kdeploy.stages import distill, labels
 from kdeploy.store import hash_file
+from kdeploy.training import software
 from kdeploy.verdict import gap, judge
-from tests.stages.conftest import SETTINGS, STUDENT, VIEWS, Done, feed, label_header, make_students
+from tests.stages.conftest import (
+    CPU,
+    HALF,
+    SETTINGS,
+    STUDENT,
+    VIEWS,
+    Done,
+    classifier,
+    feed,
+    label_header,
+    make_students,
+)
 
 SHORT = replace(SETTINGS, epochs=1, seeds=2)
 
@@ -234,7 +246,7 @@ def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches
     reader = Reader(labelled.folder, label_header(digits))
     logits = [np.load(taught.folder / f"{part}_logits.npy") for part in ("test", "held_out")]
     found = []
-    for labels, mixture in ((reader, "mean"), (Combined([reader, reader], Rule("logits", (0.5, 0.5))), "certainty")):
+    for stored, mixture in ((reader, "mean"), (Combined([reader, reader], Rule("logits", (0.5, 0.5))), "certainty")):
         (tmp_path / mixture).mkdir()
         settings = replace(SHORT, seeds=1, baseline=False, loss_options=Options(mixture=mixture))
         record = distill.run(
@@ -242,12 +254,66 @@ def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches
             student=STUDENT,
             feed=feed(digits),
             samples=digits,
-            teacher=distill.Teacher(labels, *logits),
+            teacher=distill.Teacher(stored, *logits),
             settings=settings,
             progress=Progress(),
         )
         found.append(record.students[0].sha256)
     assert found[0] == found[1]
+
+
+@pytest.fixture(scope="module")
+def features(digits: SampleSet, taught: Done, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """The labels with what the teacher's last layer reads."""
+    folder = tmp_path_factory.mktemp("features")
+    header = label_header(digits).model_copy(update={"kind": "features"})
+    labels.run(
+        folder,
+        header=header,
+        classifier=classifier(taught.folder),
+        feed=feed(digits, HALF),
+        samples=digits,
+        software=software(CPU, "fp32"),
+        progress=Progress(),
+    )
+    return Reader(folder, header)
+
+
+GUIDED = [
+    Options(hint_weight=0.5),
+    Options(relational=Relations(25.0, 50.0, "features")),
+    Options(hint_weight=0.5, relational=Relations(1.0, 0.0, "features"), selection=0.5),
+]
+
+
+@pytest.mark.parametrize("options", GUIDED)
+def test_features_guide_a_student_that_is_measured_and_kept_without_them(
+    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path, options: Options
+):
+    settings = replace(SETTINGS, seeds=1, baseline=False, curve=True, loss_options=options)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings, labels=features)
+    (net,) = record.students
+    assert net.test_agreement > 0.3  # chance is 0.1
+    assert net.curve[-1] == net.test_accuracy
+    module = shallow.seeded(0, **record.student)
+    load_weights(module, tmp_path / net.file)
+    assert record.parameters == sum(value.numel() for value in module.parameters())
+
+
+def test_a_guided_student_that_was_interrupted_ends_with_the_same_weights(
+    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path
+):
+    settings = replace(SETTINGS, epochs=1, seeds=1, baseline=False, loss_options=GUIDED[2])
+
+    def trained(folder: Path, progress: Progress) -> str:
+        folder.mkdir(exist_ok=True)
+        changes = {"settings": settings, "labels": features, "progress": progress}
+        return make_students(folder, digits, taught.folder, labelled.folder, **changes).students[0].sha256
+
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "parts", Watching("student 1 of 1"))
+    assert (tmp_path / "parts" / "student-0.checkpoint").exists()
+    assert trained(tmp_path / "parts", Progress()) == trained(tmp_path / "whole", Progress())
 
 
 def test_the_blocks_of_the_labels_are_the_first_view(
