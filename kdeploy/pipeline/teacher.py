@@ -32,7 +32,7 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
         training = train.model_dump(exclude={"views", "steps", "epochs"} | train.usual())
         training |= {"precision": precision(train.precision)}
         training |= {"epochs": train.epochs} if train.epochs else {"steps": train.steps or DEFAULT_STEPS}
-        views = {"seed": job.recipe.views.seed, "own": train.views.model_dump()} if train.views else None
+        views = {"seed": job.recipe.views.seed, "own": train.views.settings()} if train.views else None
         net = {"net": teacher.net} if teacher.net else {}
         return {"model": teacher.model, "train": training, "views": views or view_settings(job, count=False)} | net
     file = None if path is None else hash_file(path)
@@ -82,7 +82,7 @@ def _views(job: Job, asked: Teacher, samples: SampleSet, preprocessing: Preproce
 
     recipe_views = feed(job, samples, preprocessing).views
     own = asked.train.views if asked.train else None
-    return recipe_views if own is None else Views(recipe_views.seed, **own.model_dump())
+    return recipe_views if own is None else Views(recipe_views.seed, **own.model_dump(exclude={"munge"}))
 
 
 def run(job: Job, folder: Path, number: int = 0) -> Record:

@@ -175,6 +175,10 @@ class InputViews(Section):
     cutout: int = Field(default=0, ge=0, le=65_536, description="side in pixels of a square that is blanked")
     munge: Munge | None = Field(default=None, description="new rows of a table, of which there are no true labels")
 
+    def settings(self) -> dict[str, Any]:
+        """All that decides what a view looks like, for fingerprints; what is off is left out."""
+        return _switched_on(self.model_dump(mode="json"))
+
 
 class Views(InputViews):
     """Augmented views of the transfer set; the flat form is shorthand for a sample set with one input."""
@@ -262,6 +266,12 @@ class TeacherTraining(Regime):
     def one_length(self) -> Self:
         if self.steps is not None and self.epochs is not None:
             raise ValueError(f"must have steps or epochs (got {self.steps} and {self.epochs}). Keep one of them.")
+        return self
+
+    @model_validator(mode="after")
+    def rows_have_labels(self) -> Self:
+        if self.views and self.views.munge:
+            raise ValueError("must not have munge among its views. The rows that it makes have no true label.")
         return self
 
 

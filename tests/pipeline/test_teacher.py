@@ -38,6 +38,11 @@ def test_every_key_of_an_mlp_and_of_its_training_changes_the_fingerprint(tmp_pat
     assert len(set(found)) == len(found)
 
 
+def test_views_that_are_off_stay_out_of_the_fingerprint_so_that_new_kinds_change_no_old_one(tmp_path: Path):
+    own = MLP | {"train": MLP["train"] | {"views": {"shift": 1, "flip": False}}}
+    assert settings(tmp_path, own)["views"] == {"seed": 0, "own": {"shift": 1}}
+
+
 def test_a_teacher_with_views_of_its_own_does_not_depend_on_the_recipes(tmp_path: Path):
     own = MLP | {"train": MLP["train"] | {"views": {"shift": 1}}}
     assert settings(tmp_path, own) == settings(tmp_path, own, views={"shift": 3, "count": 9})

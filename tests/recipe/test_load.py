@@ -264,6 +264,10 @@ def test_a_bad_setting_is_a_whole_sentence(more, problem):
             "[{model: mlp, train: {steps: 1, epochs: 2}}]",
             "teacher[0].train must have steps or epochs (got 1 and 2). Keep one of them.",
         ),
+        (
+            "[{model: mlp, train: {views: {munge: {}}}}]",
+            "teacher[0].train must not have munge among its views. The rows that it makes have no true label.",
+        ),
         ("[{torch: a.b}]", "teacher[0].torch must be package.module:function (got 'a.b')."),
         ('[{torch: "../x.py:f"}]', "teacher[0].torch must be package.module:function (got '../x.py:f')."),
         ('[{torch: "a..b:f"}]', "teacher[0].torch must be package.module:function (got 'a..b:f')."),
