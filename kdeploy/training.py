@@ -82,7 +82,7 @@ def _order(seed: int, epoch: int, samples: int) -> np.ndarray:
 
 
 Loss = Callable[[nn.Module, int], Tensor]  # the module and the step's number, to a scalar
-Watch = Callable[[nn.Module, int], None]  # the module and how many steps are done
+Watch = Callable[[nn.Module, int, float], None]  # the module, how many steps are done, and the loss of the last
 Samples = Callable[[int], np.ndarray]  # the step's number, to indices in the sample set
 
 
@@ -122,7 +122,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     checkpoint: Path,
     progress: Progress,
     description: str,
-    watch: Watch = lambda _module, _done: None,
+    watch: Watch = lambda _module, _done, _loss: None,
     samples: Samples | None = None,
 ) -> Training:
     """Train a module in place, on from the checkpoint when there is one.
@@ -159,7 +159,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
                     torch.manual_seed(mix(mix(mix(schedule.seed) + step) + processes.rank()))
                     value = loop.step(step)
                     step += 1
-                    watch(module, step)
+                    watch(module, step, value)
                 advance(step)
                 if time.monotonic() - saved > interval and processes.is_first():
                     checkpoints.write(checkpoint, loop.state, step, value)

@@ -52,6 +52,7 @@ def run(job: Job, folder: Path) -> Record:
             precision=precision(distill.precision),
             match_prior=distill.match_prior,
             curve=distill.curve,
+            tracker=distill.tracker,
             loss_options=_loss_options(distill),
             weight_decay=distill.weight_decay,
             regime=regime(distill, job),

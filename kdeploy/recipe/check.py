@@ -145,6 +145,8 @@ def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iter
         if package and importlib.util.find_spec(package) is None:
             place: Place = ("data", *([part] if part else []), origin.key)
             yield place, package, f"Install it with: pip install 'kdeploy[{extra}]'."
+    if loaded.recipe.distill.tracker == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        yield ("distill", "tracker"), "tensorboard", "Install it with: pip install 'kdeploy[tensorboard]'."
     for number, teacher in enumerate(loaded.recipe.teacher):
         kind = teacher.named[0] if teacher.named else ""
         package = "transformers" if kind == "huggingface" else kind

@@ -598,6 +598,9 @@ class Distill(Regime):
         default=False, description="then shift the biases until the held-out inputs have the teacher's class prior"
     )
     curve: bool = Field(default=False, description="also record the test accuracy after each epoch; it decides nothing")
+    tracker: Literal["none", "tensorboard"] = Field(
+        default="none", description="tensorboard shows the loss of each step; changes no result"
+    )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
@@ -636,7 +639,7 @@ class Distill(Regime):
 
         What came after the first results is left out while it is neutral, so that they stay valid.
         """
-        found = self.model_dump(exclude={"device"} | self.usual()) | self.loss_keys()
+        found = self.model_dump(exclude={"device", "tracker"} | self.usual()) | self.loss_keys()
         # at first only soft-targets had it, with 0 for its default
         found["hard_weight"] = self.hard_weight or (0.0 if self.loss == "soft-targets" else None)
         return {key: value for key, value in found.items() if key not in _LATER or value not in (None, _LATER[key])}

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kdeploy import processes
 from kdeploy.evaluation import accuracy, agreement, logits_of
 from kdeploy.labelstore import BLOCK_ROWS, Labels
 from kdeploy.losses import choice
@@ -52,6 +53,7 @@ class Settings:
     precision: str
     match_prior: bool = False
     curve: bool = False
+    tracker: Literal["none", "tensorboard"] = "none"
     loss_options: choice.Options = field(default_factory=choice.Options)
     weight_decay: float = 0.0
     regime: Regime = field(default_factory=Regime)
@@ -142,7 +144,7 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
         checkpoint=checkpoint,
         progress=task.progress,
         description=f"{role} {seed + 1} of {task.settings.seeds}",
-        watch=_watch(task, task.folder / f"{role}-{seed}.curve.json"),
+        watch=_watch(task, f"{role}-{seed}"),
         samples=_samples(task, role, seed),
     )
     bias = _match_prior(task, module) if task.settings.match_prior and role == "student" else None
@@ -231,13 +233,28 @@ def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]
     return loss
 
 
-def _watch(task: _Task, path: Path) -> Watch:
+def _watch(task: _Task, name: str) -> Watch:
+    """What is kept of a training while it goes on."""
+    kept: list[Watch] = []
+    if task.settings.curve:
+        kept.append(_curve(task, task.folder / f"{name}.curve.json"))
+    if task.settings.tracker == "tensorboard" and processes.is_first():
+        kept.append(_tracked(task, name))
+
+    def watch(module: nn.Module, done: int, loss: float) -> None:
+        for one in kept:
+            one(module, done, loss)
+
+    return watch
+
+
+def _curve(task: _Task, path: Path) -> Watch:
     """Keep the test accuracy after each epoch of the transfer set, in a file that a resumed training goes on with."""
     test, labels = task.samples.parts["test"], task.samples.labels[task.samples.parts["test"]]
     every = task.steps // task.settings.epochs
 
-    def watch(module: nn.Module, done: int) -> None:
-        if not task.settings.curve or done % every:
+    def watch(module: nn.Module, done: int, _loss: float) -> None:
+        if done % every:
             return
         student = module.student if isinstance(module, Guided) else module
         classifier = ModuleClassifier(student, device=device_named(task.settings.device), precision="fp32")
@@ -245,6 +262,20 @@ def _watch(task: _Task, path: Path) -> Watch:
         module.train()
         curve = json.loads(path.read_bytes()) if path.exists() else []
         commit_bytes(path, json.dumps([*curve[: done // every - 1], found]).encode())
+
+    return watch
+
+
+def _tracked(task: _Task, name: str) -> Watch:
+    """Show the loss of each step in TensorBoard."""
+    from kdeploy.tracking import Tracker  # its package is an extra
+
+    tracker = Tracker(task.folder, name)
+
+    def watch(_module: nn.Module, done: int, loss: float) -> None:
+        tracker.write("loss", loss, done)
+        if done == task.steps:
+            tracker.close()
 
     return watch
 

@@ -168,3 +168,7 @@ def test_the_stage_trains_as_the_recipe_says(tmp_path: Path):
     asked = Distill(schedule="linear", lr_warm_up=0.1, clip=None, ema=0.99, compile=True)
     assert regime(asked, job(asked, tmp_path)) == Regime("linear", 0.1, None, 0.99, True)
     assert regime(Distill(), job(Distill(), tmp_path)) == Regime()
+
+
+def test_a_tracker_changes_no_fingerprint(tmp_path):
+    assert settings({}, tmp_path) == settings({"tracker": "tensorboard"}, tmp_path)

@@ -279,6 +279,15 @@ def test_a_package_that_a_teachers_name_needs_is_asked_for(tmp_path, monkeypatch
     )
 
 
+def test_a_tracker_that_is_not_here_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    error = _refusal(_loaded(tmp_path, more="distill: {tracker: tensorboard}"), {})
+    assert (error.exit_code, str(error)) == (
+        7,
+        "r.yaml:4: tensorboard must be installed (not here). Install it with: pip install 'kdeploy[tensorboard]'.",
+    )
+
+
 def test_a_plan_may_lack_packages_and_says_which(tmp_path):
     loaded = _loaded(tmp_path, more="bench: {runtimes: [openvino]}")
     lacking = {"openvino": ADVICE}

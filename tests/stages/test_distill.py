@@ -370,6 +370,24 @@ def test_a_matched_prior_is_the_teachers_on_the_held_out_inputs(
     assert (baseline.prior_bias, baseline.unmatched_test_accuracy) == (None, None)
 
 
+def test_a_tracked_training_leaves_the_loss_of_each_step_and_the_same_net(
+    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+):
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="it is the extra 'tensorboard'"
+    )
+    plain = replace(SETTINGS, epochs=1, seeds=1, baseline=False)
+    untracked = make_students(_made(tmp_path / "plain"), digits, taught.folder, labelled.folder, settings=plain)
+    asked = replace(plain, tracker="tensorboard")
+    record = make_students(_made(tmp_path / "shown"), digits, taught.folder, labelled.folder, settings=asked)
+    assert record.students[0].sha256 == untracked.students[0].sha256
+    events = accumulator.EventAccumulator(str(tmp_path / "shown" / "tensorboard" / "student-0"))
+    events.Reload()
+    shown = events.Scalars("loss")
+    assert [one.step for one in shown] == list(range(1, record.steps + 1))
+    assert shown[-1].value == pytest.approx(record.students[0].training.final_loss, rel=1e-6)  # float32
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
