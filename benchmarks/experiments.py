@@ -30,15 +30,19 @@ def main(paths: Sequence[str]) -> None:
 
 
 def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
-    return api.sweep(path).rows, []
+    rows = api.sweep(path).rows
+    lines = []
+    for row in rows:
+        lines += ensemble(row.variant, api.run(row.run, upto="distill"))
+    return rows, lines
 
 
 def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
     job = api.run(path, upto="distill")
-    return [sweeping.row("", job)], [*missing_classes.lines(job), *ensemble(job)]
+    return [sweeping.row("", job)], missing_classes.lines(job)
 
 
-def ensemble(job: Job) -> list[str]:
+def ensemble(variant: str, job: Job) -> list[str]:
     """How much of the gain of several teachers over one of them the student keeps."""
     teacher, students = job.read("teacher"), job.read("distill").students
     if teacher.ensemble is None:
@@ -50,7 +54,7 @@ def ensemble(job: Job) -> list[str]:
     each = " ".join(map(str, alone))
     kept = (fmean(alone) - student) / (fmean(alone) - together)
     return [
-        f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
+        f"{variant}: one of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
         f"one student: {student:.1f}. It keeps {kept:.0%} of the ensemble's gain.",
         "",
     ]
