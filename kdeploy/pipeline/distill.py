@@ -9,7 +9,7 @@ from kdeploy.pipeline.ensemble import open_labels
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, regime
-from kdeploy.recipe.models import Distill
+from kdeploy.recipe.distill import Distill
 from kdeploy.records.base import Record
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import label_header
-from kdeploy.recipe.models import Ensemble
+from kdeploy.recipe.teacher import Ensemble
 from kdeploy.records.base import Record
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kdeploy.errors import DataError
 from kdeploy.pipeline.job import Job
-from kdeploy.recipe import models as recipe
+from kdeploy.recipe import views as recipe
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import InputKind

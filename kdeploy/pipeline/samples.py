@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.pipeline.job import Job
-from kdeploy.recipe.models import Origin
+from kdeploy.recipe.data import Origin
 from kdeploy.records.base import Record
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kdeploy import machine
 from kdeploy.pipeline.job import Job
-from kdeploy.recipe import models as recipe
+from kdeploy.recipe import regime as recipe
 from kdeploy.schedules import Regime
 
 

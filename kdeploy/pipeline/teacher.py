@@ -10,7 +10,7 @@ from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, regime, view_settings
 from kdeploy.pipeline.taught import Taught, student_of
-from kdeploy.recipe.models import NAMED, Teacher, TeacherPreprocess
+from kdeploy.recipe.teacher import NAMED, Teacher, TeacherPreprocess
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet

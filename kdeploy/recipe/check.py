@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from kdeploy.errors import IntegrityError, MissingError, RecipeError
+from kdeploy.recipe.data import Origin
 from kdeploy.recipe.load import LoadedRecipe, not_a_file
-from kdeploy.recipe.models import Origin
 from kdeploy.recipe.yaml12 import Place, dotted
 
 # of a kind of source, and its extra

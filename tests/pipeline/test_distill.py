@@ -10,7 +10,10 @@ from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.pipeline import distill, teacher
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import regime
-from kdeploy.recipe.models import Data, Distill, Labels, Recipe, Teacher
+from kdeploy.recipe.data import Data
+from kdeploy.recipe.distill import Distill
+from kdeploy.recipe.models import Recipe
+from kdeploy.recipe.teacher import Labels, Teacher
 from kdeploy.schedules import Regime
 from kdeploy.store import Store
 

@@ -12,7 +12,8 @@ from kdeploy.errors import DataError
 from kdeploy.pipeline.inputs import check_views, feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import view_settings
-from kdeploy.recipe.models import Recipe, Views
+from kdeploy.recipe.models import Recipe
+from kdeploy.recipe.views import Views
 from kdeploy.samples import views
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import Store

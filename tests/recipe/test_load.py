@@ -12,7 +12,8 @@ import pytest
 
 from kdeploy.errors import InputError, RecipeError, UsageError
 from kdeploy.recipe.load import LoadedRecipe, load, not_a_file, parse
-from kdeploy.recipe.models import InputViews, Recipe
+from kdeploy.recipe.models import Recipe
+from kdeploy.recipe.views import InputViews
 from kdeploy.recipe.yaml12 import MAX_BYTES
 
 ROOT = Path(__file__).parents[2]

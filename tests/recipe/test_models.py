@@ -13,31 +13,13 @@ from pydantic import ValidationError
 
 from kdeploy.errors import RecipeError
 from kdeploy.recipe import load as load_module
+from kdeploy.recipe.data import Data, Origin, Split, Transfer
+from kdeploy.recipe.distill import Distill, Relational, Selection, TeacherNoise
 from kdeploy.recipe.load import parse
-from kdeploy.recipe.models import (
-    Bench,
-    Convolution,
-    Data,
-    Distill,
-    Ensemble,
-    Export,
-    Gate,
-    InputViews,
-    Labels,
-    Munge,
-    Origin,
-    Recipe,
-    Relational,
-    Selection,
-    Split,
-    Student,
-    Teacher,
-    TeacherNoise,
-    TeacherPreprocess,
-    TeacherTraining,
-    Transfer,
-    Views,
-)
+from kdeploy.recipe.models import Bench, Export, Gate, Recipe
+from kdeploy.recipe.student import Convolution, Student
+from kdeploy.recipe.teacher import Ensemble, Labels, Teacher, TeacherPreprocess, TeacherTraining
+from kdeploy.recipe.views import InputViews, Munge, Views
 
 SEED = st.integers(0, 2**31 - 1)
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)

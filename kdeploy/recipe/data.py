@@ -1,0 +1,129 @@
+"""Where samples come from, how they are divided, and which of them the students learn from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from kdeploy.recipe.section import Positive, Section, Seed, Side
+
+
+class Split(Section):
+    """How many samples each part gets; a source has its own defaults for what is left out."""
+
+    labelled: int | None = Field(default=None, ge=1)
+    unlabelled: int | None = Field(default=None, ge=0)
+    held_out: int | None = Field(default=None, ge=1)
+    test: int | None = Field(default=None, ge=1)
+
+
+def _as_text(found: object) -> object:
+    # a class may be called 3: names and numbers are told apart when the names are known
+    return str(found) if type(found) is int else found
+
+
+ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+
+
+class Transfer(Section):
+    """The transfer set by class, by true labels; the teacher is trained on the whole labelled part all the same."""
+
+    only: tuple[ClassName, ...] | None = Field(
+        default=None, min_length=1, strict=False, description="class names, or class numbers"
+    )
+    without: tuple[ClassName, ...] | None = Field(
+        default=None, min_length=1, strict=False, description="class names, or class numbers"
+    )
+
+    @model_validator(mode="after")
+    def one_way(self) -> Self:
+        if self.only is not None and self.without is not None:
+            raise ValueError("must not have both only and without. Keep one of them.")
+        return self
+
+    def chosen(self) -> dict[str, list[str]]:
+        """The key that is set, with its classes in an order of their own: what fingerprints hold."""
+        given = {"only": self.only, "without": self.without}
+        return {key: sorted(set(names)) for key, names in given.items() if names}
+
+
+# which sources read a key that says how samples are decoded
+_SOURCES_OF_KEY = {
+    "size": ("images", "parquet", "hub"),
+    "seconds": ("audio", "parquet", "hub"),
+    "sample_rate": ("audio", "parquet", "hub"),
+}
+
+
+class Origin(Section):
+    """Where samples come from: exactly one of `source`, `parquet`, `numpy`, `images`, `audio`, `hub`."""
+
+    source: Literal["mnist-5k"] | None = Field(default=None, description="a built-in set that a dependency ships")
+    parquet: str | None = Field(
+        default=None, min_length=1, description="a folder in the Hugging Face convention for images or sounds"
+    )
+    numpy: str | None = Field(default=None, min_length=1, description="an .npz file")
+    images: str | None = Field(
+        default=None, min_length=1, description="a folder of CLASS/FILE, or of train/CLASS/FILE and test/CLASS/FILE"
+    )
+    audio: str | None = Field(default=None, min_length=1, description="a folder of .wav or .flac files, like images")
+    hub: str | None = Field(
+        default=None,
+        pattern=r"^\w[\w.-]*/\w[\w.-]*(/\w[\w.-]*)*(@[\w./-]+)?$",
+        description="a data set on the Hugging Face hub, of which only parquet files are fetched and no code is run",
+        json_schema_extra={"must": "must be org/name, org/name/folder or org/name@revision"},
+    )
+    size: tuple[Side, Side] | None = Field(
+        default=None,
+        description="[height, width] to which images of different sizes are resized",
+        strict=False,
+        json_schema_extra={"advice": "Give [height, width]."},
+    )
+    seconds: Positive | None = Field(default=None, description="length to which sounds are cut or filled up with zeros")
+    sample_rate: int | None = Field(default=None, ge=1, description="samples a second; the first sound's, if left out")
+
+    @model_validator(mode="after")
+    def one_origin(self) -> Self:
+        keys = ("source", "parquet", "numpy", "images", "audio", "hub")
+        given = [key for key in keys if getattr(self, key) is not None]
+        if len(given) != 1:
+            known, got = f"{', '.join(keys[:-1])} and {keys[-1]}", ", ".join(given) or "none"
+            raise ValueError(f"must have exactly one of {known} (got {got}). Keep one of them.")
+        for key, sources in _SOURCES_OF_KEY.items():
+            if getattr(self, key) is not None and given[0] not in sources:
+                raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+        return self
+
+    @property
+    def key(self) -> str:
+        """Which of the sources it is."""
+        return next(key for key in Origin.model_fields if getattr(self, key) is not None)
+
+    @property
+    def name(self) -> str:
+        """What stands under that key: a name, a file or a folder."""
+        return str(getattr(self, self.key))
+
+    def decoding(self) -> dict[str, Any]:
+        """The keys that are set of those that say how samples are decoded."""
+        return {key: getattr(self, key) for key in _SOURCES_OF_KEY if getattr(self, key) is not None}
+
+
+class Data(Origin):
+    """Where the samples come from, and how they are divided; a part may come from a source of its own."""
+
+    unlabelled: Origin | None = Field(default=None, description="another source of the unlabelled part")
+    held_out: Origin | None = Field(default=None, description="another source of the held-out part")
+    test: Origin | None = Field(default=None, description="another source of the test part")
+    split: Split = Split()
+    seed: Seed = 0
+    transfer: Transfer = Transfer()
+    duplicates: Literal["report", "drop", "error"] = Field(
+        default="report", description="what becomes of training samples that are in the test part too"
+    )
+
+    def origins(self) -> dict[str, Origin]:
+        """Every source: the main one under "", the others by their part."""
+        own = {part: getattr(self, part) for part in ("unlabelled", "held_out", "test")}
+        return {"": self} | {part: origin for part, origin in own.items() if origin is not None}

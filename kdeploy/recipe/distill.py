@@ -1,0 +1,176 @@
+"""How the student learns from the labels of the teacher."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kdeploy.recipe.regime import Regime
+from kdeploy.recipe.section import Positive, Section, TrainingPrecision, listed
+
+
+class TeacherNoise(Section):
+    """Noise on the teacher's logits, z (1 + xi); the defaults are the best of Sau and Balasubramanian 2016."""
+
+    sigma: Positive = Field(default=0.9, description="standard deviation of xi")
+    share: float = Field(default=0.5, ge=0, le=1, description="of the samples of an epoch, the others stay as they are")
+
+
+class Selection(Section):
+    """Which samples of a batch are learned from."""
+
+    uncertainty: float = Field(gt=0, le=1, description="the share of which the student is least sure")
+
+
+class Relational(Section):
+    """Distances and angles between the samples of a batch, beside any loss; the weights of Park et al. 2019."""
+
+    distance: float = Field(default=25.0, ge=0)
+    angle: float = Field(default=50.0, ge=0)
+    of: Literal["logits", "features"] = Field(default="logits", description="features need labels.kind features")
+
+    @model_validator(mode="after")
+    def one_weight(self) -> Self:
+        if self.distance == self.angle == 0:
+            raise ValueError("must have distance or angle above 0 (got 0 for both). Leave relational out for neither.")
+        return self
+
+
+# which losses read a key; a key that is not here belongs to every loss
+_SOFTENED = ("soft-targets", "decoupled", "correlation")
+_LOSSES_OF_KEY = {
+    "temperature": _SOFTENED,
+    "temperature_end": _SOFTENED,
+    "temperature_path": _SOFTENED,
+    "dynamic_temperature": _SOFTENED,
+    "alpha": ("decoupled",),
+    "beta": ("decoupled",),
+    "inter": ("correlation",),
+    "intra": ("correlation",),
+}
+_LOSS_DEFAULTS = {
+    "temperature": 4.0,
+    "temperature_path": "linear",
+    "dynamic_temperature": 0.0,
+    "alpha": 1.0,
+    "beta": 8.0,
+    "inter": 1.0,
+    "intra": 1.0,
+}
+# what came after the first results, and the values with which these are still valid
+_LATER = {
+    "dynamic_temperature": 0.0,
+    "inter": None,
+    "intra": None,
+    "warm_up": 0,
+    "weighting": "none",
+    "mixture": "mean",
+    "hint_weight": 0.0,
+    "relational": None,
+    "selection": None,
+    "match_prior": False,
+    "curve": False,
+    "weight_decay": 0.0,
+}
+
+
+class Distill(Regime):
+    """How the student learns from the labels of the teacher."""
+
+    loss: Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"] = "logit-mse"
+    temperature: Positive | None = Field(
+        default=None, description="of soft-targets, decoupled and correlation; 4 when left out"
+    )
+    temperature_end: Positive | None = Field(default=None, description="of the last epoch, when it is to change")
+    temperature_path: Literal["linear", "cosine"] | None = Field(
+        default=None, description="from temperature to temperature_end; linear when left out"
+    )
+    dynamic_temperature: float | None = Field(
+        default=None, ge=0, description="weight of the loss at temperatures of each sample's own; 0 when left out"
+    )
+    hard_weight: float | None = Field(
+        default=None, ge=0, le=1, description="weight of the labels where there are some; 0 when left out"
+    )
+    alpha: float | None = Field(
+        default=None, ge=0, description="of decoupled: weight of the target class; 1 when left out"
+    )
+    beta: float | None = Field(default=None, ge=0, description="of decoupled: weight of the others; 8 when left out")
+    inter: float | None = Field(
+        default=None, ge=0, description="of correlation: weight of the relations between classes; 1 when left out"
+    )
+    intra: float | None = Field(
+        default=None, ge=0, description="of correlation: weight of the relations within a class; 1 when left out"
+    )
+    warm_up: int = Field(default=0, ge=0, description="epochs in which the weight of the teacher rises to its whole")
+    standardise: bool = Field(
+        default=False, description="logits: per sample; for logit-mse by each class's spread over the transfer set"
+    )
+    weighting: Literal["none", "entropy"] = Field(
+        default="none", description="entropy: a sample counts as much as the student is unsure of it"
+    )
+    mixture: Literal["mean", "certainty"] = Field(
+        default="mean", description="of several teachers; certainty: on each sample the surer ones count more"
+    )
+    hint_weight: float = Field(
+        default=0.0, ge=0, description="also learn the teacher's features, which need labels.kind features"
+    )
+    relational: Relational | None = Field(
+        default=None, description="also learn how the teacher's outputs of a batch lie to each other"
+    )
+    selection: Selection | None = Field(default=None, description="learn from a part of each batch")
+    noise: TeacherNoise | None = None
+    epochs: int = Field(default=32, ge=1, le=1_000_000)
+    batch: int = Field(default=64, ge=1, le=65_536)
+    lr: Positive = Field(default=1e-3, description="the largest learning rate of the one-cycle schedule")
+    seeds: int = Field(default=3, ge=1, le=100, description="how many students, and as many baselines")
+    baseline: bool = Field(default=True, description="also train each student on the labels alone")
+    match_prior: bool = Field(
+        default=False, description="then shift the biases until the held-out inputs have the teacher's class prior"
+    )
+    curve: bool = Field(default=False, description="also record the test accuracy after each epoch; it decides nothing")
+    tracker: Literal["none", "tensorboard"] = Field(
+        default="none", description="tensorboard shows the loss of each step; changes no result"
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
+        json_schema_extra={"must": "must be auto, cpu, mps, cuda or cuda:N"},
+    )
+    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
+    weight_decay: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def keys_of_the_loss(self) -> Self:
+        wrong = [
+            key for key in _LOSSES_OF_KEY if getattr(self, key) is not None and self.loss not in _LOSSES_OF_KEY[key]
+        ]
+        if wrong:
+            advice = " ".join(f"Remove {key}: it belongs to {listed(_LOSSES_OF_KEY[key])}." for key in wrong)
+            raise ValueError(f"must not have {', '.join(wrong)} beside loss {self.loss}. {advice}")
+        if self.temperature_path is not None and self.temperature_end is None:
+            raise ValueError("must not have temperature_path without temperature_end. Set temperature_end.")
+        for one, other in (("alpha", "beta"), ("inter", "intra")):
+            if getattr(self, one) == getattr(self, other) == 0:
+                advice = "With neither, nothing is learned."
+                raise ValueError(f"must have {one} or {other} above 0 (got 0 for both). {advice}")
+        if self.warm_up > self.epochs:
+            raise ValueError(
+                f"must have a warm_up within its epochs (got {self.warm_up} of {self.epochs}). Lower warm_up."
+            )
+        return self
+
+    def loss_keys(self) -> dict[str, Any]:
+        """The keys that belong to the chosen loss alone, with defaults for what is left out."""
+        given = {key: getattr(self, key) for key, losses in _LOSSES_OF_KEY.items() if self.loss in losses}
+        return {key: _LOSS_DEFAULTS.get(key) if value is None else value for key, value in given.items()}
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides what a student becomes, for fingerprints.
+
+        What came after the first results is left out while it is neutral, so that they stay valid.
+        """
+        found = self.model_dump(exclude={"device", "tracker"} | self.usual()) | self.loss_keys()
+        # at first only soft-targets had it, with 0 for its default
+        found["hard_weight"] = self.hard_weight or (0.0 if self.loss == "soft-targets" else None)
+        return {key: value for key, value in found.items() if key not in _LATER or value not in (None, _LATER[key])}

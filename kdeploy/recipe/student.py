@@ -1,0 +1,42 @@
+"""The student: Ba and Caruana's family."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from kdeploy.recipe.section import Section, Width
+
+
+class Convolution(Section):
+    """A convolution with ReLU and max pooling; zero padding keeps height and width."""
+
+    channels: int = Field(ge=1, le=65_536)
+    kernel: int = Field(default=5, ge=1, le=63)
+    pool: int = Field(default=1, ge=1, le=64, description="max pooling; 1 leaves it out")
+
+    @model_validator(mode="after")
+    def odd_kernel(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"must have an odd kernel (got {self.kernel}). Even kernels cannot keep height and width.")
+        return self
+
+
+def _one_or_many(found: object) -> object:
+    return [found] if isinstance(found, dict) else found
+
+
+class Student(Section):
+    """Ba and Caruana's family: optional convolutions, a linear bottleneck, wide hidden layers, logits."""
+
+    conv: Annotated[tuple[Convolution, ...], BeforeValidator(_one_or_many)] = Field(
+        default=(), strict=False, description="one convolution, or a list of them"
+    )
+    bottleneck: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        json_schema_extra={"advice": "Leave it out for a student without a bottleneck."},
+    )
+    hidden: tuple[Width, ...] = Field(default=(512,), min_length=1, strict=False)

@@ -1,0 +1,207 @@
+"""Teachers: which, how trained or taken in, how several become one, and how their answers are stored."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kdeploy.recipe.regime import Regime
+from kdeploy.recipe.section import NAME, Positive, Precision, Section, Seed, Side, TrainingPrecision, Weight, Width
+from kdeploy.recipe.views import InputViews
+
+
+class TeacherTraining(Regime):
+    """How a teacher of ours is trained on the labelled part."""
+
+    steps: int | None = Field(default=None, ge=1, le=10_000_000, description="600 when epochs is left out as well")
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000, description="instead of steps")
+    views: InputViews | None = Field(default=None, description="of the labelled part; the recipe's when left out")
+    batch: int = Field(default=64, ge=1, le=65_536)
+    lr: Positive = Field(default=2e-3, description="the largest learning rate of the one-cycle schedule")
+    weight_decay: float = Field(default=1e-2, ge=0)
+    seed: Seed = 0
+    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
+
+    @model_validator(mode="after")
+    def one_length(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(f"must have steps or epochs (got {self.steps} and {self.epochs}). Keep one of them.")
+        return self
+
+    @model_validator(mode="after")
+    def rows_have_labels(self) -> Self:
+        if self.views and self.views.munge:
+            raise ValueError("must not have munge among its views. The rows that it makes have no true label.")
+        return self
+
+
+class Dropout(Section):
+    """The share of units that a training step leaves out."""
+
+    input: float = Field(default=0.0, ge=0, lt=1)
+    hidden: float = Field(default=0.0, ge=0, lt=1)
+
+
+class TeacherPreprocess(Section):
+    """What a teacher made elsewhere expects; left out, pixels arrive as pixels / 255, or as a name's publisher says."""
+
+    scale: Positive | None = None
+    size: tuple[Side, Side] | None = Field(
+        default=None,
+        description="[height, width] to resize to",
+        strict=False,
+        json_schema_extra={"advice": "Give [height, width]."},
+    )
+    mean: tuple[float, ...] | None = Field(default=None, description="per channel, after the scale", strict=False)
+    std: tuple[Positive, ...] | None = Field(default=None, description="per channel, after the scale", strict=False)
+
+
+NAMED = ("timm", "torchvision", "huggingface")
+_ORIGINS = ("model", "onnx", "torch", "run", *NAMED)
+# which teachers read a key
+_ORIGINS_OF_KEY = {
+    "train": ("model",),
+    "weights": ("torch", *NAMED),
+    "pretrained": NAMED,
+    "preprocess": ("onnx", "torch", *NAMED),
+    "features": ("onnx",),
+}
+
+
+class Teacher(Section):
+    """One teacher: exactly one of `model`, `onnx`, `torch`, `run`, `timm`, `torchvision`, `huggingface`."""
+
+    model: Literal["deep-cnn", "mlp"] | None = Field(
+        default=None, description="a teacher of ours, trained on the labelled part"
+    )
+    hidden: tuple[Width, ...] | None = Field(
+        default=None, min_length=1, strict=False, description="widths of an mlp; [1200, 1200] when left out"
+    )
+    dropout: Dropout | None = Field(default=None, description="of an mlp")
+    max_norm: Positive | None = Field(
+        default=None, description="of an mlp: limit of the norm of a hidden unit's incoming weights"
+    )
+    train: TeacherTraining | None = None
+    count: int = Field(default=1, ge=1, le=100, description="of `model`: how many, trained from seed, seed + 1, ...")
+    onnx: str | None = Field(default=None, min_length=1, description="a classifier with one input, logits out")
+    preprocess: TeacherPreprocess | None = None
+    torch: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+        description="pkg.mod:build; runs code",
+        json_schema_extra={"must": "must be package.module:function"},
+    )
+    run: str | None = Field(
+        default=None,
+        pattern=NAME,
+        description="the student of an earlier run, by the run's name",
+        json_schema_extra={"must": "must be the name of a run"},
+    )
+    weights: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a safetensors file, or a .pt with tensors alone, for `torch` and for names",
+    )
+    timm: str | None = Field(default=None, min_length=1, description="a name of timm, resnet18.a1_in1k")
+    torchvision: str | None = Field(default=None, min_length=1, description="a classifier of torchvision, resnet18")
+    huggingface: str | None = Field(
+        default=None, min_length=1, description="an image classifier on the hub, org/model, or in a folder"
+    )
+    pretrained: bool | None = Field(
+        default=None, description="of a name: with its published weights and classes; needs the network or a cache"
+    )
+    features: str | None = Field(
+        default=None, min_length=1, description="of `onnx`, for labels.kind features: what a node inside gives"
+    )
+
+    @model_validator(mode="after")
+    def one_origin(self) -> Self:
+        given = [key for key in _ORIGINS if getattr(self, key) is not None]
+        if len(given) != 1:
+            known, got = f"{', '.join(_ORIGINS[:-1])} and {_ORIGINS[-1]}", ", ".join(given) or "none"
+            raise ValueError(f"must have exactly one of {known} (got {got}). Keep one of them.")
+        for key, owners in _ORIGINS_OF_KEY.items():
+            if getattr(self, key) is not None and given[0] not in owners:
+                raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+        for key in ("hidden", "dropout", "max_norm"):
+            if getattr(self, key) is not None and self.model != "mlp":
+                raise ValueError(f"must not have {key} beside {self.model or given[0]}. It belongs to model: mlp.")
+        if given[0] in NAMED and bool(self.pretrained) == (self.weights is not None):
+            both = "both" if self.pretrained else "none"
+            raise ValueError(
+                f"must have exactly one of weights and pretrained: true beside {given[0]} (got {both}). "
+                "Without either it knows nothing."
+            )
+        if self.count > 1 and self.model is None:
+            raise ValueError(f"must not have count beside {given[0]}. Only a model of ours can be trained again.")
+        return self
+
+    @property
+    def named(self) -> tuple[Literal["timm", "torchvision", "huggingface"], str] | None:
+        """The package and the name in it, of a teacher by name."""
+        if self.timm is not None:
+            return "timm", self.timm
+        if self.torchvision is not None:
+            return "torchvision", self.torchvision
+        return None if self.huggingface is None else ("huggingface", self.huggingface)
+
+    @property
+    def called(self) -> str:
+        """The value of its origin."""
+        return next(str(value) for key in _ORIGINS if (value := getattr(self, key)) is not None)
+
+    @property
+    def training(self) -> TeacherTraining:
+        return self.train or TeacherTraining()
+
+    @property
+    def net(self) -> dict[str, Any]:
+        """The arguments of a teacher of ours, besides those that the data give."""
+        if self.model != "mlp":
+            return {}
+        dropout = self.dropout or Dropout()
+        return {
+            "hidden": self.hidden or (1200, 1200),
+            "input_dropout": dropout.input,
+            "hidden_dropout": dropout.hidden,
+            "max_norm": self.max_norm,
+        }
+
+    def expanded(self) -> list[Teacher]:
+        """The teachers that `count` stands for, each from a seed of its own."""
+        if self.count == 1:
+            return [self]
+        seeds = range(self.training.seed, self.training.seed + self.count)
+        return [
+            self.model_copy(update={"count": 1, "train": self.training.model_copy(update={"seed": seed})})
+            for seed in seeds
+        ]
+
+
+class Ensemble(Section):
+    """How several teachers become one."""
+
+    mean: Literal["logits", "probabilities"] = Field(default="logits", description="what is averaged")
+    weights: tuple[Weight, ...] | None = Field(
+        default=None, strict=False, description="one a teacher, with `count` counted out; equal when left out"
+    )
+
+
+class Labels(Section):
+    """How the teacher's outputs are stored."""
+
+    kind: Literal["logits", "probabilities", "topk", "features"] = Field(
+        default="logits", description="features: the logits, and what the teacher's last linear layer reads"
+    )
+    top: int | None = Field(default=None, ge=1, le=65_536, description="of topk: how many logits are kept of a row")
+    dtype: Literal["float16", "float32"] = Field(default="float16", description="float32 for logits above 16,376")
+    precision: Precision = Field(default="auto", description="in which a teacher of ours computes them")
+
+    @model_validator(mode="after")
+    def top_of_topk(self) -> Self:
+        if self.kind == "topk" and self.top is None:
+            raise ValueError("must have top beside kind topk. Set top to the number of logits to keep.")
+        if self.kind != "topk" and self.top is not None:
+            raise ValueError(f"must not have top beside kind {self.kind}. Remove top: it belongs to topk.")
+        return self

@@ -1,0 +1,85 @@
+"""The augmentation of the transfer set, input by input."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from kdeploy.recipe.section import Positive, Section, Seed
+
+
+class Munge(Section):
+    """Rows of a table between a sample and its nearest neighbour (Bucila et al. 2006); a loss on labels sees none."""
+
+    probability: float = Field(default=0.2, ge=0, le=1, description="with which each attribute is changed")
+    variance: Positive = Field(default=1.0, description="s: the larger, the nearer to the neighbour's value")
+    nominal: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(), strict=False, description="columns whose numbers are names"
+    )
+
+
+class InputViews(Section):
+    """The augmentation of one input; an array can have `noise` and `munge`, the rest is for images."""
+
+    shift: int = Field(default=0, ge=0, le=64, description="largest shift in pixels, in each direction; zero behind it")
+    crop: int = Field(default=0, ge=0, le=64, description="as shift, with the mirrored image behind it")
+    rotate: float = Field(default=0.0, ge=0, le=180, description="largest turn in degrees; zero behind the image")
+    zoom: float = Field(default=0.0, ge=0, lt=1, description="size: a factor within 1 - this and 1 + this")
+    flip: bool = Field(default=False, description="mirror half of the images left to right")
+    colour: float = Field(
+        default=0.0, ge=0, le=1, description="brightness, contrast and saturation: factors within 1 - this and 1 + this"
+    )
+    noise: float = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of gaussian noise, as a part of the full range"
+    )
+    cutout: int = Field(default=0, ge=0, le=65_536, description="side in pixels of a square that is blanked")
+    munge: Munge | None = Field(default=None, description="new rows of a table, of which there are no true labels")
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides what a view looks like, for fingerprints; what is off is left out."""
+        return _switched_on(self.model_dump(mode="json"))
+
+
+class Views(InputViews):
+    """Augmented views of the transfer set; the flat form is shorthand for a sample set with one input."""
+
+    count: int = Field(default=1, ge=1, le=10_000, description="how many views each sample has")
+    seed: Seed = 0
+    mixup: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="alpha of the mixture with another sample, the same in all inputs; not in a training on labels",
+    )
+    inputs: dict[str, InputViews] = Field(default_factory=dict, description="per input; `inputs:` may be left out")
+
+    @model_validator(mode="before")
+    @classmethod
+    def gather_inputs(cls, found: object) -> object:
+        """`views: {count: 32, image: {shift: 2}}`: a mapping under another key belongs to the input of that name."""
+        if not isinstance(found, dict):
+            return found
+        # runs made before there was more than `shift` keep a recipe that says `shift: null`
+        rest = {key: value for key, value in found.items() if (key, value) != ("shift", None)}
+        if "inputs" in rest:
+            return rest
+        inputs = {key: value for key, value in rest.items() if isinstance(value, dict) and key not in cls.model_fields}
+        return {key: value for key, value in rest.items() if key not in inputs} | {"inputs": inputs}
+
+    def of(self, name: str) -> InputViews:
+        """The settings of one input."""
+        return self.inputs.get(name) or InputViews(**{key: getattr(self, key) for key in InputViews.model_fields})
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides what a view looks like, for fingerprints.
+
+        What came after `shift` is left out while it is off, so that older results stay valid.
+        """
+        shared = _switched_on(self.model_dump(mode="json", exclude={"inputs"})) | {"shift": self.shift or None}
+        inputs = {name: _switched_on(one.model_dump(mode="json")) for name, one in self.inputs.items()}
+        return shared | {"inputs": inputs}
+
+
+def _switched_on(dump: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in dump.items() if value or key in ("count", "seed", "shift")}
