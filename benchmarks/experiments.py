@@ -30,19 +30,15 @@ def main(paths: Sequence[str]) -> None:
 
 
 def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
-    rows = api.sweep(path).rows
-    lines = []
-    for row in rows:
-        lines += ensemble(row.variant, api.run(row.run, upto="distill"))
-    return rows, lines
+    return api.sweep(path).rows, []
 
 
 def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
     job = api.run(path, upto="distill")
-    return [sweeping.row("", job)], missing_classes.lines(job)
+    return [sweeping.row("", job)], [*missing_classes.lines(job), *ensemble(job)]
 
 
-def ensemble(variant: str, job: Job) -> list[str]:
+def ensemble(job: Job) -> list[str]:
     """How much of the gain of several teachers over one of them the student keeps."""
     teacher, students = job.read("teacher"), job.read("distill").students
     if teacher.ensemble is None:
@@ -54,7 +50,7 @@ def ensemble(variant: str, job: Job) -> list[str]:
     each = " ".join(map(str, alone))
     kept = (fmean(alone) - student) / (fmean(alone) - together)
     return [
-        f"{variant}: one of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
+        f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
         f"one student: {student:.1f}. It keeps {kept:.0%} of the ensemble's gain.",
         "",
     ]
