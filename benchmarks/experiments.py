@@ -48,10 +48,11 @@ def ensemble(job: Job) -> list[str]:
     together = round((1 - teacher.test_accuracy) * test)
     student = fmean(round((1 - net.test_accuracy) * test) for net in students)
     each = " ".join(map(str, alone))
-    kept = (fmean(alone) - student) / (fmean(alone) - together)
+    gain = fmean(alone) - together
+    kept = f"keeps {(fmean(alone) - student) / gain:.0%} of the ensemble's gain" if gain > 0 else "has no gain to keep"
     return [
         f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
-        f"one student: {student:.1f}. It keeps {kept:.0%} of the ensemble's gain.",
+        f"one student: {student:.1f}. It {kept}.",
         "",
     ]
 

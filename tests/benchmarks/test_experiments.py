@@ -1,0 +1,69 @@
+"""benchmarks/experiments.py writes what recipes came to, with every seed."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests import made
+from tests.program import REPOSITORY
+
+BASE = """\
+data: {numpy: images.npz, split: {labelled: 90, unlabelled: 0, held_out: 30, test: 120}TRANSFER}
+teacher: [{model: mlp, hidden: [16], COUNTtrain: {epochs: 20, batch: 30, lr: 1e-2, precision: fp32}}]
+student: {hidden: [8]}
+labels: {precision: fp32}
+distill: {epochs: 4, batch: 30, lr: 1e-2, seeds: 2, precision: fp32, MORE}
+"""
+
+
+@pytest.fixture
+def experiments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    monkeypatch.setenv("KDEPLOY_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    made.images(tmp_path / "images.npz")
+    module = importlib.import_module("experiments")
+    monkeypatch.setattr(module.sections, "TARGET", tmp_path / "RESULTS.md")
+    return module
+
+
+def written(experiments: ModuleType, name: str, text: str) -> str:
+    Path(f"{name}.yaml").write_text(f"name: {name}\n{text}")
+    experiments.main([f"{name}.yaml"])
+    return Path("RESULTS.md").read_text()
+
+
+def test_a_sweep_is_a_table_of_its_variants_and_of_their_curves(experiments: ModuleType):
+    text = BASE.replace("TRANSFER", "").replace("COUNT", "").replace("MORE", "curve: true")
+    found = written(experiments, "swept", text + "variants: {one: {}, two: {distill: {baseline: false}}}\n")
+    assert "- command: `kdeploy sweep swept.yaml`, then `python benchmarks/experiments.py swept.yaml`" in found
+    rows = [line.split(" | ") for line in found.splitlines() if line.startswith(("| one |", "| two |"))]
+    # two lines of errors, then two students and two baselines of the first, and two students of the second
+    assert [row[0] for row in rows] == ["| one", "| two", *["| one"] * 4, *["| two"] * 2]
+    assert [len(row[3].split()) for row in rows[:2]] == [2, 2]
+    assert rows[1][4:6] == ["-", "-"]
+
+
+def test_missing_classes_and_an_ensemble_say_what_they_came_to(experiments: ModuleType):
+    text = BASE.replace("TRANSFER", ", transfer: {without: [top]}").replace("COUNT", "count: 2, ")
+    found = written(experiments, "single", text.replace("MORE", "match_prior: true"))
+    assert "- command: `kdeploy distill single.yaml`" in found
+    assert "Students before the prior was matched: " in found
+    titles = [line.split(" | ")[1] for line in found.splitlines() if line.startswith(("| 0 |", "| 1 |"))]
+    assert titles[0::3] == ["none"] * 2
+    assert titles[1::3] == ["matched, no labels"] * 2
+    assert all(title.endswith("on 0, from the test labels") for title in titles[2::3])
+    assert "One of the 2 teachers alone: " in found
+    assert "It keeps " in found or "It has no gain to keep." in found
+
+
+def test_the_best_shift_is_the_smallest_of_those_with_the_fewest_errors(experiments: ModuleType):
+    missing = importlib.import_module("missing_classes")
+    logits = missing.np.array([[0.0, 1.05], [0.0, -1.0]])
+    # class 0 must gain more than 1.05 on the first row, which is of class 0; the second is right already
+    assert missing.best_shift(logits, missing.np.array([0, 0]), [0]) == pytest.approx(1.1)
+    assert missing.best_shift(logits, missing.np.array([1, 0]), [0]) == pytest.approx(0.0)
