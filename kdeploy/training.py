@@ -133,13 +133,12 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
         precision: "bf16", "fp16" (on CUDA) or "fp32".
         checkpoint: a file that is written every 15 seconds and removed at the end.
         description: what the progress bar says.
-        watch: called after each step; it leaves weights and mode as they are. A step whose checkpoint was not written
-            yet when the training stopped is watched again.
-        samples: which samples this process reads in a step: they are named in `diagnostics.json` beside the checkpoint,
-            and several processes are weighted by how many they are; None for as many each.
+        watch: called after each step, for some again when the training was interrupted; it changes nothing.
+        samples: which samples this process reads in a step, for `diagnostics.json` and as the weight of its gradient;
+            None for as many as every other process.
     Raises: NonFiniteError before a step would use a loss that is not finite; Interrupted after a checkpoint;
-        MissingError for fp16 without CUDA, or a compiler that is not here; InputError for a checkpoint that is none, or
-        does not promise the same bits where they are required.
+        MissingError for fp16 without CUDA, or without a compiler; InputError for what is no checkpoint, or for one
+        that does not promise the same bits where they are required.
     """
     _check_means(device, precision, schedule.regime.compiled)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
@@ -155,8 +154,6 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
         try:
             while step < schedule.steps:
                 with progress.shield():
-                    # each process leaves out units of its own
-                    torch.manual_seed(mix(mix(mix(schedule.seed) + step) + processes.rank()))
                     value = loop.step(step)
                     step += 1
                     watch(module, step, value)
@@ -213,6 +210,8 @@ class _Loop:
         Raises: NonFiniteError before the weights change.
         """
         optimizer, scaler = self.state.optimizer, self.state.scaler
+        # whatever the module draws is of this step; each process leaves out units of its own
+        torch.manual_seed(mix(mix(mix(self.schedule.seed) + number) + processes.rank()))
         for group in optimizer.param_groups:
             group["lr"] = self.schedule.rate(number)
         optimizer.zero_grad(set_to_none=True)
