@@ -24,17 +24,7 @@ ALLOWED = {
     'models/named.py:_NO_CODE = {"trust_remote_code": False}': "it says no",
     "models/weights.py:import pickle": "for the name of its error",
     "models/weights.py:except pickle.UnpicklingError as exc:": "its error is what refuses code",
-    (
-        "models/named.py:net = classifiers.from_pretrained(name, trust_remote_code=False, use_safetensors=True)"
-    ): "it says no",
-    (
-        "models/named.py:config = transformers.AutoConfig.from_pretrained("
-        "name, num_labels=classes, trust_remote_code=False)"
-    ): "it says no",
-    (
-        "models/named.py:net: nn.Module = transformers.AutoModelForImageClassification.from_config("
-        "config, trust_remote_code=False)"
-    ): "it says no",
+    'models/named.py:_NO_CODE = {"trust_remote_code": False}': "it says no",
 }
 
 HELP = "import sys; from kdeploy.cli import main\ntry:\n main(['--help'])\nexcept SystemExit: pass\n"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
@@ -46,8 +46,10 @@ def test_the_loss_is_the_mean_distance_from_a_perfect_correlation(
 @settings(deadline=None)
 @given(pair=pairs())
 def test_a_batch_said_twice_has_the_same_loss(pair: tuple[Tensor, Tensor]):
+    spreads = [logits.softmax(1).std(0, correction=0) * len(logits) ** 0.5 for logits in pair]
+    assume(float((spreads[0] * spreads[1]).min()) > 1e-4)  # the norms within a class; the floor bends smaller ones
     twice = correlation_loss(*(torch.cat([logits, logits]) for logits in pair), 1.0, 1.0).mean()
-    # the norms within a class grow by the root of two over the floor of 1e-8
+    # their product doubles over the floor of 1e-8, which changes a correlation by half of 1e-8 / 1e-4 at most
     torch.testing.assert_close(twice, correlation_loss(*pair, 1.0, 1.0).mean(), rtol=0, atol=1e-4)
 
 
