@@ -24,7 +24,6 @@ ALLOWED = {
     'models/named.py:_NO_CODE = {"trust_remote_code": False}': "it says no",
     "models/weights.py:import pickle": "for the name of its error",
     "models/weights.py:except pickle.UnpicklingError as exc:": "its error is what refuses code",
-    'models/named.py:_NO_CODE = {"trust_remote_code": False}': "it says no",
 }
 
 HELP = "import sys; from kdeploy.cli import main\ntry:\n main(['--help'])\nexcept SystemExit: pass\n"
