@@ -86,7 +86,7 @@ def bare(case: Case, ready: list[tuple[Tensor, Tensor]], steps: int, arguments: 
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
                 found = net(batch)
-            loss = logit_mse(found.float(), targets)
+            loss = logit_mse(found.float(), targets).mean()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimizer.step()

@@ -79,7 +79,7 @@ def with_teacher(
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(transfer[rows.numpy()], epoch)
-        return logit_mse(net(batch).float(), classifier.logits(batch).clone())
+        return logit_mse(net(batch).float(), classifier.logits(batch).clone()).mean()
 
     with tempfile.TemporaryDirectory() as place:
         for width in widths:

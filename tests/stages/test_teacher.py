@@ -93,7 +93,7 @@ def test_a_teacher_learns_the_classes_that_the_transfer_set_has_not(digits: Samp
     found = []
     for name, some in (("all", digits), ("chosen", chosen)):
         (tmp_path / name).mkdir()
-        found.append(make_teacher(tmp_path / name, some, teacher=replace(TRAINED, steps=2)).sha256)
+        found.append(make_teacher(tmp_path / name, some, teacher=replace(TRAINED, length=teacher.Length(2))).sha256)
     assert found[0] == found[1]
 
 
