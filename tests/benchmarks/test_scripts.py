@@ -22,7 +22,7 @@ LINES = {
     "labelling.py": r"^labelling, deep-cnn +\d\.\d{3}  \(.+, 1 rounds; asked for: 0\.9\)$",
     "memory.py": r"^2500 samples, 1 views: \d+\.\d MB, ratio \d\.\d{3}$",
     "student_step.py": r"^step, 784-800-800-10, batch 256 +\d\.\d{3}  \(.+, 1 rounds; asked for: 0\.9\)$",
-    "ten_students.py": r"^2 students: .+, ratio \d\.\d{3} \(asked for: at most 0\.333\)$",
+    "ten_students.py": r"^2 students: .+, ratio \d+\.\d{3} \(asked for: at most 0\.333\)$",
 }
 
 
