@@ -177,6 +177,16 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     )
 
 
+def _seed(device: torch.device, seed: int) -> None:
+    """What `torch.manual_seed` does, for the generators that a module here can draw from: it takes a tenth of a
+    millisecond for looking after every kind of device."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 class _Loop:
     """The state of a training, and its step."""
 
@@ -211,7 +221,7 @@ class _Loop:
         """
         optimizer, scaler = self.state.optimizer, self.state.scaler
         # whatever the module draws is of this step; each process leaves out units of its own
-        torch.manual_seed(mix(mix(mix(self.schedule.seed) + number) + processes.rank()))
+        _seed(self.device, mix(mix(mix(self.schedule.seed) + number) + processes.rank()))
         for group in optimizer.param_groups:
             group["lr"] = self.schedule.rate(number)
         optimizer.zero_grad(set_to_none=True)
