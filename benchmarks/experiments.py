@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 import missing_classes
+import numpy as np
 import sections
 
 from kdeploy import api, machine, sweeping
@@ -18,6 +19,7 @@ from kdeploy.pipeline import Job
 from kdeploy.recipe.load import load
 from kdeploy.records.distill import Net
 from kdeploy.records.sweep import SweepRow
+from kdeploy.verdict import student_t_interval
 
 
 def main(paths: Sequence[str]) -> None:
@@ -80,7 +82,8 @@ def results(rows: Sequence[SweepRow]) -> list[str]:
         "on labels alone, mean",
         "each seed",
         "verdict",
-        "minutes a net",
+        "time a net",
+        f"against {rows[0].variant or 'itself'}",
     )
     cells = [
         (
@@ -89,7 +92,8 @@ def results(rows: Sequence[SweepRow]) -> list[str]:
             *nets(row.students, row),
             *nets(row.baselines, row),
             row.verdict.status if row.baselines else "-",
-            f"{fmean(net.training.duration_ns for net in row.students) / 60e9:.1f}",
+            duration(fmean(net.training.duration_ns for net in row.students)),
+            against(row, rows[0]),
         )
         for row in rows
     ]
@@ -101,6 +105,22 @@ def nets(found: Sequence[Net], row: SweepRow) -> tuple[str, str]:
         return "-", "-"
     counts = [errors(net.test_accuracy, row) for net in found]
     return f"{fmean(counts):.1f}", " ".join(map(str, counts))
+
+
+def duration(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1e9:.0f} s" if nanoseconds < 100e9 else f"{nanoseconds / 60e9:.1f} min"
+
+
+def against(row: SweepRow, first: SweepRow) -> str:
+    """Errors more than the first variant's, by seed, with Student's interval at 95 % over the seeds."""
+    pairs = zip(row.students, first.students, strict=False)
+    more = np.array([errors(one.test_accuracy, row) - errors(other.test_accuracy, first) for one, other in pairs])
+    interval = student_t_interval(more)
+    if row is first or len(row.students) != len(first.students) or interval is None:
+        return "-"
+    low, high = interval
+    word = "helps" if high < 0 else "harms" if low > 0 else "no evidence"
+    return f"{more.mean():+.1f} [{low:+.1f}, {high:+.1f}] {word}"
 
 
 def errors(accuracy: float, row: SweepRow) -> int:

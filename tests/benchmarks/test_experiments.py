@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -46,6 +46,18 @@ def test_a_sweep_is_a_table_of_its_variants_and_of_their_curves(experiments: Mod
     assert [row[0] for row in rows] == ["| one", "| two", *["| one"] * 4, *["| two"] * 2]
     assert [len(row[3].split()) for row in rows[:2]] == [2, 2]
     assert rows[1][4:6] == ["-", "-"]
+
+
+def test_a_variant_helps_when_its_interval_over_paired_seeds_is_below_0(experiments: ModuleType):
+    def row(*accuracies: float) -> SimpleNamespace:
+        return SimpleNamespace(students=[SimpleNamespace(test_accuracy=one) for one in accuracies], test_inputs=100)
+
+    first = row(0.90, 0.89, 0.88)
+    # by hand: differences -2, -3, -4 have the mean -3, the deviation 1, and t(2) = 4.303 / sqrt(3) = 2.484
+    assert experiments.against(row(0.92, 0.92, 0.92), first) == "-3.0 [-5.5, -0.5] helps"
+    assert experiments.against(row(0.88, 0.86, 0.84), first) == "+3.0 [+0.5, +5.5] harms"
+    assert experiments.against(row(0.90, 0.90, 0.87), first) == "+0.0 [-2.5, +2.5] no evidence"
+    assert experiments.against(row(0.95), first) == experiments.against(first, first) == "-"
 
 
 def test_missing_classes_and_an_ensemble_say_what_they_came_to(experiments: ModuleType):
