@@ -97,7 +97,8 @@ def results(rows: Sequence[SweepRow]) -> list[str]:
         )
         for row in rows
     ]
-    return [f"Test errors of {rows[0].test_inputs:,}.", "", *sections.table(headings, cells), *unmatched(rows)]
+    chance = ["Of twenty such intervals, one is expected to leave out 0 by chance.", ""] if len(rows) > 4 else []
+    return [f"Test errors of {rows[0].test_inputs:,}.", "", *sections.table(headings, cells), *chance, *unmatched(rows)]
 
 
 def nets(found: Sequence[Net], row: SweepRow) -> tuple[str, str]:
