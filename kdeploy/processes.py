@@ -9,6 +9,7 @@ The launcher tells each process its place in the environment variables RANK, LOC
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -107,6 +108,8 @@ def _join() -> None:
     # objects and CPU tensors go through gloo, tensors on a GPU through NCCL
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE)
+    # left to the end of the interpreter, gloo's threads may end the process with an abort in place of its exit code
+    atexit.register(distributed.destroy_process_group)
 
 
 def _code_of(error: BaseException) -> int:
