@@ -20,6 +20,7 @@ from kdeploy.recipe.models import Bench, Export, Gate, Recipe
 from kdeploy.recipe.student import Convolution, Student
 from kdeploy.recipe.teacher import Ensemble, Labels, Teacher, TeacherPreprocess, TeacherTraining
 from kdeploy.recipe.views import InputViews, Munge, Views
+from tests.recipe.quoting import QuotingDumper
 
 SEED = st.integers(0, 2**31 - 1)
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
@@ -148,7 +149,7 @@ RECIPES = (
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(RECIPES)
 def test_a_recipe_written_as_yaml_is_read_back_equal(recipe):
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True)
+    text = yaml.dump(recipe.model_dump(mode="json"), Dumper=QuotingDumper, allow_unicode=True)
     assert parse(text.encode(), "r.yaml").recipe == recipe
 
 
@@ -187,7 +188,7 @@ def test_no_value_is_refused_in_words_nobody_chose(place, value):
     values = {"name": "a", "data": {"source": "mnist-5k"}, "teacher": [{"model": "deep-cnn"}]}
     _nested(values, place, value)
     try:
-        parse(yaml.safe_dump(values).encode(), "r.yaml")
+        parse(yaml.dump(values, Dumper=QuotingDumper).encode(), "r.yaml")
     except RecipeError as exc:
         assert str(exc).count("must be valid") == 0
         assert [line for line in exc.problems if not line.endswith((".", "?"))] == []
