@@ -102,7 +102,7 @@ def _sizes(width: int) -> dict[str, Any]:
 
 def main() -> None:
     known = options("Ten students from one label store, against ten trainings with the teacher in the loop.", rounds=1)
-    known.add_argument("--samples", type=int, default=1024)
+    known.add_argument("--samples", type=int, default=2048)
     known.add_argument("--epochs", type=int, default=4, help="as many views are labelled")
     known.add_argument("--students", type=int, default=10)
     asked = known.parse_args()
