@@ -80,7 +80,7 @@ class Child:
 
     def __init__(self, model: Path) -> None:
         command = ["node", str(PROGRAM), str(_package()), str(model.resolve())]
-        self._said = tempfile.TemporaryFile()  # a pipe that nobody reads would fill up
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill; a pipe that nobody reads would fill up
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said)
         try:
             found, _ = self._receive()
