@@ -4,6 +4,13 @@
 
 so that "this runtime is wrong" is told from "float32 is noisy"; scale is the largest absolute logit of the oracle. An
 input whose top-1 changes although the oracle's margin exceeds the measured error fails too.
+
+Another precision has the same rule with its own unit roundoff u, since rounding errors grow in proportion to it
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1: |error| <= n u / (1 - n u) times the sum
+of the absolute products): float32 has u = 2^-24, float16 2^-11, bfloat16 2^-8, so both terms are 2^13 and 2^16 times as
+large. An int8 value is off by at most half a step, 2^-8 of its tensor's largest; the typical value of a tensor of
+normal numbers is a quarter of its largest, so that relative to it u = 2^-6, and both terms are 2^18 times as large.
+These rows tell a wrong scale or a wrong graph from rounding; whether its cost can be borne is for the agreement to say.
 """
 
 from __future__ import annotations
@@ -26,8 +33,31 @@ from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes.protocol import Session
 
 BATCHES = (1, 2, 3, 7, 32)
-FACTOR, RELATIVE = 8.0, 1e-6  # the row of the budget for float32
 _REST = 64
+
+
+class Budget(NamedTuple):
+    """The largest error allowed: factor x the error of plain float32 + relative x scale."""
+
+    factor: float
+    relative: float
+
+    def allows(self, float32_error: float, scale: float) -> float:
+        return self.factor * float32_error + self.relative * scale
+
+
+FP32 = Budget(8.0, 1e-6)
+BUDGETS = {
+    "fp32": FP32,
+    "fp16": Budget(2**13 * FP32.factor, 2**13 * FP32.relative),
+    "bf16": Budget(2**16 * FP32.factor, 2**16 * FP32.relative),
+    "int8": Budget(2**18 * FP32.factor, 2**18 * FP32.relative),
+}
+
+
+def thinned(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many rows, evenly spread: data sets are often sorted by class."""
+    return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // most]
 
 
 class Oracle(NamedTuple):
@@ -83,15 +113,17 @@ def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np
     return np.concatenate(parts), sizes
 
 
-def compare(oracle: Oracle, logits: np.ndarray, *, model: str, runtime: str, batches: Sequence[int]) -> ParityRow:
-    """One row: how far logits are from the oracle's, and whether that is within the budget."""
+def compare(
+    oracle: Oracle, logits: np.ndarray, *, model: str, runtime: str, batches: Sequence[int], precision: str = "fp32"
+) -> ParityRow:
+    """One row: how far logits are from the oracle's, and whether that is within the budget of the precision."""
     exact = oracle.logits[: len(logits)]
     if exact.shape != logits.shape:
         raise ParityError(f"{model} on {runtime}", f"must give logits of shape {exact.shape}", got=str(logits.shape))
     # NaN compares as no error at all, so it is made an infinite one; JSON has no infinity, hence the largest float
     difference = np.nan_to_num(np.abs(logits - exact), nan=np.finfo(np.float64).max, posinf=np.finfo(np.float64).max)
     error, scale = float(difference.max()), float(np.abs(exact).max())
-    budget = FACTOR * oracle.float32_error + RELATIVE * scale
+    budget = BUDGETS[precision].allows(oracle.float32_error, scale)
     ranked = np.sort(exact, axis=1)
     same = logits.argmax(1) == exact.argmax(1)
     flips = int((~same & (ranked[:, -1] - ranked[:, -2] > error)).sum())
@@ -108,6 +140,7 @@ def compare(oracle: Oracle, logits: np.ndarray, *, model: str, runtime: str, bat
         flips=flips,
         worst_input=int(difference.max(1).argmax()),
         passed=error <= budget and not flips,
+        precision=precision,
     )
 
 
@@ -116,7 +149,7 @@ def raise_if_failed(rows: Sequence[ParityRow]) -> None:
     for row in rows:
         if not row.passed:
             raise ParityError(
-                f"{row.model} on {row.runtime}",
+                f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}"),
                 f"must be within {row.budget:.3g} of the trained net on {row.inputs} inputs",
                 got=f"off by {row.max_abs_error:.3g} at input {row.worst_input}, {row.flips} flipped",
                 advice="The model file is not the trained net: export it again, and report this if it stays.",

@@ -248,3 +248,37 @@ def test_the_oracle_of_a_file_knows_its_input_from_weights_that_are_listed_as_in
     path = linear_model(tmp_path / "m.onnx", weight_as_input=True)
     inputs = np.array([[1.0, 2.0, 3.0]], np.float32)
     assert parity.onnx_oracle(path, inputs).logits.tolist() == [[16.0, 22.0]]
+
+
+@pytest.mark.parametrize(("precision", "times"), [("fp16", 2**13), ("bf16", 2**16), ("int8", 2**18)])
+def test_a_lower_precision_is_allowed_what_its_rounding_costs(oracle: Oracle, precision: str, times: int):
+    plain = compare(oracle, oracle.logits, model="student", runtime="scripted", batches=[1])
+    row = compare(oracle, oracle.logits, model="student", runtime="scripted", batches=[1], precision=precision)
+    assert (row.precision, row.passed) == (precision, True)
+    assert row.budget == times * plain.budget
+
+
+def test_half_precision_is_within_its_row_and_outside_of_the_one_of_fp32(oracle: Oracle):
+    halves = copy.deepcopy(NET).half().float()  # the weights as float16 holds them
+    with torch.inference_mode():
+        logits = halves(torch.from_numpy(INPUTS)).numpy()
+    found = [
+        compare(oracle, logits, model="student", runtime="scripted", batches=[1], precision=precision).passed
+        for precision in ("fp32", "fp16")
+    ]
+    assert found == [False, True]
+
+
+def test_a_failure_in_another_precision_names_it(oracle: Oracle):
+    row = compare(oracle, -oracle.logits, model="student", runtime="scripted", batches=[1], precision="bf16")
+    with pytest.raises(ParityError) as caught:
+        raise_if_failed([row])
+    assert str(caught.value) == (
+        f"student on scripted in bf16: must be within {row.budget:.3g} of the trained net on 120 inputs "
+        f"(off by {row.max_abs_error:.3g} at input {row.worst_input}, {row.flips} flipped). {ADVICE}"
+    )
+
+
+def test_thinned_rows_are_spread_evenly():
+    assert parity.thinned(np.arange(10), 4).tolist() == [0, 2, 5, 7]
+    assert parity.thinned(np.arange(3), 4).tolist() == [0, 1, 2]

@@ -5,23 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdeploy.pipeline.inputs import inputs_of
+from kdeploy import runtimes
+from kdeploy.pipeline.inputs import feed, inputs_of
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import host_settings
+from kdeploy.recipe.formats import ALL, expanded
 from kdeploy.records.base import Record
+
+ORACLE = "reference"  # it says what ONNX means, and nobody deploys it
 
 
 def settings(job: Job) -> dict[str, Any]:
+    """With `all` among the formats, the result depends on which runtimes are here."""
     export = job.recipe.export
     timed = host_settings() if export.bottleneck == "auto" else {}
-    return export.model_dump(mode="json") | timed
+    here = {"runtimes": _deployed()} if ALL in export.formats else {}
+    return export.model_dump(mode="json") | timed | here
 
 
 def run(job: Job, folder: Path) -> Record:
+    from kdeploy.parity import thinned
     from kdeploy.stages import export as stage
+    from kdeploy.stages.export.formats import TRANSFER
 
     samples, teacher, distill = job.samples(), job.read("teacher"), job.read("distill")
-    export = job.recipe.export
+    export, rows = job.recipe.export, thinned(samples.transfer, TRANSFER)
     return stage.run(
         folder,
         teacher=stage.Teacher(teacher, [(job.folder(name), job.read(name)) for name in job.members("teacher")]),
@@ -29,9 +37,15 @@ def run(job: Job, folder: Path) -> Record:
         inputs=stage.Inputs(
             student=inputs_of(job, samples, distill.preprocessing, "held_out"),
             teacher=inputs_of(job, samples, teacher.preprocessing, "held_out"),
+            student_transfer=feed(job, samples, distill.preprocessing).plain(rows).numpy(),
+            teacher_transfer=feed(job, samples, teacher.preprocessing).plain(rows).numpy(),
         ),
         bottleneck=export.bottleneck,
         target=export.target,
-        formats=export.formats,
+        asked=expanded(export.formats, _deployed()),
         progress=job.progress,
     )
+
+
+def _deployed() -> list[str]:
+    return [name for name in runtimes.available() if name != ORACLE]

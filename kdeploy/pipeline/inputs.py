@@ -75,6 +75,8 @@ def inputs_of(job: Job, samples: SampleSet, preprocessing: Preprocessing, part: 
 
 
 def artefacts(job: Job, export: ExportRecord, model: str) -> dict[str, Path]:
-    found = {made.runtime: job.folder("export") / made.file for made in export.formats if made.model == model}
+    """What was converted already, by format as people write it."""
+    made = [one for one in export.formats if one.model == model and one.refused is None]
+    found = {one.key: job.folder("export") / one.file for one in made}
     found["onnxruntime"] = job.folder("export") / f"{model}.onnx"
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kdeploy.pipeline.ensemble import rule
 from kdeploy.pipeline.inputs import artefacts, inputs_of
 from kdeploy.pipeline.job import Job
+from kdeploy.recipe.formats import ALL, ONNX, Asked
 from kdeploy.records.base import Record
 from kdeploy.records.teacher import TeacherRecord
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def settings(job: Job) -> dict[str, Any]:
-    return {"runtimes": _verified_runtimes(job)}
+    return {"runtimes": _named(job)}
 
 
 def run(job: Job, folder: Path) -> Record:
@@ -42,7 +43,7 @@ def run(job: Job, folder: Path) -> Record:
         stage.Subject(name, place / f"{name}.onnx", inputs, oracles[name], artefacts(job, export, name))
         for name, inputs in (("student", student_inputs), ("teacher", teacher_inputs))
     ]
-    record = stage.run(subjects=subjects, names=_verified_runtimes(job), progress=job.progress)
+    record = stage.run(subjects=subjects, names=[name for name in _named(job) if name != ALL], progress=job.progress)
     parity.raise_if_failed(record.rows)
     return record
 
@@ -59,8 +60,8 @@ def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:
     return modules[0] if teacher.ensemble is None else Ensemble(modules, rule(job)).eval()
 
 
-def _verified_runtimes(job: Job) -> list[str]:
-    """Everything that the recipe names, and the reference evaluator."""
+def _named(job: Job) -> list[str]:
+    """Everything that the recipe names, and the reference evaluator; what `all` stands for is found in the export."""
     recipe = job.recipe
     named = ("reference", recipe.export.target, *recipe.export.formats, *recipe.bench.runtimes)
-    return [name for name in dict.fromkeys(named) if name != "onnx"]
+    return [name for name in dict.fromkeys(str(Asked.parse(text)) for text in named) if name != ONNX]

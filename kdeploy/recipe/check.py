@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kdeploy.errors import IntegrityError, MissingError, RecipeError
 from kdeploy.recipe.data import Origin
+from kdeploy.recipe.formats import ALL, ONNX, Asked
 from kdeploy.recipe.load import LoadedRecipe, not_a_file
 from kdeploy.recipe.yaml12 import Place, dotted
 
@@ -22,7 +23,6 @@ _PACKAGES = {
     "audio": ("soundfile", "audio"),
     "hub": ("huggingface_hub", "hub"),
 }
-ONNX = "onnx"  # the format that every export has, and no runtime
 
 
 def check(
@@ -103,8 +103,8 @@ def _teacher_problems(loaded: LoadedRecipe, data_root: Path) -> Iterator[tuple[P
 def _runtime_places(loaded: LoadedRecipe) -> Iterator[tuple[Place, str]]:
     recipe = loaded.recipe
     yield ("export", "target"), recipe.export.target
-    for number, name in enumerate(recipe.export.formats):
-        yield ("export", "formats", number), name
+    for number, text in enumerate(recipe.export.formats):
+        yield ("export", "formats", number), Asked.parse(text).runtime
     for number, name in enumerate(recipe.bench.runtimes):
         yield ("bench", "runtimes", number), name
 
@@ -112,7 +112,7 @@ def _runtime_places(loaded: LoadedRecipe) -> Iterator[tuple[Place, str]]:
 def _runtime_problems(loaded: LoadedRecipe, runtimes: Collection[str]) -> Iterator[tuple[Place, str]]:
     for place, name in _runtime_places(loaded):
         is_format = place[:2] == ("export", "formats")
-        known = sorted({*runtimes, ONNX} if is_format else runtimes)
+        known = sorted({*runtimes, ONNX, ALL} if is_format else runtimes)
         if name in known:
             continue
         near = difflib.get_close_matches(name, known, n=1)
@@ -152,7 +152,7 @@ def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iter
         package = "transformers" if kind == "huggingface" else kind
         if package and importlib.util.find_spec(package) is None:
             yield ("teacher", number, kind), package, f"Install it with: pip install 'kdeploy[{kind}]'."
-    seen = {ONNX}
+    seen = {ONNX, ALL}  # neither is a runtime
     for place, name in _runtime_places(loaded):
         if name not in seen and (advice := missing(name)):
             yield place, f"runtime {name!r}", advice

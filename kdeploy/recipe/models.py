@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.distill import Distill
+from kdeploy.recipe.formats import grammatical
 from kdeploy.recipe.section import NAME, Positive, Section
 from kdeploy.recipe.student import Student
 from kdeploy.recipe.teacher import Ensemble, Labels, Teacher
@@ -28,7 +29,9 @@ class Export(Section):
         description="the runtime on which `auto` times the two forms",
         json_schema_extra={"must": "must be the name of a runtime"},
     )
-    formats: tuple[str, ...] = Field(default=("onnx",), min_length=1, strict=False)
+    formats: tuple[Annotated[str, AfterValidator(grammatical)], ...] = Field(
+        default=("onnx",), min_length=1, strict=False, description="NAME or NAME:PRECISION, as openvino:fp16; or all"
+    )
 
 
 class Bench(Section):

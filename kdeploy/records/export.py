@@ -41,12 +41,24 @@ class Form(Part):
 
 
 class Format(Part):
-    """A model converted for a runtime."""
+    """A model converted for a runtime, compared with the trained net on real inputs.
+
+    `refused` is why there is none: then `file` is empty and `bytes` is 0. Only what was not asked for by name, but came
+    with `all`, is refused instead of being an error; a precision that lost too much keeps its `parity`.
+    """
 
     model: Literal["student", "teacher"]
     runtime: str
     file: str
     bytes: int
+    precision: str = "fp32"
+    parity: ParityRow | None = None
+    refused: str | None = None
+
+    @property
+    def key(self) -> str:
+        """As people write it: `openvino`, `onnxruntime:int8`."""
+        return self.runtime if self.precision == "fp32" else f"{self.runtime}:{self.precision}"
 
 
 class Bottleneck(Part):

@@ -10,7 +10,8 @@ from kdeploy.records.base import Part, Record
 class ParityRow(Part):
     """One model through one runtime against the float64 oracle.
 
-    `budget` = 8 x `float32_error` + 1e-6 x `scale` for f32, `scale` the largest absolute oracle logit on the inputs.
+    `budget` = 8 x `float32_error` + 1e-6 x `scale` for fp32, `scale` the largest absolute oracle logit on the inputs;
+    other precisions have their own row in `kdeploy.parity.BUDGETS`.
     `flips` counts inputs whose top-1 differs although the oracle's margin exceeds the measured error.
     """
 
@@ -26,6 +27,7 @@ class ParityRow(Part):
     flips: int
     worst_input: int
     passed: bool
+    precision: str = "fp32"
 
 
 class VerifyRecord(Record):

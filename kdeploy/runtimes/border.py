@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from kdeploy.errors import DataError, KdeployError, ModelError, UsageError
-from kdeploy.runtimes.protocol import Arrays, Refused
+from kdeploy.runtimes.protocol import Arrays, NotOffered
 
 
 class Port(NamedTuple):
@@ -78,9 +78,9 @@ def fixed_batch(ports: Sequence[Port]) -> dict[str, str]:
 
 
 def only_fp32(runtime: str, precision: str) -> None:
-    """Raises: Refused unless the precision asked for is fp32."""
+    """Raises: NotOffered unless the precision asked for is fp32."""
     if precision != "fp32":
-        raise Refused(f"{runtime} converts to fp32 only, not to {precision}")
+        raise NotOffered(f"{runtime} converts to fp32 only, not to {precision}")
 
 
 def check_threads(runtime: str, threads: int) -> None:

@@ -28,13 +28,17 @@ class Refused(Exception):
         super().__init__(reason)
 
 
+class NotOffered(Refused):
+    """The runtime has not this precision, whatever the model: nobody who asked for all formats need hear of it."""
+
+
 class Source(NamedTuple):
     """What a conversion may start from."""
 
     onnx: Path
     module: Callable[[], nn.Module] | None  # None for models made elsewhere
     example: Arrays  # one array an input, each with at least one row
-    calibration: Iterable[Arrays] | None
+    calibration: Iterable[Arrays] | None  # batches of real inputs, never those that the result is judged on
 
 
 class Session(Protocol):
@@ -71,7 +75,8 @@ class Runtime(Protocol):
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         """Write the model into the folder (which exists) in the form this runtime deploys; the file to load.
 
-        Raises: Refused, with the reason, when this precision or this source is not offered.
+        Raises: Refused, with the reason, when this source is not taken; NotOffered, when this precision is not;
+            ModelError when the conversion fails.
         """
 
     def load(self, artefact: Path, *, threads: int) -> Session:

@@ -36,7 +36,8 @@ def run(
         versions: of the runtimes that the student was verified with.
     """
     place, record = exported
-    formats = {made.runtime: place / made.file for made in record.formats if made.model == "student"}
+    made = [one for one in record.formats if one.model == "student" and one.refused is None]
+    formats = {one.key.replace(":", "-"): place / one.file for one in made}
     formats.pop("onnx", None)  # that is student.onnx itself
     return write(
         folder,

@@ -185,7 +185,11 @@ def test_missing_weights_are_named(tmp_path):
         ),
         (
             "export: {formats: [onnx, tflite]}",
-            "export.formats[1] must be a format (got 'tflite'). Known: onnx, onnxruntime, openvino, reference.",
+            "export.formats[1] must be a format (got 'tflite'). Known: all, onnx, onnxruntime, openvino, reference.",
+        ),
+        (
+            "export: {formats: [all, opnvino:fp16]}",
+            "export.formats[1] must be a format (got 'opnvino'). Did you mean 'openvino'?",
         ),
     ],
 )

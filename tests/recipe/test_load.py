@@ -224,6 +224,11 @@ def test_one_convolution_needs_no_list():
         ("export: {target: a b}", "export.target must be the name of a runtime (got 'a b')."),
         ("export: {formats: onnx}", "export.formats must be a list (got 'onnx')."),
         ("export: {formats: [1]}", "export.formats[0] must be text (got 1)."),
+        (
+            "export: {formats: [onnx, openvino:fp8]}",
+            "export.formats[1] must be of the precision fp32, fp16, bf16 or int8 (got 'openvino:fp8'). "
+            "Without one it is fp32.",
+        ),
     ],
 )
 def test_a_bad_setting_is_a_whole_sentence(more, problem):

@@ -27,6 +27,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 COUNT = st.integers(1, 1000)
 # what YAML can hold as it is: no lone surrogates, no control characters that its readers refuse
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
+FORMAT = st.one_of(st.just("all"), st.from_regex(r"[a-z]{4,9}(:(fp32|fp16|bf16|int8))?", fullmatch=True))
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", fullmatch=True)
 PRECISION = st.sampled_from(["auto", "bf16", "fp32"])
 
@@ -127,7 +128,7 @@ def _recipe_with(views, distill):
         labels=LABELS,
         student=st.builds(Student, conv=_many(CONVOLUTIONS, 0), bottleneck=_some(COUNT), hidden=_many(COUNT)),
         distill=st.just(distill),
-        export=st.builds(Export, bottleneck=st.sampled_from(["auto", "fuse"]), target=NAME, formats=_many(TEXT)),
+        export=st.builds(Export, bottleneck=st.sampled_from(["auto", "fuse"]), target=NAME, formats=_many(FORMAT)),
         bench=st.builds(Bench, runtimes=_many(TEXT), threads=_many(COUNT), batch=_many(COUNT), max_seconds=POSITIVE),
         gate=st.builds(Gate, max_drop=_some(st.floats(0, 100)), min_speedup=_some(POSITIVE)),
     )

@@ -14,6 +14,7 @@ import torch
 from kdeploy.labelstore import Reader
 from kdeploy.models import teachers
 from kdeploy.progress import Progress
+from kdeploy.recipe.formats import Asked
 from kdeploy.records.base import Record
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
@@ -122,12 +123,19 @@ def make_students(
 
 
 def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done, **changes: object) -> ExportRecord:
-    arguments = {"bottleneck": "factored", "target": "onnxruntime", "formats": ["onnx"]} | changes
+    arguments = {"bottleneck": "factored", "target": "onnxruntime"} | changes
+    formats = arguments.pop("formats", ["onnx"])
     return export.run(
         folder,
         teacher=export.Teacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
         distilled=distilled,  # type: ignore[arg-type]
-        inputs=export.Inputs(inputs_of(samples, IMAGE, "held_out"), inputs_of(samples, HALF, "held_out")),
+        inputs=export.Inputs(
+            inputs_of(samples, IMAGE, "held_out"),
+            inputs_of(samples, HALF, "held_out"),
+            inputs_of(samples, IMAGE, "unlabelled"),
+            inputs_of(samples, HALF, "unlabelled"),
+        ),
+        asked=[Asked.parse(text) for text in formats],  # type: ignore[attr-defined]
         progress=Progress(),
         **arguments,  # type: ignore[arg-type]
     )

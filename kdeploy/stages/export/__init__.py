@@ -8,25 +8,24 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from torch import nn
 
-from kdeploy import onnx_export, runtimes
-from kdeploy.errors import ModelError
+from kdeploy import onnx_export, parity
 from kdeploy.models import shallow, teachers
-from kdeploy.models.adapters import signature
 from kdeploy.models.deep import DeepCnn
-from kdeploy.models.ensemble import Rule
+from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.models.mlp import Mlp
 from kdeploy.models.weights import load_weights
+from kdeploy.parity import thinned
 from kdeploy.progress import Progress
+from kdeploy.recipe.formats import Asked
 from kdeploy.records.distill import DistillRecord
-from kdeploy.records.export import ExportRecord, Fold, Format, Model
+from kdeploy.records.export import ExportRecord, Fold, Model
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.runtimes.protocol import Refused, Source
-from kdeploy.stages.export import ensemble, forms
+from kdeploy.stages.export import ensemble, formats, forms
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.forms import Choice, FormName, Pair
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
@@ -51,10 +50,31 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Real inputs, preprocessed for each model, for proofs, timing and conversion: float32 (samples, *shape)."""
+    """Real inputs, preprocessed for each model: float32 (samples, *shape).
+
+    Args:
+        student, teacher: held out, for proofs, timing and conversion.
+        student_transfer, teacher_transfer: some of the transfer set, which formats are calibrated on or compared on.
+    """
 
     student: np.ndarray
     teacher: np.ndarray
+    student_transfer: np.ndarray
+    teacher_transfer: np.ndarray
+
+
+class Nets(NamedTuple):
+    """A net as it was trained, and as it was exported: with its folds."""
+
+    trained: nn.Module
+    deployed: nn.Module
+
+
+class Exported(NamedTuple):
+    """A model on disk; `nets` is None when an ONNX file is all, or part, of where it came from."""
+
+    model: Model
+    nets: Nets | None
 
 
 def run(
@@ -65,7 +85,7 @@ def run(
     inputs: Inputs,
     bottleneck: Choice,
     target: str,
-    formats: Sequence[str],
+    asked: Sequence[Asked],
     progress: Progress,
 ) -> ExportRecord:
     """Write every model into `folder`.
@@ -73,11 +93,11 @@ def run(
     Args:
         distilled: the folder and the record of the stage before.
         target: the runtime on which `auto` times the forms.
-        formats: names of runtimes to convert for; `onnx` is always there.
-    Raises: ParityError when a form is not the trained net; MissingError for a runtime that is not here.
+        asked: the formats; the ONNX files are always there.
+    Raises: ParityError when a form or a format is not the trained net; MissingError for a runtime that is not here.
     """
     folds: list[Fold] = []
-    teacher_model = _teacher(folder, teacher, folds)
+    exported_teacher = _teacher(folder, teacher, folds)
     source, record = distilled
     name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
     factored = _folded(trained.chain(), "student", folds)
@@ -92,13 +112,20 @@ def run(
     measured = forms.time(folder, name, inputs.student, target, progress) if open_choice else None
     shipped = forms.choose(bottleneck, pair, fusing, measured, target)
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / STUDENT)
+    student = Exported(
+        describe(folder / STUDENT, record.preprocessing.model_shape), Nets(trained, chains[shipped.shipped])
+    )
+    subjects = [
+        _subject("student", folder / STUDENT, student, inputs.student, inputs.student_transfer),
+        _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher, inputs.teacher_transfer),
+    ]
     return ExportRecord(
-        student=describe(folder / STUDENT, record.preprocessing.model_shape),
-        teacher=teacher_model,
+        student=student.model,
+        teacher=exported_teacher.model,
         baseline=_baseline(folder, source, record, shipped.shipped),
         forms=forms.with_latencies(made, measured),
         folds=tuple(folds),
-        formats=_formats(folder, formats, {"student": inputs.student, "teacher": inputs.teacher}),
+        formats=formats.convert(folder, asked, subjects, progress),
         bottleneck=shipped,
         preprocessing=record.preprocessing,
         teacher_preprocessing=teacher.record.preprocessing,
@@ -107,30 +134,35 @@ def run(
     )
 
 
-def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Model:
+def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
     path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
     if combination is None:
-        _member(path, *teacher.members[0], folds)
-        return describe(path, spec.model_shape)
+        nets = _member(path, *teacher.members[0], folds)
+        return Exported(describe(path, spec.model_shape), nets)
     with tempfile.TemporaryDirectory() as scratch:
         parts = [Path(scratch, f"{number}.onnx") for number in range(len(teacher.members))]
-        for part, (source, record) in zip(parts, teacher.members, strict=True):
-            _member(part, source, record, folds)
+        members = [_member(part, *member, folds) for part, member in zip(parts, teacher.members, strict=True)]
         rule = Rule(combination.mean, combination.weights)
         ensemble.merge(parts, path, input_name=spec.input, shape=spec.model_shape, rule=rule)
-    return describe(path, spec.model_shape)
+    modules = [nets for nets in members if nets is not None]
+    if len(modules) < len(members):
+        return Exported(describe(path, spec.model_shape), None)
+    trained = Ensemble([nets.trained for nets in modules], rule).eval()
+    deployed = Ensemble([nets.deployed for nets in modules], rule).eval()
+    return Exported(describe(path, spec.model_shape), Nets(trained, deployed))
 
 
-def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> None:
+def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> Nets | None:
     """A teacher of ours goes out with its folds, a user's module as it is, an ONNX teacher as the file it came in."""
     if record.origin == "onnx":
         shutil.copyfile(source / record.file, path)
-        return
+        return None
     module = teachers.module(source, teachers.spec_of(record))
     deployed: nn.Module = module
     if isinstance(module, DeepCnn | Mlp | shallow.ShallowStudent):
         deployed = _folded(module.chain(), "teacher", folds)
     onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=record.preprocessing.model_shape)
+    return Nets(module, deployed)
 
 
 def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
@@ -168,25 +200,14 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, form: FormName)
     return describe(folder / BASELINE, shape)
 
 
-def _formats(folder: Path, names: Sequence[str], examples: Mapping[str, np.ndarray]) -> tuple[Format, ...]:
-    """Convert student and teacher for every runtime named; the ONNX file itself is the format `onnx`."""
-    models: tuple[Literal["student", "teacher"], ...] = ("student", "teacher")
-    return tuple(_converted(folder, name, model, examples[model]) for name in names for model in models)
-
-
-def _converted(folder: Path, name: str, model: Literal["student", "teacher"], example: np.ndarray) -> Format:
-    path = folder / f"{model}.onnx"
-    if name == "onnx":
-        return Format(model=model, runtime=name, file=path.name, bytes=path.stat().st_size)
-    target = folder / "formats" / name / model
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    try:
-        source = Source(path, None, {signature(path).input: example[:3]}, None)
-        artefact = runtimes.find(name).convert(source, target, precision="fp32")
-    except Refused as exc:
-        raise ModelError(
-            f"format {name}", f"must take the {model}", got=exc.reason, advice=f"Remove {name} from export.formats."
-        ) from exc
-    size = sum(part.stat().st_size for part in target.rglob("*") if part.is_file())
-    return Format(model=model, runtime=name, file=artefact.relative_to(folder).as_posix(), bytes=size)
+def _subject(
+    name: Literal["student", "teacher"], path: Path, exported: Exported, held_out: np.ndarray, transfer: np.ndarray
+) -> formats.Subject:
+    """A model with what its formats are compared on; the teacher, which no bundle takes along, on fewer inputs."""
+    calibration, compared = formats.divided(held_out, transfer)
+    if name == "teacher":
+        compared = thinned(compared, forms.PROOF_INPUTS)
+    if exported.nets is None:
+        return formats.Subject(name, path, None, parity.onnx_oracle(path, compared), compared, calibration)
+    oracle = parity.module_oracle(exported.nets.trained, compared)
+    return formats.Subject(name, path, exported.nets.deployed, oracle, compared, calibration)

@@ -1,0 +1,147 @@
+"""The formats: each model converted for each runtime and precision, and compared with the trained net on real inputs.
+
+Nothing is believed of a converter: what it wrote is loaded and answers, before it is called a format.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from torch import nn
+
+from kdeploy import parity, runtimes
+from kdeploy.errors import ModelError
+from kdeploy.models.adapters import signature
+from kdeploy.parity import thinned
+from kdeploy.progress import Progress
+from kdeploy.recipe.formats import ONNX, Asked
+from kdeploy.records.export import Format
+from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes.protocol import NotOffered, Refused, Source
+
+RUNS_ONNX = "onnxruntime"  # what answers for the ONNX file itself
+CALIBRATION_BATCH = 32
+TRANSFER = 1536  # inputs of the transfer set: 512 to calibrate on, 1,024 to compare on
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One exported model: what its formats are made from, and what they must agree with.
+
+    Args:
+        module: what the ONNX file was exported from; None for one that came as ONNX.
+        oracle: of `inputs`.
+        inputs: real, preprocessed, float32 (inputs, *shape); what every format is compared on.
+        calibration: others, from the transfer set, for formats with ranges to find.
+    """
+
+    name: Literal["student", "teacher"]
+    path: Path
+    module: nn.Module | None
+    oracle: parity.Oracle
+    inputs: np.ndarray
+    calibration: np.ndarray
+
+
+def divided(held_out: np.ndarray, transfer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What formats are calibrated on, and what they are compared on: one part never sees the other.
+
+    Every third transfer input is for calibration, so that a third of `TRANSFER` is; the others, and the held-out ones,
+    are for comparing.
+    """
+    calibrated = np.arange(len(transfer)) % 3 == 0
+    compared = np.concatenate([transfer[~calibrated], thinned(held_out, TRANSFER)])
+    return transfer[calibrated], compared
+
+
+def convert(
+    folder: Path, asked: Sequence[Asked], subjects: Sequence[Subject], progress: Progress
+) -> tuple[Format, ...]:
+    """Convert every subject into every format, below `folder/formats/`.
+
+    Returns: one a format and subject, but for precisions that `all` tried and the runtime has not.
+    Raises: ParityError for a format that is not the trained net; ModelError for one that is refused although it was
+        asked for by name; MissingError for a runtime that is not here.
+    """
+    made: list[Format] = []
+    with progress.task("formats", len(asked) * len(subjects)) as advance:
+        for number, (format_, subject) in enumerate((one, each) for one in asked for each in subjects):
+            found = _converted(folder, format_, subject)
+            made += [] if found is None else [found]
+            advance(number + 1)
+    return tuple(made)
+
+
+def _converted(folder: Path, asked: Asked, subject: Subject) -> Format | None:
+    try:
+        artefact, size = _artefact(folder, asked, subject)
+    except Refused as refusal:
+        if not asked.optional:
+            advice = f"Remove {asked} from export.formats."
+            must = f"must take the {subject.name}"
+            raise ModelError(f"format {asked}", must, got=refusal.reason, advice=advice) from refusal
+        return None if isinstance(refusal, NotOffered) else _refused(asked, subject, refusal.reason)
+    row = _compared(artefact, asked, subject)
+    if asked.optional and asked.precision != "fp32" and not row.passed:
+        reason = f"off by {row.max_abs_error:.3g}, {row.flips} flipped, where {row.budget:.3g} is allowed"
+        return _refused(asked, subject, reason, row)
+    parity.raise_if_failed([row])
+    file = artefact.relative_to(folder).as_posix()
+    return Format(
+        model=subject.name, runtime=asked.runtime, precision=asked.precision, file=file, bytes=size, parity=row
+    )
+
+
+def _artefact(folder: Path, asked: Asked, subject: Subject) -> tuple[Path, int]:
+    """The file to load, and the bytes of all files."""
+    if asked.runtime == ONNX:
+        return subject.path, subject.path.stat().st_size
+    target = folder / "formats" / asked.folder / subject.name
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    try:
+        artefact = runtimes.find(asked.runtime).convert(_source(subject), target, precision=asked.precision)
+    except Refused:
+        shutil.rmtree(target)
+        raise
+    if not artefact.is_file() or not artefact.stat().st_size:
+        raise ModelError(f"format {asked}", f"must write the {subject.name}", got=f"nothing in {artefact.name}")
+    return artefact, sum(part.stat().st_size for part in target.rglob("*") if part.is_file())
+
+
+def _source(subject: Subject) -> Source:
+    name, module, rows = signature(subject.path).input, subject.module, subject.calibration
+    batches = [{name: rows[start : start + CALIBRATION_BATCH]} for start in range(0, len(rows), CALIBRATION_BATCH)]
+    return Source(
+        onnx=subject.path,
+        module=None if module is None else lambda: module,
+        example={name: subject.inputs[:3]},
+        calibration=batches or None,
+    )
+
+
+def _compared(artefact: Path, asked: Asked, subject: Subject) -> ParityRow:
+    name = RUNS_ONNX if asked.runtime == ONNX else asked.runtime
+    session = runtimes.find(name).load(artefact, threads=1)
+    logits, batches = parity.logits_of(session, signature(subject.path).input, subject.inputs)
+    session.close()
+    return parity.compare(
+        subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=asked.precision
+    )
+
+
+def _refused(asked: Asked, subject: Subject, reason: str, row: ParityRow | None = None) -> Format:
+    return Format(
+        model=subject.name,
+        runtime=asked.runtime,
+        precision=asked.precision,
+        file="",
+        bytes=0,
+        parity=row,
+        refused=reason,
+    )
