@@ -64,7 +64,9 @@ def canonical(spec: Preprocessing, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize(("spec", "layout"), [(COLOURED, "nchw"), (COLOURED, "nhwc"), (SOUND, "nchw")])
-def test_the_nodes_compute_what_the_numpy_reference_does(tmp_path: Path, runtime: str, spec: Preprocessing, layout: str):
+def test_the_nodes_compute_what_the_numpy_reference_does(
+    tmp_path: Path, runtime: str, spec: Preprocessing, layout: str
+):
     path, samples = tmp_path / "raw.onnx", canonical(spec, 5)
     prepend(pass_through(tmp_path / "model.onnx", spec), path, spec, layout)
     found = answers(path, tmp_path, runtime, {spec.input: as_given(samples, layout)})
@@ -81,7 +83,9 @@ def test_the_nodes_compute_what_the_numpy_reference_does(tmp_path: Path, runtime
 )
 def test_any_image_of_any_size_is_prepared_alike(tmp_path_factory, size, shape, scale, data):
     folder = tmp_path_factory.mktemp("raw")
-    spec = Preprocessing(input="x", kind="image", shape=shape, dtype="uint8", scale=scale, size=size, mean=(7.0,) * shape[0])
+    spec = Preprocessing(
+        input="x", kind="image", shape=shape, dtype="uint8", scale=scale, size=size, mean=(7.0,) * shape[0]
+    )
     samples = data.draw(arrays.arrays(np.uint8, (2, *shape)))
     prepend(pass_through(folder / "model.onnx", spec), folder / "raw.onnx", spec, "nchw")
     found = answers(folder / "raw.onnx", folder, "onnxruntime", {"x": samples})
@@ -113,6 +117,7 @@ def test_channels_last_is_refused_for_an_array(tmp_path: Path):
     with pytest.raises(ModelError) as caught:
         prepend(pass_through(tmp_path / "model.onnx", SOUND), tmp_path / "raw.onnx", SOUND, "nhwc")
     assert str(caught.value) == (
-        "export.layout: must be nchw for an input that is an array (nhwc). Remove it: only images have channels to move."
+        "export.layout: must be nchw for an input that is an array (nhwc). "
+        "Remove it: only images have channels to move."
     )
     assert not (tmp_path / "raw.onnx").exists()

@@ -2,9 +2,9 @@
 
     x = float(canonical);  x = x * scale;  x = bilinear(x, size);  x = (x - mean) / std
 
-as in `kdeploy.samples.preprocessing_numpy`, which parity compares it with: Cast, Mul, Resize, Sub and Div, each left out
-where the spec has no such step. Images come as uint8, channels first as canonical ones do (`nchw`), or last as decoders
-give them (`nhwc`: a Transpose opens the graph); every other input as the float32 array it is.
+as in `kdeploy.samples.preprocessing_numpy`, which parity compares it with: Cast, Mul, Resize, Sub and Div, each left
+out where the spec has no such step. Images come as uint8, channels first as canonical ones do (`nchw`), or last as
+decoders give them (`nhwc`: a Transpose opens the graph); every other input as the float32 array it is.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def steps(spec: Preprocessing, layout: Layout) -> Iterator[Step]:
     if spec.dtype == "uint8":
         yield Step("Cast", None, {"to": TensorProto.FLOAT})
     if spec.scale != 1.0:
-        yield Step("Mul", np.float32(spec.scale))
+        yield Step("Mul", np.asarray(spec.scale, np.float32))
     if spec.size is not None:
         # half-pixel centres without smoothing are the operator's defaults; of two axes, since the batch is free
         yield Step("Resize", np.asarray(spec.size, np.int64), {"axes": [2, 3], "mode": "linear"})
@@ -89,7 +89,7 @@ def _node(graph: onnx.GraphProto, step: Step, read: str) -> onnx.NodeProto:
     name = PREFIX + step.operator.lower()
     inputs = [read]
     if step.constant is not None:
-        graph.initializer.append(numpy_helper.from_array(np.asarray(step.constant), f"{name}-constant"))
+        graph.initializer.append(numpy_helper.from_array(step.constant, f"{name}-constant"))
         # a Resize has a region of interest and scales before its sizes, and is given neither
         inputs += ["", ""] * (step.operator == "Resize") + [f"{name}-constant"]
     return helper.make_node(step.operator, inputs, [name], name=name, **step.attributes)
