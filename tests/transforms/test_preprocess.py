@@ -15,7 +15,7 @@ from kdeploy.errors import ModelError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes.protocol import Source
 from kdeploy.samples.preprocessing_numpy import apply_numpy
-from kdeploy.stages.export.preprocessing_graph import as_given, prepend
+from kdeploy.transforms.preprocess import as_given, prepend
 
 COLOURED = Preprocessing(
     input="image",

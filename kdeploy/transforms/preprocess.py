@@ -9,7 +9,8 @@ decoders give them (`nhwc`: a Transpose opens the graph); every other input as t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,13 +18,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from kdeploy import parity, runtimes
 from kdeploy.errors import ModelError
 from kdeploy.models.adapters import signature
+from kdeploy.records.parity import ParityRow
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.runtimes.protocol import Source
 from kdeploy.store import commit_bytes
 
 Layout = Literal["nchw", "nhwc"]
 PREFIX = "preprocessing/"
+WITH_PREPROCESSING = "student with its preprocessing"
+REFERENCE, REFERENCE_INPUTS = "reference", 64  # the ONNX reference evaluator is slow
 
 
 class Step(NamedTuple):
@@ -61,6 +67,29 @@ def prepend(model: Path, path: Path, spec: Preprocessing, layout: Layout) -> Non
 def as_given(canonical: np.ndarray, layout: Layout) -> np.ndarray:
     """Canonical samples (N, *shape) as a decoder gives them, and as the graph takes them."""
     return np.ascontiguousarray(np.moveaxis(canonical, 1, -1)) if layout == "nhwc" else canonical
+
+
+def compare(
+    path: Path, read: str, canonical: np.ndarray, layout: Layout, oracle: parity.Oracle, names: Sequence[str]
+) -> tuple[ParityRow, ...]:
+    """Raw input to logits, one row a runtime: what fails here and not without preprocessing has a wrong preprocessing.
+
+    Args:
+        read: the name of its input.
+        canonical: samples (N, *shape), as they come.
+        oracle: the net's logits on the same samples, prepared outside of the graph.
+    """
+    rows = []
+    for name in names:
+        given = as_given(canonical[:REFERENCE_INPUTS] if name == REFERENCE else canonical, layout)
+        runtime = runtimes.find(name)
+        with tempfile.TemporaryDirectory() as scratch:
+            source = Source(path, None, {read: given[:3]}, None)
+            session = runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)
+            logits, batches = parity.logits_of(session, read, given)
+            session.close()
+        rows.append(parity.compare(oracle, logits, model=WITH_PREPROCESSING, runtime=name, batches=batches))
+    return tuple(rows)
 
 
 def steps(spec: Preprocessing, layout: Layout) -> Iterator[Step]:
