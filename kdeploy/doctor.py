@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kdeploy import machine, runtimes
@@ -25,11 +26,21 @@ def examine() -> list[Finding]:
     return [*found, _device(), _bfloat16()]
 
 
+def lacking(findings: Sequence[Finding]) -> MissingError | None:
+    """The error when something was not found."""
+    missing = [finding.name for finding in findings if not finding.ok]
+    if not missing:
+        return None
+    return MissingError("this machine", "must have everything", got=f"missing: {', '.join(missing)}")
+
+
 def _runtime(name: str) -> Finding:
     try:
         return Finding(f"runtime {name}", True, runtimes.find(name).version())
     except MissingError as exc:
         return Finding(f"runtime {name}", False, exc.advice)
+    except ImportError as exc:
+        return Finding(f"runtime {name}", False, f"it is installed, and cannot be imported: {exc}")
 
 
 def _device() -> Finding:

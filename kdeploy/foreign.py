@@ -5,6 +5,7 @@ Nothing of a file is read before the inspector has admitted it.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.parity import VerifyRecord
+from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.stages import bench, verify
 from kdeploy.stages.export.describe import describe
 from kdeploy.store import Store, fingerprint, hash_file
@@ -65,18 +67,31 @@ def bench_models(
 
 
 def verify_models(paths: Sequence[Path], progress: Progress) -> VerifyRecord:
-    """Compare each model through every runtime that is here with its own graph in float64.
+    """Compare each model through every runtime that is here and takes it with its own graph in float64.
 
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
     subjects = []
-    for path in paths:
-        admit(path)
-        inputs = made_inputs(path)
-        subjects.append(
-            verify.Subject(path.name, path, inputs, parity.onnx_oracle(path, inputs), {"onnxruntime": path})
-        )
-    return verify.run(subjects=subjects, names=sorted(runtimes.available()), progress=progress)
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, path in enumerate(paths):
+            admit(path)
+            inputs = made_inputs(path)
+            made = _converted(path, inputs, Path(scratch, str(number)), progress)
+            subjects.append(verify.Subject(path.name, path, inputs, parity.onnx_oracle(path, inputs), made))
+        return verify.run(subjects=subjects, names=[], progress=progress)
+
+
+def _converted(path: Path, inputs: np.ndarray, folder: Path, progress: Progress) -> dict[str, Path]:
+    """The model for every runtime; one that refuses it, as those do that start from a torch module, is left out."""
+    made = {}
+    source = Source(path, None, {signature(path).input: inputs[:3]}, None)
+    for name, runtime in runtimes.available().items():
+        (folder / name).mkdir(parents=True)
+        try:
+            made[name] = runtime.convert(source, folder / name, precision="fp32")
+        except Refused as refusal:
+            progress.say(f"{path.name}: not compared on {name}: {refusal.reason}")
+    return made
 
 
 def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:

@@ -22,6 +22,7 @@ from kdeploy.errors import BundleError
 from kdeploy.records.bundle import BundleFile, BundleRecord
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing_numpy import apply_numpy
+from kdeploy.timing import artefacts
 
 FOLDER = "bundle"
 
@@ -56,7 +57,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
 
     Args:
         folder: exists.
-        formats: by runtime, a file or a folder of files (with an OpenVINO .xml its .bin is taken).
+        formats: by runtime, a file, with what belongs beside it, or a folder of files.
         evidence: JSON records by file name.
         versions: of the packages that the bundle was tested with; `onnxruntime` among them.
     Raises: BundleError when the parts do not fit together, ModelError when the model cannot be bundled.
@@ -112,8 +113,7 @@ def _format_files(runtime: str, path: Path) -> dict[str, Path]:
     if path.is_dir():
         files = {found.relative_to(path).as_posix(): found for found in _regular(path)}
     else:
-        weights = path.with_suffix(".bin")
-        files = {path.name: path} | ({weights.name: weights} if path.suffix == ".xml" else {})
+        files = {found.name: found for found in artefacts.files_of(path)}
     if not files or not all(found.is_file() for found in files.values()):
         raise BundleError(f"format {runtime}", "must be a model file or a folder of files", got=str(path))
     return {f"formats/{runtime}/{relative}": found for relative, found in files.items()}

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from kdeploy.cli.options import AsJson
 
+Strict = Annotated[bool, typer.Option("--strict", help="End with exit code 7 when anything is missing.")]
 
-def command(as_json: AsJson = False) -> None:
+
+def command(strict: Strict = False, as_json: AsJson = False) -> None:
     """Say what this machine can run, and what to install for the rest."""
     import json
 
     from kdeploy.cli import output
-    from kdeploy.doctor import examine
+    from kdeploy.cli.errors import Told
+    from kdeploy.doctor import examine, lacking
 
     findings = examine()
+    error = lacking(findings) if strict else None
     if as_json:
-        output.document(json.dumps({"findings": [finding._asdict() for finding in findings]}, indent=1))
-        return
-    rows = [(finding.name, "ok" if finding.ok else "missing", finding.text) for finding in findings]
-    output.table("this machine", ("", "", ""), rows)
+        found = {"findings": [finding._asdict() for finding in findings]}
+        output.document(json.dumps(found | ({"error": error.as_json()} if error else {}), indent=1))
+    else:
+        rows = [(finding.name, "ok" if finding.ok else "missing", finding.text) for finding in findings]
+        output.table("this machine", ("", "", ""), rows)
+    if error is not None:
+        raise Told(error) if as_json else error

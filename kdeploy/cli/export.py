@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,15 +10,23 @@ from kdeploy.cli import options
 from kdeploy.cli.costs import cost_lines
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
 
+if TYPE_CHECKING:
+    from kdeploy.records.export import ExportRecord, Format
+    from kdeploy.records.parity import ParityRow
+
 Bottleneck = Annotated[
     str | None,
     typer.Option("--bottleneck", metavar="auto|fuse|factored", help="Which form ships.", show_default=False),
 ]
 Formats = Annotated[
     str | None,
-    typer.Option("--formats", metavar="NAME,NAME", help="Formats beside ONNX, as onnx,openvino.", show_default=False),
+    typer.Option(
+        "--formats",
+        metavar="all|NAME[:PRECISION],...",
+        help="Formats beside ONNX, as openvino,onnxruntime:int8; all: every runtime that is here.",
+        show_default=False,
+    ),
 ]
-
 Preprocess = Annotated[
     str | None,
     typer.Option(
@@ -56,6 +64,16 @@ def command(
     if as_json:
         output.record(record)
         return
+    _show(record)
+    output.line(f"model: {job.folder('export') / record.student.file}")
+    if record.raw is not None:
+        output.line(f"with its preprocessing: {job.folder('export') / record.raw.file}")
+    output.next_command(f"kdeploy verify {job.recipe.name}")
+
+
+def _show(record: ExportRecord) -> None:
+    from kdeploy.cli import output
+
     forms = [
         (
             form.form + (" (ships)" if form.form == record.bottleneck.shipped else ""),
@@ -70,12 +88,20 @@ def command(
     for fold in record.folds:
         output.line(f"{fold.model}: {fold.name} {'folded' if fold.done else 'not folded'}: {fold.reason}")
     output.line(f"bottleneck: shipped {record.bottleneck.shipped} ({record.bottleneck.reason})")
-    for line in cost_lines([made.cost for made in record.formats if made.cost is not None]):
-        output.line(line)
+    compared = [_row(made, made.parity) for made in record.formats if made.refused is None and made.parity]
+    headings = ("format", "model", "precision", "size", "largest error", "budget", "agreement")
+    if compared:
+        output.line("")
+        output.table("formats", headings, compared)
     for made in record.formats:
         if made.refused is not None:
-            output.line(f"{made.model} as {made.key}: none: {made.refused}")
-    output.line(f"model: {job.folder('export') / record.student.file}")
-    if record.raw is not None:
-        output.line(f"with its preprocessing: {job.folder('export') / record.raw.file}")
-    output.next_command(f"kdeploy verify {job.recipe.name}")
+            output.line(f"{made.model}: no {made.key}: {made.refused}")
+    for line in cost_lines([made.cost for made in record.formats if made.cost is not None]):
+        output.line(line)
+
+
+def _row(made: Format, row: ParityRow) -> tuple[str, ...]:
+    from kdeploy.cli import output
+
+    size, agreement = output.size(made.bytes), output.percent(row.agreement)
+    return made.runtime, made.model, made.precision, size, f"{row.max_abs_error:.1e}", f"{row.budget:.1e}", agreement

@@ -90,7 +90,7 @@ def _show(record: VerifyRecord) -> None:
     rows = [
         (
             row.model,
-            row.runtime,
+            row.runtime if row.precision == "fp32" else f"{row.runtime}:{row.precision}",
             str(row.inputs),
             f"{row.max_abs_error:.1e}",
             f"{row.budget:.1e}",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib.metadata import entry_points
+from pathlib import Path
 
-from kdeploy.errors import MissingError
-from kdeploy.runtimes.protocol import Runtime
+from kdeploy.errors import MissingError, ModelError
+from kdeploy.runtimes.protocol import Refused, Runtime, Source
 
 GROUP = "kdeploy.runtimes"
 
@@ -35,6 +36,22 @@ def find(name: str) -> Runtime:
     if advice is not None:
         raise MissingError(f"runtime '{name}'", "must be installed", advice=advice)
     return runtime
+
+
+def convert(name: str, source: Source, folder: Path, *, precision: str = "fp32") -> Path:
+    """What `Runtime.convert` of this runtime gives, for a caller who cannot do without.
+
+    Raises: ModelError when the runtime refuses; MissingError when it is not here.
+    """
+    try:
+        return find(name).convert(source, folder, precision=precision)
+    except Refused as refusal:
+        raise ModelError(
+            f"runtime '{name}'",
+            f"must take {source.onnx.name} in {precision}",
+            got=refusal.reason,
+            advice="Ask for it in export.formats, where the torch module and inputs to calibrate on are at hand.",
+        ) from refusal
 
 
 def _load(name: str) -> Runtime:

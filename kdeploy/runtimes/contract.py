@@ -50,7 +50,7 @@ def check(runtime: Runtime, source: Source, folder: Path, *, absolute_tolerance:
         source: its example needs at least one row an input; its values are what the model is tried on.
         folder: an empty folder to convert into.
     Raises: ContractError that names the promise that is broken; MissingError when the runtime is not installed here,
-        because then nothing was proved.
+        because then nothing was proved; Refused when it does not take such a source.
     """
     _check_presence(runtime)
     artefact = _check_conversion(runtime, source, folder)
@@ -70,8 +70,8 @@ def _require(runtime: str, kept: bool, sentence: str) -> None:
 def _check_presence(runtime: Runtime) -> None:
     advice = runtime.missing()
     if advice is not None:
-        names_command = "pip install" in advice
-        _require(runtime.name, names_command, f"missing() must name a pip install command, but says {advice!r}")
+        names_command = "pip install" in advice or "npm install" in advice
+        _require(runtime.name, names_command, f"missing() must name a pip or npm install command, but says {advice!r}")
         raise MissingError(f"runtime '{runtime.name}'", "must be installed to be checked", advice=advice)
     _require(runtime.name, bool(runtime.version()), "version() must not be empty")
 

@@ -32,7 +32,16 @@ def copy_model(model: Path, folder: Path, *, runtime: str) -> Path:
 def input_ports(model: onnx.ModelProto) -> tuple[Port, ...]:
     """The inputs a caller gives: those of the graph that no initialiser fills."""
     filled = {tensor.name for tensor in model.graph.initializer}
-    return tuple(_port(value) for value in model.graph.input if value.name not in filled)
+    return tuple(value_port(value) for value in model.graph.input if value.name not in filled)
+
+
+def value_port(value: onnx.ValueInfoProto) -> Port:
+    """An input or output of a graph."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    tensor = value.type.tensor_type
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
+    return Port(value.name, tensor_dtype_to_np_dtype(tensor.elem_type), shape)
 
 
 def float_precision(model: onnx.ModelProto) -> dict[str, str]:
@@ -43,14 +52,6 @@ def float_precision(model: onnx.ModelProto) -> dict[str, str]:
     kinds = [value.type.tensor_type.elem_type for value in model.graph.output]
     found = {names[kind] for kind in kinds if kind in names}
     return {"precision": found.pop()} if len(found) == 1 else {}
-
-
-def _port(value: onnx.ValueInfoProto) -> Port:
-    from onnx.helper import tensor_dtype_to_np_dtype
-
-    tensor = value.type.tensor_type
-    shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
-    return Port(value.name, tensor_dtype_to_np_dtype(tensor.elem_type), shape)
 
 
 def _side_files(model: Path, runtime: str) -> list[str]:

@@ -104,7 +104,7 @@ def _artefact(target: Path, contender: Contender, name: str) -> Path:
         return contender.artefacts[name]
     target.mkdir(parents=True, exist_ok=True)
     source = Source(contender.onnx, None, {signature(contender.onnx).input: contender.inputs[:3]}, None)
-    return runtimes.find(name).convert(source, target, precision="fp32")
+    return runtimes.convert(name, source, target)
 
 
 def _compute(model: Model | None) -> Compute | None:

@@ -66,7 +66,7 @@ def _row(subject: Subject, name: str) -> ParityRow:
         artefact = subject.artefacts.get(name)
         if artefact is None:
             source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
-            artefact = runtime.convert(source, Path(scratch), precision=asked.precision)
+            artefact = runtimes.convert(asked.runtime, source, Path(scratch), precision=asked.precision)
         session = runtime.load(artefact, threads=1)
         logits, batches = parity.logits_of(session, input_name, inputs)
         session.close()

@@ -1,8 +1,8 @@
 """What a model on disk is made of, and its digest.
 
-A model is its file and what belongs beside it: the weights `x.bin` of an OpenVINO `x.xml`, the external data
-`x.onnx.data` of an `x.onnx`. The digest of one file is its SHA-256; of several, the SHA-256 of lines of
-`name NUL sha256 LF`.
+A model is its file and what belongs beside it: the weights `x.bin` of an OpenVINO `x.xml` or an ncnn `x.param`, the
+external data `x.onnx.data` of an `x.onnx`, the names and shapes `x.pte.json` of an `x.pte`. The digest of one file is
+its SHA-256; of several, the SHA-256 of lines of `name NUL sha256 LF`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 def files_of(artefact: Path) -> tuple[Path, ...]:
     """The files of a model, its own first."""
-    beside = [artefact.with_name(artefact.name + ".data")]
-    if artefact.suffix == ".xml":
+    beside = [artefact.with_name(artefact.name + ending) for ending in (".data", ".json")]
+    if artefact.suffix in (".xml", ".param"):
         beside.append(artefact.with_suffix(".bin"))
     return (artefact, *(path for path in beside if path.is_file()))
 

@@ -12,12 +12,29 @@ from kdeploy.runtimes.contract import ContractError, check
 from kdeploy.runtimes.protocol import Arrays, Refused, Session, Source
 from tests.fakes.scripted_runtime import Answers, Script, ScriptedRuntime, ScriptedSession, honest, replay
 from tests.runtimes.conftest import conv_linear_model, idle_model, saved_source, two_input_model
+from tests.runtimes.exported import exported_source
 
 INSTALLED = sorted(runtimes.available())
 
 
-def test_at_least_our_three_runtimes_are_installed():
-    assert {"onnxruntime", "openvino", "reference"} <= set(INSTALLED)
+def test_at_least_the_runtimes_of_the_core_are_installed():
+    assert {"onnxruntime", "openvino", "ort", "reference"} <= set(INSTALLED)
+
+
+@pytest.mark.parametrize("name", runtimes.names())
+def test_every_runtime_of_ours_keeps_the_contract_on_an_exported_net(name: str, tmp_path: Path, folder: Path):
+    """The one source that all of them take: a module, and the ONNX file that it was exported to."""
+    if name not in INSTALLED:
+        pytest.skip(f"{name} is not installed")
+    # float32 sums of at most 64 products of size 1, in any order
+    check(runtimes.find(name), exported_source(tmp_path), folder, absolute_tolerance=1e-5)
+
+
+def check_unless_refused(name: str, source: Source, folder: Path, *, absolute_tolerance: float) -> None:
+    try:
+        check(runtimes.find(name), source, folder, absolute_tolerance=absolute_tolerance)
+    except Refused as refusal:
+        pytest.skip(refusal.reason)
 
 
 @pytest.mark.parametrize("name", INSTALLED)
@@ -26,7 +43,7 @@ def test_at_least_our_three_runtimes_are_installed():
 )
 def test_an_installed_runtime_keeps_the_contract(name: str, model, tmp_path: Path, folder: Path):
     # float32 sums of at most 64 products of size 1, in any order
-    check(runtimes.find(name), saved_source(model, tmp_path), folder, absolute_tolerance=1e-5)
+    check_unless_refused(name, saved_source(model, tmp_path), folder, absolute_tolerance=1e-5)
 
 
 @pytest.mark.parametrize("name", INSTALLED)
@@ -37,7 +54,10 @@ def test_an_idle_model_keeps_its_names_and_answers_with_its_own_array(
     """OpenVINO drops an Identity; the reference evaluator flattens into a view of its input."""
     source = saved_source(idle_model(op_type), tmp_path)
     runtime = runtimes.find(name)
-    check(runtime, source, folder, absolute_tolerance=0)
+    if (name, op_type) == ("ncnn", "Identity"):
+        pytest.skip("pnnx 20261020 crashes on a graph without work, which test_ncnn sees")
+    check_unless_refused(name, source, folder, absolute_tolerance=0)
+    source = source._replace(example={"x": source.example["x"][:1]})
     session = runtime.load(runtime.convert(source, folder, precision="fp32"), threads=1)
     assert not np.shares_memory(session.run(source.example)["y"], source.example["x"])
 
@@ -280,7 +300,7 @@ class TestConversion:
 
 def test_a_missing_runtime_must_say_what_to_install(source: Source, folder: Path):
     sentence = broken(ScriptedRuntime(missing="It is not here."), source, folder)
-    assert sentence == "missing() must name a pip install command, but says 'It is not here.'"
+    assert sentence == "missing() must name a pip or npm install command, but says 'It is not here.'"
 
 
 def test_a_missing_runtime_is_not_reported_as_proved(source: Source, folder: Path):

@@ -14,7 +14,8 @@ def test_the_digest_of_one_file_is_its_sha256(tmp_path: Path) -> None:
 
 
 def test_weights_beside_a_model_belong_to_it(tmp_path: Path) -> None:
-    for names in (("model.xml", "model.bin"), ("model.onnx", "model.onnx.data")):
+    pairs = ("model.xml", "model.bin"), ("model.onnx", "model.onnx.data"), ("n.param", "n.bin"), ("x.pte", "x.pte.json")
+    for names in pairs:
         path, weights = (tmp_path / name for name in names)
         path.write_bytes(b"abc")
         alone = artefacts.digest(path)

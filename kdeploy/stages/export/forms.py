@@ -69,7 +69,7 @@ def _proved(
     runtime = runtimes.find(runtime_name)
     with tempfile.TemporaryDirectory() as scratch:
         source = Source(path, None, {name: inputs[:3]}, None)
-        session = runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)
+        session = runtime.load(runtimes.convert(runtime_name, source, Path(scratch)), threads=1)
         logits, batches = parity.logits_of(session, name, inputs)
         session.close()
     return parity.compare(oracle, logits, model=f"student.{form}", runtime=runtime_name, batches=batches)
@@ -79,13 +79,13 @@ def time(folder: Path, name: str, inputs: np.ndarray, target: str, progress: Pro
     """Fused against factored on the target, batch 1, one thread, 8 process pairs."""
     place = folder / "bottleneck"
     place.mkdir(exist_ok=True)
-    npz, runtime = place / "inputs.npz", runtimes.find(target)
+    npz = place / "inputs.npz"
     np.savez(npz, allow_pickle=False, **{name: inputs[:PROOF_INPUTS]})
     arms = []
     for form in ("factored", "fused"):
         (place / form).mkdir(exist_ok=True)
         source = Source(folder / f"student.{form}.onnx", None, {name: inputs[:3]}, None)
-        artefact = runtime.convert(source, place / form, precision="fp32")
+        artefact = runtimes.convert(target, source, place / form)
         arms.append(ArmRequest(model=form, artefact=artefact, inputs=npz))
     request = Request(
         comparisons=(ComparisonRequest(baseline=arms[0], candidate=arms[1], runtime=target),), settings=Settings.quick()

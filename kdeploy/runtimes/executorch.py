@@ -1,0 +1,85 @@
+"""ExecuTorch, PyTorch's own runtime for devices: a `.pte` made of the torch module, its operators on XNNPACK.
+
+A dynamic batch fails on convolutions (1.5), so the batch is that of the graph, or 1. The number of threads belongs to
+the process: the session loaded last has set it for all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdeploy.runtimes import ports
+from kdeploy.runtimes.border import check_threads, only_fp32, reading
+from kdeploy.runtimes.frommodule import example_of, module_of, quietly
+from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.session import CallSession
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ExecuTorch:
+    """Runs `.pte` files, in the batch they were made for."""
+
+    name = "executorch"
+
+    def missing(self) -> str | None:
+        return None if importlib.util.find_spec("executorch") else "Install it with: pip install 'kdeploy[executorch]'"
+
+    def version(self) -> str:
+        return str(_imported("executorch.version").__version__).partition("+")[0]
+
+    def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
+        only_fp32(self.name, precision)
+        module = module_of(source, runtime=self.name)
+        known = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
+        artefact = folder / "model.pte"
+        with reading(str(source.onnx), self.name), quietly():
+            artefact.write_bytes(_program(module, example_of(source, known)))
+        ports.keep(known, artefact)
+        return artefact
+
+    def load(self, artefact: Path, *, threads: int) -> CallSession:
+        check_threads(self.name, threads)
+        known = ports.kept(artefact, runtime=self.name)
+        with reading(str(artefact), self.name), quietly():
+            library = _imported("executorch.extension.pybindings.portable_lib")
+            library._unsafe_reset_threadpool(threads)
+            method = _imported("executorch.runtime").Runtime.get().load_program(artefact).load_method("forward")
+            settings = {"threads": str(library._threadpool_get_thread_count()), "version": self.version()}
+
+        def call(arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+            # a copy, because the next run writes to the same memory
+            return [found.numpy().copy() for found in method.execute([_tensor(array) for array in arrays])]
+
+        return CallSession(call, known, settings, where=str(artefact), runtime=self.name)
+
+
+def _program(module: Any, example: tuple[Tensor, ...]) -> bytes:  # noqa: ANN401 - nn.Module; torch is not imported here
+    import torch
+
+    partitioner = _imported("executorch.backends.xnnpack.partition.xnnpack_partitioner").XnnpackPartitioner()
+    lower = _imported("executorch.exir").to_edge_transform_and_lower
+    made = lower(torch.export.export(module, example), partitioner=[partitioner]).to_executorch()
+    return bytes(made.buffer)
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    import torch
+
+    # torch warns of arrays that may not be written to, although nobody writes
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _imported(name: str) -> ModuleType:
+    # ExecuTorch looks for OpenVINO, whose import reports itself: see kdeploy.runtimes.openvino
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module(name)

@@ -1,0 +1,139 @@
+"""ncnn, by Tencent, for phones: `model.param` with `model.bin`, which pnnx makes of an ONNX file.
+
+Its tensors have no batch axis, so the batch is 1. Half precision is off in every option, and pnnx keeps float32
+(`fp16=0`): by default both round. Inputs are copied into ncnn's own memory, whose alignment its kernels rely on.
+
+pnnx is run as the program that its package brings, since importing the package imports torch. It writes a dozen files
+beside the model it reads, hence the scratch folder. Its exit status says nothing; that both files are there does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from kdeploy.errors import ModelError
+from kdeploy.runtimes import ports
+from kdeploy.runtimes.border import check_threads, last_line, only_fp32, reading
+from kdeploy.runtimes.ports import Ports
+from kdeploy.runtimes.protocol import Refused, Source
+from kdeploy.runtimes.session import CallSession
+
+LIMIT_S = 300.0
+HALF = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage")
+
+
+class Ncnn:
+    """Runs `.param` with its `.bin`, one row at a time."""
+
+    name = "ncnn"
+
+    def missing(self) -> str | None:
+        here = importlib.util.find_spec("ncnn") and importlib.util.find_spec("pnnx")
+        return None if here else "Install it with: pip install 'kdeploy[ncnn]'"
+
+    def version(self) -> str:
+        return str(_ncnn().__version__)
+
+    def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
+        only_fp32(self.name, precision)
+        known = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
+        _must_be_rows_of_floats(known)
+        artefact = folder / "model.param"
+        with tempfile.TemporaryDirectory() as scratch:
+            _pnnx(source.onnx, Path(scratch), known)
+            for made in (artefact, artefact.with_suffix(".bin")):
+                shutil.copyfile(Path(scratch) / made.name, made)
+        ports.keep(known, artefact)
+        return artefact
+
+    def load(self, artefact: Path, *, threads: int) -> CallSession:
+        check_threads(self.name, threads)
+        known = ports.kept(artefact, runtime=self.name)
+        with reading(str(artefact), self.name):
+            net = _net(artefact, threads)
+        settings = {"threads": str(net.opt.num_threads), "precision": "fp32", "version": self.version()}
+
+        def call(arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+            return _answers(net, arrays, known)
+
+        return CallSession(call, known, settings, where=str(artefact), runtime=self.name)
+
+
+def _must_be_rows_of_floats(known: Ports) -> None:
+    for port in known.inputs:
+        if port.dtype != np.float32:
+            raise Refused(f"ncnn takes float32, and input '{port.name}' is {port.dtype}")
+        if port.shape[:1] != (1,):
+            raise Refused(f"ncnn takes one row at a time, and input '{port.name}' has the shape {port.shape}")
+
+
+def _pnnx(model: Path, scratch: Path, known: Ports) -> None:
+    """Write model.param and model.bin into the scratch folder. Raises: ModelError when they do not come."""
+    (copy := scratch / "source.onnx").symlink_to(model.resolve())
+    shapes = ",".join(f"[{','.join(map(str, port.shape))}]f32" for port in known.inputs)
+    command = [
+        str(_program()),
+        str(copy),
+        f"inputshape={shapes}",
+        "fp16=0",
+        "ncnnparam=model.param",
+        "ncnnbin=model.bin",
+    ]
+    quiet = os.environ | {"ORT_DISABLE_TELEMETRY": "1"}  # pnnx simplifies graphs with an ONNX Runtime of its own
+    try:
+        done = subprocess.run(
+            command, cwd=scratch, env=quiet, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ModelError(str(model), f"must be converted by pnnx within {LIMIT_S:.0f} s") from exc
+    if not all((scratch / f"model.{kind}").is_file() for kind in ("param", "bin")):
+        said = last_line(RuntimeError(done.stderr or done.stdout))
+        raise ModelError(str(model), "must be converted by pnnx", got=f"exit {done.returncode}, {said}")
+
+
+def _program() -> Path:
+    spec = importlib.util.find_spec("pnnx")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0], "pnnx")
+
+
+def _net(artefact: Path, threads: int) -> Any:  # noqa: ANN401 - ncnn.Net; the package has no types
+    net = _ncnn().Net()
+    for option in (*HALF, "use_vulkan_compute"):
+        setattr(net.opt, option, False)
+    net.opt.num_threads = threads
+    for read, file in ((net.load_param, artefact), (net.load_model, artefact.with_suffix(".bin"))):
+        status = read(str(file)) if file.is_file() else "no such file"
+        if status != 0:
+            raise ValueError(f"{file.name}: {status}")
+    return net
+
+
+def _answers(net: Any, arrays: Sequence[np.ndarray[Any, Any]], known: Ports) -> list[np.ndarray[Any, Any]]:  # noqa: ANN401
+    """pnnx calls inputs in0, in1 and outputs out0, out1, in the order of the graph."""
+    mat, outputs = _ncnn().Mat, []
+    with net.create_extractor() as extractor:
+        for number, array in enumerate(arrays):
+            extractor.input(f"in{number}", mat(array[0]).clone())
+        for number, port in enumerate(known.outputs):
+            status, found = extractor.extract(f"out{number}")
+            if status != 0:
+                raise RuntimeError(f"output '{port.name}': {status}")
+            outputs.append(np.array(found, port.dtype).reshape([length or -1 for length in port.shape]))
+    return outputs
+
+
+def _ncnn() -> ModuleType:
+    return importlib.import_module("ncnn")

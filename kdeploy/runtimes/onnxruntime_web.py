@@ -1,0 +1,160 @@
+"""ONNX Runtime in WebAssembly, as a browser runs it, under Node: npm's onnxruntime-web with one thread.
+
+A session is a child process of Node that speaks frames over its stdin and stdout (`onnxruntime_web.mjs` says which), so
+a time measured here holds two trips through a pipe, some tens of microseconds, that a web page does not make. It ends
+when its session is closed or forgotten, or when its stdin does.
+
+The package is looked for in the folder that KDEPLOY_NODE_MODULES names, then where Node would look from the working
+directory: `node_modules` in it and in each folder above, then NODE_PATH. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from kdeploy.runtimes.border import Port, check_threads, only_fp32, reading
+from kdeploy.runtimes.onnxfile import copy_model
+from kdeploy.runtimes.ports import Ports
+from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.session import CallSession
+
+PACKAGE = "onnxruntime-web"
+VARIABLE = "KDEPLOY_NODE_MODULES"
+PROGRAM = Path(__file__).with_suffix(".mjs")
+_LENGTHS = struct.Struct("<II")
+
+
+class OnnxRuntimeWeb:
+    """Runs `.onnx` files as they are, without side files."""
+
+    name = "onnxruntime-web"
+
+    def missing(self) -> str | None:
+        if shutil.which("node") is None:
+            return f"Install Node 20 or later, then: npm install {PACKAGE}"
+        here = _package() is not None
+        return None if here else f"Install it with: npm install {PACKAGE} (here, or set {VARIABLE} to a node_modules)"
+
+    def version(self) -> str:
+        found = _package()
+        assert found is not None
+        return str(json.loads((found / "package.json").read_text(encoding="utf-8"))["version"])
+
+    def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
+        only_fp32(self.name, precision)
+        return copy_model(source.onnx, folder, runtime=self.name)
+
+    def load(self, artefact: Path, *, threads: int) -> WebSession:
+        check_threads(self.name, threads)
+        with reading(str(artefact), self.name):
+            child = Child(artefact)
+        return WebSession(child, self.version(), str(artefact))
+
+
+class WebSession(CallSession):
+    """One child, which is killed when the session is closed, forgotten, or the program ends."""
+
+    def __init__(self, child: Child, version: str, where: str) -> None:
+        settings = {"threads": child.threads, "provider": "wasm", "transport": "pipe", "version": version}
+        super().__init__(child.run, child.ports, settings, where=where, runtime=OnnxRuntimeWeb.name)
+        self._kill = weakref.finalize(self, child.kill)
+
+    def close(self) -> None:
+        super().close()
+        self._kill()
+
+
+class Child:
+    """Node with one model loaded. Raises: RuntimeError with what the child said when it cannot load, or run."""
+
+    def __init__(self, model: Path) -> None:
+        command = ["node", str(PROGRAM), str(_package()), str(model.resolve())]
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill; a pipe that nobody reads would fill up
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said)
+        try:
+            found, _ = self._receive()
+        except BaseException:
+            self.kill()
+            raise
+        inputs = tuple(_port(one) for one in found["inputs"])
+        self.ports = Ports(inputs, tuple(Port(name, np.dtype("f4"), ()) for name in found["outputs"]))
+        self.threads = str(found["threads"])
+
+    def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        described = [
+            {"name": port.name, "dtype": port.dtype.name, "shape": array.shape}
+            for port, array in zip(self.ports.inputs, arrays, strict=True)
+        ]
+        header = json.dumps({"inputs": described}).encode()
+        parts = [array.tobytes() for array in arrays]
+        stream = _opened(self._process.stdin)
+        stream.write(b"".join([_LENGTHS.pack(len(header), sum(map(len, parts))), header, *parts]))
+        stream.flush()
+        found, content = self._receive()
+        return list(_outputs(found["outputs"], content))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._said):
+            _opened(stream).close()
+
+    def _receive(self) -> tuple[dict[str, Any], bytes]:
+        lengths = self._read(_LENGTHS.size)
+        header, content = _LENGTHS.unpack(lengths)
+        found = json.loads(self._read(header))
+        if "error" in found:
+            raise RuntimeError(found["error"])
+        return found, self._read(content)
+
+    def _read(self, length: int) -> bytes:
+        found = _opened(self._process.stdout).read(length)
+        if len(found) < length:
+            status = self._process.wait()
+            self._said.seek(0)
+            raise RuntimeError(self._said.read().decode(errors="replace").strip() or f"node ended with {status}")
+        return found
+
+
+def _outputs(described: Sequence[dict[str, Any]], content: bytes) -> Iterator[np.ndarray[Any, Any]]:
+    start = 0
+    for one in described:
+        dtype, shape = np.dtype(one["dtype"]), tuple(one["shape"])
+        count = int(np.prod(shape))
+        # a copy, because arrays over bytes cannot be written to
+        yield np.frombuffer(content, dtype, count, start).reshape(shape).copy()
+        start += count * dtype.itemsize
+
+
+def _port(described: dict[str, Any]) -> Port:
+    shape = tuple(length if isinstance(length, int) else None for length in described["shape"])
+    return Port(described["name"], np.dtype(described["dtype"]), shape)
+
+
+def _opened(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def _package() -> Path | None:
+    """The folder of the package, or None when it is nowhere."""
+    return next((place / PACKAGE for place in _places() if (place / PACKAGE / "package.json").is_file()), None)
+
+
+def _places() -> Iterator[Path]:
+    here = Path.cwd()
+    named = [os.environ.get(VARIABLE, ""), *os.environ.get("NODE_PATH", "").split(os.pathsep)]
+    yield from (Path(name) for name in named[:1] if name)
+    yield from (folder / "node_modules" for folder in (here, *here.parents))
+    yield from (Path(name) for name in named[1:] if name)
