@@ -8,14 +8,15 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from kdeploy import runtimes
-from kdeploy.errors import ModelError
+from kdeploy import onnx_export, parity, runtimes
+from kdeploy.errors import ModelError, ParityError
+from kdeploy.models import shallow
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes.protocol import Source
 from kdeploy.samples.preprocessing_numpy import apply_numpy
-from kdeploy.transforms.preprocess import as_given, prepend
+from kdeploy.transforms.preprocess import PREFIX, as_given, compare, prepend
 
 COLOURED = Preprocessing(
     input="image",
@@ -121,3 +122,46 @@ def test_channels_last_is_refused_for_an_array(tmp_path: Path):
         "Remove it: only images have channels to move."
     )
     assert not (tmp_path / "raw.onnx").exists()
+
+
+def tiny_student(folder: Path) -> tuple[Path, Preprocessing, np.ndarray, parity.Oracle]:
+    """A student, its preprocessing, samples, and what it says about them."""
+    spec, samples = COLOURED.model_copy(update={"size": None}), canonical(COLOURED, 80)
+    sizes = {"convolutions": [(4, 3, 2)], "bottleneck": 6, "hidden": [16], "mean": (0.0,) * 3, "std": (1.0,) * 3}
+    net = shallow.seeded(1, shape=spec.shape, classes=5, **sizes).eval()
+    onnx_export.write(net, folder / "student.onnx", input_name="image", shape=spec.shape)
+    return folder / "student.onnx", spec, samples, parity.module_oracle(net, apply_numpy(spec, samples))
+
+
+def test_raw_input_to_logits_passes_as_the_student_does(tmp_path: Path):
+    student, spec, samples, oracle = tiny_student(tmp_path)
+    prepend(student, tmp_path / "raw.onnx", spec, "nhwc")
+    rows = compare(tmp_path / "raw.onnx", "image", samples, "nhwc", oracle, RUNTIMES)
+    assert [(row.runtime, row.inputs, row.passed) for row in rows] == [
+        ("reference", 64, True),
+        ("onnxruntime", 80, True),
+        ("openvino", 80, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"), [("sub", 1.01), ("div", 1.01), ("mul", 1.01)], ids=["a wrong mean", "a wrong std", "a scale"]
+)
+def test_a_wrong_constant_is_caught_and_the_message_names_the_preprocessing(tmp_path: Path, step: str, factor: float):
+    student, spec, samples, oracle = tiny_student(tmp_path)
+    path = tmp_path / "raw.onnx"
+    prepend(student, path, spec, "nchw")
+    model = onnx.load(path)
+    wrong = next(tensor for tensor in model.graph.initializer if tensor.name == f"{PREFIX}{step}-constant")
+    wrong.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(wrong) * np.float32(factor), wrong.name))
+    onnx.save(model, path)
+    rows = compare(path, "image", samples, "nchw", oracle, ["onnxruntime"])
+    with pytest.raises(ParityError, match=r"^student with its preprocessing on onnxruntime: must be within "):
+        parity.raise_if_failed(rows)
+
+
+def test_channels_in_the_other_order_are_caught(tmp_path: Path):
+    student, spec, samples, oracle = tiny_student(tmp_path)
+    prepend(student, tmp_path / "raw.onnx", spec, "nchw")
+    (row,) = compare(tmp_path / "raw.onnx", "image", samples[:, ::-1], "nchw", oracle, ["onnxruntime"])
+    assert not row.passed
