@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check smoke kill-test bench results clean
+EXTRAS := .venv-extras
+
+.PHONY: demo test check smoke kill-test extras bench results clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +33,17 @@ smoke: $(INSTALLED)  ## the whole path on 600 digits
 kill-test: $(INSTALLED)  ## 20 kills over all stages, 3 inside of them; the results must be equal
 	$(BIN)/python tests/kill.py
 
+extras:  ## every extra in one environment: doctor must be content there, and every runtime keep its contract
+	$(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/python -m pip install --quiet --upgrade pip
+	$(EXTRAS)/bin/python -m pip install --quiet --editable \
+	  '.[dev,executorch,litert,ncnn,nncf,tract,timm,torchvision,huggingface]'
+	npm install --silent --no-save --ignore-scripts --prefix $(EXTRAS) onnxruntime-web@1.30
+	KDEPLOY_NODE_MODULES=$(EXTRAS)/node_modules $(EXTRAS)/bin/kdeploy doctor --strict
+	# LiteRT wants an older typing-extensions, with which comes an anyio whose pytest plugin warns
+	KDEPLOY_NODE_MODULES=$(EXTRAS)/node_modules $(EXTRAS)/bin/python -m pytest -p no:anyio \
+	  tests/runtimes tests/stages/test_export_formats.py tests/test_doctor.py tests/test_foreign.py
+
 bench: $(INSTALLED)  ## pytest-benchmark: teacher and student on each runtime
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-group-by=group
 
@@ -39,4 +52,4 @@ results: $(INSTALLED)  ## write benchmarks/RESULTS.md from a run of recipes/mnis
 	$(BIN)/python benchmarks/results.py mnist-5k
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build *.egg-info
+	rm -rf $(VENV) $(EXTRAS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build *.egg-info

@@ -6,7 +6,7 @@ Nothing of a file is read before the inspector has admitted it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,14 @@ from kdeploy.store import Store, fingerprint, hash_file
 from kdeploy.timing.request import Settings
 
 INPUTS = 64
+ORACLE = verify.REFERENCE  # numpy, and nobody deploys it
 
 
 def bench_models(
     baseline: Path,
     candidate: Path,
     *,
-    names: Sequence[str],
+    names: Sequence[str] | None,
     sizes: Sequence[tuple[int, int]],
     settings: Settings,
     store: Store,
@@ -42,21 +43,26 @@ def bench_models(
     """Time two ONNX classifiers against each other; a repeated call on the same host measures again.
 
     Args:
-        names: of runtimes.
+        names: of runtimes; None for all that are here and take both models.
         sizes: pairs of threads and batch.
     Raises: what the inspector raises, and ModelError for a file that is not such a model.
     """
-    what = {"settings": settings.model_dump(mode="json"), "names": list(names), "sizes": list(sizes)}
+    asked = list(names) if names else [name for name in runtimes.available() if name != ORACLE]
+    what = {"settings": settings.model_dump(mode="json"), "names": asked, "sizes": list(sizes)}
     for path in (baseline, candidate):
         admit(path)
     reads = {"baseline": hash_file(baseline), "candidate": hash_file(candidate)}
     print_ = fingerprint(BenchRecord.SCHEMA, what | {"host": machine.host_id()}, reads)
-    with store.work("bench", print_) as folder:
+    with store.work("bench", print_) as folder, tempfile.TemporaryDirectory() as scratch:
+        first, second = (
+            _contender(path, role, Path(scratch, role), [] if names else asked, progress)
+            for role, path in (("baseline", baseline), ("candidate", candidate))
+        )
         record = bench.run(
             folder,
-            baseline=_contender(baseline, "baseline"),
-            candidate=_contender(candidate, "candidate"),
-            names=names,
+            baseline=first,
+            candidate=second,
+            names=names or [name for name in asked if name in first.artefacts and name in second.artefacts],
             sizes=sizes,
             settings=settings,
             command=command,
@@ -71,26 +77,29 @@ def verify_models(paths: Sequence[Path], progress: Progress) -> VerifyRecord:
 
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
+    for path in paths:
+        admit(path)
     subjects = []
     with tempfile.TemporaryDirectory() as scratch:
         for number, path in enumerate(paths):
-            admit(path)
             inputs = made_inputs(path)
-            made = _converted(path, inputs, Path(scratch, str(number)), progress)
+            made = _converted(path, inputs, Path(scratch, str(number)), runtimes.available(), progress)
             subjects.append(verify.Subject(path.name, path, inputs, parity.onnx_oracle(path, inputs), made))
         return verify.run(subjects=subjects, names=[], progress=progress)
 
 
-def _converted(path: Path, inputs: np.ndarray, folder: Path, progress: Progress) -> dict[str, Path]:
-    """The model for every runtime; one that refuses it, as those do that start from a torch module, is left out."""
+def _converted(
+    path: Path, inputs: np.ndarray, folder: Path, names: Iterable[str], progress: Progress
+) -> dict[str, Path]:
+    """The model for each runtime; one that refuses it, as those do that start from a torch module, is left out."""
     made = {}
     source = Source(path, None, {signature(path).input: inputs[:3]}, None)
-    for name, runtime in runtimes.available().items():
+    for name in names:
         (folder / name).mkdir(parents=True)
         try:
-            made[name] = runtime.convert(source, folder / name, precision="fp32")
+            made[name] = runtimes.find(name).convert(source, folder / name, precision="fp32")
         except Refused as refusal:
-            progress.say(f"{path.name}: not compared on {name}: {refusal.reason}")
+            progress.say(f"{path.name}: left out on {name}: {refusal.reason}")
     return made
 
 
@@ -113,7 +122,7 @@ def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
     return np.random.default_rng(0).random((count, *shape), dtype=np.float32)
 
 
-def _contender(path: Path, role: str) -> bench.Contender:
+def _contender(path: Path, role: str, folder: Path, names: Sequence[str], progress: Progress) -> bench.Contender:
     inputs = made_inputs(path)
     return bench.Contender(
         name=f"{role} ({path.name})",
@@ -122,5 +131,5 @@ def _contender(path: Path, role: str) -> bench.Contender:
         expected=None,
         quality=None,
         described=describe(path, inputs.shape[1:]),
-        artefacts={"onnxruntime": path},
+        artefacts={"onnxruntime": path} | _converted(path, inputs, folder, names, progress),
     )

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdeploy import runtimes
 from kdeploy.foreign import made_inputs
+from kdeploy.runtimes.openvino import OpenVino
+from kdeploy.runtimes.protocol import Refused, Source
 from tests import made
 from tests.program import inside
 
@@ -27,8 +30,36 @@ def test_models_made_elsewhere_are_verified_through_every_runtime(tmp_path):
     assert found.code == 0, found.stderr
     rows = found.document["rows"]
     assert {row["model"] for row in rows} == {"a.onnx", "b.onnx"}
-    assert {row["runtime"] for row in rows} == {"reference", "onnxruntime", "openvino"}
+    reading = set(runtimes.available()) - {"executorch", "litert"}  # they start from a torch module
+    assert {row["runtime"] for row in rows} == reading >= {"reference", "onnxruntime", "openvino", "ort"}
     assert all(row["passed"] for row in rows)
+
+
+def test_a_runtime_that_refuses_a_model_made_elsewhere_is_left_out_and_said(tmp_path, monkeypatch):
+    def refuse(self: OpenVino, source: Source, folder: Path, *, precision: str) -> Path:
+        raise Refused("it does not take models of this kind")
+
+    monkeypatch.setattr(OpenVino, "convert", refuse)
+    path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
+    found = inside("verify", path, "--json")
+    assert found.code == 0, found.stderr
+    assert "openvino" not in {row["runtime"] for row in found.document["rows"]}
+    said = " ".join(found.stderr.split())
+    assert "a.onnx: left out on openvino: it does not take models of this kind" in said
+
+
+def test_a_runtime_asked_for_by_name_that_refuses_is_an_error(tmp_path, monkeypatch):
+    def refuse(self: OpenVino, source: Source, folder: Path, *, precision: str) -> Path:
+        raise Refused("it does not take models of this kind")
+
+    monkeypatch.setattr(OpenVino, "convert", refuse)
+    path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
+    found = inside("bench", path, "--vs", path, "--runtime", "openvino", "--runs", tmp_path / "runs")
+    assert found.code == 3
+    assert found.stderr == (
+        "error: runtime 'openvino': must take a.onnx in fp32 (it does not take models of this kind). "
+        "Ask for it in export.formats, where the torch module and inputs to calibrate on are at hand.\n"
+    )
 
 
 @pytest.mark.parametrize("words", [["verify"], ["bench", "--runtime", "onnxruntime", "--quick"]])
@@ -62,7 +93,7 @@ def test_a_runtime_of_another_name_is_refused(tmp_path):
     found = inside("bench", path, "--vs", path, "--runtime", "fast", "--runs", tmp_path / "runs")
     assert found.code == 7
     assert found.stderr == (
-        "error: runtime 'fast': must be one of onnxruntime, openvino, reference. "
+        f"error: runtime 'fast': must be one of {', '.join(runtimes.names())}. "
         "Choose one of these, or install the package that brings it.\n"
     )
 

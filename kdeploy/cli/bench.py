@@ -93,17 +93,15 @@ def _foreign(
     runs: Path,
     progress: Progress,
 ) -> BenchRecord:
-    from kdeploy import foreign, runtimes
+    from kdeploy import foreign
     from kdeploy.store import Store
     from kdeploy.timing.request import Settings
 
-    # the reference evaluator is numpy, and nobody deploys it
-    names = runtime or [name for name in runtimes.available() if name != "reference"]
     settings = Settings.quick() if quick else Settings(limit_ns=round(max_time * 1e9))
     command = options.options(runs, None, None, False, progress).command
     return foreign.bench_models(
         *models,
-        names=names,
+        names=runtime,
         sizes=[size],
         settings=settings,
         store=Store(runs),

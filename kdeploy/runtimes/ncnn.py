@@ -62,7 +62,8 @@ class Ncnn:
         known = ports.kept(artefact, runtime=self.name)
         with reading(str(artefact), self.name):
             net = _net(artefact, threads)
-        settings = {"threads": str(net.opt.num_threads), "precision": "fp32", "version": self.version()}
+        settings = {"threads": str(net.opt.num_threads), "version": self.version()}
+        settings |= {} if any(getattr(net.opt, option) for option in HALF) else {"precision": "fp32"}
 
         def call(arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
             return _answers(net, arrays, known)
