@@ -10,7 +10,9 @@ Another precision has the same rule with its own unit roundoff u, since rounding
 of the absolute products): float32 has u = 2^-24, float16 2^-11, bfloat16 2^-8, so both terms are 2^13 and 2^16 times as
 large. An int8 value is off by at most half a step, 2^-8 of its tensor's largest; the typical value of a tensor of
 normal numbers is a quarter of its largest, so that relative to it u = 2^-6, and both terms are 2^18 times as large.
-These rows tell a wrong scale or a wrong graph from rounding; whether its cost can be borne is for the agreement to say.
+These rows tell a wrong scale or a wrong graph from rounding. Of int8 the largest error says little beyond that, and the
+answers of many inputs say more: its top-1 must agree on 95 % of them, in place of no flip at all. What the rest cost in
+accuracy is measured on labelled inputs, and judged where it matters: in the export, which keeps fp32 where too much.
 """
 
 from __future__ import annotations
@@ -37,10 +39,14 @@ _REST = 64
 
 
 class Budget(NamedTuple):
-    """The largest error allowed: factor x the error of plain float32 + relative x scale."""
+    """The largest error allowed: factor x the error of plain float32 + relative x scale.
+
+    `agreement` is the least fraction of inputs with the same top-1; None allows every input that is no flip.
+    """
 
     factor: float
     relative: float
+    agreement: float | None = None
 
     def allows(self, float32_error: float, scale: float) -> float:
         return self.factor * float32_error + self.relative * scale
@@ -51,7 +57,7 @@ BUDGETS = {
     "fp32": FP32,
     "fp16": Budget(2**13 * FP32.factor, 2**13 * FP32.relative),
     "bf16": Budget(2**16 * FP32.factor, 2**16 * FP32.relative),
-    "int8": Budget(2**18 * FP32.factor, 2**18 * FP32.relative),
+    "int8": Budget(2**18 * FP32.factor, 2**18 * FP32.relative, agreement=0.95),
 }
 
 
@@ -123,7 +129,8 @@ def compare(
     # NaN compares as no error at all, so it is made an infinite one; JSON has no infinity, hence the largest float
     difference = np.nan_to_num(np.abs(logits - exact), nan=np.finfo(np.float64).max, posinf=np.finfo(np.float64).max)
     error, scale = float(difference.max()), float(np.abs(exact).max())
-    budget = BUDGETS[precision].allows(oracle.float32_error, scale)
+    rule = BUDGETS[precision]
+    budget = rule.allows(oracle.float32_error, scale)
     ranked = np.sort(exact, axis=1)
     same = logits.argmax(1) == exact.argmax(1)
     flips = int((~same & (ranked[:, -1] - ranked[:, -2] > error)).sum())
@@ -139,7 +146,7 @@ def compare(
         agreement=float(same.mean()),
         flips=flips,
         worst_input=int(difference.max(1).argmax()),
-        passed=error <= budget and not flips,
+        passed=error <= budget and (not flips if rule.agreement is None else bool(same.mean() >= rule.agreement)),
         precision=precision,
     )
 
@@ -151,9 +158,15 @@ def raise_if_failed(rows: Sequence[ParityRow]) -> None:
             raise ParityError(
                 f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}"),
                 f"must be within {row.budget:.3g} of the trained net on {row.inputs} inputs",
-                got=f"off by {row.max_abs_error:.3g} at input {row.worst_input}, {row.flips} flipped",
+                got=f"off by {row.max_abs_error:.3g} at input {row.worst_input}, {what_changed(row)}",
                 advice="The model file is not the trained net: export it again, and report this if it stays.",
             )
+
+
+def what_changed(row: ParityRow) -> str:
+    """Of the answers: flips, or the agreement where that is what the budget is about."""
+    least = BUDGETS[row.precision].agreement
+    return f"{row.flips} flipped" if least is None else f"{row.agreement:.1%} agree, of at least {least:.0%}"
 
 
 def _as_double(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.costs import cost_lines
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
 
 if TYPE_CHECKING:
@@ -26,12 +27,22 @@ Formats = Annotated[
         show_default=False,
     ),
 ]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="spec|graph",
+        help="graph also writes student.raw.onnx, which takes uint8 images, or raw arrays.",
+        show_default=False,
+    ),
+]
 
 
 def command(
     subject: Subject,
     bottleneck: Bottleneck = None,
     formats: Formats = None,
+    preprocess: Preprocess = None,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
@@ -46,6 +57,7 @@ def command(
     overrides = list(set_ or ())
     overrides += [f"export.bottleneck={bottleneck}"] if bottleneck else []
     overrides += [f"export.formats=[{formats}]"] if formats else []
+    overrides += [f"export.preprocess={preprocess}"] if preprocess else []
     with watched() as progress:
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="export")
     record = job.read("export")
@@ -54,6 +66,8 @@ def command(
         return
     _show(record)
     output.line(f"model: {job.folder('export') / record.student.file}")
+    if record.raw is not None:
+        output.line(f"with its preprocessing: {job.folder('export') / record.raw.file}")
     output.next_command(f"kdeploy verify {job.recipe.name}")
 
 
@@ -82,6 +96,8 @@ def _show(record: ExportRecord) -> None:
     for made in record.formats:
         if made.refused is not None:
             output.line(f"{made.model}: no {made.key}: {made.refused}")
+    for line in cost_lines([made.cost for made in record.formats if made.cost is not None]):
+        output.line(line)
 
 
 def _row(made: Format, row: ParityRow) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.costs import cost_lines
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _show(record: VerifyRecord) -> None:
     rows = [
         (
             row.model,
-            row.runtime,
+            row.runtime if row.precision == "fp32" else f"{row.runtime}:{row.precision}",
             str(row.inputs),
             f"{row.max_abs_error:.1e}",
             f"{row.budget:.1e}",
@@ -99,3 +100,5 @@ def _show(record: VerifyRecord) -> None:
         for row in record.rows
     ]
     output.table("parity", ("model", "runtime", "inputs", "largest error", "budget", "agreement", ""), rows)
+    for line in cost_lines(record.costs):
+        output.line(line)

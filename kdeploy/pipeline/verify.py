@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.ensemble import rule
-from kdeploy.pipeline.inputs import artefacts, inputs_of
+from kdeploy.pipeline.inputs import artefacts, inputs_of, labelled
 from kdeploy.pipeline.job import Job
 from kdeploy.recipe.formats import ALL, ONNX, Asked
 from kdeploy.records.base import Record
+from kdeploy.records.parity import ParityRow
+from kdeploy.records.precision import Cost
 from kdeploy.records.teacher import TeacherRecord
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from kdeploy.stages.verify import Subject
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -43,9 +47,50 @@ def run(job: Job, folder: Path) -> Record:
         stage.Subject(name, place / f"{name}.onnx", inputs, oracles[name], artefacts(job, export, name))
         for name, inputs in (("student", student_inputs), ("teacher", teacher_inputs))
     ]
-    record = stage.run(subjects=subjects, names=[name for name in _named(job) if name != ALL], progress=job.progress)
-    parity.raise_if_failed(record.rows)
-    return record
+    names = [name for name in _named(job) if Asked.parse(name).precision == "fp32" and name != ALL]
+    record = stage.run(subjects=subjects, names=names, progress=job.progress)
+    rows = (*record.rows, *_raw_rows(job, subjects[0]))
+    parity.raise_if_failed(rows)
+    return record.model_copy(update={"rows": rows, "costs": _costs(job)})
+
+
+def _raw_rows(job: Job, student: Subject) -> tuple[ParityRow, ...]:
+    """Raw input to logits, where the export has preprocessing in the graph; nothing where it has not.
+
+    The student itself stands before it, so that what fails here alone is the preprocessing.
+    """
+    from kdeploy.transforms import preprocess
+
+    export, samples = job.read("export"), job.samples()
+    if export.raw is None:
+        return ()
+    canonical = samples.inputs[export.preprocessing.input][samples.parts["test"]]
+    path, read = job.folder("export") / export.raw.file, export.preprocessing.input
+    names = ("reference", job.recipe.export.target)
+    return preprocess.compare(path, read, canonical, export.raw.layout, student.oracle, names)
+
+
+def _costs(job: Job) -> tuple[Cost, ...]:
+    """On the test inputs, what each format in another precision than fp32 costs."""
+    from kdeploy.evaluation import precision_cost
+
+    samples, export, place = job.samples(), job.read("export"), job.folder("export")
+    lower = [made for made in export.formats if made.precision != "fp32" and made.refused is None]
+    read = {"teacher": job.read("teacher").preprocessing}
+    on = {
+        model: labelled(job, samples, read.get(model, job.read("distill").preprocessing), "test")
+        for model in {made.model for made in lower}
+    }
+    return tuple(
+        precision_cost(
+            made.model,
+            place / f"{made.model}.onnx",
+            place / made.file,
+            Asked(made.runtime, made.precision),
+            on[made.model],
+        ).model_copy(update={"calibration": made.cost.calibration if made.cost else None})
+        for made in lower
+    )
 
 
 def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:

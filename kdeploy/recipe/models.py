@@ -32,6 +32,24 @@ class Export(Section):
     formats: tuple[Annotated[str, AfterValidator(grammatical)], ...] = Field(
         default=("onnx",), min_length=1, strict=False, description="NAME or NAME:PRECISION, as openvino:fp16; or all"
     )
+    preprocess: Literal["spec", "graph"] = Field(
+        default="spec", description="graph also writes student.raw.onnx, which takes uint8 images, or raw arrays"
+    )
+    layout: Literal["nchw", "nhwc"] = Field(default="nchw", description="of the images that student.raw.onnx takes")
+    max_int8_drop: float = Field(
+        default=1.0, ge=0, le=100, description="percentage points that int8 may cost the student; above, fp32 is kept"
+    )
+
+    @model_validator(mode="after")
+    def layout_of_a_graph(self) -> Self:
+        if self.layout != "nchw" and self.preprocess == "spec":
+            raise ValueError(f"must have preprocess graph for layout {self.layout} (got spec). Set preprocess: graph.")
+        return self
+
+    def usual(self) -> set[str]:
+        """The keys whose values are the defaults and that fingerprints are older than: they stay out of them."""
+        later = ("preprocess", "layout", "max_int8_drop")
+        return {key for key in later if getattr(self, key) == Export.model_fields[key].default}
 
 
 class Bench(Section):

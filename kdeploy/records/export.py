@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.parity import ParityRow
+from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
 
 
@@ -44,16 +45,18 @@ class Format(Part):
     """A model converted for a runtime, compared with the trained net on real inputs.
 
     `refused` is why there is none: then `file` is empty and `bytes` is 0. Only what was not asked for by name, but came
-    with `all`, is refused instead of being an error; a precision that lost too much keeps its `parity`.
+    with `all`, is refused instead of being an error, and int8 that lost too much; that keeps its `parity` and `cost`.
+    The baseline is converted to int8 where the student is, for comparison.
     """
 
-    model: Literal["student", "teacher"]
+    model: Literal["student", "teacher", "baseline"]
     runtime: str
     file: str
     bytes: int
     precision: str = "fp32"
     parity: ParityRow | None = None
     refused: str | None = None
+    cost: Cost | None = None  # of another precision than fp32, on the held-out inputs
 
     @property
     def key(self) -> str:
@@ -72,8 +75,24 @@ class Bottleneck(Part):
     outputs: int | None
 
 
+class Raw(Part):
+    """The student with its preprocessing in the graph: what a decoder gives in, logits out.
+
+    `layout` is that of images, uint8: channels first or last. Other inputs are float32, as they are canonical.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    layout: Literal["nchw", "nhwc"]
+    parity: tuple[ParityRow, ...]
+
+
 class ExportRecord(Record):
-    """Files beside it: `teacher.onnx`, `student.onnx`, `student.<form>.onnx`, `baseline.onnx`, `formats/`."""
+    """Files beside it: `teacher.onnx`, `student.onnx`, `student.<form>.onnx`, `baseline.onnx`, `formats/`.
+
+    And `student.raw.onnx`, where preprocessing in the graph was asked for.
+    """
 
     SCHEMA: ClassVar[str] = "kdeploy.export/1"
 
@@ -88,3 +107,4 @@ class ExportRecord(Record):
     teacher_preprocessing: Preprocessing
     class_names: tuple[str, ...]
     output: str
+    raw: Raw | None = None

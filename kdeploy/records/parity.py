@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
+from kdeploy.records.precision import Cost
 
 
 class ParityRow(Part):
@@ -35,6 +36,7 @@ class VerifyRecord(Record):
 
     rows: tuple[ParityRow, ...]
     versions: dict[str, str]
+    costs: tuple[Cost, ...] = ()  # of the formats in another precision than fp32, on the test inputs
 
     @property
     def passed(self) -> bool:

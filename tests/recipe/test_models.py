@@ -129,7 +129,15 @@ def _recipe_with(views, distill):
         labels=LABELS,
         student=st.builds(Student, conv=_many(CONVOLUTIONS, 0), bottleneck=_some(COUNT), hidden=_many(COUNT)),
         distill=st.just(distill),
-        export=st.builds(Export, bottleneck=st.sampled_from(["auto", "fuse"]), target=NAME, formats=_many(FORMAT)),
+        export=st.builds(
+            Export,
+            bottleneck=st.sampled_from(["auto", "fuse"]),
+            target=NAME,
+            formats=_many(FORMAT),
+            preprocess=st.just("graph"),
+            layout=st.sampled_from(["nchw", "nhwc"]),
+            max_int8_drop=st.floats(0, 100),
+        ),
         bench=st.builds(Bench, runtimes=_many(TEXT), threads=_many(COUNT), batch=_many(COUNT), max_seconds=POSITIVE),
         gate=st.builds(Gate, max_drop=_some(st.floats(0, 100)), min_speedup=_some(POSITIVE)),
     )
