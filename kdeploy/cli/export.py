@@ -11,7 +11,12 @@ from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trus
 
 Bottleneck = Annotated[
     str | None,
-    typer.Option("--bottleneck", metavar="auto|fuse|factored", help="Which form ships.", show_default=False),
+    typer.Option(
+        "--bottleneck",
+        metavar="auto|fuse|factored|rank:R|tolerance:T",
+        help="Which form ships; rank:32 and tolerance:1e-3 re-factor the bottleneck, at a cost that is measured.",
+        show_default=False,
+    ),
 ]
 Formats = Annotated[
     str | None,
@@ -35,7 +40,7 @@ def command(
     from kdeploy.cli.progress import watched
 
     overrides = list(set_ or ())
-    overrides += [f"export.bottleneck={bottleneck}"] if bottleneck else []
+    overrides += [f"export.bottleneck={_as_yaml(bottleneck)}"] if bottleneck else []
     overrides += [f"export.formats=[{formats}]"] if formats else []
     with watched() as progress:
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="export")
@@ -59,3 +64,9 @@ def command(
     output.line(f"bottleneck: shipped {record.bottleneck.shipped} ({record.bottleneck.reason})")
     output.line(f"model: {job.folder('export') / record.student.file}")
     output.next_command(f"kdeploy verify {job.recipe.name}")
+
+
+def _as_yaml(bottleneck: str) -> str:
+    """`rank:32` as a recipe says it: `{rank: 32}`."""
+    key, colon, value = bottleneck.partition(":")
+    return f"{{{key}: {value}}}" if colon else bottleneck

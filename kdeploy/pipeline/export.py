@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.inputs import inputs_of
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import host_settings
+from kdeploy.recipe import models as recipe
 from kdeploy.records.base import Record
+
+if TYPE_CHECKING:
+    from kdeploy.stages.export.forms import Choice
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -30,8 +34,14 @@ def run(job: Job, folder: Path) -> Record:
             student=inputs_of(job, samples, distill.preprocessing, "held_out"),
             teacher=inputs_of(job, samples, teacher.preprocessing, "held_out"),
         ),
-        bottleneck=export.bottleneck,
+        bottleneck=_choice(export.bottleneck),
         target=export.target,
         formats=export.formats,
         progress=job.progress,
     )
+
+
+def _choice(asked: recipe.Bottleneck) -> Choice:
+    from kdeploy.stages.export.refactored import Rank
+
+    return Rank(asked.rank, asked.tolerance) if isinstance(asked, recipe.Rank) else asked

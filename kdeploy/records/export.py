@@ -8,6 +8,8 @@ from kdeploy.records.base import Part, Record
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.preprocessing import Preprocessing
 
+FormName = Literal["fused", "factored", "refactored", "plain"]
+
 
 class Model(Part):
     """One ONNX file."""
@@ -31,13 +33,33 @@ class Fold(Part):
     reason: str
 
 
-class Form(Part):
-    """The student with its bottleneck fused or factored. `latency_ns` is the median on the target, batch 1."""
+class Refactoring(Part):
+    """What a lower rank costs: its logits against those of the trained net, both in float64, on held-out inputs.
 
-    form: Literal["fused", "factored", "plain"]
+    `relative_error` = `max_abs_error` / the largest absolute logit; `spectral_error` = s_(r+1) / s_1 of the weights.
+    """
+
+    rank: int
+    full_rank: int
+    inputs: int
+    max_abs_error: float
+    mean_abs_error: float
+    relative_error: float
+    spectral_error: float
+    agreement: float
+
+
+class Form(Part):
+    """The student in one form. `latency_ns` is the median on the target, batch 1.
+
+    A re-factored net is not the trained one: its parity is with itself in float64, what it costs is `refactoring`.
+    """
+
+    form: FormName
     model: Model
     latency_ns: int | None
     parity: tuple[ParityRow, ...]
+    refactoring: Refactoring | None = None
 
 
 class Format(Part):
@@ -52,7 +74,7 @@ class Format(Part):
 class Bottleneck(Part):
     """Which form ships. `break_even` is the k above which fusing saves multiply-adds: D H / (D + H)."""
 
-    shipped: Literal["fused", "factored", "plain"]
+    shipped: FormName
     reason: str
     break_even: float | None
     width: int | None

@@ -23,15 +23,17 @@ from kdeploy.models.mlp import Mlp
 from kdeploy.models.weights import load_weights
 from kdeploy.progress import Progress
 from kdeploy.records.distill import DistillRecord
-from kdeploy.records.export import ExportRecord, Fold, Format, Model
+from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format, FormName, Model
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.stages.export import ensemble, forms
 from kdeploy.stages.export.describe import describe
-from kdeploy.stages.export.forms import Choice, FormName, Pair
+from kdeploy.stages.export.forms import Choice, Pair
+from kdeploy.stages.export.refactored import Rank, Reduced, reduce
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
+from kdeploy.transforms.rank import refactor
 
 STUDENT, TEACHER, BASELINE = "student.onnx", "teacher.onnx", "baseline.onnx"
 
@@ -80,23 +82,13 @@ def run(
     teacher_model = _teacher(folder, teacher, folds)
     source, record = distilled
     name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
-    factored = _folded(trained.chain(), "student", folds)
-    fusing = fuse(factored)
-    folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
-    pair = _pair(factored)
-    chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
-    if fusing.done:
-        chains["fused"] = fusing.layers.eval()
-    made = forms.export(folder, chains, trained, name, inputs.student, target)
-    open_choice = bottleneck == "auto" and "fused" in chains
-    measured = forms.time(folder, name, inputs.student, target, progress) if open_choice else None
-    shipped = forms.choose(bottleneck, pair, fusing, measured, target)
+    made, shipped = _student(folder, trained, name, inputs.student, bottleneck, target, folds, progress)
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / STUDENT)
     return ExportRecord(
         student=describe(folder / STUDENT, record.preprocessing.model_shape),
         teacher=teacher_model,
-        baseline=_baseline(folder, source, record, shipped.shipped),
-        forms=forms.with_latencies(made, measured),
+        baseline=_baseline(folder, source, record, shipped),
+        forms=made,
         folds=tuple(folds),
         formats=_formats(folder, formats, {"student": inputs.student, "teacher": inputs.teacher}),
         bottleneck=shipped,
@@ -105,6 +97,38 @@ def run(
         class_names=teacher.record.class_names,
         output=onnx_export.OUTPUT,
     )
+
+
+def _student(
+    folder: Path,
+    trained: shallow.ShallowStudent,
+    name: str,
+    inputs: np.ndarray,
+    bottleneck: Choice,
+    target: str,
+    folds: list[Fold],
+    progress: Progress,
+) -> tuple[tuple[Form, ...], Bottleneck]:
+    """Every form of the student, and which one ships."""
+    factored = _folded(trained.chain(), "student", folds)
+    fusing = fuse(factored)
+    folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
+    pair = _pair(factored)
+    chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
+    if fusing.done:
+        chains["fused"] = fusing.layers.eval()
+    made = forms.export(folder, chains, trained, name, inputs, target)
+    if isinstance(bottleneck, Rank):
+        reduced = reduce(trained.chain(), bottleneck, inputs)
+        if isinstance(reduced, Reduced):
+            folded = _folded(reduced.layers, "student", [])
+            made.append(forms.export_refactored(folder, reduced, folded, name, inputs, target))
+        return tuple(made), forms.choose_rank(bottleneck, reduced, pair)
+    measured = None
+    if bottleneck == "auto" and fusing.done:
+        factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
+        measured = forms.time(folder / "bottleneck", factored_file, fused_file, name, inputs, target, progress)
+    return forms.with_latencies(made, measured), forms.choose(bottleneck, pair, fusing, measured, target)
 
 
 def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Model:
@@ -156,13 +180,17 @@ def _pair(chain: nn.Sequential) -> Pair | None:
     return None
 
 
-def _baseline(folder: Path, source: Path, record: DistillRecord, form: FormName) -> Model | None:
+def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottleneck) -> Model | None:
     """The baseline of the exported seed in the form that ships, for its size; no bundle takes it along."""
     net = next((net for net in record.baselines if net.seed == record.chosen_seed), None)
     if net is None:
         return None
-    chain = _folded(_load(source / net.file, record.student).chain(), "baseline", [])
-    chain = fuse(chain).layers.eval() if form == "fused" else chain
+    chain = _load(source / net.file, record.student).chain()
+    if shipped.shipped == "refactored":
+        assert shipped.width is not None
+        chain = refactor(chain, shipped.width).layers
+    chain = _folded(chain, "baseline", [])
+    chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
     shape = record.preprocessing.model_shape
     onnx_export.write(chain, folder / BASELINE, input_name=record.preprocessing.input, shape=shape)
     return describe(folder / BASELINE, shape)

@@ -16,16 +16,16 @@ from kdeploy.errors import ResourceError
 from kdeploy.models.shallow import break_even
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.export import Bottleneck, Form
+from kdeploy.records.export import Bottleneck, Form, FormName
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes.protocol import Source
 from kdeploy.stages.export.describe import describe
+from kdeploy.stages.export.refactored import Rank, Reduced, in_words
 from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 from kdeploy.transforms.outcome import Outcome
 
-Choice = Literal["auto", "fuse", "factored"]
-FormName = Literal["fused", "factored", "plain"]
+Choice = Literal["auto", "fuse", "factored"] | Rank
 
 PROOF_INPUTS = 64
 TIE = 1.03  # where the interval allows for no difference, a fused form slower by less than this is a tie
@@ -47,12 +47,15 @@ def export(
     name: str,
     inputs: np.ndarray,
     target: str,
+    exact: nn.Module | None = None,
 ) -> list[Form]:
     """Write `student.<form>.onnx` for each form, and prove each against the trained net on real inputs.
 
-    Raises: ParityError when a form is not the trained net.
+    Args:
+        exact: what the forms must agree with, in float64, where that is not the trained net.
+    Raises: ParityError when a form is not that net.
     """
-    oracle = parity.module_oracle(trained, inputs[:PROOF_INPUTS])
+    oracle = parity.module_oracle(trained, inputs[:PROOF_INPUTS], exact)
     forms = []
     for form, chain in chains.items():
         path = folder / f"student.{form}.onnx"
@@ -75,26 +78,58 @@ def _proved(
     return parity.compare(oracle, logits, model=f"student.{form}", runtime=runtime_name, batches=batches)
 
 
-def time(folder: Path, name: str, inputs: np.ndarray, target: str, progress: Progress) -> BenchRecord:
-    """Fused against factored on the target, batch 1, one thread, 8 process pairs."""
-    place = folder / "bottleneck"
-    place.mkdir(exist_ok=True)
-    npz, runtime = place / "inputs.npz", runtimes.find(target)
-    np.savez(npz, allow_pickle=False, **{name: inputs[:PROOF_INPUTS]})
-    arms = []
-    for form in ("factored", "fused"):
-        (place / form).mkdir(exist_ok=True)
-        source = Source(folder / f"student.{form}.onnx", None, {name: inputs[:3]}, None)
-        artefact = runtime.convert(source, place / form, precision="fp32")
-        arms.append(ArmRequest(model=form, artefact=artefact, inputs=npz))
+def export_refactored(
+    folder: Path, reduced: Reduced, folded: nn.Sequential, name: str, inputs: np.ndarray, target: str
+) -> Form:
+    """`student.refactored.onnx`, proved against the re-factored net in float64, with what that costs.
+
+    Args:
+        folded: the re-factored layers with every fold.
+    Raises: ParityError.
+    """
+    made = export(folder, {"refactored": folded}, reduced.layers, name, inputs, target, reduced.exact)
+    return made[0].model_copy(update={"refactoring": reduced.cost})
+
+
+def time(
+    place: Path, factored: Path, fused: Path, name: str, inputs: np.ndarray, target: str, progress: Progress
+) -> BenchRecord:
+    """Two ONNX files, fused against factored, on the target: batch 1, one thread, 8 process pairs.
+
+    Args:
+        place: a folder for what is made and measured.
+        name: of the graphs' input.
+    """
     request = Request(
-        comparisons=(ComparisonRequest(baseline=arms[0], candidate=arms[1], runtime=target),), settings=Settings.quick()
+        comparisons=(comparison(place, factored, fused, name, inputs, target),), settings=Settings.quick()
     )
     with progress.task("fused against factored", request.settings.looks[-1]) as advance:
         return run_in_fresh_process(request, place, lambda step: advance(step.replicate))
 
 
-def choose(choice: Choice, pair: Pair | None, fusing: Outcome, measured: BenchRecord | None, target: str) -> Bottleneck:
+def comparison(
+    place: Path, factored: Path, fused: Path, name: str, inputs: np.ndarray, target: str, batch: int = 1
+) -> ComparisonRequest:
+    """What is asked for: both converted for the target, on real inputs."""
+    place.mkdir(parents=True, exist_ok=True)
+    npz, runtime = place / "inputs.npz", runtimes.find(target)
+    np.savez(npz, allow_pickle=False, **{name: inputs[:PROOF_INPUTS]})
+    arms = []
+    for form, path in (("factored", factored), ("fused", fused)):
+        (place / form).mkdir(exist_ok=True)
+        source = Source(path, None, {name: inputs[:3]}, None)
+        artefact = runtime.convert(source, place / form, precision="fp32")
+        arms.append(ArmRequest(model=form, artefact=artefact, inputs=npz))
+    return ComparisonRequest(baseline=arms[0], candidate=arms[1], runtime=target, batch=batch)
+
+
+def choose(
+    choice: Literal["auto", "fuse", "factored"],
+    pair: Pair | None,
+    fusing: Outcome,
+    measured: BenchRecord | None,
+    target: str,
+) -> Bottleneck:
     """Which form ships, and why.
 
     Args:
@@ -113,6 +148,12 @@ def choose(choice: Choice, pair: Pair | None, fusing: Outcome, measured: BenchRe
         )
     if measured is None:
         return _bottleneck("factored", f"fusing was refused: {fusing.reason}", pair)
+    form, times = faster(measured, target)
+    return _bottleneck(form, f"{_break_even_words(pair)}: {times}", pair)
+
+
+def faster(measured: BenchRecord, target: str) -> tuple[FormName, str]:
+    """The faster form, and in words how much; a tie goes to fused."""
     factored, fused = latencies(measured)
     ratio = measured.comparison[0].ratio
     low, high = ratio.ci if ratio and ratio.ci else (0.0, float("inf"))
@@ -121,11 +162,16 @@ def choose(choice: Choice, pair: Pair | None, fusing: Outcome, measured: BenchRe
     verb = "measured" if certain else "by the medians alone" if factored_is_faster else "tie"
     where = f"{target} batch 1, {verb}"
     if factored_is_faster:
-        reason = f"{_break_even_words(pair)}: {_us(factored)} against {_us(fused)} fused, {where}"
-        return _bottleneck("factored", reason, pair)
-    return _bottleneck(
-        "fused", f"{_break_even_words(pair)}: {_us(fused)} against {_us(factored)} factored, {where}", pair
-    )
+        return "factored", f"{_us(factored)} against {_us(fused)} fused, {where}"
+    return "fused", f"{_us(fused)} against {_us(factored)} factored, {where}"
+
+
+def choose_rank(asked: Rank, reduced: Reduced | str, pair: Pair | None) -> Bottleneck:
+    """The re-factored form, or the one that there is without it."""
+    if isinstance(reduced, str):
+        return _bottleneck("factored" if pair else "plain", reduced, pair)
+    shape = Pair(reduced.inputs, reduced.cost.rank, reduced.outputs)
+    return _bottleneck("refactored", f"asked for (export.bottleneck: {asked}): {in_words(reduced.cost)}", shape)
 
 
 def latencies(measured: BenchRecord) -> tuple[int, int]:
