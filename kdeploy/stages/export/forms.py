@@ -92,7 +92,14 @@ def export_refactored(
 
 
 def time(
-    place: Path, factored: Path, fused: Path, name: str, inputs: np.ndarray, target: str, progress: Progress
+    place: Path,
+    factored: Path,
+    fused: Path,
+    name: str,
+    inputs: np.ndarray,
+    target: str,
+    progress: Progress,
+    settings: Settings | None = None,
 ) -> BenchRecord:
     """Two ONNX files, fused against factored, on the target: batch 1, one thread, 8 process pairs.
 
@@ -100,9 +107,8 @@ def time(
         place: a folder for what is made and measured.
         name: of the graphs' input.
     """
-    request = Request(
-        comparisons=(comparison(place, factored, fused, name, inputs, target),), settings=Settings.quick()
-    )
+    asked = comparison(place, factored, fused, name, inputs, target)
+    request = Request(comparisons=(asked,), settings=settings or Settings.quick())
     with progress.task("fused against factored", request.settings.looks[-1]) as advance:
         return run_in_fresh_process(request, place, lambda step: advance(step.replicate))
 
