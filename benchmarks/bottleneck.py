@@ -75,11 +75,10 @@ def measured(shape: tuple[int, int, int], runtime: str, settings: Settings) -> I
         net = drawn(*shape)
         forms.export(folder, {"factored": net, "fused": fuse(net).layers.eval()}, net, INPUT, inputs, runtime)
         files = [folder / f"student.{form}.onnx" for form in ("factored", "fused")]
-        chosen, reason = forms.faster(
-            forms.time(folder / "auto", *files, INPUT, inputs, runtime, Progress(), settings), runtime
-        )
+        auto = forms.comparison(folder / "auto", *files, inputs, runtime)
+        chosen, reason = forms.faster(forms.time(auto, folder / "auto", Progress(), settings))
         print(f"{shape} {runtime}: {chosen} ({reason})", flush=True)
-        asked = tuple(forms.comparison(folder / "table", *files, INPUT, inputs, runtime, batch) for batch in BATCHES)
+        asked = tuple(forms.comparison(folder / "table", *files, inputs, runtime, batch) for batch in BATCHES)
         found = run_in_fresh_process(Request(comparisons=asked, settings=settings), folder / "table")
     for compared in found.comparison:
         yield row(found, compared, shape, chosen)

@@ -98,3 +98,30 @@ class ExportRecord(Record):
     teacher_preprocessing: Preprocessing
     class_names: tuple[str, ...]
     output: str
+
+
+class FusedPair(Part):
+    """Two linear layers of a graph that can be one: the tensor that they give, D inputs, k, H outputs."""
+
+    output: str
+    inputs: int
+    width: int
+    outputs: int
+
+
+class ModelExportRecord(Record):
+    """A model made elsewhere, rewritten. Files beside it: `model.onnx`, which ships, and `model.<form>.onnx`.
+
+    `forms` are proved against `source` in float64, on `inputs` seeded noise. `bottleneck` has the widths of the pair,
+    where there is one alone.
+    """
+
+    SCHEMA: ClassVar[str] = "kdeploy.export-model/1"
+
+    source: Model
+    model: Model
+    forms: tuple[Form, ...]
+    folds: tuple[Fold, ...]
+    pairs: tuple[FusedPair, ...]
+    bottleneck: Bottleneck
+    inputs: int

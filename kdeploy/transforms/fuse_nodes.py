@@ -18,6 +18,7 @@ from onnxscript.rewriter import pattern
 
 from kdeploy.transforms.fuse import LIMIT_BYTES
 
+NO_PAIR = "no two linear layers stand next to each other"
 _FLOATS = ("float16", "float32", "float64")
 _NAMES = {"first": ("v", "c"), "second": ("u", "d")}
 
@@ -63,7 +64,7 @@ def fuse_nodes(model: onnx.ModelProto, limit_bytes: int = LIMIT_BYTES) -> GraphO
         while rules.apply_to_model(graph):
             pass
     if not fusing.pairs:
-        return GraphOutcome(model, False, fusing.too_large or "no two linear layers stand next to each other")
+        return GraphOutcome(model, False, fusing.too_large or NO_PAIR)
     ir.passes.common.RemoveUnusedNodesPass()(graph)
     shapes = ", ".join(f"{pair.inputs} x {pair.width} x {pair.outputs}" for pair in fusing.pairs)
     reason = f"one layer in place of {shapes}" + (f"; {fusing.too_large}" if fusing.too_large else "")
@@ -89,10 +90,10 @@ class _Fusing:
             return self._fits(_layer(first, "first", found), _layer(second, "second", found))
 
         def replace(op: Any, **found: ir.Value) -> ir.Value:  # noqa: ANN401 - a tape
-            layers = _layer(first, "first", found), _layer(second, "second", found)
-            assert layers[0] is not None
-            assert layers[1] is not None
-            return self._replaced(op, found, *layers, as_gemm="gemm" in (first, second))
+            one, other = _layer(first, "first", found), _layer(second, "second", found)
+            assert one is not None
+            assert other is not None
+            return self._replaced(op, found, one, other, as_gemm="gemm" in (first, second))
 
         return pattern.RewriteRule(pair, replace, check, name=f"{first}-{second}")
 
@@ -114,7 +115,8 @@ class _Fusing:
         as_gemm: bool,
     ) -> ir.Value:
         output = found["second"].name or ""
-        self.pairs.append(NodePair(output, *first.weight.shape, second.weight.shape[1]))
+        inputs, width = first.weight.shape
+        self.pairs.append(NodePair(output, inputs, width, second.weight.shape[1]))
         weight, bias = first.weight @ second.weight, _sum(first, second)
         new = [op.initializer(ir.tensor(weight.astype(first.dtype)), name=self._free(f"{output}.weight"))]
         if bias is not None:

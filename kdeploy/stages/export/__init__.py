@@ -127,8 +127,9 @@ def _student(
     measured = None
     if bottleneck == "auto" and fusing.done:
         factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
-        measured = forms.time(folder / "bottleneck", factored_file, fused_file, name, inputs, target, progress)
-    return forms.with_latencies(made, measured), forms.choose(bottleneck, pair, fusing, measured, target)
+        place = folder / "bottleneck"
+        measured = forms.time(forms.comparison(place, factored_file, fused_file, inputs, target), place, progress)
+    return forms.with_latencies(made, measured), forms.choose(bottleneck, pair, fusing, measured)
 
 
 def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Model:
