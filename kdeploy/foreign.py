@@ -1,4 +1,4 @@
-"""Models made elsewhere: `.onnx` files that no recipe knows, timed and verified with inputs of their own shapes.
+"""Models made elsewhere: `.onnx` files that no recipe knows, rewritten, timed and verified on inputs of their shapes.
 
 Nothing of a file is read before the inspector has admitted it.
 """
@@ -8,21 +8,27 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from kdeploy import machine, parity, runtimes
-from kdeploy.errors import ModelError
+from kdeploy.errors import InputError, ModelError
 from kdeploy.inspector import admit
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import VerifyRecord
+from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.stages import bench, verify
+from kdeploy.stages.export import made_elsewhere
 from kdeploy.stages.export.describe import describe
-from kdeploy.store import Store, fingerprint, hash_file
+from kdeploy.stages.export.made_elsewhere import Asked
+from kdeploy.store import RECORD, Store, commit_bytes, fingerprint, hash_file
 from kdeploy.timing.request import Settings
 
 INPUTS = 64
@@ -101,6 +107,53 @@ def _converted(
         except Refused as refusal:
             progress.say(f"{path.name}: left out on {name}: {refusal.reason}")
     return made
+
+
+def export_model(
+    path: Path, *, bottleneck: Asked, target: str, store: Store, progress: Progress
+) -> tuple[Path, ModelExportRecord]:
+    """Rewrite an ONNX classifier where that is exact, prove it, and keep the faster form; done work is reused.
+
+    Args:
+        target: the runtime on which `auto` times the forms.
+    Returns: the folder with `model.onnx`, and the record.
+    Raises: what the inspector raises, ModelError for a file that is not a classifier, ParityError.
+    """
+    admit(path)
+    runtimes.find(target)
+    what: dict[str, Any] = {"bottleneck": bottleneck, "target": target}
+    if bottleneck == "auto":
+        what |= {"host": machine.host_id(), "versions": machine.library_versions(("onnxruntime", "openvino", "numpy"))}
+    print_ = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": _sides(path)})
+    if not store.has("model", print_):
+        with store.work("model", print_) as folder:
+            inputs = made_inputs(path)
+            record = made_elsewhere.run(
+                folder, path, inputs=inputs, bottleneck=bottleneck, target=target, progress=progress
+            )
+            store.commit("model", print_, record)
+    return store.folder("model", print_), store.read("model", print_, ModelExportRecord)
+
+
+def shipped(folder: Path, out: Path | None, source: Path) -> Path:
+    """The path of the model that ships; with `out` it and its record are copied to that folder of the user's.
+
+    Raises: InputError when that would write over the model that it was made from.
+    """
+    if out is None:
+        return folder / made_elsewhere.MODEL
+    if (out / made_elsewhere.MODEL).exists() and source.samefile(out / made_elsewhere.MODEL):
+        raise InputError("--out", "must be another folder than the model's", got=str(out))
+    out.mkdir(parents=True, exist_ok=True)
+    commit_bytes(out / RECORD, (folder / RECORD).read_bytes())
+    return copy_model(folder / made_elsewhere.MODEL, out, runtime="export")
+
+
+def _sides(path: Path) -> str:
+    """The content of the files that hold the weights of a model, as one hash."""
+    graph = onnx.load(path, load_external_data=False).graph
+    stored = (ExternalDataInfo(tensor) for tensor in graph.initializer if uses_external_data(tensor))
+    return ",".join(hash_file(path.parent / name) for name in sorted({info.location for info in stored}))
 
 
 def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:

@@ -78,13 +78,14 @@ class Oracle(NamedTuple):
 
 
 @torch.inference_mode()
-def module_oracle(module: nn.Module, inputs: np.ndarray) -> Oracle:
+def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None) -> Oracle:
     """The trained net itself, in float64.
 
     Args:
         inputs: preprocessed, float32 (inputs, *shape).
+        exact: the net in float64, where it is not the given one: that may have been rounded after it was changed.
     """
-    exact = copy.deepcopy(module).double().eval()
+    exact = copy.deepcopy(module).double().eval() if exact is None else exact
     batches = [torch.from_numpy(inputs[start : start + _REST]) for start in range(0, len(inputs), _REST)]
     logits = np.concatenate([exact(batch.double()).numpy() for batch in batches])
     plain = np.concatenate([module(batch).numpy() for batch in batches])

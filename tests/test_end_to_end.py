@@ -123,6 +123,21 @@ class TestExport:
         assert back.document["bottleneck"]["shipped"] == "factored"
         assert _stages(runs) == _stages(tiny.runs)
 
+    def test_a_lower_rank_ships_proved_against_itself_and_judged_by_its_own_accuracy(
+        self, command: Command, runs: Path
+    ) -> None:
+        bottleneck = ("--runs", runs, "--set", "export.bottleneck.rank=3", "--json")
+        verified = command("verify", "tiny", *bottleneck)
+        assert verified.code == 0, verified.stderr
+        assert {row["model"] for row in verified.document["rows"]} == {"student", "teacher"}
+        # a rank this low costs more than the gate allows, though the trained student meets it
+        drop = command("show", "tiny", "--runs", runs, "--json").document["drop_points"]
+        found = command("run", "tiny", *bottleneck, "--set", f"gate.max_drop={max(drop, 0) + 1}")
+        assert found.document["bottleneck"]["shipped"] == "refactored"
+        assert found.document["drop_points"] == drop
+        assert found.code == 5, found.stderr
+        assert found.document["gate"][0]["measured"] > max(drop, 0) + 1
+
 
 def _dense_layers(path: Path) -> int:
     return sum(node.op_type in {"Gemm", "MatMul"} for node in onnx.load(path).graph.node)

@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import kdeploy
 from kdeploy import runtimes
 from kdeploy.foreign import made_inputs
 from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import Refused, Source
+from kdeploy.store import hash_file
 from tests import made
 from tests.program import inside
+from tests.stages.test_export_made_elsewhere import two_pairs
 
 
 def test_inputs_are_noise_of_the_models_shape_and_the_same_each_time(tmp_path):
@@ -109,3 +112,64 @@ def test_two_models_are_timed_against_each_other(tmp_path: Path) -> None:
     assert comparison["claim"]["status"] in {"indicative", "refused"}  # eight pairs never support a claim
     assert (comparison["runtime"], comparison["batch"], comparison["threads"]) == ("onnxruntime", 1, 1)
     assert len(list(runs.glob("bench/*/record.json"))) == 1
+
+
+def test_a_model_made_elsewhere_is_exported_once_and_handed_over(tmp_path: Path) -> None:
+    path = two_pairs(tmp_path / "net.onnx")
+    words = ("export", path, "--bottleneck", "fuse", "--runs", tmp_path / "runs", "--out", tmp_path / "out")
+    found = inside(*words, "--json")
+    assert found.code == 0, found.stderr
+    record = found.document
+    assert record["schema"] == "kdeploy.export-model/1"
+    assert record["bottleneck"]["shipped"] == "fused"
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["model.onnx", "record.json"]
+    assert record["model"]["sha256"] == hash_file(tmp_path / "out" / "model.onnx")
+    [folder] = (tmp_path / "runs" / "model").iterdir()
+    stamp = (folder / "model.onnx").stat().st_mtime_ns
+    again = inside(*words)
+    assert again.code == 0, again.stderr
+    assert (folder / "model.onnx").stat().st_mtime_ns == stamp
+    assert "bottleneck: shipped fused (asked for (--bottleneck fuse))\n" in again.stdout
+    assert again.stdout.endswith(f"model: {tmp_path / 'out' / 'model.onnx'}\n")
+    assert again.stderr.endswith(f"next: kdeploy bench {path} --vs {tmp_path / 'out' / 'model.onnx'}\n")
+
+
+def test_what_was_made_does_not_replace_what_it_was_made_from(tmp_path: Path) -> None:
+    path = two_pairs(tmp_path / "model.onnx")
+    before = path.read_bytes()
+    found = inside("export", path, "--bottleneck", "fuse", "--runs", tmp_path / "runs", "--out", tmp_path)
+    assert (found.code, path.read_bytes()) == (3, before)
+    assert found.stderr.endswith(f"error: --out: must be another folder than the model's ({tmp_path}).\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["a.onnx", "--bottleneck", "rank:3"], "--bottleneck of an .onnx file must be auto, fuse, factored"),
+        (["a.onnx", "--formats", "openvino"], "--formats and --set are for recipes and runs"),
+        (["tiny", "--out", "here"], "--out is for .onnx files"),
+    ],
+)
+def test_options_that_do_not_fit_the_subject_are_usage_errors(words: list[str], sentence: str) -> None:
+    found = inside("export", *words)
+    assert found.code == 2
+    assert found.stderr == f"Invalid value: {sentence}\nTry: kdeploy --help\n"
+
+
+def test_a_model_that_is_none_and_a_target_that_is_none_are_refused(tmp_path: Path) -> None:
+    text = tmp_path / "text.onnx"
+    text.write_text("this is no model")
+    assert inside("export", text, "--runs", tmp_path / "runs").code == 3
+    path = made.linear(tmp_path / "a.onnx", (2,))
+    assert inside("export", path, "--target", "fast", "--runs", tmp_path / "runs").code == 7
+    assert not list(tmp_path.glob("runs/model/*"))
+
+
+def test_the_api_exports_a_model_made_elsewhere(tmp_path: Path) -> None:
+    path = two_pairs(tmp_path / "net.onnx")
+    options = kdeploy.Options(runs=tmp_path / "runs")
+    file, record = kdeploy.export_model(path, options, bottleneck="factored")
+    assert file.read_bytes() == path.read_bytes()
+    plain = made.linear(tmp_path / "a.onnx", (2,))
+    assert kdeploy.export(plain, options).bottleneck.shipped == "plain"
+    assert record.bottleneck.shipped == "factored"

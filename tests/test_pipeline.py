@@ -56,6 +56,7 @@ def test_a_stage_reads_only_stages_before_it():
         ("distill.seeds=2", "distill"),
         ("distill.baseline=false", "distill"),
         ("export.bottleneck=fuse", "export"),
+        ("export.bottleneck={rank: 4}", "export"),
     ],
 )
 def test_a_setting_changes_its_stage_and_all_after_it(override, first):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdeploy import runtimes
 from kdeploy.pipeline.inputs import feed, inputs_of, labelled
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import host_settings
+from kdeploy.recipe import models as recipe
 from kdeploy.recipe.formats import ALL, expanded
 from kdeploy.records.base import Record
+
+if TYPE_CHECKING:
+    from kdeploy.stages.export.forms import Choice
 
 ORACLE = "reference"  # it says what ONNX means, and nobody deploys it
 
@@ -41,7 +45,7 @@ def run(job: Job, folder: Path) -> Record:
             student_transfer=feed(job, samples, distill.preprocessing).plain(rows).numpy(),
             teacher_transfer=feed(job, samples, teacher.preprocessing).plain(rows).numpy(),
         ),
-        bottleneck=export.bottleneck,
+        bottleneck=_choice(export.bottleneck),
         target=export.target,
         asked=expanded(export.formats, _deployed()),
         progress=job.progress,
@@ -64,3 +68,9 @@ def run(job: Job, folder: Path) -> Record:
 
 def _deployed() -> list[str]:
     return [name for name in runtimes.available() if name != ORACLE]
+
+
+def _choice(asked: recipe.Bottleneck) -> Choice:
+    from kdeploy.stages.export.refactored import Rank
+
+    return Rank(asked.rank, asked.tolerance) if isinstance(asked, recipe.Rank) else asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdeploy.pipeline import shipped
 from kdeploy.pipeline.ensemble import rule
 from kdeploy.pipeline.inputs import artefacts, inputs_of, labelled
 from kdeploy.pipeline.job import Job
@@ -26,13 +27,10 @@ def settings(job: Job) -> dict[str, Any]:
 
 def run(job: Job, folder: Path) -> Record:
     from kdeploy import parity
-    from kdeploy.models import shallow
-    from kdeploy.models.weights import load_weights
     from kdeploy.stages import verify as stage
 
     samples, teacher, distill, export = job.samples(), job.read("teacher"), job.read("distill"), job.read("export")
-    student = shallow.seeded(0, **distill.student)
-    load_weights(student, job.folder("distill") / distill.chosen.file)
+    student = shipped.student(job)
     student_inputs = inputs_of(job, samples, distill.preprocessing, "test")
     teacher_inputs = inputs_of(job, samples, teacher.preprocessing, "test")
     place = job.folder("export")
@@ -42,7 +40,10 @@ def run(job: Job, folder: Path) -> Record:
         teacher_oracle = parity.onnx_oracle(place / "teacher.onnx", teacher_inputs)
     else:
         teacher_oracle = parity.module_oracle(module, teacher_inputs)
-    oracles = {"student": parity.module_oracle(student.eval(), student_inputs), "teacher": teacher_oracle}
+    oracles = {
+        "student": parity.module_oracle(student.module, student_inputs, student.exact),
+        "teacher": teacher_oracle,
+    }
     subjects = [
         stage.Subject(name, place / f"{name}.onnx", inputs, oracles[name], artefacts(job, export, name))
         for name, inputs in (("student", student_inputs), ("teacher", teacher_inputs))

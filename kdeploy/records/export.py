@@ -9,6 +9,8 @@ from kdeploy.records.parity import ParityRow
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
 
+FormName = Literal["fused", "factored", "refactored", "plain"]
+
 
 class Model(Part):
     """One ONNX file."""
@@ -32,13 +34,33 @@ class Fold(Part):
     reason: str
 
 
-class Form(Part):
-    """The student with its bottleneck fused or factored. `latency_ns` is the median on the target, batch 1."""
+class Refactoring(Part):
+    """What a lower rank costs: its logits against those of the trained net, both in float64, on held-out inputs.
 
-    form: Literal["fused", "factored", "plain"]
+    `relative_error` = `max_abs_error` / the largest absolute logit; `spectral_error` = s_(r+1) / s_1 of the weights.
+    """
+
+    rank: int
+    full_rank: int
+    inputs: int
+    max_abs_error: float
+    mean_abs_error: float
+    relative_error: float
+    spectral_error: float
+    agreement: float
+
+
+class Form(Part):
+    """The student in one form. `latency_ns` is the median on the target, batch 1.
+
+    A re-factored net is not the trained one: its parity is with itself in float64, what it costs is `refactoring`.
+    """
+
+    form: FormName
     model: Model
     latency_ns: int | None
     parity: tuple[ParityRow, ...]
+    refactoring: Refactoring | None = None
 
 
 class Format(Part):
@@ -67,7 +89,7 @@ class Format(Part):
 class Bottleneck(Part):
     """Which form ships. `break_even` is the k above which fusing saves multiply-adds: D H / (D + H)."""
 
-    shipped: Literal["fused", "factored", "plain"]
+    shipped: FormName
     reason: str
     break_even: float | None
     width: int | None
@@ -108,3 +130,30 @@ class ExportRecord(Record):
     class_names: tuple[str, ...]
     output: str
     raw: Raw | None = None
+
+
+class FusedPair(Part):
+    """Two linear layers of a graph that can be one: the tensor that they give, D inputs, k, H outputs."""
+
+    output: str
+    inputs: int
+    width: int
+    outputs: int
+
+
+class ModelExportRecord(Record):
+    """A model made elsewhere, rewritten. Files beside it: `model.onnx`, which ships, and `model.<form>.onnx`.
+
+    `forms` are proved against `source` in float64, on `inputs` seeded noise. `bottleneck` has the widths of the pair,
+    where there is one alone.
+    """
+
+    SCHEMA: ClassVar[str] = "kdeploy.export-model/1"
+
+    source: Model
+    model: Model
+    forms: tuple[Form, ...]
+    folds: tuple[Fold, ...]
+    pairs: tuple[FusedPair, ...]
+    bottleneck: Bottleneck
+    inputs: int

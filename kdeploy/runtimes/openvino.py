@@ -224,7 +224,8 @@ def _settings(compiled: CompiledModel, said: str) -> dict[str, str]:
 
 def _port(value: ConstOutput) -> Port:
     shape = tuple(None if length.is_dynamic else length.get_length() for length in value.partial_shape)
-    return Port(value.get_any_name(), np.dtype(value.get_element_type().to_dtype()), shape)
+    # where a node that did nothing was removed, an input has the name of its output too: its own is that of the node
+    return Port(value.get_node().get_friendly_name(), np.dtype(value.get_element_type().to_dtype()), shape)
 
 
 def _version() -> str:

@@ -16,7 +16,7 @@ from kdeploy.recipe import load as load_module
 from kdeploy.recipe.data import Data, Origin, Split, Transfer
 from kdeploy.recipe.distill import Distill, Relational, Selection, TeacherNoise
 from kdeploy.recipe.load import parse
-from kdeploy.recipe.models import Bench, Export, Gate, Recipe
+from kdeploy.recipe.models import Bench, Export, Gate, Rank, Recipe
 from kdeploy.recipe.student import Convolution, Student
 from kdeploy.recipe.teacher import Ensemble, Labels, Teacher, TeacherPreprocess, TeacherTraining
 from kdeploy.recipe.views import InputViews, Munge, Views
@@ -51,6 +51,11 @@ DATA = st.one_of(
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
     st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS, duplicates=st.sampled_from(["report", "drop"])),
     st.builds(Data, numpy=TEXT),
+)
+BOTTLENECKS = (
+    st.sampled_from(["auto", "fuse", "factored"])
+    | st.builds(Rank, rank=COUNT)
+    | st.builds(Rank, tolerance=st.floats(0, 1, exclude_min=True, exclude_max=True))
 )
 INPUT_VIEWS = {
     "shift": st.integers(0, 64),
@@ -131,7 +136,7 @@ def _recipe_with(views, distill):
         distill=st.just(distill),
         export=st.builds(
             Export,
-            bottleneck=st.sampled_from(["auto", "fuse"]),
+            bottleneck=BOTTLENECKS,
             target=NAME,
             formats=_many(FORMAT),
             preprocess=st.just("graph"),
@@ -258,6 +263,34 @@ def test_a_recipe_is_frozen():
     recipe = Recipe.model_validate({"name": "a", "data": {"source": "mnist-5k"}, "teacher": [{"model": "deep-cnn"}]})
     with pytest.raises(ValidationError, match="frozen"):
         recipe.name = "b"
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (
+            "fast",
+            "export.bottleneck must be auto, fuse, factored, or a mapping with rank or tolerance (got 'fast'). "
+            "For example: auto, or {rank: 32}.",
+        ),
+        ("{rank: 0}", "export.bottleneck.rank must be at least 1 (got 0)."),
+        ("{tolerance: 1}", "export.bottleneck.tolerance must be below 1 (got 1)."),
+        ("{ranks: 3}", "export.bottleneck.ranks is not a known key. Did you mean 'rank'?"),
+        (
+            "{rank: 3, tolerance: 0.1}",
+            "export.bottleneck must have one of rank and tolerance. For example: {rank: 32}, or {tolerance: 1e-3}.",
+        ),
+        (
+            "{}",
+            "export.bottleneck must have one of rank and tolerance. For example: {rank: 32}, or {tolerance: 1e-3}.",
+        ),
+    ],
+)
+def test_a_bottleneck_is_a_form_or_a_rank_or_a_tolerance(written: str, sentence: str):
+    text = f"name: a\ndata: {{source: mnist-5k}}\nteacher: [{{model: mlp}}]\nexport: {{bottleneck: {written}}}\n"
+    with pytest.raises(RecipeError) as caught:
+        parse(text.encode(), "r.yaml")
+    assert caught.value.problems == (f"r.yaml:4: {sentence}",)
 
 
 def test_a_name_is_made_of_plain_letters():

@@ -11,6 +11,7 @@ from kdeploy.errors import MissingError, ModelError
 from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.runtimes.reference import Reference
+from tests import made
 from tests.runtimes.conftest import calibrated
 from tests.runtimes.fresh import files_written_at_home
 
@@ -52,6 +53,13 @@ def test_an_onnx_file_loads_without_conversion(source: Source, folder: Path):
     converted = OpenVino().load(OpenVino().convert(source, folder, precision="fp32"), threads=1)
     direct = OpenVino().load(source.onnx, threads=1)
     assert np.array_equal(direct.run(source.example)["logits"], converted.run(source.example)["logits"])
+
+
+def test_an_input_keeps_its_name_where_a_node_that_did_nothing_was_removed(folder: Path):
+    path = made.linear(folder / "flat.onnx", (2,))  # Flatten of what is flat already
+    example = {"x": np.ones((3, 2), np.float32)}
+    artefact = OpenVino().convert(Source(path, None, example, None), folder, precision="fp32")
+    assert OpenVino().load(artefact, threads=1).run(example)["logits"].shape == (3, 3)
 
 
 def test_it_computes_in_single_precision_and_not_in_bfloat16(source: Source):

@@ -81,7 +81,7 @@ def bench(factored_ns: int, fused_ns: int, interval: tuple[float, float] | None)
     ],
 )
 def test_auto_ships_the_faster_form_and_says_why(measured: BenchRecord, shipped: str, reason: str):
-    found = choose("auto", PAIR, FUSED, measured, "onnxruntime")
+    found = choose("auto", PAIR, FUSED, measured)
     assert found.shipped == shipped
     assert found.reason == f"k 64 < break-even 473: {reason}"
     assert (found.inputs, found.width, found.outputs) == (6272, 64, 512)
@@ -89,32 +89,32 @@ def test_auto_ships_the_faster_form_and_says_why(measured: BenchRecord, shipped:
 
 
 def test_above_the_break_even_the_reason_says_so():
-    found = choose("auto", Pair(10, 20, 10), FUSED, bench(200_000, 100_000, (1.9, 2.1)), "openvino")
-    assert found.reason == "k 20 >= break-even 5: 100 us against 200 us factored, openvino batch 1, measured"
+    found = choose("auto", Pair(10, 20, 10), FUSED, bench(200_000, 100_000, (1.9, 2.1)))
+    assert found.reason == "k 20 >= break-even 5: 100 us against 200 us factored, onnxruntime batch 1, measured"
 
 
 @pytest.mark.parametrize(("choice", "shipped"), [("fuse", "fused"), ("factored", "factored")])
 def test_a_form_that_was_asked_for_ships_unmeasured(choice: forms.Choice, shipped: str):
-    found = choose(choice, PAIR, FUSED, None, "onnxruntime")
+    found = choose(choice, PAIR, FUSED, None)
     assert (found.shipped, found.reason) == (shipped, f"asked for (export.bottleneck: {choice})")
 
 
 def test_auto_ships_the_factors_where_fusing_was_refused():
-    found = choose("auto", PAIR, REFUSED, None, "onnxruntime")
+    found = choose("auto", PAIR, REFUSED, None)
     assert found.shipped == "factored"
     assert found.reason == f"fusing was refused: {REFUSED.reason}"
 
 
 def test_asking_for_a_fused_form_that_was_refused_is_an_error():
     with pytest.raises(ResourceError) as caught:
-        choose("fuse", PAIR, REFUSED, None, "onnxruntime")
+        choose("fuse", PAIR, REFUSED, None)
     assert str(caught.value) == f"export.bottleneck: cannot be fuse ({REFUSED.reason}). Ship the factored form."
-    assert choose("factored", PAIR, REFUSED, None, "onnxruntime").shipped == "factored"
+    assert choose("factored", PAIR, REFUSED, None).shipped == "factored"
 
 
 @pytest.mark.parametrize("choice", ["auto", "fuse", "factored"])
 def test_without_a_bottleneck_there_is_nothing_to_choose(choice: forms.Choice):
-    found = choose(choice, None, REFUSED, None, "onnxruntime")
+    found = choose(choice, None, REFUSED, None)
     assert (found.shipped, found.reason) == ("plain", "the student has no linear bottleneck")
     assert (found.break_even, found.inputs, found.width, found.outputs) == (None, None, None, None)
 

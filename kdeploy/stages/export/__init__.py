@@ -23,14 +23,16 @@ from kdeploy.parity import thinned
 from kdeploy.progress import Progress
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.distill import DistillRecord
-from kdeploy.records.export import ExportRecord, Fold, Model
+from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.stages.export import ensemble, formats, forms
 from kdeploy.stages.export.describe import describe
-from kdeploy.stages.export.forms import Choice, FormName, Pair
+from kdeploy.stages.export.forms import Choice, Pair
+from kdeploy.stages.export.refactored import Rank, Reduced, reduce
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
+from kdeploy.transforms.rank import refactor
 
 STUDENT, TEACHER, BASELINE = "student.onnx", "teacher.onnx", "baseline.onnx"
 
@@ -100,21 +102,9 @@ def run(
     exported_teacher = _teacher(folder, teacher, folds)
     source, record = distilled
     name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
-    factored = _folded(trained.chain(), "student", folds)
-    fusing = fuse(factored)
-    folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
-    pair = _pair(factored)
-    chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
-    if fusing.done:
-        chains["fused"] = fusing.layers.eval()
-    made = forms.export(folder, chains, trained, name, inputs.student, target)
-    open_choice = bottleneck == "auto" and "fused" in chains
-    measured = forms.time(folder, name, inputs.student, target, progress) if open_choice else None
-    shipped = forms.choose(bottleneck, pair, fusing, measured, target)
+    made, shipped, nets = _student(folder, trained, name, inputs.student, bottleneck, target, folds, progress)
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / STUDENT)
-    student = Exported(
-        describe(folder / STUDENT, record.preprocessing.model_shape), Nets(trained, chains[shipped.shipped])
-    )
+    student = Exported(describe(folder / STUDENT, record.preprocessing.model_shape), nets)
     subjects = [
         _subject("student", folder / STUDENT, student, inputs.student, inputs.student_transfer),
         _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher, inputs.teacher_transfer),
@@ -122,8 +112,8 @@ def run(
     return ExportRecord(
         student=student.model,
         teacher=exported_teacher.model,
-        baseline=_baseline(folder, source, record, shipped.shipped),
-        forms=forms.with_latencies(made, measured),
+        baseline=_baseline(folder, source, record, shipped),
+        forms=made,
         folds=tuple(folds),
         formats=formats.convert(folder, asked, subjects, progress),
         bottleneck=shipped,
@@ -132,6 +122,42 @@ def run(
         class_names=teacher.record.class_names,
         output=onnx_export.OUTPUT,
     )
+
+
+def _student(
+    folder: Path,
+    trained: shallow.ShallowStudent,
+    name: str,
+    inputs: np.ndarray,
+    bottleneck: Choice,
+    target: str,
+    folds: list[Fold],
+    progress: Progress,
+) -> tuple[tuple[Form, ...], Bottleneck, Nets]:
+    """Every form of the student, which one ships, and the nets of that: a re-factored one is trained no more."""
+    factored = _folded(trained.chain(), "student", folds)
+    fusing = fuse(factored)
+    folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
+    pair = _pair(factored)
+    chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
+    if fusing.done:
+        chains["fused"] = fusing.layers.eval()
+    made = forms.export(folder, chains, trained, name, inputs, target)
+    if isinstance(bottleneck, Rank):
+        reduced = reduce(trained.chain(), bottleneck, inputs)
+        if isinstance(reduced, Reduced):
+            folded = _folded(reduced.layers, "student", [])
+            made.append(forms.export_refactored(folder, reduced, folded, name, inputs, target))
+            return tuple(made), forms.choose_rank(bottleneck, reduced, pair), Nets(reduced.layers, folded)
+        shipped = forms.choose_rank(bottleneck, reduced, pair)
+        return tuple(made), shipped, Nets(trained, chains[shipped.shipped])
+    measured = None
+    if bottleneck == "auto" and fusing.done:
+        factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
+        place = folder / "bottleneck"
+        measured = forms.time(forms.comparison(place, factored_file, fused_file, inputs, target), place, progress)
+    shipped = forms.choose(bottleneck, pair, fusing, measured)
+    return forms.with_latencies(made, measured), shipped, Nets(trained, chains[shipped.shipped])
 
 
 def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
@@ -188,13 +214,17 @@ def _pair(chain: nn.Sequential) -> Pair | None:
     return None
 
 
-def _baseline(folder: Path, source: Path, record: DistillRecord, form: FormName) -> Model | None:
+def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottleneck) -> Model | None:
     """The baseline of the exported seed in the form that ships, for its size; no bundle takes it along."""
     net = next((net for net in record.baselines if net.seed == record.chosen_seed), None)
     if net is None:
         return None
-    chain = _folded(_load(source / net.file, record.student).chain(), "baseline", [])
-    chain = fuse(chain).layers.eval() if form == "fused" else chain
+    chain = _load(source / net.file, record.student).chain()
+    if shipped.shipped == "refactored":
+        assert shipped.width is not None
+        chain = refactor(chain, shipped.width).layers
+    chain = _folded(chain, "baseline", [])
+    chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
     shape = record.preprocessing.model_shape
     onnx_export.write(chain, folder / BASELINE, input_name=record.preprocessing.input, shape=shape)
     return describe(folder / BASELINE, shape)
