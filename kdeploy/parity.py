@@ -60,7 +60,7 @@ def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
     model = onnx.load(path)
     name, output = signature(path).input, model.graph.output[0].name
     plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
-    exact = ReferenceEvaluator(_as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
+    exact = ReferenceEvaluator(as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
     return Oracle(exact, float(np.abs(plain - exact).max()))
 
 
@@ -112,18 +112,26 @@ def compare(oracle: Oracle, logits: np.ndarray, *, model: str, runtime: str, bat
 
 
 def raise_if_failed(rows: Sequence[ParityRow]) -> None:
-    """Raises: ParityError naming the first row that failed, its worst input and by how much."""
+    """Raises: ParityError for the first row that failed: by how much, its worst input, the first node that differs."""
     for row in rows:
         if not row.passed:
-            raise ParityError(
-                f"{row.model} on {row.runtime}",
-                f"must be within {row.budget:.3g} of the trained net on {row.inputs} inputs",
-                got=f"off by {row.max_abs_error:.3g} at input {row.worst_input}, {row.flips} flipped",
-                advice="The model file is not the trained net: export it again, and report this if it stays.",
-            )
+            raise _failure(row)
 
 
-def _as_double(model: onnx.ModelProto) -> onnx.ModelProto:
+def _failure(row: ParityRow) -> ParityError:
+    where, fault = f"{row.model} on {row.runtime}", row.fault
+    if fault is not None:
+        return ParityError(where, fault.must, got=fault.got, advice=fault.advice)
+    worst = f"input {row.worst_input}" if row.worst_name is None else repr(row.worst_name)
+    parts = [f"off by {row.max_abs_error:.3g} at {worst}", f"{row.flips} flipped"]
+    if row.first_node is not None:
+        parts.insert(1, f"first at {row.first_node.words}")
+    advice = f"The model file is not {row.against}: export it again, and report this if it stays."
+    must = f"must be within {row.budget:.3g} of {row.against} on {row.inputs} inputs"
+    return ParityError(where, must, got=", ".join(parts), advice=advice)
+
+
+def as_double(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of the model in which every float32 tensor is float64."""
     exact = copy.deepcopy(model)
     for tensor in exact.graph.initializer:
