@@ -27,6 +27,7 @@ from kdeploy.runtimes.protocol import Runtime, Source
 REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
 REFERENCE_INPUTS = 64
 REFERENCE_EACH = 2  # of a family
+TIED = 32  # real inputs among which near ties are looked for
 FED_ERROR = 1e-5  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 SMALLEST = 1e-6  # of the largest logit on real inputs: smaller logits may have the noise of that one
 
@@ -127,7 +128,8 @@ def _made(subject: Subject) -> list[Made]:
     if truth is None:
         return []
     found = adversarial.families(adversarial.spec_of(subject.inputs))
-    ties = adversarial.near_ties(truth.logits, subject.inputs[: parity.BATCHES[-1]])
+    spread = np.linspace(0, len(subject.inputs) - 1, min(TIED, len(subject.inputs))).astype(int)
+    ties = adversarial.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
     found |= {"near ties": ties} if len(ties) else {}
     return [Made(name, inputs, _with_noise(truth.oracle(inputs), real)) for name, inputs in found.items()]
 
