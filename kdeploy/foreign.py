@@ -11,19 +11,23 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from kdeploy import machine, parity, runtimes
+from kdeploy import bisection, machine, parity, runtimes
 from kdeploy.errors import ModelError
 from kdeploy.inspector import admit
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.parity import VerifyRecord
+from kdeploy.records.parity import ParityRow, VerifyRecord
+from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench, verify
 from kdeploy.stages.export.describe import describe
 from kdeploy.store import Store, fingerprint, hash_file
 from kdeploy.timing.request import Settings
 
 INPUTS = 64
+FEWEST, MOST = 16, 1000  # inputs out of a folder
+AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
+FLOAT64 = "float64"
 
 
 def bench_models(
@@ -64,19 +68,61 @@ def bench_models(
     return record
 
 
-def verify_models(paths: Sequence[Path], progress: Progress) -> VerifyRecord:
+def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:
     """Compare each model through every runtime that is here with its own graph in float64.
 
-    Raises: what the inspector raises, and ModelError for a file that is not a classifier.
+    Args:
+        folder: of real inputs, on which the models are compared with the first of them as well.
+    Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
+        something else than the first; DataError for a folder without inputs for it.
     """
-    subjects = []
     for path in paths:
         admit(path)
-        inputs = made_inputs(path)
-        subjects.append(
-            verify.Subject(path.name, path, inputs, parity.onnx_oracle(path, inputs), {"onnxruntime": path})
-        )
-    return verify.run(subjects=subjects, names=sorted(runtimes.available()), progress=progress)
+    if folder is None:
+        subjects = [_subject(path, made_inputs(path), ()) for path in paths]
+    else:
+        _check_alike(paths)
+        inputs, names = read_folder(folder, _shape(paths[0]), min(map(_count, paths)))
+        subjects = [_subject(path, inputs, names) for path in paths]
+    record = verify.run(subjects=subjects, names=sorted(runtimes.available()), progress=progress)
+    if folder is None:
+        return record
+    return record.model_copy(update={"rows": (*record.rows, *(_agrees(subjects[0], one) for one in subjects[1:]))})
+
+
+def _subject(path: Path, inputs: np.ndarray, names: Sequence[str]) -> verify.Subject:
+    truth = verify.truth_of_graph(path, "its own graph in float64")
+    return verify.Subject(path.name, path, inputs, truth.oracle(inputs), {"onnxruntime": path}, truth, names)
+
+
+def _check_alike(paths: Sequence[Path]) -> None:
+    """Raises: ModelError when two models cannot be compared with each other."""
+    first = paths[0]
+    for other in paths[1:]:
+        for what, wanted, found in (
+            ("inputs of the shape", _shape(first), _shape(other)),
+            ("a number of classes of", signature(first).classes, signature(other).classes),
+        ):
+            if found != wanted:
+                raise ModelError(str(other), f"must have {what} {wanted}, as {first.name} has", got=str(found))
+
+
+def _count(path: Path) -> int:
+    """As many inputs as float64 in NumPy takes in a minute or so."""
+    cost = describe(path, _shape(path)).multiply_adds
+    return min(max(AFFORDABLE // max(cost, 1), FEWEST), MOST)
+
+
+def _agrees(first: verify.Subject, other: verify.Subject) -> ParityRow:
+    """Does one model answer as another does? Both in float64."""
+    row = parity.compare(
+        first.oracle, other.oracle.logits, model=other.name, runtime=FLOAT64, batches=(len(other.inputs),)
+    )
+    named: dict[str, object] = {"against": first.name, "worst_name": first.names[row.worst_input]}
+    if not row.passed and first.truth is not None:
+        looked = bisection.around(first.inputs, row.worst_input)
+        named["first_node"] = bisection.first_against(other.onnx, looked, first.truth.values(looked))
+    return row.model_copy(update=named)
 
 
 def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
@@ -84,6 +130,11 @@ def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
 
     Raises: ModelError when a length other than the batch is not fixed.
     """
+    return np.random.default_rng(0).random((count, *_shape(path)), dtype=np.float32)
+
+
+def _shape(path: Path) -> tuple[int, ...]:
+    """Of one input."""
     name = signature(path).input
     graph = onnx.load(path, load_external_data=False).graph
     value = next(value for value in graph.input if value.name == name)
@@ -95,7 +146,7 @@ def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
             got=f"input {name!r} of shape (batch, {', '.join(map(str, shape))})",
             advice="Export it with a fixed shape.",
         )
-    return np.random.default_rng(0).random((count, *shape), dtype=np.float32)
+    return tuple(shape)
 
 
 def _contender(path: Path, role: str) -> bench.Contender:

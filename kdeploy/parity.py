@@ -23,6 +23,7 @@ from torch import nn
 from kdeploy.errors import DataError, ParityError
 from kdeploy.models.adapters import signature
 from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.protocol import Session
 
 BATCHES = (1, 2, 3, 7, 32)
@@ -56,11 +57,15 @@ def module_oracle(module: nn.Module, inputs: np.ndarray) -> Oracle:
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
-    """The graph itself, in float64, for a model that was made elsewhere: every float32 in it becomes a float64."""
+    """The graph itself, in float64, for a model that was made elsewhere: every float32 in it becomes a float64.
+
+    Raises: ModelError when ONNX's reference evaluator cannot run it.
+    """
     model = onnx.load(path)
     name, output = signature(path).input, model.graph.output[0].name
-    plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
-    exact = ReferenceEvaluator(as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
+    with reading(str(path), "ONNX's reference evaluator"):
+        plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
+        exact = ReferenceEvaluator(as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
     return Oracle(exact, float(np.abs(plain - exact).max()))
 
 

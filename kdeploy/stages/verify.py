@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from kdeploy import adversarial, bisection, parity, probing, runtimes
+from kdeploy.errors import ModelError, ParityError
 from kdeploy.inspector.unrepeatable import unrepeatable
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
@@ -96,17 +97,26 @@ def truth_of_module(module: nn.Module) -> Truth:
 
 
 def truth_of_graph(path: Path, name: str) -> Truth:
-    """The graph itself, of a model that was made elsewhere."""
-    input_name = signature(path).input
+    """The graph itself, of a model that was made elsewhere.
 
-    def logits(inputs: np.ndarray) -> np.ndarray:
-        session = runtimes.find("onnxruntime").load(path, threads=1)
-        return parity.logits_of(session, input_name, inputs)[0]
+    Its oracle raises ParityError for a graph that declares any batch, and takes one.
+    """
+    session, input_name = runtimes.find("onnxruntime").load(path, threads=1), signature(path).input
+
+    def oracle(inputs: np.ndarray) -> parity.Oracle:
+        try:
+            return parity.onnx_oracle(path, inputs)
+        except ModelError:
+            _, fault = probing.batches(probing.Trial(session, input_name, inputs))
+            if fault is None:
+                raise
+            where = f"{path.name} on onnxruntime"
+            raise ParityError(where, fault.must, got=fault.got, advice=fault.advice) from None
 
     return Truth(
         name,
-        lambda inputs: parity.onnx_oracle(path, inputs),
-        logits,
+        oracle,
+        lambda inputs: probing.Trial(session, input_name, inputs).logits(inputs),
         lambda inputs: bisection.graph_values(path, inputs),
     )
 
@@ -131,7 +141,21 @@ def _made(subject: Subject) -> list[Made]:
     spread = np.linspace(0, len(subject.inputs) - 1, min(TIED, len(subject.inputs))).astype(int)
     ties = adversarial.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
     found |= {"near ties": ties} if len(ties) else {}
-    return [Made(name, inputs, _with_noise(truth.oracle(inputs), real)) for name, inputs in found.items()]
+    judged = [_judged(name, inputs, truth, real) for name, inputs in found.items()]
+    return [one for one in judged if one is not None]
+
+
+def _judged(name: str, inputs: np.ndarray, truth: Truth, real: parity.Oracle) -> Made | None:
+    """A family with the truth about it, without the inputs for which that is not finite: a net that divides by the
+    spread of an image has no answer to a constant one."""
+    oracle = truth.oracle(inputs)
+    kept = np.isfinite(oracle.logits).all(axis=1)
+    if not kept.all():
+        inputs = inputs[kept]
+        oracle = truth.oracle(inputs) if len(inputs) else oracle
+    if not (len(inputs) and np.isfinite(oracle.float32_error)):
+        return None
+    return Made(name, inputs, _with_noise(oracle, real))
 
 
 def _with_noise(oracle: parity.Oracle, real: parity.Oracle) -> parity.Oracle:
