@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check smoke kill-test bench results clean
+.PHONY: demo test check smoke kill-test long bench results clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ smoke: $(INSTALLED)  ## the whole path on 600 digits
 
 kill-test: $(INSTALLED)  ## 20 kills over all stages, 3 inside of them; the results must be equal
 	$(BIN)/python tests/kill.py
+
+long: $(INSTALLED)  ## 200 random nets exported and compared over three runtimes; about 10 minutes
+	$(BIN)/python -m pytest -m long --timeout 3600
 
 bench: $(INSTALLED)  ## pytest-benchmark: teacher and student on each runtime
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-group-by=group

@@ -38,8 +38,8 @@ def test_a_student_that_was_changed_since_is_caught_and_the_node_named(runs, exp
     onnx.save(model, path)
     assert re.fullmatch(
         r"error: student on reference: must be within [\d.e-]+ of the trained net on 64 inputs \(off by [\d.e-]+ at "
-        rf"input \d+, first at node '{node.name}' \(Conv\), \d+ flipped\)\. The model file is not the trained net: export it "
-        r"again, and report this if it stays\.",
+        rf"input \d+, first at node '{node.name}' \(Conv\), \d+ flipped\)\. The model file is not the trained net: "
+        r"export it again, and report this if it stays\.",
         failure(runs),
     )
 
