@@ -130,8 +130,11 @@ def export_model(
 
 
 def verify(subject: str | Path, options: Options = _DEFAULT) -> VerifyRecord:
-    """Parity of a run. Bundles: kdeploy.bundles.verify; models made elsewhere: kdeploy.foreign."""
-    return run(subject, options, upto="verify").read("verify")  # type: ignore[no-any-return]
+    """Parity of a run, measured again: a file or a runtime may have changed since.
+
+    Bundles: kdeploy.bundles.verify; models made elsewhere: kdeploy.foreign.
+    """
+    return run(subject, options, upto="verify", force=["verify"]).read("verify")  # type: ignore[no-any-return]
 
 
 def bench(subject: str | Path, options: Options = _DEFAULT) -> BenchRecord:

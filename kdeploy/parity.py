@@ -32,6 +32,7 @@ from torch import nn
 from kdeploy.errors import DataError, ParityError
 from kdeploy.models.adapters import signature
 from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.protocol import Session
 
 BATCHES = (1, 2, 3, 7, 32)
@@ -93,11 +94,15 @@ def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
-    """The graph itself, in float64, for a model that was made elsewhere: every float32 in it becomes a float64."""
+    """The graph itself, in float64, for a model that was made elsewhere: every float32 in it becomes a float64.
+
+    Raises: ModelError when ONNX's reference evaluator cannot run it.
+    """
     model = onnx.load(path)
     name, output = signature(path).input, model.graph.output[0].name
-    plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
-    exact = ReferenceEvaluator(_as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
+    with reading(str(path), "ONNX's reference evaluator"):
+        plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
+        exact = ReferenceEvaluator(as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
     return Oracle(exact, float(np.abs(plain - exact).max()))
 
 
@@ -153,15 +158,26 @@ def compare(
 
 
 def raise_if_failed(rows: Sequence[ParityRow]) -> None:
-    """Raises: ParityError naming the first row that failed, its worst input and by how much."""
+    """Raises: ParityError for the first row that failed: by how much, its worst input, the first node that differs."""
     for row in rows:
         if not row.passed:
-            raise ParityError(
-                f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}"),
-                f"must be within {row.budget:.3g} of the trained net on {row.inputs} inputs",
-                got=f"off by {row.max_abs_error:.3g} at input {row.worst_input}, {what_changed(row)}",
-                advice="The model file is not the trained net: export it again, and report this if it stays.",
-            )
+            raise _failure(row)
+
+
+def _failure(row: ParityRow) -> ParityError:
+    where, fault = (
+        f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}"),
+        row.fault,
+    )
+    if fault is not None:
+        return ParityError(where, fault.must, got=fault.got, advice=fault.advice)
+    worst = f"input {row.worst_input}" if row.worst_name is None else repr(row.worst_name)
+    parts = [f"off by {row.max_abs_error:.3g} at {worst}", what_changed(row)]
+    if row.first_node is not None:
+        parts.insert(1, f"first at {row.first_node.words}")
+    advice = f"The model file is not {row.against}: export it again, and report this if it stays."
+    must = f"must be within {row.budget:.3g} of {row.against} on {row.inputs} inputs"
+    return ParityError(where, must, got=", ".join(parts), advice=advice)
 
 
 def what_changed(row: ParityRow) -> str:
@@ -170,7 +186,7 @@ def what_changed(row: ParityRow) -> str:
     return f"{row.flips} flipped" if least is None else f"{row.agreement:.1%} agree, of at least {least:.0%}"
 
 
-def _as_double(model: onnx.ModelProto) -> onnx.ModelProto:
+def as_double(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of the model in which every float32 tensor is float64."""
     exact = copy.deepcopy(model)
     for tensor in exact.graph.initializer:

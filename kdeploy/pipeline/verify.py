@@ -13,41 +13,40 @@ from kdeploy.recipe.formats import ALL, ONNX, Asked
 from kdeploy.records.base import Record
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.precision import Cost
+from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from kdeploy.stages.verify import Subject
+    from kdeploy.stages.verify import Subject, Truth
+
+EVIDENCE = 2  # made inputs, batches and preprocessing since 2; what 1 had verified is verified again
 
 
 def settings(job: Job) -> dict[str, Any]:
-    return {"runtimes": _named(job)}
+    return {"runtimes": _named(job), "evidence": EVIDENCE}
 
 
 def run(job: Job, folder: Path) -> Record:
     from kdeploy import parity
     from kdeploy.stages import verify as stage
 
-    samples, teacher, distill, export = job.samples(), job.read("teacher"), job.read("distill"), job.read("export")
+    teacher, distill, export = job.read("teacher"), job.read("distill"), job.read("export")
     student = shipped.student(job)
-    student_inputs = inputs_of(job, samples, distill.preprocessing, "test")
-    teacher_inputs = inputs_of(job, samples, teacher.preprocessing, "test")
-    place = job.folder("export")
-    module = _teacher_module(job, teacher)
-    if module is None:
-        teacher_inputs = teacher_inputs[: stage.REFERENCE_INPUTS]
-        teacher_oracle = parity.onnx_oracle(place / "teacher.onnx", teacher_inputs)
-    else:
-        teacher_oracle = parity.module_oracle(module, teacher_inputs)
-    oracles = {
-        "student": parity.module_oracle(student.module, student_inputs, student.exact),
-        "teacher": teacher_oracle,
+    module, path = _teacher_module(job, teacher), job.folder("export") / "teacher.onnx"
+    truths = {
+        "student": stage.truth_of_module(student.module, student.exact),
+        "teacher": stage.truth_of_graph(path, "its graph in float64")
+        if module is None
+        else stage.truth_of_module(module),
     }
-    subjects = [
-        stage.Subject(name, place / f"{name}.onnx", inputs, oracles[name], artefacts(job, export, name))
-        for name, inputs in (("student", student_inputs), ("teacher", teacher_inputs))
-    ]
+    specs = {
+        "student": (distill.preprocessing, export.preprocessing),
+        "teacher": (teacher.preprocessing, export.teacher_preprocessing),
+    }
+    most = {"student": None, "teacher": stage.REFERENCE_INPUTS if module is None else None}
+    subjects = [_subject(job, name, truth, *specs[name], most[name]) for name, truth in truths.items()]
     names = [name for name in _named(job) if Asked.parse(name).precision == "fp32" and name != ALL]
     record = stage.run(subjects=subjects, names=names, progress=job.progress)
     rows = (*record.rows, *_raw_rows(job, subjects[0]))
@@ -92,6 +91,25 @@ def _costs(job: Job) -> tuple[Cost, ...]:
         ).model_copy(update={"calibration": made.cost.calibration if made.cost else None})
         for made in lower
     )
+
+
+def _subject(
+    job: Job, name: str, truth: Truth, trained: Preprocessing, recorded: Preprocessing, most: int | None
+) -> Subject:
+    """One model on the test inputs.
+
+    Args:
+        trained, recorded: its preprocessing, as it was trained with and as it is deployed with.
+        most: of the inputs; None for all.
+    """
+    from kdeploy.samples.preprocessing_numpy import apply_numpy
+    from kdeploy.stages.verify import REFERENCE_INPUTS, Subject
+
+    samples, export = job.samples(), job.read("export")
+    inputs = inputs_of(job, samples, trained, "test")[:most]
+    raw = samples.inputs[recorded.input][samples.parts["test"][:REFERENCE_INPUTS]]
+    path, made = job.folder("export") / f"{name}.onnx", artefacts(job, export, name)
+    return Subject(name, path, inputs, truth.oracle(inputs), made, truth, fed=apply_numpy(recorded, raw))
 
 
 def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:
