@@ -168,11 +168,17 @@ def test_every_fold_is_recorded_done_or_refused(exported: Done):
     mean_stays = (
         "the scale, into the first convolution; the mean stays, since zero padding would need a corrected border"
     )
+    # 3 x 3 windows of 128 channels
+    pooled = "it would add 10240 multiply-adds, more than the 4096 that pay"
     assert [(fold.model, fold.name, fold.done, fold.reason) for fold in exported.record.folds] == [
         ("teacher", "batch norm", True, "6 folded into the convolutions before them"),
+        ("teacher", "average pooling", False, pooled),
         ("teacher", "input normalisation", True, mean_stays),
-        ("student", "batch norm", False, "no batch norm stands behind a convolution"),
+        ("teacher", "bias", False, "no linear layer with a bias stands before another one"),
+        ("student", "batch norm", False, "no batch norm stands behind a convolution or beside a linear layer"),
+        ("student", "average pooling", False, "no average pooling stands before a linear layer"),
         ("student", "input normalisation", True, mean_stays),
+        ("student", "bias", False, "no linear layer with a bias stands before another one"),
         ("student", "bottleneck", True, "one layer in place of 196 x 8 x 32"),
     ]
 
@@ -282,4 +288,38 @@ def test_a_users_module_goes_out_as_it_is(digits: SampleSet, tmp_path: Path):
     with torch.inference_mode():
         expected = user_code.build().eval()(torch.from_numpy(inputs)).numpy()
     np.testing.assert_allclose(session.run(None, {"image": inputs})[0], expected, rtol=1e-5, atol=1e-5)
-    assert folds == []
+    assert [(fold.name, fold.done, fold.reason) for fold in folds] == [
+        ("bottleneck", False, "no two linear layers stand next to each other")
+    ]
+
+
+def test_a_pair_of_a_users_module_goes_out_as_one_layer(digits: SampleSet, tmp_path: Path):
+    save_weights(user_code.build_a_pair(), tmp_path / "teacher.safetensors", {})
+    record = report_records.teacher(origin="torch", name="tests.models.user_code:build_a_pair")
+    (tmp_path / "out").mkdir()
+    folds: list[export.Fold] = []
+    export._teacher(tmp_path / "out", export.Teacher(record, [(tmp_path, record)]), folds)
+    assert [(fold.model, fold.name, fold.done, fold.reason) for fold in folds] == [
+        ("teacher", "bottleneck", True, "one layer in place of 784 x 30 x 10")
+    ]
+    assert nodes(tmp_path / "out" / "teacher.onnx") == ["Flatten", "Gemm"]
+
+
+def test_a_format_of_a_runtime_that_is_not_here_is_an_error(exported: Done, digits: SampleSet, tmp_path: Path):
+    shutil.copyfile(exported.folder / "student.onnx", tmp_path / "student.onnx")
+    with pytest.raises(MissingError, match=r"^runtime 'nowhere': "):
+        export._converted(tmp_path, "nowhere", "student", inputs_of(digits, IMAGE, "test"))
+
+
+def test_a_format_that_a_runtime_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(self: OnnxRuntime, source: Source, folder: Path, *, precision: str) -> Path:
+        raise Refused("it does not take models of this kind")
+
+    monkeypatch.setattr(OnnxRuntime, "convert", refuse)
+    linear_model(tmp_path / "student.onnx")
+    with pytest.raises(ModelError) as caught:
+        export._converted(tmp_path, "onnxruntime", "student", np.zeros((3, 3), np.float32))
+    assert str(caught.value) == (
+        "format onnxruntime: must take the student (it does not take models of this kind). "
+        "Remove onnxruntime from export.formats."
+    )

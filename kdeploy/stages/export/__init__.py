@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,9 +30,13 @@ from kdeploy.stages.export import ensemble, formats, forms
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.forms import Choice, Pair
 from kdeploy.stages.export.refactored import Rank, Reduced, reduce
+from kdeploy.transforms.fold_average_pool import fold_average_pool
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
+from kdeploy.transforms.fold_bias import fold_bias
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
+from kdeploy.transforms.fuse_module import fuse_module
+from kdeploy.transforms.outcome import Outcome
 from kdeploy.transforms.rank import refactor
 
 STUDENT, TEACHER, BASELINE = "student.onnx", "teacher.onnx", "baseline.onnx"
@@ -135,7 +140,7 @@ def _student(
     progress: Progress,
 ) -> tuple[tuple[Form, ...], Bottleneck, Nets]:
     """Every form of the student, which one ships, and the nets of that: a re-factored one is trained no more."""
-    factored = _folded(trained.chain(), "student", folds)
+    factored = _folded(trained.chain(), inputs.shape[1:], "student", folds)
     fusing = fuse(factored)
     folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
     pair = _pair(factored)
@@ -146,7 +151,7 @@ def _student(
     if isinstance(bottleneck, Rank):
         reduced = reduce(trained.chain(), bottleneck, inputs)
         if isinstance(reduced, Reduced):
-            folded = _folded(reduced.layers, "student", [])
+            folded = _folded(reduced.layers, inputs.shape[1:], "student", [])
             made.append(forms.export_refactored(folder, reduced, folded, name, inputs, target))
             return tuple(made), forms.choose_rank(bottleneck, reduced, pair), Nets(reduced.layers, folded)
         shipped = forms.choose_rank(bottleneck, reduced, pair)
@@ -179,14 +184,17 @@ def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
 
 
 def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> Nets | None:
-    """A teacher of ours goes out with its folds, a user's module as it is, an ONNX teacher as the file it came in."""
+    """A teacher of ours goes out with its folds, a user's with its pairs fused, an ONNX teacher as the file it was."""
     if record.origin == "onnx":
         shutil.copyfile(source / record.file, path)
         return None
     module = teachers.module(source, teachers.spec_of(record))
-    deployed: nn.Module = module
+    deployed: nn.Module
     if isinstance(module, DeepCnn | Mlp | shallow.ShallowStudent):
-        deployed = _folded(module.chain(), "teacher", folds)
+        deployed = _folded(module.chain(), record.preprocessing.model_shape, "teacher", folds)
+    else:
+        deployed, done, reason = fuse_module(module)
+        folds.append(Fold(model="teacher", name="bottleneck", done=done, reason=reason))
     onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=record.preprocessing.model_shape)
     return Nets(module, deployed)
 
@@ -198,9 +206,15 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
     return module
 
 
-def _folded(chain: nn.Sequential, model: str, folds: list[Fold]) -> nn.Sequential:
+def _folded(chain: nn.Sequential, shape: Sequence[int], model: str, folds: list[Fold]) -> nn.Sequential:
     """The chain with every fold that can be made; what was made or refused is added to `folds`."""
-    for name, fold in (("batch norm", fold_batch_norm), ("input normalisation", fold_normalisation)):
+    made: tuple[tuple[str, Callable[[nn.Sequential], Outcome]], ...] = (
+        ("batch norm", fold_batch_norm),
+        ("average pooling", partial(fold_average_pool, shape=shape)),
+        ("input normalisation", fold_normalisation),
+        ("bias", fold_bias),
+    )
+    for name, fold in made:
         chain, done, reason = fold(chain.eval())
         folds.append(Fold(model=model, name=name, done=done, reason=reason))
     return chain.eval()
@@ -223,9 +237,9 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
     if shipped.shipped == "refactored":
         assert shipped.width is not None
         chain = refactor(chain, shipped.width).layers
-    chain = _folded(chain, "baseline", [])
-    chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
     shape = record.preprocessing.model_shape
+    chain = _folded(chain, shape, "baseline", [])
+    chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
     onnx_export.write(chain, folder / BASELINE, input_name=record.preprocessing.input, shape=shape)
     return describe(folder / BASELINE, shape)
 
