@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -123,7 +124,9 @@ class Child:
         if len(found) < length:
             status = self._process.wait()
             self._said.seek(0)
-            raise RuntimeError(self._said.read().decode(errors="replace").strip() or f"node ended with {status}")
+            said = self._said.read().decode(errors="replace").splitlines()
+            cause = next((line for line in said if re.match(r"\w*Error\b", line)), f"node ended with {status}")
+            raise RuntimeError(cause)
         return found
 
 
@@ -149,7 +152,8 @@ def _opened(stream: IO[bytes] | None) -> IO[bytes]:
 
 def _package() -> Path | None:
     """The folder of the package, or None when it is nowhere."""
-    return next((place / PACKAGE for place in _places() if (place / PACKAGE / "package.json").is_file()), None)
+    places = (place.resolve() / PACKAGE for place in _places())  # Node takes absolute paths alone
+    return next((place for place in places if (place / "package.json").is_file()), None)
 
 
 def _places() -> Iterator[Path]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -77,6 +78,30 @@ def test_a_file_that_is_no_model_is_an_error_of_ours_and_leaves_no_child(content
     with pytest.raises(ModelError) as caught:
         OnnxRuntimeWeb().load(path, threads=1)
     assert str(caught.value).startswith(f"{path}: must be a model that onnxruntime-web reads (")
+
+
+@here
+def test_a_relative_folder_of_packages_will_do(source: Source, monkeypatch: pytest.MonkeyPatch):
+    package = onnxruntime_web._package()
+    assert package is not None
+    monkeypatch.setenv("KDEPLOY_NODE_MODULES", os.path.relpath(package.parent))
+    loaded(source).close()
+
+
+def test_what_node_says_of_its_end_is_in_the_message(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    package = tmp_path / "onnxruntime-web"
+    package.mkdir()
+    (package / "package.json").write_text(json.dumps({"version": "1", "main": "main.js"}))
+    (package / "main.js").write_text("throw new Error('of the package')")
+    monkeypatch.setenv("KDEPLOY_NODE_MODULES", str(tmp_path))
+    with pytest.raises(ModelError) as caught:
+        loaded(source)
+    assert str(caught.value) == (
+        f"{source.onnx}: must be a model that onnxruntime-web reads (Error: of the package). "
+        "Check the path, or export the model again."
+    )
 
 
 @here

@@ -303,23 +303,3 @@ def test_a_pair_of_a_users_module_goes_out_as_one_layer(digits: SampleSet, tmp_p
         ("teacher", "bottleneck", True, "one layer in place of 784 x 30 x 10")
     ]
     assert nodes(tmp_path / "out" / "teacher.onnx") == ["Flatten", "Gemm"]
-
-
-def test_a_format_of_a_runtime_that_is_not_here_is_an_error(exported: Done, digits: SampleSet, tmp_path: Path):
-    shutil.copyfile(exported.folder / "student.onnx", tmp_path / "student.onnx")
-    with pytest.raises(MissingError, match=r"^runtime 'nowhere': "):
-        export._converted(tmp_path, "nowhere", "student", inputs_of(digits, IMAGE, "test"))
-
-
-def test_a_format_that_a_runtime_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(self: OnnxRuntime, source: Source, folder: Path, *, precision: str) -> Path:
-        raise Refused("it does not take models of this kind")
-
-    monkeypatch.setattr(OnnxRuntime, "convert", refuse)
-    linear_model(tmp_path / "student.onnx")
-    with pytest.raises(ModelError) as caught:
-        export._converted(tmp_path, "onnxruntime", "student", np.zeros((3, 3), np.float32))
-    assert str(caught.value) == (
-        "format onnxruntime: must take the student (it does not take models of this kind). "
-        "Remove onnxruntime from export.formats."
-    )
