@@ -29,7 +29,7 @@ from torch.overrides import TorchFunctionMode
 
 from kdeploy.errors import KdeployError
 from kdeploy.parity import FP32, as_double
-from kdeploy.records.parity import NodeDifference
+from kdeploy.records.parity import NodeDifference, ParityRow
 from kdeploy.runtimes.onnxfile import input_ports
 from kdeploy.runtimes.protocol import Refused, Runtime, Source
 
@@ -77,6 +77,14 @@ def first_against(path: Path, inputs: np.ndarray, trusted: Sequence[Value]) -> N
         return _nearest(array, trusted) if array is not None and _has_rows(array, len(inputs)) else None
 
     return _first(model.graph, judge)
+
+
+def located(row: ParityRow, path: Path, inputs: np.ndarray, trained: nn.Module) -> ParityRow:
+    """A row with the first node of a graph that is not the trained net's, where it failed."""
+    if row.passed:
+        return row
+    looked = around(inputs, row.worst_input)
+    return row.model_copy(update={"first_node": first_against(path, looked, module_values(trained, looked))})
 
 
 def first_on_runtime(path: Path, runtime: Runtime, inputs: np.ndarray) -> NodeDifference | None:

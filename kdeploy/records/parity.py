@@ -9,7 +9,10 @@ from kdeploy.records.precision import Cost
 
 
 class NodeDifference(Part):
-    """The first node whose output is not what it must be: how far off it is, and what it may be off by."""
+    """The first node whose output is not what it must be: how far off it is, and what it may be off by.
+
+    Without an operator it is a file: the graph is right, on this runtime too, and what was converted from it is not.
+    """
 
     name: str
     operator: str
@@ -20,6 +23,8 @@ class NodeDifference(Part):
     @property
     def words(self) -> str:
         """As a message has it; a node without a name goes by its output."""
+        if not self.operator:
+            return f"the converted file {self.name!r}"
         return f"node {(self.name or self.output)!r} ({self.operator})"
 
 

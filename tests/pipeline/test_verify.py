@@ -51,8 +51,9 @@ def test_a_wrong_mean_in_the_recorded_preprocessing_is_caught(key, model, runs, 
     record[key]["mean"] = [0.1]
     path.write_text(json.dumps(record))
     assert re.fullmatch(
-        rf"error: {model} on reference: must be fed raw inputs within 1e-05 of what the trained net was \(off by 0\.1 "
-        r"at input \d+\)\. The preprocessing in the record of the export is not the trained net's: export it again\.",
+        rf"error: {model} on reference: must be fed raw inputs within 0\.0001 of what the trained net was \(off by "
+        r"0\.1 at input \d+\)\. The preprocessing in the record of the export is not the trained net's: "
+        r"export it again\.",
         failure(runs),
     )
 

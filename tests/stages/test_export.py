@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from kdeploy import onnx_export
 from kdeploy.errors import ParityError, ResourceError
+from kdeploy.models.normalise import Normalise
 from kdeploy.models.weights import save_weights
 from kdeploy.parity import module_oracle
 from kdeploy.records.bench import BenchRecord, Ratio
@@ -22,6 +24,7 @@ from kdeploy.stages.export import forms
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.forms import Pair, choose, latencies, with_latencies
 from kdeploy.store import hash_file
+from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.outcome import Outcome
 from tests.models import user_code
 from tests.stages import report_records
@@ -231,6 +234,20 @@ def test_a_student_that_is_not_the_trained_net_is_not_shipped(exported: Done, di
     with pytest.raises(ParityError, match=r"^student\.plain on reference: must be within "):
         forms.export(tmp_path, {"plain": chain}, other, "image", inputs, "onnxruntime")
     assert module_oracle(chain, inputs).logits.shape == (50, 10)
+
+
+def test_a_fold_of_the_wrong_sign_is_named_by_its_node(digits: SampleSet, tmp_path: Path):
+    """b + W mean / std in the place of b - W mean / std."""
+    last = nn.Linear(784, 10)
+    trained = nn.Sequential(Normalise([0.5], [0.3], axes=4), nn.Flatten(), last).eval()
+    layers = fold_normalisation(trained).layers
+    folded = copy.deepcopy(layers).eval()
+    with torch.no_grad():
+        folded[-1].bias.copy_(2 * last.bias - layers[-1].bias)
+    inputs = inputs_of(digits, IMAGE, "held_out")
+    assert forms.export(tmp_path, {"plain": layers.eval()}, trained, "image", inputs, "onnxruntime")
+    with pytest.raises(ParityError, match=r", first at node 'node_linear' \(Gemm\), \d+ flipped\)"):
+        forms.export(tmp_path, {"plain": folded}, trained, "image", inputs, "onnxruntime")
 
 
 def test_auto_times_both_forms_and_ships_one(

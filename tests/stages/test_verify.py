@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from kdeploy import parity
@@ -157,7 +159,7 @@ class TestMutations:
         with pytest.raises(ParityError) as caught:
             parity.raise_if_failed([row])
         assert str(caught.value) == (
-            "student on onnxruntime: must be fed raw inputs within 1e-05 of what the trained net was "
+            "student on onnxruntime: must be fed raw inputs within 0.0001 of what the trained net was "
             f"(off by 0.1 at input {int(np.abs(fed - subject.inputs).reshape(150, -1).max(1).argmax())}). "
             "The preprocessing in the record of the export is not the trained net's: export it again."
         )
@@ -201,6 +203,15 @@ def test_a_family_that_fails_is_named_with_its_node(subjects, tmp_path):
     )
 
 
+@given(st.floats(1e-30, 1e30), st.floats(0, 1e30))
+def test_few_inputs_have_at_least_the_noise_of_the_real_ones(scale, noise):
+    real = parity.Oracle(np.array([[3.0, -4.0]]), 1e-6)
+    found = verify._with_noise(parity.Oracle(np.array([[scale, 0.0]]), noise), real)
+    assert found.float32_error == max(noise, 1e-6, 1e-6 * (scale / 4))
+    nothing = parity.Oracle(np.zeros((1, 2)), 0.0)
+    assert verify._with_noise(nothing, nothing).float32_error == 0
+
+
 def test_without_a_truth_nothing_is_made_and_no_node_named(subjects, tmp_path):
     bare = dataclasses.replace(subjects[0], truth=None)
     [row] = verify.run(subjects=[bare], names=["onnxruntime"], progress=Progress()).rows
@@ -209,9 +220,9 @@ def test_without_a_truth_nothing_is_made_and_no_node_named(subjects, tmp_path):
 
 def test_an_artefact_that_was_converted_already_is_what_is_verified(subjects: list[verify.Subject], exported: Done):
     student = subjects[0]
-    swapped = verify.Subject(
-        "student", student.onnx, student.inputs, student.oracle, {"onnxruntime": exported.folder / "baseline.onnx"}
-    )
+    swapped = dataclasses.replace(student, artefacts={"onnxruntime": exported.folder / "baseline.onnx"})
     found = verify.run(subjects=[swapped], names=["reference", "onnxruntime"], progress=Progress())
     assert [row.passed for row in found.rows] == [True, False]
     assert np.isfinite(found.rows[1].max_abs_error)
+    with pytest.raises(ParityError, match=r", first at the converted file 'baseline\.onnx', \d+ flipped\)"):
+        parity.raise_if_failed(found.rows)

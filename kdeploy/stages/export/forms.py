@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from kdeploy import onnx_export, parity, runtimes
+from kdeploy import bisection, onnx_export, parity, runtimes
 from kdeploy.errors import ResourceError
 from kdeploy.models.adapters import signature
 from kdeploy.models.shallow import break_even
@@ -64,7 +64,7 @@ def export(
         rows = [
             proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in ("reference", target)
         ]
-        parity.raise_if_failed(rows)
+        parity.raise_if_failed([bisection.located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
         forms.append(Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows)))
     return forms
 
