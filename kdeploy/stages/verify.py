@@ -209,7 +209,8 @@ def _measured(subject: Subject, asked: Asked, trial: probing.Trial, made: Sequen
     if subject.names:
         found["worst_name"] = subject.names[row.worst_input]
     if not row.passed:
-        found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
+        if asked.precision == "fp32":  # in a lower one every node differs
+            found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
         return row.model_copy(update=found)
     each = REFERENCE_EACH if runtime.name == REFERENCE else adversarial.EACH
     made = made if asked.precision == "fp32" else ()
@@ -268,7 +269,7 @@ def _stale_artefact(
         fresh = session.run({trial.input: inputs})
         session.close()
     oracle, name = _with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
-    budget = parity.FACTOR * oracle.float32_error + parity.RELATIVE * float(np.abs(oracle.logits).max())
+    budget = parity.FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))
     if np.abs(next(iter(fresh.values())) - oracle.logits).max() > budget:
         return None
     error = float(np.abs(trial.run(inputs) - oracle.logits).max())
