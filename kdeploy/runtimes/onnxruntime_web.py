@@ -43,9 +43,9 @@ class OnnxRuntimeWeb:
 
     def missing(self) -> str | None:
         if shutil.which("node") is None:
-            return f"Install Node 20 or later, then: npm install {PACKAGE}"
+            return f"Install Node 20 or later, then: npm install {PACKAGE}."
         here = _package() is not None
-        return None if here else f"Install it with: npm install {PACKAGE} (here, or set {VARIABLE} to a node_modules)"
+        return None if here else f"Install it with: npm install {PACKAGE} (here, or set {VARIABLE} to a node_modules)."
 
     def version(self) -> str:
         found = _package()

@@ -138,7 +138,7 @@ def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(onnxruntime_web.shutil, "which", lambda _name: "/usr/bin/node")
     assert OnnxRuntimeWeb().missing() == (
-        "Install it with: npm install onnxruntime-web (here, or set KDEPLOY_NODE_MODULES to a node_modules)"
+        "Install it with: npm install onnxruntime-web (here, or set KDEPLOY_NODE_MODULES to a node_modules)."
     )
     monkeypatch.setattr(onnxruntime_web.shutil, "which", lambda _name: None)
-    assert OnnxRuntimeWeb().missing() == "Install Node 20 or later, then: npm install onnxruntime-web"
+    assert OnnxRuntimeWeb().missing() == "Install Node 20 or later, then: npm install onnxruntime-web."
