@@ -133,7 +133,7 @@ class TestPrecisionAndPreprocessing:
     def test_both_are_exported_verified_and_bundled(self, command: Command, runs: Path) -> None:
         exported = command("export", "tiny", *self.CHOSEN, "--runs", runs)
         assert exported.code == 0, exported.stderr
-        assert "onnxruntime:int8 on 100 held-out inputs: student " in exported.stdout
+        assert "onnxruntime:int8 on 50 held-out inputs: student " in exported.stdout
         raw = runs / "export" / _stages(runs)["export"] / "student.raw.onnx"
         assert f"with its preprocessing: {raw}\n" in exported.stdout
         good = raw.read_bytes()
