@@ -19,6 +19,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from kdeploy import runtimes
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.timing.processes import cpu_ns
 from tests.bundles.conftest import replace
@@ -122,6 +123,38 @@ class TestExport:
         assert back.document["stages_run"] == []
         assert back.document["bottleneck"]["shipped"] == "factored"
         assert _stages(runs) == _stages(tiny.runs)
+
+    def test_all_formats_are_every_runtime_that_is_here(self, command: Command, runs: Path) -> None:
+        words = ("export", "tiny", "--formats", "all", "--runs", runs)
+        found = command(*words, "--json")
+        assert found.code == 0, found.stderr
+        made = [one for one in found.document["formats"] if one["refused"] is None]
+        whole = [(one["model"], one["runtime"]) for one in made if one["precision"] == "fp32"]
+        names = ["onnx", *(name for name in runtimes.available() if name != "reference")]
+        assert whole == [(model, name) for name in names for model in ("student", "teacher")]
+        folder = runs / "export" / _stages(runs)["export"]
+        assert all((folder / one["file"]).is_file() and one["bytes"] > 0 for one in made)
+        assert all(one["parity"]["passed"] for one in made)
+        table = command(*words).stdout
+        assert [line.split()[:3] for line in table.splitlines() if line.split()[1:3] == ["student", "fp32"]] == [
+            [name, "student", "fp32"] for name in names
+        ]
+
+    def test_a_precision_that_a_runtime_has_not_is_exit_code_3(self, command: Command, runs: Path) -> None:
+        found = command("export", "tiny", "--formats", "onnx,ort:bf16", "--runs", runs)
+        assert found.code == 3
+        assert found.stderr.splitlines()[-1] == (
+            "error: format ort:bf16: must take the student (ort converts to fp32 only, not to bf16). "
+            "Remove ort:bf16 from export.formats."
+        )
+
+    def test_a_format_that_is_no_format_is_exit_code_3(self, command: Command, runs: Path) -> None:
+        found = command("export", "tiny", "--formats", "openvino:fp8", "--runs", runs)
+        assert found.code == 3
+        assert found.stderr == (
+            "error: --set export.formats: export.formats[0] must be of the precision fp32, fp16, bf16 or int8 "
+            "(got 'openvino:fp8'). Without one it is fp32.\n"
+        )
 
 
 class TestPrecisionAndPreprocessing:

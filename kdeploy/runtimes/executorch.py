@@ -34,7 +34,7 @@ class ExecuTorch:
     name = "executorch"
 
     def missing(self) -> str | None:
-        return None if importlib.util.find_spec("executorch") else "Install it with: pip install 'kdeploy[executorch]'"
+        return None if importlib.util.find_spec("executorch") else "Install it with: pip install 'kdeploy[executorch]'."
 
     def version(self) -> str:
         return str(_imported("executorch.version").__version__).partition("+")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -31,7 +32,12 @@ def example_of(source: Source, known: Ports) -> tuple[Tensor, ...]:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Converters warn of their own parts, and print their progress on stdout, which belongs to --json."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Converters warn and log of their own parts, and print their progress on stdout, which belongs to --json."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

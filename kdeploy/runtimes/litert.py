@@ -30,7 +30,7 @@ class LiteRt:
 
     def missing(self) -> str | None:
         here = importlib.util.find_spec("ai_edge_litert") and importlib.util.find_spec("litert_torch")
-        return None if here else "Install it with: pip install 'kdeploy[litert]'"
+        return None if here else "Install it with: pip install 'kdeploy[litert]'."
 
     def version(self) -> str:
         _interpreter()

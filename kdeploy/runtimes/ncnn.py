@@ -40,7 +40,7 @@ class Ncnn:
 
     def missing(self) -> str | None:
         here = importlib.util.find_spec("ncnn") and importlib.util.find_spec("pnnx")
-        return None if here else "Install it with: pip install 'kdeploy[ncnn]'"
+        return None if here else "Install it with: pip install 'kdeploy[ncnn]'."
 
     def version(self) -> str:
         return str(_ncnn().__version__)

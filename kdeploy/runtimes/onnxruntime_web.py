@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -42,9 +43,9 @@ class OnnxRuntimeWeb:
 
     def missing(self) -> str | None:
         if shutil.which("node") is None:
-            return f"Install Node 20 or later, then: npm install {PACKAGE}"
+            return f"Install Node 20 or later, then: npm install {PACKAGE}."
         here = _package() is not None
-        return None if here else f"Install it with: npm install {PACKAGE} (here, or set {VARIABLE} to a node_modules)"
+        return None if here else f"Install it with: npm install {PACKAGE} (here, or set {VARIABLE} to a node_modules)."
 
     def version(self) -> str:
         found = _package()
@@ -123,7 +124,9 @@ class Child:
         if len(found) < length:
             status = self._process.wait()
             self._said.seek(0)
-            raise RuntimeError(self._said.read().decode(errors="replace").strip() or f"node ended with {status}")
+            said = self._said.read().decode(errors="replace").splitlines()
+            cause = next((line for line in said if re.match(r"\w*Error\b", line)), f"node ended with {status}")
+            raise RuntimeError(cause)
         return found
 
 
@@ -149,7 +152,8 @@ def _opened(stream: IO[bytes] | None) -> IO[bytes]:
 
 def _package() -> Path | None:
     """The folder of the package, or None when it is nowhere."""
-    return next((place / PACKAGE for place in _places() if (place / PACKAGE / "package.json").is_file()), None)
+    places = (place.resolve() / PACKAGE for place in _places())  # Node takes absolute paths alone
+    return next((place for place in places if (place / "package.json").is_file()), None)
 
 
 def _places() -> Iterator[Path]:

@@ -28,7 +28,7 @@ class Tract:
     name = "tract"
 
     def missing(self) -> str | None:
-        return None if importlib.util.find_spec("tract") else "Install it with: pip install 'kdeploy[tract]'"
+        return None if importlib.util.find_spec("tract") else "Install it with: pip install 'kdeploy[tract]'."
 
     def version(self) -> str:
         _tract()

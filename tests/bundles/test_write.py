@@ -83,6 +83,18 @@ def test_a_folder_of_a_format_is_taken_whole(tmp_path: Path) -> None:
     assert {"formats/ncnn/model.param", "formats/ncnn/sub/model.bin"} <= written
 
 
+def test_what_belongs_beside_a_file_of_a_format_goes_along(tmp_path: Path) -> None:
+    place = tmp_path / "ncnn"
+    place.mkdir()
+    for name in ("model.param", "model.bin", "model.param.json", "other.txt"):
+        (place / name).write_bytes(b"x")
+    build(tmp_path, formats={"ncnn": place / "model.param"})
+    bundle = tmp_path / "out" / "bundle"
+    written = {path.removeprefix("formats/ncnn/") for path in tree(bundle) if path.startswith("formats/ncnn/")}
+    assert written == {"model.param", "model.bin", "model.param.json"}
+    assert json.loads((bundle / "manifest.json").read_bytes())["formats"] == {"ncnn": "formats/ncnn/model.param"}
+
+
 def refused(folder: Path, **changes: Any) -> str:
     with pytest.raises(BundleError) as caught:
         build(folder, **changes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -26,8 +27,12 @@ def test_the_example_has_as_many_rows_as_the_batch(tmp_path: Path):
     assert np.array_equal(example.numpy(), source.example["image"][:1])
 
 
-def test_nothing_is_said_while_it_is_quiet(capsys: pytest.CaptureFixture[str]):
+def test_nothing_is_said_while_it_is_quiet(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture):
+    log = logging.getLogger("a converter")
     with quietly():
         sys.stdout.write("progress")
+        log.warning("of its own parts")
         warnings.warn("of its own parts", DeprecationWarning, stacklevel=1)
+    log.warning("afterwards")
     assert capsys.readouterr().out == ""
+    assert caplog.messages == ["afterwards"]

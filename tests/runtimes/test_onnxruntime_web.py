@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -80,6 +81,30 @@ def test_a_file_that_is_no_model_is_an_error_of_ours_and_leaves_no_child(content
 
 
 @here
+def test_a_relative_folder_of_packages_will_do(source: Source, monkeypatch: pytest.MonkeyPatch):
+    package = onnxruntime_web._package()
+    assert package is not None
+    monkeypatch.setenv("KDEPLOY_NODE_MODULES", os.path.relpath(package.parent))
+    loaded(source).close()
+
+
+def test_what_node_says_of_its_end_is_in_the_message(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    package = tmp_path / "onnxruntime-web"
+    package.mkdir()
+    (package / "package.json").write_text(json.dumps({"version": "1", "main": "main.js"}))
+    (package / "main.js").write_text("throw new Error('of the package')")
+    monkeypatch.setenv("KDEPLOY_NODE_MODULES", str(tmp_path))
+    with pytest.raises(ModelError) as caught:
+        loaded(source)
+    assert str(caught.value) == (
+        f"{source.onnx}: must be a model that onnxruntime-web reads (Error: of the package). "
+        "Check the path, or export the model again."
+    )
+
+
+@here
 def test_an_answer_can_be_written_to(source: Source):
     session = loaded(source)
     logits = session.run(source.example)["logits"]
@@ -113,7 +138,7 @@ def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(onnxruntime_web.shutil, "which", lambda _name: "/usr/bin/node")
     assert OnnxRuntimeWeb().missing() == (
-        "Install it with: npm install onnxruntime-web (here, or set KDEPLOY_NODE_MODULES to a node_modules)"
+        "Install it with: npm install onnxruntime-web (here, or set KDEPLOY_NODE_MODULES to a node_modules)."
     )
     monkeypatch.setattr(onnxruntime_web.shutil, "which", lambda _name: None)
-    assert OnnxRuntimeWeb().missing() == "Install Node 20 or later, then: npm install onnxruntime-web"
+    assert OnnxRuntimeWeb().missing() == "Install Node 20 or later, then: npm install onnxruntime-web."
