@@ -172,6 +172,51 @@ class TestExport:
         )
 
 
+class TestPrecisionAndPreprocessing:
+    CHOSEN = (
+        *("--set", "export.formats=[onnx, onnxruntime:int8]"),
+        *("--set", "export.preprocess=graph", "--set", "export.layout=nhwc"),
+    )
+
+    def test_both_are_exported_verified_and_bundled(self, command: Command, runs: Path) -> None:
+        exported = command("export", "tiny", *self.CHOSEN, "--runs", runs)
+        assert exported.code == 0, exported.stderr
+        assert "onnxruntime:int8 on 50 held-out inputs: student " in exported.stdout
+        raw = runs / "export" / _stages(runs)["export"] / "student.raw.onnx"
+        assert f"with its preprocessing: {raw}\n" in exported.stdout
+        good = raw.read_bytes()
+        _scale(raw, 1.05)
+        spoiled = command("verify", "tiny", *self.CHOSEN, "--runs", runs, "--json")
+        assert spoiled.code == 5
+        where = spoiled.document["error"]["where"]
+        assert where == "student with its preprocessing on reference"
+        raw.write_bytes(good)
+        verified = command("verify", "tiny", *self.CHOSEN, "--runs", runs, "--json")
+        assert verified.code == 0, verified.stderr
+        last = verified.document["rows"][-1]
+        assert (last["model"], last["runtime"], last["passed"]) == (
+            "student with its preprocessing",
+            "onnxruntime",
+            True,
+        )
+        costs = {cost["model"]: cost for cost in verified.document["costs"]}
+        assert sorted(costs) == ["baseline", "student", "teacher"]
+        assert {(cost["format"], cost["part"]) for cost in costs.values()} == {("onnxruntime:int8", "test")}
+        bundled = command("bundle", "tiny", *self.CHOSEN, "--runs", runs, "--json")
+        assert bundled.code == 0, bundled.stderr
+        files = {file["path"] for file in bundled.document["files"]}
+        assert files >= {"formats/raw/student.raw.onnx", "formats/onnxruntime-int8/model.onnx", "preprocessing.json"}
+
+
+def _scale(path: Path, factor: float) -> None:
+    """Multiply what the pixels are multiplied by in the graph."""
+    model = onnx.load(path)
+    tensor = next(one for one in model.graph.initializer if one.name == "preprocessing/mul-constant")
+    value = onnx.numpy_helper.to_array(tensor) * np.float32(factor)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(value, np.float32), tensor.name))
+    onnx.save(model, path)
+
+
 def _dense_layers(path: Path) -> int:
     return sum(node.op_type in {"Gemm", "MatMul"} for node in onnx.load(path).graph.node)
 

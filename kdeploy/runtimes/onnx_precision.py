@@ -16,7 +16,6 @@ The file says what it is in its metadata, which a session can read back.
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ import numpy as np
 
 from kdeploy.errors import KdeployError, ModelError
 from kdeploy.runtimes.border import last_line
+from kdeploy.runtimes.frommodule import quietly
 from kdeploy.runtimes.protocol import Arrays, Refused
 
 if TYPE_CHECKING:
@@ -125,14 +125,11 @@ def _write(model: onnx.ModelProto, artefact: Path, precision: str) -> None:
 @contextmanager
 def _converting(model: Path, precision: str) -> Iterator[None]:
     """Quietly: the tools log advice through the root logger. Whatever they raise becomes a ModelError."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
     try:
-        yield
+        with quietly():
+            yield
     except (KdeployError, MemoryError):
         raise
     except Exception as exc:  # the tools raise what ONNX, NumPy and they themselves do
         must = f"must be a model that onnxruntime's tools convert to {precision}"
         raise ModelError(str(model), must, got=last_line(exc)) from exc
-    finally:
-        logging.disable(before)

@@ -21,8 +21,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import io
-import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -34,6 +32,7 @@ import numpy as np
 
 from kdeploy.errors import KdeployError, MissingError, ModelError
 from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, last_line, reading
+from kdeploy.runtimes.frommodule import quietly
 from kdeploy.runtimes.protocol import Arrays, NotOffered, Refused, Source
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ def _quantised(model: Model, source: Source) -> Model:
     if source.calibration is None:
         raise Refused("int8 needs inputs to calibrate on, and there are none")
     if importlib.util.find_spec("nncf") is None:
-        advice = "Install it with: pip install 'kdeploy[nncf]'"
+        advice = "Install it with: pip install 'kdeploy[nncf]'."
         raise MissingError("runtime 'openvino'", "must have nncf to convert to int8", advice=advice)
     rows = [*_rows(source.calibration)]
     with _quietly(source.onnx):
@@ -198,17 +197,13 @@ def _rows(calibration: Iterable[Arrays]) -> Iterator[dict[str, np.ndarray[Any, A
 @contextlib.contextmanager
 def _quietly(model: Path) -> Iterator[None]:
     """nncf logs what it does and draws progress on stdout, which belongs to `--json`; its errors become ours."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with quietly():
             yield
     except (KdeployError, MemoryError):
         raise
     except Exception as exc:  # nncf's, openvino's and NumPy's
         raise ModelError(str(model), "must be a model that nncf quantises", got=last_line(exc)) from exc
-    finally:
-        logging.disable(before)
 
 
 def _settings(compiled: CompiledModel, said: str) -> dict[str, str]:

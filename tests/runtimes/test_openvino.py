@@ -147,7 +147,7 @@ def test_int8_without_nncf_says_what_to_install(source: Source, folder: Path, mo
     with pytest.raises(MissingError) as caught:
         OpenVino().convert(calibrated(source), folder, precision="int8")
     assert str(caught.value) == (
-        "runtime 'openvino': must have nncf to convert to int8. Install it with: pip install 'kdeploy[nncf]'"
+        "runtime 'openvino': must have nncf to convert to int8. Install it with: pip install 'kdeploy[nncf]'."
     )
 
 
