@@ -23,6 +23,7 @@ from kdeploy.stages import export, teacher
 from kdeploy.stages.export import forms
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.forms import Pair, choose, latencies, with_latencies
+from kdeploy.stages.export.refactored import Rank
 from kdeploy.store import hash_file
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.outcome import Outcome
@@ -279,6 +280,13 @@ def test_a_student_without_a_bottleneck_or_a_baseline_is_exported_plain(
     assert ("student", "input normalisation", True, "into the first layer") in [
         (fold.model, fold.name, fold.done, fold.reason) for fold in found.folds
     ]
+    # its one wide layer can have a lower rank all the same
+    (tmp_path / "rank").mkdir()
+    cut = make_export(tmp_path / "rank", digits, taught, Done(tmp_path / "distill", record), bottleneck=Rank(rank=4))
+    assert (cut.bottleneck.shipped, cut.bottleneck.width) == ("refactored", 4)
+    assert [form.form for form in cut.forms] == ["plain", "refactored"]
+    assert nodes(tmp_path / "rank" / "student.onnx") == ["Flatten", "Gemm", "Gemm", "Relu", "Gemm"]
+    assert found.student.multiply_adds - cut.student.multiply_adds == 784 * 8 - 4 * (784 + 8)
 
 
 def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Done, tmp_path: Path):

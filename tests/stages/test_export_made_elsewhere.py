@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from kdeploy import onnx_export
 from kdeploy.errors import ParityError, ResourceError
+from kdeploy.inspector import admit
 from kdeploy.progress import Progress
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.stages.export import forms, made_elsewhere
@@ -63,6 +64,7 @@ def test_fuse_ships_one_layer_for_each_pair_with_its_proof(tmp_path: Path):
         assert {row.runtime for row in form.parity} == {"reference", "onnxruntime", "openvino"}
         assert all(row.passed for row in form.parity)
     onnx.checker.check_model(onnx.load(tmp_path / "out" / "model.onnx"), full_check=True)
+    assert admit(tmp_path / "out" / "model.onnx").operators == {"MatMul": 2, "Add": 1, "Relu": 1}
 
 
 def test_factored_ships_the_file_that_came(tmp_path: Path):
