@@ -29,7 +29,7 @@ class NodeDifference(Part):
 
 
 class Family(Part):
-    """Inputs made to break a model, such as denormals, judged with the budget of their own scale."""
+    """Inputs made to break a model, such as denormals, with the budget of their own scale; flips do not count."""
 
     name: str
     inputs: int

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from kdeploy import parity
+from kdeploy import parity, probing
 from kdeploy.adversarial import Spec, families
 from kdeploy.errors import ParityError
 from kdeploy.models import shallow
@@ -22,6 +22,8 @@ from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import verify
+from tests import made
+from tests.fakes.scripted_runtime import ScriptedRuntime, replay
 from tests.stages.conftest import HALF, IMAGE, Done, classifier, inputs_of
 
 RUNTIMES = ["reference", "onnxruntime", "openvino"]
@@ -201,6 +203,18 @@ def test_a_family_that_fails_is_named_with_its_node(subjects, tmp_path):
         r"out where such inputs can come, and report this\.",
         str(caught.value),
     )
+
+
+def test_a_flip_within_the_budget_of_a_near_tie_is_no_fault(tmp_path):
+    """Off by 1e-9 at most, a margin of 1.5e-9 turned around."""
+    path = made.linear(tmp_path / "m.onnx", (2,))
+    session = ScriptedRuntime(replay([{"logits": np.array([[1e-9, 0.6e-9]])}])).load(path, threads=1)
+    trial = probing.Trial(session, "x", np.zeros((1, 2), np.float32))
+    tie = verify.Made("near ties", trial.inputs, parity.Oracle(np.array([[0.0, 1.5e-9]]), 1e-8))
+    found = verify._family(tie, trial, 8)
+    assert (found.flips, found.passed) == (1, True)
+    narrow = verify.Made("near ties", trial.inputs, parity.Oracle(np.array([[0.0, 1.5e-9]]), 1e-10))
+    assert not verify._family(narrow, trial, 8).passed
 
 
 @given(st.floats(1e-30, 1e30), st.floats(0, 1e30))
