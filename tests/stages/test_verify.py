@@ -156,7 +156,7 @@ class TestMutations:
     def test_a_wrong_mean_in_the_recorded_preprocessing(self, subjects, digits):
         wrong = IMAGE.model_copy(update={"mean": (0.1,)})
         fed = apply_numpy(wrong, digits.inputs["image"][digits.parts["test"]])
-        subject = dataclasses.replace(subjects[0], fed=fed)
+        subject = dataclasses.replace(subjects[0], fed=fed, artefacts={})
         [row] = verify.run(subjects=[subject], names=["onnxruntime"], progress=Progress()).rows
         with pytest.raises(ParityError) as caught:
             parity.raise_if_failed([row])
@@ -227,7 +227,7 @@ def test_few_inputs_have_at_least_the_noise_of_the_real_ones(scale, noise):
 
 
 def test_without_a_truth_nothing_is_made_and_no_node_named(subjects, tmp_path):
-    bare = dataclasses.replace(subjects[0], truth=None)
+    bare = dataclasses.replace(subjects[0], truth=None, artefacts={})
     [row] = verify.run(subjects=[bare], names=["onnxruntime"], progress=Progress()).rows
     assert (row.passed, row.families) == (True, ())
 
