@@ -121,7 +121,7 @@ def test_a_model_that_is_not_the_other_is_told_with_the_input_and_the_node(tmp_p
     )
     assert "FAILED" in found.stdout
     assert "made inputs: 12 families, at most" in found.stdout
-    assert "NaN in, a class out: openvino" in found.stdout
+    assert re.search(r"^NaN in, a class out: .*\bopenvino\b", found.stdout, re.MULTILINE)
 
 
 def test_one_model_takes_real_inputs_too(tmp_path, folder):
