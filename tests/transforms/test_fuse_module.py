@@ -48,7 +48,9 @@ class Branches(Own):
 
 
 class Scaled(nn.Linear):
-    """A layer that says it is linear, and does more."""
+    """A layer that says it is linear and does more, as in quantisation-aware training; fx does not look into it."""
+
+    __module__ = "torch.nn.qat"
 
     def forward(self, batch: Tensor) -> Tensor:
         return 2 * super().forward(batch)

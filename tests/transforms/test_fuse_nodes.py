@@ -143,7 +143,7 @@ REFUSED = {
     "it is an output": between(node("MatMul", ["h", "u"]), outputs=("y", "h")),
     "the weights come from the input": between(node("MatMul", ["x", "h"]), v=np.ones((4, 4))),
     "the bias grows the batch": between(node("Gemm", ["h", "u", "c"]), c=np.ones((5, 1))),
-    "the bias adds an axis": between(node("MatMul", ["h", "u"], "m"), node("Add", ["m", "c"]), c=np.ones((3, 1, 5))),
+    "the bias adds an axis": between(node("MatMul", ["h", "u"], "m"), node("Add", ["m", "c"]), c=np.ones((1, 1, 5))),
     "the weights are turned": between(node("Gemm", ["h", "u"], transA=1), v=np.ones((4, 5)), u=np.ones((7, 2))),
     "there is one layer": between(node("Relu", ["h"])),
 }
