@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,6 +54,7 @@ def command(
         output.record(record)
         return
     _show(record)
+    _formats(record.formats)
     output.line(f"model: {job.folder('export') / record.student.file}")
     output.next_command(f"kdeploy verify {job.recipe.name}")
 
@@ -74,12 +76,17 @@ def _show(record: ExportRecord) -> None:
     for fold in record.folds:
         output.line(f"{fold.model}: {fold.name} {'folded' if fold.done else 'not folded'}: {fold.reason}")
     output.line(f"bottleneck: shipped {record.bottleneck.shipped} ({record.bottleneck.reason})")
-    compared = [_row(made, made.parity) for made in record.formats if made.refused is None and made.parity]
+
+
+def _formats(formats: Iterable[Format]) -> None:
+    from kdeploy.cli import output
+
+    compared = [_row(made, made.parity) for made in formats if made.refused is None and made.parity]
     headings = ("format", "model", "precision", "size", "largest error", "budget", "agreement")
     if compared:
         output.line("")
         output.table("formats", headings, compared)
-    for made in record.formats:
+    for made in formats:
         if made.refused is not None:
             output.line(f"{made.model}: no {made.key}: {made.refused}")
 
