@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 
 EXTRAS := .venv-extras
 
-.PHONY: demo test check smoke kill-test extras bench results clean
+.PHONY: demo test check smoke kill-test long extras bench results clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,9 @@ smoke: $(INSTALLED)  ## the whole path on 600 digits
 
 kill-test: $(INSTALLED)  ## 20 kills over all stages, 3 inside of them; the results must be equal
 	$(BIN)/python tests/kill.py
+
+long: $(INSTALLED)  ## 200 random nets exported and compared over three runtimes; about 10 minutes
+	$(BIN)/python -m pytest -m long --timeout 3600
 
 extras:  ## every extra in one environment: doctor must be content there, and every runtime keep its contract
 	$(PYTHON) -m venv $(EXTRAS)

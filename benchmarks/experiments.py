@@ -17,7 +17,6 @@ import sections
 from kdeploy import api, machine, sweeping
 from kdeploy.pipeline import Job
 from kdeploy.recipe.load import load
-from kdeploy.records.distill import Net
 from kdeploy.records.sweep import SweepRow
 from kdeploy.verdict import student_t_interval
 
@@ -88,9 +87,9 @@ def results(rows: Sequence[SweepRow]) -> list[str]:
     cells = [
         (
             row.variant or "the recipe",
-            str(errors(row.teacher_accuracy, row)),
-            *nets(row.students, row),
-            *nets(row.baselines, row),
+            str(row.errors(row.teacher_accuracy)),
+            *row.errors_of(row.students),
+            *row.errors_of(row.baselines),
             row.verdict.status if row.baselines else "-",
             duration(fmean(net.training.duration_ns for net in row.students)),
             against(row, rows[0]),
@@ -101,13 +100,6 @@ def results(rows: Sequence[SweepRow]) -> list[str]:
     return [f"Test errors of {rows[0].test_inputs:,}.", "", *sections.table(headings, cells), *chance, *unmatched(rows)]
 
 
-def nets(found: Sequence[Net], row: SweepRow) -> tuple[str, str]:
-    if not found:
-        return "-", "-"
-    counts = [errors(net.test_accuracy, row) for net in found]
-    return f"{fmean(counts):.1f}", " ".join(map(str, counts))
-
-
 def duration(nanoseconds: float) -> str:
     return f"{nanoseconds / 1e9:.0f} s" if nanoseconds < 100e9 else f"{nanoseconds / 60e9:.1f} min"
 
@@ -115,7 +107,7 @@ def duration(nanoseconds: float) -> str:
 def against(row: SweepRow, first: SweepRow) -> str:
     """Errors more than the first variant's, by seed, with Student's interval at 95 % over the seeds."""
     pairs = zip(row.students, first.students, strict=False)
-    more = np.array([errors(one.test_accuracy, row) - errors(other.test_accuracy, first) for one, other in pairs])
+    more = np.array([row.errors(one.test_accuracy) - first.errors(other.test_accuracy) for one, other in pairs])
     interval = student_t_interval(more)
     if row is first or len(row.students) != len(first.students) or interval is None:
         return "-"
@@ -124,16 +116,12 @@ def against(row: SweepRow, first: SweepRow) -> str:
     return f"{more.mean():+.1f} [{low:+.1f}, {high:+.1f}] {word}"
 
 
-def errors(accuracy: float, row: SweepRow) -> int:
-    return round((1 - accuracy) * row.test_inputs)
-
-
 def unmatched(rows: Sequence[SweepRow]) -> list[str]:
     """Students before their class prior was matched to the teacher's, where it was."""
     lines = []
     for row in rows:
         before = [net.unmatched_test_accuracy for net in row.students]
-        counts = [errors(accuracy, row) for accuracy in before if accuracy is not None]
+        counts = [row.errors(accuracy) for accuracy in before if accuracy is not None]
         if counts:
             each = " ".join(map(str, counts))
             lines += [f"{row.variant or 'Students'} before the prior was matched: {fmean(counts):.1f} ({each}).", ""]

@@ -18,6 +18,7 @@ __all__ = [
     "bundle",
     "distill",
     "export",
+    "export_model",
     "init",
     "label",
     "plan",

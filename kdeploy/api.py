@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kdeploy import pipeline, processes, runtimes
 from kdeploy.errors import InputError, MissingError
@@ -24,7 +24,7 @@ from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.draft import DraftRecord
-from kdeploy.records.export import ExportRecord
+from kdeploy.records.export import ExportRecord, ModelExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.plan import PlanRecord
@@ -99,14 +99,42 @@ def distill(subject: str | Path, options: Options = _DEFAULT) -> DistillRecord:
     return run(subject, options, upto="distill").read("distill")  # type: ignore[no-any-return]
 
 
-def export(subject: str | Path, options: Options = _DEFAULT) -> ExportRecord:
-    """Teacher and student as ONNX and in the recipe's formats."""
+def export(subject: str | Path, options: Options = _DEFAULT) -> ExportRecord | ModelExportRecord:
+    """Teacher and student as ONNX and in the recipe's formats; an `.onnx` file as `export_model` does."""
+    if str(subject).endswith(".onnx"):
+        return export_model(subject, options)[1]
     return run(subject, options, upto="export").read("export")  # type: ignore[no-any-return]
 
 
+def export_model(
+    path: str | Path,
+    options: Options = _DEFAULT,
+    *,
+    bottleneck: Literal["auto", "fuse", "factored"] = "auto",
+    target: str = "onnxruntime",
+    out: Path | None = None,
+) -> tuple[Path, ModelExportRecord]:
+    """An `.onnx` classifier made elsewhere with its linear pairs and batch norms folded; the model's path, the record.
+
+    Args:
+        target: the runtime on which `auto` times both forms.
+        out: a folder for the model and its record; without one they stay in the folder of all work.
+    Raises: what `kdeploy.foreign.export_model` raises.
+    """
+    from kdeploy import foreign
+
+    made = foreign.export_model(
+        Path(path), bottleneck=bottleneck, target=target, store=Store(options.runs), progress=options.progress
+    )
+    return foreign.shipped(made[0], out, Path(path)), made[1]
+
+
 def verify(subject: str | Path, options: Options = _DEFAULT) -> VerifyRecord:
-    """Parity of a run. Bundles: kdeploy.bundles.verify; models made elsewhere: kdeploy.foreign."""
-    return run(subject, options, upto="verify").read("verify")  # type: ignore[no-any-return]
+    """Parity of a run, measured again: a file or a runtime may have changed since.
+
+    Bundles: kdeploy.bundles.verify; models made elsewhere: kdeploy.foreign.
+    """
+    return run(subject, options, upto="verify", force=["verify"]).read("verify")  # type: ignore[no-any-return]
 
 
 def bench(subject: str | Path, options: Options = _DEFAULT) -> BenchRecord:

@@ -1,4 +1,4 @@
-"""Models made elsewhere: `.onnx` files that no recipe knows, timed and verified with inputs of their own shapes.
+"""Models made elsewhere: `.onnx` files that no recipe knows, rewritten, timed and verified on inputs of their shapes.
 
 Nothing of a file is read before the inspector has admitted it.
 """
@@ -8,25 +8,35 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from kdeploy import machine, parity, runtimes
-from kdeploy.errors import ModelError
+from kdeploy import bisection, machine, parity, runtimes
+from kdeploy.errors import InputError, ModelError
 from kdeploy.inspector import admit
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.parity import VerifyRecord
+from kdeploy.records.export import ModelExportRecord
+from kdeploy.records.parity import ParityRow, VerifyRecord
+from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.protocol import Refused, Source
+from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench, verify
+from kdeploy.stages.export import made_elsewhere
 from kdeploy.stages.export.describe import describe
-from kdeploy.store import Store, fingerprint, hash_file
+from kdeploy.stages.export.made_elsewhere import Asked
+from kdeploy.store import RECORD, Store, commit_bytes, fingerprint, hash_file
 from kdeploy.timing.request import Settings
 
 INPUTS = 64
 ORACLE = verify.REFERENCE  # numpy, and nobody deploys it
+FEWEST, MOST = 16, 1000  # inputs out of a folder
+AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
+FLOAT64 = "float64"
 
 
 def bench_models(
@@ -72,20 +82,31 @@ def bench_models(
     return record
 
 
-def verify_models(paths: Sequence[Path], progress: Progress) -> VerifyRecord:
+def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:
     """Compare each model through every runtime that is here and takes it with its own graph in float64.
 
-    Raises: what the inspector raises, and ModelError for a file that is not a classifier.
+    Args:
+        folder: of real inputs, on which the models are compared with the first of them as well.
+    Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
+        something else than the first; DataError for a folder without inputs for it.
     """
     for path in paths:
         admit(path)
-    subjects = []
+    names: Sequence[str] = ()
+    if folder is not None:
+        _check_alike(paths)
+        inputs, names = read_folder(folder, _shape(paths[0]), min(map(_count, paths)))
     with tempfile.TemporaryDirectory() as scratch:
+        subjects = []
         for number, path in enumerate(paths):
-            inputs = made_inputs(path)
-            made = _converted(path, inputs, Path(scratch, str(number)), runtimes.available(), progress)
-            subjects.append(verify.Subject(path.name, path, inputs, parity.onnx_oracle(path, inputs), made))
-        return verify.run(subjects=subjects, names=[], progress=progress)
+            read = made_inputs(path) if folder is None else inputs
+            made = _converted(path, read, Path(scratch, str(number)), runtimes.available(), progress)
+            truth = verify.truth_of_graph(path, "its own graph in float64")
+            subjects.append(verify.Subject(path.name, path, read, truth.oracle(read), made, truth, names))
+        record = verify.run(subjects=subjects, names=[], progress=progress)
+    if folder is None:
+        return record
+    return record.model_copy(update={"rows": (*record.rows, *(_agrees(subjects[0], one) for one in subjects[1:]))})
 
 
 def _converted(
@@ -103,11 +124,93 @@ def _converted(
     return made
 
 
+def export_model(
+    path: Path, *, bottleneck: Asked, target: str, store: Store, progress: Progress
+) -> tuple[Path, ModelExportRecord]:
+    """Rewrite an ONNX classifier where that is exact, prove it, and keep the faster form; done work is reused.
+
+    Args:
+        target: the runtime on which `auto` times the forms.
+    Returns: the folder with `model.onnx`, and the record.
+    Raises: what the inspector raises, ModelError for a file that is not a classifier, ParityError.
+    """
+    admit(path)
+    runtimes.find(target)
+    what: dict[str, Any] = {"bottleneck": bottleneck, "target": target}
+    if bottleneck == "auto":
+        what |= {"host": machine.host_id(), "versions": machine.library_versions(("onnxruntime", "openvino", "numpy"))}
+    print_ = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": _sides(path)})
+    if not store.has("model", print_):
+        with store.work("model", print_) as folder:
+            inputs = made_inputs(path)
+            record = made_elsewhere.run(
+                folder, path, inputs=inputs, bottleneck=bottleneck, target=target, progress=progress
+            )
+            store.commit("model", print_, record)
+    return store.folder("model", print_), store.read("model", print_, ModelExportRecord)
+
+
+def shipped(folder: Path, out: Path | None, source: Path) -> Path:
+    """The path of the model that ships; with `out` it and its record are copied to that folder of the user's.
+
+    Raises: InputError when that would write over the model that it was made from.
+    """
+    if out is None:
+        return folder / made_elsewhere.MODEL
+    if (out / made_elsewhere.MODEL).exists() and source.samefile(out / made_elsewhere.MODEL):
+        raise InputError("--out", "must be another folder than the model's", got=str(out))
+    out.mkdir(parents=True, exist_ok=True)
+    commit_bytes(out / RECORD, (folder / RECORD).read_bytes())
+    return copy_model(folder / made_elsewhere.MODEL, out, runtime="export")
+
+
+def _sides(path: Path) -> str:
+    """The content of the files that hold the weights of a model, as one hash."""
+    graph = onnx.load(path, load_external_data=False).graph
+    stored = (ExternalDataInfo(tensor) for tensor in graph.initializer if uses_external_data(tensor))
+    return ",".join(hash_file(path.parent / name) for name in sorted({info.location for info in stored}))
+
+
+def _check_alike(paths: Sequence[Path]) -> None:
+    """Raises: ModelError when two models cannot be compared with each other."""
+    first = paths[0]
+    for other in paths[1:]:
+        for what, wanted, found in (
+            ("inputs of the shape", _shape(first), _shape(other)),
+            ("a number of classes of", signature(first).classes, signature(other).classes),
+        ):
+            if found != wanted:
+                raise ModelError(str(other), f"must have {what} {wanted}, as {first.name} has", got=str(found))
+
+
+def _count(path: Path) -> int:
+    """As many inputs as float64 in NumPy takes in a minute or so."""
+    cost = describe(path, _shape(path)).multiply_adds
+    return min(max(AFFORDABLE // max(cost, 1), FEWEST), MOST)
+
+
+def _agrees(first: verify.Subject, other: verify.Subject) -> ParityRow:
+    """Does one model answer as another does? Both in float64."""
+    row = parity.compare(
+        first.oracle, other.oracle.logits, model=other.name, runtime=FLOAT64, batches=(len(other.inputs),)
+    )
+    named: dict[str, object] = {"against": first.name, "worst_name": first.names[row.worst_input]}
+    if not row.passed and first.truth is not None:
+        looked = bisection.around(first.inputs, row.worst_input)
+        named["first_node"] = bisection.first_against(other.onnx, looked, first.truth.values(looked))
+    return row.model_copy(update=named)
+
+
 def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
     """Seeded uniform noise in [0, 1) of the shape that the model's input has, float32 (count, *shape).
 
     Raises: ModelError when a length other than the batch is not fixed.
     """
+    return np.random.default_rng(0).random((count, *_shape(path)), dtype=np.float32)
+
+
+def _shape(path: Path) -> tuple[int, ...]:
+    """Of one input."""
     name = signature(path).input
     graph = onnx.load(path, load_external_data=False).graph
     value = next(value for value in graph.input if value.name == name)
@@ -119,7 +222,7 @@ def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
             got=f"input {name!r} of shape (batch, {', '.join(map(str, shape))})",
             advice="Export it with a fixed shape.",
         )
-    return np.random.default_rng(0).random((count, *shape), dtype=np.float32)
+    return tuple(shape)
 
 
 def _contender(path: Path, role: str, folder: Path, names: Sequence[str], progress: Progress) -> bench.Contender:

@@ -35,8 +35,10 @@ def write(module: nn.Module, path: Path, *, input_name: str, shape: Sequence[int
     Raises: ParityError for a module in training mode, with random operators, or of another opset than asked; ModelError
         when torch cannot export it.
     """
-    if any(part.training for part in module.modules()):
-        raise ParityError(str(path), "must be exported in evaluation mode", got="a layer in training mode")
+    training = next((name for name, part in module.named_modules() if part.training), None)
+    if training is not None:
+        got = f"layer {training!r} is in training mode" if training else "it is in training mode"
+        raise ParityError(str(path), "must be exported in evaluation mode", got=got)
     size = sum(value.numel() * value.element_size() for value in module.state_dict().values())
     if size > LIMIT_BYTES:
         raise ModelError(str(path), f"must have at most {LIMIT_BYTES} bytes of weights", got=f"{size} bytes")

@@ -10,7 +10,9 @@ Another precision has the same rule with its own unit roundoff u, since rounding
 of the absolute products): float32 has u = 2^-24, float16 2^-11, bfloat16 2^-8, so both terms are 2^13 and 2^16 times as
 large. An int8 value is off by at most half a step, 2^-8 of its tensor's largest; the typical value of a tensor of
 normal numbers is a quarter of its largest, so that relative to it u = 2^-6, and both terms are 2^18 times as large.
-These rows tell a wrong scale or a wrong graph from rounding; whether its cost can be borne is for the agreement to say.
+These rows tell a wrong scale or a wrong graph from rounding. Of int8 the largest error says little beyond that, and the
+answers of many inputs say more: its top-1 must agree on 95 % of them, in place of no flip at all. What the rest cost in
+accuracy is measured on labelled inputs, and judged where it matters: in the export, which keeps fp32 where too much.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from torch import nn
 from kdeploy.errors import DataError, ParityError
 from kdeploy.models.adapters import signature
 from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.protocol import Session
 
 BATCHES = (1, 2, 3, 7, 32)
@@ -37,10 +40,14 @@ _REST = 64
 
 
 class Budget(NamedTuple):
-    """The largest error allowed: factor x the error of plain float32 + relative x scale."""
+    """The largest error allowed: factor x the error of plain float32 + relative x scale.
+
+    `agreement` is the least fraction of inputs with the same top-1; None allows every input that is no flip.
+    """
 
     factor: float
     relative: float
+    agreement: float | None = None
 
     def allows(self, float32_error: float, scale: float) -> float:
         return self.factor * float32_error + self.relative * scale
@@ -51,7 +58,7 @@ BUDGETS = {
     "fp32": FP32,
     "fp16": Budget(2**13 * FP32.factor, 2**13 * FP32.relative),
     "bf16": Budget(2**16 * FP32.factor, 2**16 * FP32.relative),
-    "int8": Budget(2**18 * FP32.factor, 2**18 * FP32.relative),
+    "int8": Budget(2**18 * FP32.factor, 2**18 * FP32.relative, agreement=0.95),
 }
 
 
@@ -72,13 +79,14 @@ class Oracle(NamedTuple):
 
 
 @torch.inference_mode()
-def module_oracle(module: nn.Module, inputs: np.ndarray) -> Oracle:
+def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None) -> Oracle:
     """The trained net itself, in float64.
 
     Args:
         inputs: preprocessed, float32 (inputs, *shape).
+        exact: the net in float64, where it is not the given one: that may have been rounded after it was changed.
     """
-    exact = copy.deepcopy(module).double().eval()
+    exact = copy.deepcopy(module).double().eval() if exact is None else exact
     batches = [torch.from_numpy(inputs[start : start + _REST]) for start in range(0, len(inputs), _REST)]
     logits = np.concatenate([exact(batch.double()).numpy() for batch in batches])
     plain = np.concatenate([module(batch).numpy() for batch in batches])
@@ -86,11 +94,15 @@ def module_oracle(module: nn.Module, inputs: np.ndarray) -> Oracle:
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
-    """The graph itself, in float64, for a model that was made elsewhere: every float32 in it becomes a float64."""
+    """The graph itself, in float64, for a model that was made elsewhere: every float32 in it becomes a float64.
+
+    Raises: ModelError when ONNX's reference evaluator cannot run it.
+    """
     model = onnx.load(path)
     name, output = signature(path).input, model.graph.output[0].name
-    plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
-    exact = ReferenceEvaluator(_as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
+    with reading(str(path), "ONNX's reference evaluator"):
+        plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
+        exact = ReferenceEvaluator(as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
     return Oracle(exact, float(np.abs(plain - exact).max()))
 
 
@@ -123,7 +135,8 @@ def compare(
     # NaN compares as no error at all, so it is made an infinite one; JSON has no infinity, hence the largest float
     difference = np.nan_to_num(np.abs(logits - exact), nan=np.finfo(np.float64).max, posinf=np.finfo(np.float64).max)
     error, scale = float(difference.max()), float(np.abs(exact).max())
-    budget = BUDGETS[precision].allows(oracle.float32_error, scale)
+    rule = BUDGETS[precision]
+    budget = rule.allows(oracle.float32_error, scale)
     ranked = np.sort(exact, axis=1)
     same = logits.argmax(1) == exact.argmax(1)
     flips = int((~same & (ranked[:, -1] - ranked[:, -2] > error)).sum())
@@ -139,24 +152,41 @@ def compare(
         agreement=float(same.mean()),
         flips=flips,
         worst_input=int(difference.max(1).argmax()),
-        passed=error <= budget and not flips,
+        passed=error <= budget and (not flips if rule.agreement is None else bool(same.mean() >= rule.agreement)),
         precision=precision,
     )
 
 
 def raise_if_failed(rows: Sequence[ParityRow]) -> None:
-    """Raises: ParityError naming the first row that failed, its worst input and by how much."""
+    """Raises: ParityError for the first row that failed: by how much, its worst input, the first node that differs."""
     for row in rows:
         if not row.passed:
-            raise ParityError(
-                f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}"),
-                f"must be within {row.budget:.3g} of the trained net on {row.inputs} inputs",
-                got=f"off by {row.max_abs_error:.3g} at input {row.worst_input}, {row.flips} flipped",
-                advice="The model file is not the trained net: export it again, and report this if it stays.",
-            )
+            raise _failure(row)
 
 
-def _as_double(model: onnx.ModelProto) -> onnx.ModelProto:
+def _failure(row: ParityRow) -> ParityError:
+    where, fault = (
+        f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}"),
+        row.fault,
+    )
+    if fault is not None:
+        return ParityError(where, fault.must, got=fault.got, advice=fault.advice)
+    worst = f"input {row.worst_input}" if row.worst_name is None else repr(row.worst_name)
+    parts = [f"off by {row.max_abs_error:.3g} at {worst}", what_changed(row)]
+    if row.first_node is not None:
+        parts.insert(1, f"first at {row.first_node.words}")
+    advice = f"The model file is not {row.against}: export it again, and report this if it stays."
+    must = f"must be within {row.budget:.3g} of {row.against} on {row.inputs} inputs"
+    return ParityError(where, must, got=", ".join(parts), advice=advice)
+
+
+def what_changed(row: ParityRow) -> str:
+    """Of the answers: flips, or the agreement where that is what the budget is about."""
+    least = BUDGETS[row.precision].agreement
+    return f"{row.flips} flipped" if least is None else f"{row.agreement:.1%} agree, of at least {least:.0%}"
+
+
+def as_double(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of the model in which every float32 tensor is float64."""
     exact = copy.deepcopy(model)
     for tensor in exact.graph.initializer:

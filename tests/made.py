@@ -18,11 +18,12 @@ def linear(
     width: int = 16,
     seed: int = 0,
     weights_dtype: str = "float32",
+    classes: int = CLASSES,
 ) -> Path:
     """An ONNX classifier: flatten -> linear -> ReLU -> 3 logits."""
     draws = np.random.default_rng(seed)
     size = int(np.prod(shape))
-    weights = {"first": (size, width), "second": (width, CLASSES)}
+    weights = {"first": (size, width), "second": (width, classes)}
     nodes = [
         helper.make_node("Flatten", ["x"], ["flat"]),
         helper.make_node("MatMul", ["flat", "first"], ["hidden"]),
@@ -33,7 +34,7 @@ def linear(
         nodes,
         "linear",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", CLASSES])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", classes])],
         [
             numpy_helper.from_array((draws.standard_normal(size_) / np.sqrt(size_[0])).astype(weights_dtype), name)
             for name, size_ in weights.items()

@@ -124,6 +124,21 @@ class TestExport:
         assert back.document["bottleneck"]["shipped"] == "factored"
         assert _stages(runs) == _stages(tiny.runs)
 
+    def test_a_lower_rank_ships_proved_against_itself_and_judged_by_its_own_accuracy(
+        self, command: Command, runs: Path
+    ) -> None:
+        bottleneck = ("--runs", runs, "--set", "export.bottleneck.rank=3", "--json")
+        verified = command("verify", "tiny", *bottleneck)
+        assert verified.code == 0, verified.stderr
+        assert {row["model"] for row in verified.document["rows"]} == {"student", "teacher"}
+        # a rank this low costs more than the gate allows, though the trained student meets it
+        drop = command("show", "tiny", "--runs", runs, "--json").document["drop_points"]
+        found = command("run", "tiny", *bottleneck, "--set", f"gate.max_drop={max(drop, 0) + 1}")
+        assert found.document["bottleneck"]["shipped"] == "refactored"
+        assert found.document["drop_points"] == drop
+        assert found.code == 5, found.stderr
+        assert found.document["gate"][0]["measured"] > max(drop, 0) + 1
+
     def test_all_formats_are_every_runtime_that_is_here(self, command: Command, runs: Path) -> None:
         words = ("export", "tiny", "--formats", "all", "--runs", runs)
         found = command(*words, "--json")
@@ -155,6 +170,51 @@ class TestExport:
             "error: --set export.formats: export.formats[0] must be of the precision fp32, fp16, bf16 or int8 "
             "(got 'openvino:fp8'). Without one it is fp32.\n"
         )
+
+
+class TestPrecisionAndPreprocessing:
+    CHOSEN = (
+        *("--set", "export.formats=[onnx, onnxruntime:int8]"),
+        *("--set", "export.preprocess=graph", "--set", "export.layout=nhwc"),
+    )
+
+    def test_both_are_exported_verified_and_bundled(self, command: Command, runs: Path) -> None:
+        exported = command("export", "tiny", *self.CHOSEN, "--runs", runs)
+        assert exported.code == 0, exported.stderr
+        assert "onnxruntime:int8 on 50 held-out inputs: student " in exported.stdout
+        raw = runs / "export" / _stages(runs)["export"] / "student.raw.onnx"
+        assert f"with its preprocessing: {raw}\n" in exported.stdout
+        good = raw.read_bytes()
+        _scale(raw, 1.05)
+        spoiled = command("verify", "tiny", *self.CHOSEN, "--runs", runs, "--json")
+        assert spoiled.code == 5
+        where = spoiled.document["error"]["where"]
+        assert where == "student with its preprocessing on reference"
+        raw.write_bytes(good)
+        verified = command("verify", "tiny", *self.CHOSEN, "--runs", runs, "--json")
+        assert verified.code == 0, verified.stderr
+        last = verified.document["rows"][-1]
+        assert (last["model"], last["runtime"], last["passed"]) == (
+            "student with its preprocessing",
+            "onnxruntime",
+            True,
+        )
+        costs = {cost["model"]: cost for cost in verified.document["costs"]}
+        assert sorted(costs) == ["baseline", "student", "teacher"]
+        assert {(cost["format"], cost["part"]) for cost in costs.values()} == {("onnxruntime:int8", "test")}
+        bundled = command("bundle", "tiny", *self.CHOSEN, "--runs", runs, "--json")
+        assert bundled.code == 0, bundled.stderr
+        files = {file["path"] for file in bundled.document["files"]}
+        assert files >= {"formats/raw/student.raw.onnx", "formats/onnxruntime-int8/model.onnx", "preprocessing.json"}
+
+
+def _scale(path: Path, factor: float) -> None:
+    """Multiply what the pixels are multiplied by in the graph."""
+    model = onnx.load(path)
+    tensor = next(one for one in model.graph.initializer if one.name == "preprocessing/mul-constant")
+    value = onnx.numpy_helper.to_array(tensor) * np.float32(factor)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(value, np.float32), tensor.name))
+    onnx.save(model, path)
 
 
 def _dense_layers(path: Path) -> int:

@@ -189,7 +189,14 @@ def test_one_layer_in_training_mode_is_refused(tmp_path: Path):
     next(iter(module.children())).train()
     with pytest.raises(ParityError) as caught:
         exported(module, path)
-    assert str(caught.value) == f"{path}: must be exported in evaluation mode (a layer in training mode)."
+    assert str(caught.value) == f"{path}: must be exported in evaluation mode (layer 'normalise' is in training mode)."
+
+
+def test_a_whole_net_in_training_mode_is_refused(tmp_path: Path):
+    with pytest.raises(ParityError) as caught:
+        exported(net().train(), tmp_path / "m.onnx")
+    expected = f"{tmp_path / 'm.onnx'}: must be exported in evaluation mode (it is in training mode)."
+    assert str(caught.value) == expected
 
 
 def test_weights_above_the_limit_are_refused(tmp_path: Path):

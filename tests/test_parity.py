@@ -279,6 +279,33 @@ def test_a_failure_in_another_precision_names_it(oracle: Oracle):
     )
 
 
+def test_int8_may_change_one_answer_in_twenty_and_no_more():
+    oracle = Oracle(np.tile([[1.0, 0.0]], (100, 1)), 1e-6)
+    flipped = np.tile([[0.4, 0.6]], (100, 1))
+
+    def passed(wrong: int, precision: str) -> bool:
+        logits = oracle.logits.copy()
+        logits[:wrong] = flipped[:wrong]
+        row = compare(oracle, logits, model="student", runtime="scripted", batches=[1], precision=precision)
+        assert (row.agreement, row.flips) == (1 - wrong / 100, wrong)
+        return row.passed
+
+    assert [passed(wrong, "int8") for wrong in (0, 5, 6)] == [True, True, False]
+    assert [passed(wrong, "bf16") for wrong in (0, 1)] == [True, False]
+
+
+def test_what_int8_failed_is_told_in_its_own_words():
+    oracle = Oracle(np.tile([[1.0, 0.0]], (100, 1)), 1e-6)
+    logits = oracle.logits[:, ::-1]
+    row = compare(oracle, logits, model="student", runtime="scripted", batches=[1], precision="int8")
+    with pytest.raises(ParityError) as caught:
+        raise_if_failed([row])
+    assert str(caught.value) == (
+        f"student on scripted in int8: must be within {row.budget:.3g} of the trained net on 100 inputs "
+        f"(off by 1 at input 0, 0.0% agree, of at least 95%). {ADVICE}"
+    )
+
+
 def test_thinned_rows_are_spread_evenly():
     assert parity.thinned(np.arange(10), 4).tolist() == [0, 2, 5, 7]
     assert parity.thinned(np.arange(3), 4).tolist() == [0, 1, 2]

@@ -56,10 +56,21 @@ def test_a_stage_reads_only_stages_before_it():
         ("distill.seeds=2", "distill"),
         ("distill.baseline=false", "distill"),
         ("export.bottleneck=fuse", "export"),
+        ("export.bottleneck={rank: 4}", "export"),
     ],
 )
 def test_a_setting_changes_its_stage_and_all_after_it(override, first):
     assert _changed(override) == list(STAGES[STAGES.index(first) :])
+
+
+@pytest.mark.parametrize("override", ["preprocess=spec", "layout=nchw", "max_int8_drop=1"])
+def test_what_the_export_learned_later_leaves_older_exports_valid(override):
+    assert _changed(f"export.{override}") == []
+
+
+@pytest.mark.parametrize("override", ["preprocess=graph", "max_int8_drop=2"])
+def test_what_the_export_learned_later_makes_it_anew(override):
+    assert _changed(f"export.{override}") == list(STAGES[STAGES.index("export") :])
 
 
 @pytest.mark.parametrize("override", ["bench.batch=[2]", "bench.replicates=3", "bench.max_seconds=11"])

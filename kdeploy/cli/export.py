@@ -1,22 +1,39 @@
-"""kdeploy export: teacher and student to ONNX and further formats."""
+"""kdeploy export: teacher and student to ONNX and further formats; a model made elsewhere to its faster form."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
+from kdeploy.cli.costs import cost_lines
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
 
 if TYPE_CHECKING:
-    from kdeploy.records.export import ExportRecord, Format
+    from kdeploy.records.export import Bottleneck as Choice
+    from kdeploy.records.export import Fold, Form, Format
     from kdeploy.records.parity import ParityRow
+    from kdeploy.stages.export.made_elsewhere import Asked
 
+FORMS = ("auto", "fuse", "factored")
+
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE|RUN|MODEL", help="A recipe file, the name of a run, or an .onnx file.", show_default=False
+    ),
+]
 Bottleneck = Annotated[
     str | None,
-    typer.Option("--bottleneck", metavar="auto|fuse|factored", help="Which form ships.", show_default=False),
+    typer.Option(
+        "--bottleneck",
+        metavar="auto|fuse|factored|rank:R|tolerance:T",
+        help="Which form ships; rank:32 and tolerance:1e-3 re-factor a student's, at a cost that is measured.",
+        show_default=False,
+    ),
 ]
 Formats = Annotated[
     str | None,
@@ -27,55 +44,110 @@ Formats = Annotated[
         show_default=False,
     ),
 ]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="spec|graph",
+        help="graph also writes student.raw.onnx, which takes uint8 images, or raw arrays.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", metavar="RUNTIME", help="Where auto times the forms.", show_default=False),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="FOLDER", help="Where a MODEL goes [default: its folder under --runs].", show_default=False
+    ),
+]
 
 
 def command(
     subject: Subject,
     bottleneck: Bottleneck = None,
     formats: Formats = None,
+    preprocess: Preprocess = None,
+    target: Target = None,
+    out: Out = None,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Export the student with its bottleneck fused and factored, prove both, and ship the faster one."""
+    """Export the student with its bottleneck fused and factored, prove both, and ship the faster one.
+
+    An .onnx file made elsewhere is treated alike: its linear pairs are fused, its batch norms folded, the result
+    proved against it.
+    """
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
 
+    if subject.endswith(".onnx"):
+        if formats or set_:
+            raise typer.BadParameter("--formats and --set are for recipes and runs")
+        _model(Path(subject), bottleneck or "auto", target or "onnxruntime", out, runs, as_json)
+        return
+    if out is not None:
+        raise typer.BadParameter("--out is for .onnx files")
     overrides = list(set_ or ())
-    overrides += [f"export.bottleneck={bottleneck}"] if bottleneck else []
+    overrides += [f"export.bottleneck={_as_yaml(bottleneck)}"] if bottleneck else []
     overrides += [f"export.formats=[{formats}]"] if formats else []
+    overrides += [f"export.preprocess={preprocess}"] if preprocess else []
+    overrides += [f"export.target={target}"] if target else []
     with watched() as progress:
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="export")
     record = job.read("export")
     if as_json:
         output.record(record)
         return
-    _show(record)
+    _show("forms of the student", record.forms, record.folds, record.bottleneck)
     _formats(record.formats)
     output.line(f"model: {job.folder('export') / record.student.file}")
+    if record.raw is not None:
+        output.line(f"with its preprocessing: {job.folder('export') / record.raw.file}")
     output.next_command(f"kdeploy verify {job.recipe.name}")
 
 
-def _show(record: ExportRecord) -> None:
+def _model(path: Path, bottleneck: str, target: str, out: Path | None, runs: Path, as_json: bool) -> None:
+    from kdeploy import api
+    from kdeploy.cli import output
+    from kdeploy.cli.progress import watched
+
+    if bottleneck not in FORMS:
+        raise typer.BadParameter(f"--bottleneck of an .onnx file must be {', '.join(FORMS)}")
+    with watched() as progress:
+        asked = options.options(runs, None, None, False, progress)
+        file, record = api.export_model(path, asked, bottleneck=cast("Asked", bottleneck), target=target, out=out)
+    if as_json:
+        output.record(record)
+        return
+    _show(f"forms of {path.name}", record.forms, record.folds, record.bottleneck)
+    output.line(f"model: {file}")
+    output.next_command(f"kdeploy bench {path} --vs {file}")
+
+
+def _show(title: str, forms: Iterable[Form], folds: Iterable[Fold], choice: Choice) -> None:
     from kdeploy.cli import output
 
-    forms = [
+    rows = [
         (
-            form.form + (" (ships)" if form.form == record.bottleneck.shipped else ""),
+            form.form + (" (ships)" if form.form == choice.shipped else ""),
             output.millions(form.model.multiply_adds),
             output.size(form.model.bytes),
             "-" if form.latency_ns is None else output.milliseconds(form.latency_ns),
             f"{max(row.max_abs_error for row in form.parity):.1e}",
         )
-        for form in record.forms
+        for form in forms
     ]
-    output.table("forms of the student", ("form", "multiply-adds", "size", "latency", "largest error"), forms)
-    for fold in record.folds:
+    output.table(title, ("form", "multiply-adds", "size", "latency", "largest error"), rows)
+    for fold in folds:
         output.line(f"{fold.model}: {fold.name} {'folded' if fold.done else 'not folded'}: {fold.reason}")
-    output.line(f"bottleneck: shipped {record.bottleneck.shipped} ({record.bottleneck.reason})")
+    output.line(f"bottleneck: shipped {choice.shipped} ({choice.reason})")
 
 
 def _formats(formats: Iterable[Format]) -> None:
@@ -89,6 +161,8 @@ def _formats(formats: Iterable[Format]) -> None:
     for made in formats:
         if made.refused is not None:
             output.line(f"{made.model}: no {made.key}: {made.refused}")
+    for line in cost_lines([made.cost for made in formats if made.cost is not None]):
+        output.line(line)
 
 
 def _row(made: Format, row: ParityRow) -> tuple[str, ...]:
@@ -96,3 +170,9 @@ def _row(made: Format, row: ParityRow) -> tuple[str, ...]:
 
     size, agreement = output.size(made.bytes), output.percent(row.agreement)
     return made.runtime, made.model, made.precision, size, f"{row.max_abs_error:.1e}", f"{row.budget:.1e}", agreement
+
+
+def _as_yaml(bottleneck: str) -> str:
+    """`rank:32` as a recipe says it: `{rank: 32}`."""
+    key, colon, value = bottleneck.partition(":")
+    return f"{{{key}: {value}}}" if colon else bottleneck

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +10,6 @@ from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kdeploy.records.distill import Net
     from kdeploy.records.sweep import SweepRow
 
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file with variants.", show_default=False)]
@@ -52,19 +48,8 @@ def command(
 def _row(row: SweepRow) -> tuple[str, ...]:
     return (
         row.variant,
-        str(_errors(row.teacher_accuracy, row)),
-        *_nets(row.students, row),
-        *_nets(row.baselines, row),
+        str(row.errors(row.teacher_accuracy)),
+        *row.errors_of(row.students),
+        *row.errors_of(row.baselines),
         row.verdict.status if row.baselines else "-",
     )
-
-
-def _nets(nets: Sequence[Net], row: SweepRow) -> tuple[str, str]:
-    if not nets:
-        return "-", ""
-    errors = [_errors(net.test_accuracy, row) for net in nets]
-    return f"{fmean(errors):.1f}", " ".join(map(str, errors))
-
-
-def _errors(accuracy: float, row: SweepRow) -> int:
-    return round((1 - accuracy) * row.test_inputs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.costs import cost_lines
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
 
 if TYPE_CHECKING:
@@ -20,9 +21,21 @@ Subjects = Annotated[
     ),
 ]
 
+Inputs = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        metavar="FOLDER",
+        help="Real inputs for .onnx files, which are then compared with the first of them too: images, sounds, .npy or "
+        ".npz.",
+        show_default=False,
+    ),
+]
+
 
 def command(
     subjects: Subjects,
+    inputs: Inputs = None,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
@@ -35,16 +48,18 @@ def command(
     from kdeploy.cli.progress import watched
     from kdeploy.errors import ParityError
 
-    if len(subjects) == 1 and _is_bundle(Path(subjects[0])):
+    if inputs is None and len(subjects) == 1 and _is_bundle(Path(subjects[0])):
         _bundle(Path(subjects[0]), as_json)
         return
     models = [Path(subject) for subject in subjects if subject.endswith(".onnx")]
     if len(models) not in {0, len(subjects)} or (len(subjects) > 1 and not models):
         raise typer.BadParameter("give one run, one bundle, or only .onnx files")
+    if inputs is not None and not models:
+        raise typer.BadParameter("--inputs goes with .onnx files: a run has its own test inputs")
     failed: ParityError | None = None
     with watched() as progress:
         if models:
-            record = foreign.verify_models(models, progress)
+            record = foreign.verify_models(models, progress, inputs)
         else:
             record = api.verify(subjects[0], options.options(runs, data_root, set_, trust, progress))
     try:
@@ -89,7 +104,7 @@ def _show(record: VerifyRecord) -> None:
     rows = [
         (
             row.model,
-            row.runtime,
+            row.runtime if row.precision == "fp32" else f"{row.runtime}:{row.precision}",
             str(row.inputs),
             f"{row.max_abs_error:.1e}",
             f"{row.budget:.1e}",
@@ -99,3 +114,21 @@ def _show(record: VerifyRecord) -> None:
         for row in record.rows
     ]
     output.table("parity", ("model", "runtime", "inputs", "largest error", "budget", "agreement", ""), rows)
+    made = [
+        (family.max_abs_error / family.budget, family, row)
+        for row in record.rows
+        for family in row.families
+        if family.budget
+    ]
+    if made:
+        share, family, row = max(made, key=lambda one: one[0])
+        names = {family.name for _, family, _ in made}
+        output.line(
+            f"made inputs: {len(names)} families, at most {100 * share:.0f} % of the budget "
+            f"({family.name!r}, {row.model} on {row.runtime})"
+        )
+    hiding = sorted({row.runtime for row in record.rows if row.propagates_nan is False})
+    if hiding:
+        output.line(f"NaN in, a class out: {', '.join(hiding)}")
+    for line in cost_lines(record.costs):
+        output.line(line)

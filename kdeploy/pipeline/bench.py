@@ -18,25 +18,28 @@ def settings(job: Job) -> dict[str, Any]:
 def run(job: Job, folder: Path) -> Record:
     import numpy as np
 
+    from kdeploy.evaluation import accuracy
+    from kdeploy.pipeline import shipped
     from kdeploy.records.bench import Quality
     from kdeploy.stages import bench as stage
     from kdeploy.timing.request import Settings
 
     samples, teacher, distill, export = job.samples(), job.read("teacher"), job.read("distill"), job.read("export")
     hash_, tests = job.read("samples").sample_hash, len(samples.parts["test"])
-    logits = {
-        "teacher": job.folder("teacher") / "test_logits.npy",
-        "student": job.folder("distill") / distill.chosen.logits,
-    }
-    accuracy = {"teacher": teacher.test_accuracy, "student": distill.chosen.test_accuracy}
     preprocessing = {"teacher": teacher.preprocessing, "student": distill.preprocessing}
+    inputs = {name: inputs_of(job, samples, spec, "test") for name, spec in preprocessing.items()}
+    logits = {
+        "teacher": np.load(job.folder("teacher") / "test_logits.npy", allow_pickle=False),
+        "student": shipped.logits(job, inputs["student"]),
+    }
+    labels = samples.labels[samples.parts["test"]]
     contenders = {
         name: stage.Contender(
             name=name,
             onnx=job.folder("export") / f"{name}.onnx",
-            inputs=inputs_of(job, samples, preprocessing[name], "test"),
-            expected=np.load(logits[name], allow_pickle=False),
-            quality=Quality(metric="top1", value=accuracy[name], n=tests, dataset_sha256=hash_),
+            inputs=inputs[name],
+            expected=logits[name],
+            quality=Quality(metric="top1", value=accuracy(logits[name], labels), n=tests, dataset_sha256=hash_),
             described=getattr(export, name),
             artefacts=artefacts(job, export, name),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kdeploy.errors import DataError
 from kdeploy.pipeline.job import Job
@@ -16,6 +16,7 @@ from kdeploy.records.samples import InputKind
 if TYPE_CHECKING:
     import numpy as np
 
+    from kdeploy.evaluation import Labelled
     from kdeploy.samples.feed import Feed
     from kdeploy.samples.sampleset import SampleSet
 
@@ -72,6 +73,13 @@ def inputs_of(job: Job, samples: SampleSet, preprocessing: Preprocessing, part: 
     """Preprocessed samples of one part, float32."""
     inputs: np.ndarray = feed(job, samples, preprocessing).plain(samples.parts[part]).numpy()
     return inputs
+
+
+def labelled(job: Job, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labelled:
+    """Preprocessed samples of a part with their labels."""
+    from kdeploy.evaluation import Labelled
+
+    return Labelled(part, inputs_of(job, samples, preprocessing, part), samples.labels[samples.parts[part]])
 
 
 def artefacts(job: Job, export: ExportRecord, model: str) -> dict[str, Path]:

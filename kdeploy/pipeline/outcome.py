@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdeploy import gate
+from kdeploy.pipeline import shipped
 from kdeploy.pipeline.job import Job
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.report import GateResult, Summary
@@ -14,11 +15,12 @@ from kdeploy.summarising import RunRecords, summarise
 def gate_results(job: Job) -> tuple[GateResult, ...]:
     """Does the job meet its recipe's gate?"""
     teacher, distill, bench = job.read("teacher"), job.read("distill"), job.find("bench")
+    lost = shipped.lost(job)  # what ships is judged: each seed would lose as much
     return gate.check(
         job.recipe.gate.max_drop,
         job.recipe.gate.min_speedup,
         teacher_accuracy=teacher.test_accuracy,
-        student_accuracies=[net.test_accuracy for net in distill.students],
+        student_accuracies=[net.test_accuracy - lost for net in distill.students],
         comparisons=bench.comparison if bench else (),
     )
 

@@ -5,47 +5,111 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdeploy.pipeline import shipped
 from kdeploy.pipeline.ensemble import rule
-from kdeploy.pipeline.inputs import artefacts, inputs_of
+from kdeploy.pipeline.inputs import artefacts, inputs_of, labelled
 from kdeploy.pipeline.job import Job
 from kdeploy.recipe.formats import ALL, ONNX, Asked
 from kdeploy.records.base import Record
+from kdeploy.records.parity import ParityRow
+from kdeploy.records.precision import Cost
+from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from kdeploy.stages.verify import Subject, Truth
+
+EVIDENCE = 2  # made inputs, batches and preprocessing since 2; what 1 had verified is verified again
+
 
 def settings(job: Job) -> dict[str, Any]:
-    return {"runtimes": _named(job)}
+    return {"runtimes": _named(job), "evidence": EVIDENCE}
 
 
 def run(job: Job, folder: Path) -> Record:
     from kdeploy import parity
-    from kdeploy.models import shallow
-    from kdeploy.models.weights import load_weights
     from kdeploy.stages import verify as stage
 
-    samples, teacher, distill, export = job.samples(), job.read("teacher"), job.read("distill"), job.read("export")
-    student = shallow.seeded(0, **distill.student)
-    load_weights(student, job.folder("distill") / distill.chosen.file)
-    student_inputs = inputs_of(job, samples, distill.preprocessing, "test")
-    teacher_inputs = inputs_of(job, samples, teacher.preprocessing, "test")
-    place = job.folder("export")
-    module = _teacher_module(job, teacher)
-    if module is None:
-        teacher_inputs = teacher_inputs[: stage.REFERENCE_INPUTS]
-        teacher_oracle = parity.onnx_oracle(place / "teacher.onnx", teacher_inputs)
-    else:
-        teacher_oracle = parity.module_oracle(module, teacher_inputs)
-    oracles = {"student": parity.module_oracle(student.eval(), student_inputs), "teacher": teacher_oracle}
-    subjects = [
-        stage.Subject(name, place / f"{name}.onnx", inputs, oracles[name], artefacts(job, export, name))
-        for name, inputs in (("student", student_inputs), ("teacher", teacher_inputs))
-    ]
-    record = stage.run(subjects=subjects, names=[name for name in _named(job) if name != ALL], progress=job.progress)
-    parity.raise_if_failed(record.rows)
-    return record
+    teacher, distill, export = job.read("teacher"), job.read("distill"), job.read("export")
+    student = shipped.student(job)
+    module, path = _teacher_module(job, teacher), job.folder("export") / "teacher.onnx"
+    truths = {
+        "student": stage.truth_of_module(student.module, student.exact),
+        "teacher": stage.truth_of_graph(path, "its graph in float64")
+        if module is None
+        else stage.truth_of_module(module),
+    }
+    specs = {
+        "student": (distill.preprocessing, export.preprocessing),
+        "teacher": (teacher.preprocessing, export.teacher_preprocessing),
+    }
+    most = {"student": None, "teacher": stage.REFERENCE_INPUTS if module is None else None}
+    subjects = [_subject(job, name, truth, *specs[name], most[name]) for name, truth in truths.items()]
+    names = [name for name in _named(job) if Asked.parse(name).precision == "fp32" and name != ALL]
+    record = stage.run(subjects=subjects, names=names, progress=job.progress)
+    rows = (*record.rows, *_raw_rows(job, subjects[0]))
+    parity.raise_if_failed(rows)
+    return record.model_copy(update={"rows": rows, "costs": _costs(job)})
+
+
+def _raw_rows(job: Job, student: Subject) -> tuple[ParityRow, ...]:
+    """Raw input to logits, where the export has preprocessing in the graph; nothing where it has not.
+
+    The student itself stands before it, so that what fails here alone is the preprocessing.
+    """
+    from kdeploy.transforms import preprocess
+
+    export, samples = job.read("export"), job.samples()
+    if export.raw is None:
+        return ()
+    canonical = samples.inputs[export.preprocessing.input][samples.parts["test"]]
+    path, read = job.folder("export") / export.raw.file, export.preprocessing.input
+    names = ("reference", job.recipe.export.target)
+    return preprocess.compare(path, read, canonical, export.raw.layout, student.oracle, names)
+
+
+def _costs(job: Job) -> tuple[Cost, ...]:
+    """On the test inputs, what each format in another precision than fp32 costs."""
+    from kdeploy.evaluation import precision_cost
+
+    samples, export, place = job.samples(), job.read("export"), job.folder("export")
+    lower = [made for made in export.formats if made.precision != "fp32" and made.refused is None]
+    read = {"teacher": job.read("teacher").preprocessing}
+    on = {
+        model: labelled(job, samples, read.get(model, job.read("distill").preprocessing), "test")
+        for model in {made.model for made in lower}
+    }
+    return tuple(
+        precision_cost(
+            made.model,
+            place / f"{made.model}.onnx",
+            place / made.file,
+            Asked(made.runtime, made.precision),
+            on[made.model],
+        ).model_copy(update={"calibration": made.cost.calibration if made.cost else None})
+        for made in lower
+    )
+
+
+def _subject(
+    job: Job, name: str, truth: Truth, trained: Preprocessing, recorded: Preprocessing, most: int | None
+) -> Subject:
+    """One model on the test inputs.
+
+    Args:
+        trained, recorded: its preprocessing, as it was trained with and as it is deployed with.
+        most: of the inputs; None for all.
+    """
+    from kdeploy.samples.preprocessing_numpy import apply_numpy
+    from kdeploy.stages.verify import REFERENCE_INPUTS, Subject
+
+    samples, export = job.samples(), job.read("export")
+    inputs = inputs_of(job, samples, trained, "test")[:most]
+    raw = samples.inputs[recorded.input][samples.parts["test"][:REFERENCE_INPUTS]]
+    path, made = job.folder("export") / f"{name}.onnx", artefacts(job, export, name)
+    return Subject(name, path, inputs, truth.oracle(inputs), made, truth, fed=apply_numpy(recorded, raw))
 
 
 def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:

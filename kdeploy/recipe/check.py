@@ -23,6 +23,8 @@ _PACKAGES = {
     "audio": ("soundfile", "audio"),
     "hub": ("huggingface_hub", "hub"),
 }
+# of a format
+_CONVERTERS = {"openvino:int8": ("nncf", "nncf")}
 
 
 def check(
@@ -152,6 +154,10 @@ def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iter
         package = "transformers" if kind == "huggingface" else kind
         if package and importlib.util.find_spec(package) is None:
             yield ("teacher", number, kind), package, f"Install it with: pip install 'kdeploy[{kind}]'."
+    for number, text in enumerate(loaded.recipe.export.formats):
+        package, extra = _CONVERTERS.get(text, ("", ""))
+        if package and importlib.util.find_spec(package) is None:
+            yield ("export", "formats", number), package, f"Install it with: pip install 'kdeploy[{extra}]'."
     seen = {ONNX, ALL}  # neither is a runtime
     for place, name in _runtime_places(loaded):
         if name not in seen and (advice := missing(name)):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from kdeploy.recipe.section import Positive, Section, Seed, Side
+from kdeploy.recipe.section import Positive, Section, Seed, Side, the_only
 
 
 class Split(Section):
@@ -85,14 +85,7 @@ class Origin(Section):
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        keys = ("source", "parquet", "numpy", "images", "audio", "hub")
-        given = [key for key in keys if getattr(self, key) is not None]
-        if len(given) != 1:
-            known, got = f"{', '.join(keys[:-1])} and {keys[-1]}", ", ".join(given) or "none"
-            raise ValueError(f"must have exactly one of {known} (got {got}). Keep one of them.")
-        for key, sources in _SOURCES_OF_KEY.items():
-            if getattr(self, key) is not None and given[0] not in sources:
-                raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+        the_only(self, ("source", "parquet", "numpy", "images", "audio", "hub"), _SOURCES_OF_KEY)
         return self
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.distill import Distill
@@ -19,10 +19,43 @@ from kdeploy.recipe.teacher import Ensemble, Labels, Teacher
 from kdeploy.recipe.views import Views
 
 
+class Rank(Section):
+    """The bottleneck re-factored by SVD: at a rank, or at the lowest whose error is small enough."""
+
+    rank: int | None = Field(default=None, ge=1, le=1_000_000)
+    tolerance: float | None = Field(
+        default=None, gt=0, lt=1, description="largest logit error on held-out inputs / largest absolute logit"
+    )
+
+    @model_validator(mode="after")
+    def one_of_two(self) -> Self:
+        if (self.rank is None) == (self.tolerance is None):
+            raise ValueError("must have one of rank and tolerance. For example: {rank: 32}, or {tolerance: 1e-3}.")
+        return self
+
+
+_FORMS = ("auto", "fuse", "factored")
+
+
+def _form_or_rank(found: object) -> object:
+    """A union would tell every problem once for each of its members."""
+    if isinstance(found, dict | Rank):
+        return Rank.model_validate(found)
+    if found not in _FORMS:
+        raise ValueError(
+            f"must be {', '.join(_FORMS)}, or a mapping with rank or tolerance (got {found!r}). "
+            "For example: auto, or {rank: 32}."
+        )
+    return found
+
+
+Bottleneck = Literal["auto", "fuse", "factored"] | Rank
+
+
 class Export(Section):
     """Which form of the bottleneck ships, and in which formats."""
 
-    bottleneck: Literal["auto", "fuse", "factored"] = "auto"
+    bottleneck: Annotated[Bottleneck, BeforeValidator(_form_or_rank)] = "auto"
     target: str = Field(
         default="onnxruntime",
         pattern=NAME,
@@ -32,6 +65,24 @@ class Export(Section):
     formats: tuple[Annotated[str, AfterValidator(grammatical)], ...] = Field(
         default=("onnx",), min_length=1, strict=False, description="NAME or NAME:PRECISION, as openvino:fp16; or all"
     )
+    preprocess: Literal["spec", "graph"] = Field(
+        default="spec", description="graph also writes student.raw.onnx, which takes uint8 images, or raw arrays"
+    )
+    layout: Literal["nchw", "nhwc"] = Field(default="nchw", description="of the images that student.raw.onnx takes")
+    max_int8_drop: float = Field(
+        default=1.0, ge=0, le=100, description="percentage points that int8 may cost the student; above, fp32 is kept"
+    )
+
+    @model_validator(mode="after")
+    def layout_of_a_graph(self) -> Self:
+        if self.layout != "nchw" and self.preprocess == "spec":
+            raise ValueError(f"must have preprocess graph for layout {self.layout} (got spec). Set preprocess: graph.")
+        return self
+
+    def usual(self) -> set[str]:
+        """The keys whose values are the defaults and that fingerprints are older than: they stay out of them."""
+        later = ("preprocess", "layout", "max_int8_drop")
+        return {key for key in later if getattr(self, key) == Export.model_fields[key].default}
 
 
 class Bench(Section):

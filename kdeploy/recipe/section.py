@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,3 +26,19 @@ class Section(BaseModel):
 
 def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def the_only(section: Section, origins: Sequence[str], owners: Mapping[str, Sequence[str]]) -> str:
+    """Which one of `origins` is given; `owners` says beside which of them a further key may stand.
+
+    Raises: ValueError when none or several are given, and for a key beside an origin that does not own it.
+    """
+    given = [key for key in origins if getattr(section, key) is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"must have exactly one of {listed(origins)} (got {', '.join(given) or 'none'}). Keep one of them."
+        )
+    for key, owning in owners.items():
+        if getattr(section, key) is not None and given[0] not in owning:
+            raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+    return given[0]

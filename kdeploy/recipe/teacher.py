@@ -7,7 +7,18 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from kdeploy.recipe.regime import Regime
-from kdeploy.recipe.section import NAME, Positive, Precision, Section, Seed, Side, TrainingPrecision, Weight, Width
+from kdeploy.recipe.section import (
+    NAME,
+    Positive,
+    Precision,
+    Section,
+    Seed,
+    Side,
+    TrainingPrecision,
+    Weight,
+    Width,
+    the_only,
+)
 from kdeploy.recipe.views import InputViews
 
 
@@ -117,24 +128,18 @@ class Teacher(Section):
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        given = [key for key in _ORIGINS if getattr(self, key) is not None]
-        if len(given) != 1:
-            known, got = f"{', '.join(_ORIGINS[:-1])} and {_ORIGINS[-1]}", ", ".join(given) or "none"
-            raise ValueError(f"must have exactly one of {known} (got {got}). Keep one of them.")
-        for key, owners in _ORIGINS_OF_KEY.items():
-            if getattr(self, key) is not None and given[0] not in owners:
-                raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
+        origin = the_only(self, _ORIGINS, _ORIGINS_OF_KEY)
         for key in ("hidden", "dropout", "max_norm"):
             if getattr(self, key) is not None and self.model != "mlp":
-                raise ValueError(f"must not have {key} beside {self.model or given[0]}. It belongs to model: mlp.")
-        if given[0] in NAMED and bool(self.pretrained) == (self.weights is not None):
+                raise ValueError(f"must not have {key} beside {self.model or origin}. It belongs to model: mlp.")
+        if origin in NAMED and bool(self.pretrained) == (self.weights is not None):
             both = "both" if self.pretrained else "none"
             raise ValueError(
-                f"must have exactly one of weights and pretrained: true beside {given[0]} (got {both}). "
+                f"must have exactly one of weights and pretrained: true beside {origin} (got {both}). "
                 "Without either it knows nothing."
             )
         if self.count > 1 and self.model is None:
-            raise ValueError(f"must not have count beside {given[0]}. Only a model of ours can be trained again.")
+            raise ValueError(f"must not have count beside {origin}. Only a model of ours can be trained again.")
         return self
 
     @property

@@ -6,7 +6,10 @@ from typing import ClassVar, Literal
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.parity import ParityRow
+from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
+
+FormName = Literal["fused", "factored", "refactored", "plain"]
 
 
 class Model(Part):
@@ -31,29 +34,51 @@ class Fold(Part):
     reason: str
 
 
-class Form(Part):
-    """The student with its bottleneck fused or factored. `latency_ns` is the median on the target, batch 1."""
+class Refactoring(Part):
+    """What a lower rank costs: its logits against those of the trained net, both in float64, on held-out inputs.
 
-    form: Literal["fused", "factored", "plain"]
+    `relative_error` = `max_abs_error` / the largest absolute logit; `spectral_error` = s_(r+1) / s_1 of the weights.
+    """
+
+    rank: int
+    full_rank: int
+    inputs: int
+    max_abs_error: float
+    mean_abs_error: float
+    relative_error: float
+    spectral_error: float
+    agreement: float
+
+
+class Form(Part):
+    """The student in one form. `latency_ns` is the median on the target, batch 1.
+
+    A re-factored net is not the trained one: its parity is with itself in float64, what it costs is `refactoring`.
+    """
+
+    form: FormName
     model: Model
     latency_ns: int | None
     parity: tuple[ParityRow, ...]
+    refactoring: Refactoring | None = None
 
 
 class Format(Part):
     """A model converted for a runtime, compared with the trained net on real inputs.
 
     `refused` is why there is none: then `file` is empty and `bytes` is 0. Only what was not asked for by name, but came
-    with `all`, is refused instead of being an error; a precision that lost too much keeps its `parity`.
+    with `all`, is refused instead of being an error, and int8 that lost too much; that keeps its `parity` and `cost`.
+    The baseline is converted to int8 where the student is, for comparison.
     """
 
-    model: Literal["student", "teacher"]
+    model: Literal["student", "teacher", "baseline"]
     runtime: str
     file: str
     bytes: int
     precision: str = "fp32"
     parity: ParityRow | None = None
     refused: str | None = None
+    cost: Cost | None = None  # of another precision than fp32, on the held-out inputs
 
     @property
     def key(self) -> str:
@@ -64,7 +89,7 @@ class Format(Part):
 class Bottleneck(Part):
     """Which form ships. `break_even` is the k above which fusing saves multiply-adds: D H / (D + H)."""
 
-    shipped: Literal["fused", "factored", "plain"]
+    shipped: FormName
     reason: str
     break_even: float | None
     width: int | None
@@ -72,8 +97,24 @@ class Bottleneck(Part):
     outputs: int | None
 
 
+class Raw(Part):
+    """The student with its preprocessing in the graph: what a decoder gives in, logits out.
+
+    `layout` is that of images, uint8: channels first or last. Other inputs are float32, as they are canonical.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    layout: Literal["nchw", "nhwc"]
+    parity: tuple[ParityRow, ...]
+
+
 class ExportRecord(Record):
-    """Files beside it: `teacher.onnx`, `student.onnx`, `student.<form>.onnx`, `baseline.onnx`, `formats/`."""
+    """Files beside it: `teacher.onnx`, `student.onnx`, `student.<form>.onnx`, `baseline.onnx`, `formats/`.
+
+    And `student.raw.onnx`, where preprocessing in the graph was asked for.
+    """
 
     SCHEMA: ClassVar[str] = "kdeploy.export/1"
 
@@ -88,3 +129,31 @@ class ExportRecord(Record):
     teacher_preprocessing: Preprocessing
     class_names: tuple[str, ...]
     output: str
+    raw: Raw | None = None
+
+
+class FusedPair(Part):
+    """Two linear layers of a graph that can be one: the tensor that they give, D inputs, k, H outputs."""
+
+    output: str
+    inputs: int
+    width: int
+    outputs: int
+
+
+class ModelExportRecord(Record):
+    """A model made elsewhere, rewritten. Files beside it: `model.onnx`, which ships, and `model.<form>.onnx`.
+
+    `forms` are proved against `source` in float64, on `inputs` seeded noise. `bottleneck` has the widths of the pair,
+    where there is one alone.
+    """
+
+    SCHEMA: ClassVar[str] = "kdeploy.export-model/1"
+
+    source: Model
+    model: Model
+    forms: tuple[Form, ...]
+    folds: tuple[Fold, ...]
+    pairs: tuple[FusedPair, ...]
+    bottleneck: Bottleneck
+    inputs: int

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from kdeploy.records.base import Part, Record
+from kdeploy.records.precision import Cost
+
+
+class NodeDifference(Part):
+    """The first node whose output is not what it must be: how far off it is, and what it may be off by.
+
+    Without an operator it is a file: the graph is right, on this runtime too, and what was converted from it is not.
+    """
+
+    name: str
+    operator: str
+    output: str
+    error: float
+    budget: float
+
+    @property
+    def words(self) -> str:
+        """As a message has it; a node without a name goes by its output."""
+        if not self.operator:
+            return f"the converted file {self.name!r}"
+        return f"node {(self.name or self.output)!r} ({self.operator})"
+
+
+class Family(Part):
+    """Inputs made to break a model, such as denormals, with the budget of their own scale; flips do not count."""
+
+    name: str
+    inputs: int
+    max_abs_error: float
+    budget: float
+    flips: int
+    worst_input: int
+    passed: bool
+
+
+class Fault(Part):
+    """What fails apart from the comparison on real inputs, as the clauses of a message."""
+
+    kind: Literal["mode", "batch", "repetition", "place", "layout", "family", "preprocessing"]
+    must: str
+    got: str
+    advice: str
 
 
 class ParityRow(Part):
-    """One model through one runtime against the float64 oracle.
+    """One model through one runtime against the float64 oracle, on real inputs.
 
     `budget` = 8 x `float32_error` + 1e-6 x `scale` for fp32, `scale` the largest absolute oracle logit on the inputs;
     other precisions have their own row in `kdeploy.parity.BUDGETS`.
-    `flips` counts inputs whose top-1 differs although the oracle's margin exceeds the measured error.
+    `flips` counts inputs whose top-1 differs although the oracle's margin exceeds the measured error. `worst_name` is
+    the name of the worst input, where it has one. `propagates_nan`: does NaN in give NaN out? None: it was not tried.
     """
 
     model: str
@@ -28,6 +71,12 @@ class ParityRow(Part):
     worst_input: int
     passed: bool
     precision: str = "fp32"
+    against: str = "the trained net"
+    worst_name: str | None = None
+    first_node: NodeDifference | None = None
+    families: tuple[Family, ...] = ()
+    fault: Fault | None = None
+    propagates_nan: bool | None = None
 
 
 class VerifyRecord(Record):
@@ -35,6 +84,7 @@ class VerifyRecord(Record):
 
     rows: tuple[ParityRow, ...]
     versions: dict[str, str]
+    costs: tuple[Cost, ...] = ()  # of the formats in another precision than fp32, on the test inputs
 
     @property
     def passed(self) -> bool:

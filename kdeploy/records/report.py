@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.bench import Host, Status
 from kdeploy.records.distill import Gap, Verdict
+from kdeploy.records.export import FormName
 from kdeploy.records.samples import DuplicatesInfo
 from kdeploy.records.software import Software
 
@@ -76,7 +77,7 @@ class StudentScore(BaselineScore):
 class FormCost(Part):
     """What one form of the bottleneck costs; `latency_ns` is the median on the target at batch 1."""
 
-    form: Literal["fused", "factored", "plain"]
+    form: FormName
     parameters: int
     multiply_adds: int
     bytes: int
@@ -86,7 +87,7 @@ class FormCost(Part):
 class BottleneckScore(Part):
     """Which form ships and why, beside the costs of all forms."""
 
-    shipped: Literal["fused", "factored", "plain"]
+    shipped: FormName
     reason: str
     break_even: float | None
     width: int | None

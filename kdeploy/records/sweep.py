@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
@@ -24,6 +26,17 @@ class SweepRow(Part):
     test_inputs: int
     fingerprints: dict[str, str]
     software: Software
+
+    def errors(self, accuracy: float) -> int:
+        """How many test inputs a net of this accuracy gets wrong."""
+        return round((1 - accuracy) * self.test_inputs)
+
+    def errors_of(self, nets: Sequence[Net]) -> tuple[str, str]:
+        """The mean and each net's errors, as words of a table; dashes when there is no net."""
+        if not nets:
+            return "-", "-"
+        errors = [self.errors(net.test_accuracy) for net in nets]
+        return f"{fmean(errors):.1f}", " ".join(map(str, errors))
 
 
 class SweepRecord(Record):

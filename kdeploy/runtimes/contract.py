@@ -155,6 +155,9 @@ def _check_repetition(trial: _Trial) -> None:
     again = trial.session.run(first)
     same = all(np.array_equal(again[name], kept[name]) for name in kept)
     trial.require(same, "the same input must give the same output")
+    turned = trial.session.run({name: np.asfortranarray(array) for name, array in first.items()})
+    alike = all(np.array_equal(turned[name], kept[name]) for name in kept)
+    trial.require(alike, "an input must be read alike however it lies in memory")
 
 
 def _check_refusals(trial: _Trial) -> None:

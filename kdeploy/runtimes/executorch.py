@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdeploy.runtimes import ports
-from kdeploy.runtimes.border import check_threads, only_fp32, reading
+from kdeploy.runtimes.border import check_threads, reading
 from kdeploy.runtimes.frommodule import example_of, module_of, quietly
-from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.runtimes.session import CallSession
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+PRECISIONS = ("fp32", "int8")
 
 
 class ExecuTorch:
@@ -38,12 +40,16 @@ class ExecuTorch:
         return str(_imported("executorch.version").__version__).partition("+")[0]
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
-        only_fp32(self.name, precision)
+        if precision not in PRECISIONS:
+            raise NotOffered(f"{self.name} converts to {' and '.join(PRECISIONS)}, not to {precision}")
         module = module_of(source, runtime=self.name)
         known = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
         artefact = folder / "model.pte"
+        example = example_of(source, known)
+        batches = _calibration(source, known) if precision == "int8" else None
         with reading(str(source.onnx), self.name), quietly():
-            artefact.write_bytes(_program(module, example_of(source, known)))
+            exported = module if batches is None else _quantised(module, example, batches)
+            artefact.write_bytes(_program(exported, example))
         ports.keep(known, artefact)
         return artefact
 
@@ -61,6 +67,40 @@ class ExecuTorch:
             return [found.numpy().copy() for found in method.execute([_tensor(array) for array in arrays])]
 
         return CallSession(call, known, settings, where=str(artefact), runtime=self.name)
+
+
+def _calibration(source: Source, known: ports.Ports) -> list[tuple[Tensor, ...]]:
+    """The calibration inputs in the batch of the graph. Raises: Refused when there are none."""
+    import torch
+
+    if source.calibration is None:
+        raise Refused("int8 needs inputs to calibrate on, and there are none")
+    names, size = [port.name for port in known.inputs], known.inputs[0].shape[0] or 1
+    batches = []
+    for given in source.calibration:
+        arrays = [torch.from_numpy(np.array(given[name])) for name in names]
+        for start in range(0, len(arrays[0]) - size + 1, size):
+            batches.append(tuple(array[start : start + size] for array in arrays))
+    return batches
+
+
+def _quantised(module: Any, example: tuple[Tensor, ...], batches: Sequence[tuple[Tensor, ...]]) -> Any:  # noqa: ANN401
+    """The module with activations and weights in int8, one scale a channel, as XNNPACK computes them.
+
+    The ranges are the smallest and largest values that the calibration inputs meet.
+    """
+    import torch
+
+    quantizers = _imported("executorch.backends.xnnpack.quantizer.xnnpack_quantizer")
+    steps = _imported("torchao.quantization.pt2e.quantize_pt2e")
+    config = quantizers.get_symmetric_quantization_config(is_per_channel=True)
+    observed = steps.prepare_pt2e(
+        torch.export.export(module, example).module(), quantizers.XNNPACKQuantizer().set_global(config)
+    )
+    with torch.inference_mode():
+        for batch in batches:
+            observed(*batch)
+    return steps.convert_pt2e(observed)
 
 
 def _program(module: Any, example: tuple[Tensor, ...]) -> bytes:  # noqa: ANN401 - nn.Module; torch is not imported here

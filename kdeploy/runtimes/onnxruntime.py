@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, only_fp32, reading
+from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, reading
+from kdeploy.runtimes.onnx_precision import TAG, to_half, to_int8
 from kdeploy.runtimes.onnxfile import copy_model
-from kdeploy.runtimes.protocol import Arrays, Source
+from kdeploy.runtimes.protocol import Arrays, NotOffered, Source
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, NodeArg, SessionOptions
@@ -31,7 +32,7 @@ PRECISIONS = {"tensor(float)": "fp32", "tensor(float16)": "fp16", "tensor(double
 
 
 class OnnxRuntime:
-    """Runs `.onnx` files as they are."""
+    """Runs `.onnx` files as they are, and makes them for itself in fp16 and in int8."""
 
     name = "onnxruntime"
 
@@ -43,8 +44,18 @@ class OnnxRuntime:
         return str(_onnxruntime().__version__)
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
-        only_fp32(self.name, precision)
-        return copy_model(source.onnx, folder, runtime=self.name)
+        _hide_telemetry()
+        artefact = folder / "model.onnx"
+        match precision:
+            case "fp32":
+                return copy_model(source.onnx, folder, runtime=self.name)
+            case "fp16":
+                to_half(source.onnx, artefact)
+            case "int8":
+                to_int8(source.onnx, artefact, source.calibration)
+            case _:
+                raise NotOffered(f"{self.name} converts to fp32, fp16 and int8, not to {precision}")
+        return artefact
 
     def load(self, artefact: Path | bytes, *, threads: int) -> OnnxRuntimeSession:
         """Load a file, or the bytes of one: bisection makes models that no file holds."""
@@ -93,8 +104,12 @@ def optimise(model: Path, target: Path) -> None:
 
 
 def _onnxruntime() -> ModuleType:
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    _hide_telemetry()
     return importlib.import_module("onnxruntime")
+
+
+def _hide_telemetry() -> None:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def _options(threads: int) -> SessionOptions:
@@ -110,7 +125,10 @@ def _options(threads: int) -> SessionOptions:
 
 
 def _settings(native: InferenceSession) -> dict[str, str]:
-    """Read back from the session. The CPU provider computes floats in the type that the graph declares."""
+    """Read back from the session. The CPU provider computes floats in the type that the graph declares.
+
+    A file of another precision has float32 at its ends, and says what is between them in its metadata.
+    """
     options = native.get_session_options()
     level = options.graph_optimization_level.name.removeprefix("ORT_ENABLE_").lower()
     settings = {
@@ -120,7 +138,9 @@ def _settings(native: InferenceSession) -> dict[str, str]:
         "spinning": "off" if options.get_session_config_entry("session.intra_op.allow_spinning") == "0" else "on",
         "version": str(_onnxruntime().__version__),
     }
+    said = native.get_modelmeta().custom_metadata_map.get(TAG)
     precisions = {PRECISIONS[value.type] for value in native.get_outputs() if value.type in PRECISIONS}
+    precisions = {said} if said else precisions
     return settings | ({"precision": precisions.pop()} if len(precisions) == 1 else {})
 
 

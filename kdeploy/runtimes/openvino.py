@@ -8,14 +8,21 @@ otherwise `import openvino` alone writes a client id under the home folder and r
 The call: inputs are copied into buffers that the request shares, then `infer()` runs without arguments. Measured on
 2026-11-22 (2 shared x86-64 cores, openvino 2026.4.1, one thread, a 16-2-4-10 net, smallest of 2,000 interleaved calls):
 14 us, against 23 us for a new shared tensor each call and 60 us for `infer(inputs, share_inputs=True)`.
+
+In fp16 and bf16 the arithmetic is asked for by the same hint, which the file carries; a processor without it computes
+in something else, so that the hint is read back and such a format refused. int8 is made by nncf (the extra `nncf`),
+with the ranges that calibration meets and a zero point, as `kdeploy.runtimes.onnx_precision` has them, and without the
+fast bias correction. Agreement with float32 on 2,000 digits of the demo's student, 300 to calibrate on, nncf 3.4.0: so
+99.95 %; by its defaults (ranges averaged over samples, symmetric, biases corrected) 99.1 %; baseline 99.7 and 98.75 %.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -23,13 +30,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, only_fp32, reading
-from kdeploy.runtimes.protocol import Arrays, Source
+from kdeploy.errors import KdeployError, MissingError, ModelError
+from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, last_line, reading
+from kdeploy.runtimes.frommodule import quietly
+from kdeploy.runtimes.protocol import Arrays, NotOffered, Refused, Source
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, ConstOutput, Core, InferRequest
+    from openvino import CompiledModel, ConstOutput, Core, InferRequest, Model
 
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}  # what is not quantised in int8 stays in float32
+TAG = ["kdeploy", "precision"]  # in a file's own information: what it was converted to
 
 
 class OpenVino:
@@ -45,38 +56,40 @@ class OpenVino:
         return _version()
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
-        only_fp32(self.name, precision)
         openvino = _openvino()
         artefact = folder / "model.xml"
+        if precision not in HINTS:
+            raise NotOffered(f"{self.name} converts to {', '.join(HINTS)}, not to {precision}")
         with reading(str(source.onnx), self.name):
-            openvino.save_model(openvino.convert_model(source.onnx), artefact, compress_to_fp16=False)
+            model = openvino.convert_model(source.onnx)
+        if precision == "int8":
+            model = _quantised(model, source)
+        if precision != "fp32":
+            model.set_rt_info(precision, TAG)
+            _refuse_other(_compiled(model, threads=1), precision)
+        openvino.save_model(model, artefact, compress_to_fp16=precision == "fp16")
         return artefact
 
     def load(self, artefact: Path, *, threads: int) -> OpenVinoSession:
         check_threads(self.name, threads)
-        wanted = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
-        }
         with reading(str(artefact), self.name):
-            compiled = _core().compile_model(str(artefact), "CPU", wanted)
+            model = _core().read_model(str(artefact))
+            compiled = _compiled(model, threads)
             ports = [_port(value) for value in compiled.inputs]
-        return OpenVinoSession(compiled, str(artefact), ports)
+        return OpenVinoSession(compiled, str(artefact), ports, _settings(compiled, _said(model)))
 
 
 class OpenVinoSession:
     """One compiled model and one request. Each run returns arrays of its own."""
 
-    def __init__(self, compiled: CompiledModel, where: str, ports: list[Port]) -> None:
+    def __init__(self, compiled: CompiledModel, where: str, ports: list[Port], settings: Mapping[str, str]) -> None:
         self._request: InferRequest | None = compiled.create_infer_request()
         self._where = where
         self._guard = InputGuard(where, ports)
         self._input_names = [port.name for port in ports]
         self._output_names = [value.get_any_name() for value in compiled.outputs]
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
-        self.settings: Mapping[str, str] = _settings(compiled) | fixed_batch(ports)
+        self.settings: Mapping[str, str] = {**settings, **fixed_batch(ports)}
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
         if self._request is None:
@@ -121,11 +134,82 @@ def _core() -> Core:
     return core
 
 
-def _settings(compiled: CompiledModel) -> dict[str, str]:
-    """Read back from the compiled model. The precision is that of its floating-point arithmetic."""
-    precision = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+def _compiled(model: Model, threads: int) -> CompiledModel:
+    wanted = {
+        "INFERENCE_PRECISION_HINT": HINTS.get(_said(model), "f32"),
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    return _core().compile_model(model, "CPU", wanted)
+
+
+def _said(model: Model) -> str:
+    """The precision that the file says it was converted to."""
+    return str(model.get_rt_info(TAG).value) if model.has_rt_info(TAG) else "fp32"
+
+
+def _arithmetic(compiled: CompiledModel) -> str:
+    precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    return PRECISIONS.get(precision, precision)
+
+
+def _refuse_other(compiled: CompiledModel, precision: str) -> None:
+    """Raises: Refused when the floating-point arithmetic is not what was asked for."""
+    found = _arithmetic(compiled)
+    if precision in PRECISIONS.values() and found != precision:
+        raise Refused(f"on this processor openvino computes in {found} where {precision} is asked for")
+
+
+def _quantised(model: Model, source: Source) -> Model:
+    """The model with its activations and weights in int8.
+
+    Raises: Refused without calibration inputs; MissingError without nncf.
+    """
+    if source.calibration is None:
+        raise Refused("int8 needs inputs to calibrate on, and there are none")
+    if importlib.util.find_spec("nncf") is None:
+        advice = "Install it with: pip install 'kdeploy[nncf]'."
+        raise MissingError("runtime 'openvino'", "must have nncf to convert to int8", advice=advice)
+    rows = [*_rows(source.calibration)]
+    with _quietly(source.onnx):
+        nncf = importlib.import_module("nncf")
+        advanced = nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX,
+            disable_bias_correction=True,
+        )
+        return nncf.quantize(
+            model,
+            nncf.Dataset(rows),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(rows),
+            advanced_parameters=advanced,
+        )
+
+
+def _rows(calibration: Iterable[Arrays]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+    """Inputs one by one: nncf takes statistics a sample."""
+    for batch in calibration:
+        for row in range(len(next(iter(batch.values())))):
+            yield {name: array[row : row + 1] for name, array in batch.items()}
+
+
+@contextlib.contextmanager
+def _quietly(model: Path) -> Iterator[None]:
+    """nncf logs what it does and draws progress on stdout, which belongs to `--json`; its errors become ours."""
+    try:
+        with quietly():
+            yield
+    except (KdeployError, MemoryError):
+        raise
+    except Exception as exc:  # nncf's, openvino's and NumPy's
+        raise ModelError(str(model), "must be a model that nncf quantises", got=last_line(exc)) from exc
+
+
+def _settings(compiled: CompiledModel, said: str) -> dict[str, str]:
+    """Read back from the compiled model. The precision is that of its floating-point arithmetic, if it is not int8."""
     return {
-        "precision": PRECISIONS.get(precision, precision),
+        "precision": said if said == "int8" else _arithmetic(compiled),
         "threads": str(compiled.get_property("INFERENCE_NUM_THREADS")),
         "streams": str(compiled.get_property("NUM_STREAMS")),
         "provider": ",".join(compiled.get_property("EXECUTION_DEVICES")),
@@ -135,7 +219,8 @@ def _settings(compiled: CompiledModel) -> dict[str, str]:
 
 def _port(value: ConstOutput) -> Port:
     shape = tuple(None if length.is_dynamic else length.get_length() for length in value.partial_shape)
-    return Port(value.get_any_name(), np.dtype(value.get_element_type().to_dtype()), shape)
+    # where a node that did nothing was removed, an input has the name of its output too: its own is that of the node
+    return Port(value.get_node().get_friendly_name(), np.dtype(value.get_element_type().to_dtype()), shape)
 
 
 def _version() -> str:

@@ -18,7 +18,7 @@ class CallSession:
     """One loaded model.
 
     Args:
-        call: arrays in C order, in the order of `ports.inputs`, to arrays of its own in the order of `ports.outputs`.
+        call: contiguous arrays in the order of `ports.inputs` to arrays of its own in the order of `ports.outputs`.
         settings: what was read back; a fixed batch is added.
     """
 
@@ -35,7 +35,7 @@ class CallSession:
             closed(self._where)
         self._guard.check(inputs)
         try:
-            # most libraries read an array as if it lay in C order
+            # some libraries read the memory of an array as it lies
             outputs = self._call([np.ascontiguousarray(inputs[name]) for name in self._input_names])
         except Exception as exc:  # each foreign library raises its own
             failed(self._where, self._runtime, exc)

@@ -62,8 +62,8 @@ class MediaFolder:
         files = [file for file, _ in (*train, *test)]
 
         def decode(rows: Rows) -> Inputs:
-            encoded = _encoded([files[row] for row in rows])
-            array = self.decoder.decode(encoded, len(rows), limit_bytes=limit_bytes, where=self.where)
+            chosen = [files[row] for row in rows]
+            array = self.decoder.decode(encoded(chosen), len(rows), limit_bytes=limit_bytes, where=self.where)
             return {self.decoder.input_name: (array, self.decoder.kind)}
 
         return Contents(
@@ -101,7 +101,11 @@ class MediaFolder:
                 yield file
 
 
-def _encoded(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+def encoded(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Each file's name and bytes, as a decoder takes them.
+
+    Raises: ResourceError for a file that no sample can be.
+    """
     for file in files:
         size_bytes = file.stat().st_size
         if size_bytes > _MOST_FILE_BYTES:

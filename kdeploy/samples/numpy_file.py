@@ -104,8 +104,29 @@ def read_archive(file: Path, *, limit_bytes: int) -> dict[str, Array]:
             _check_sizes(archive, file, limit_bytes)
             return {member.filename.removesuffix(".npy"): _member(archive, member, file) for member in archive.filelist}
     except _UNREADABLE as exc:
-        reason = (str(exc) or type(exc).__name__).splitlines()[0][:100]
-        raise DataError(str(file), "must be a readable .npz file", got=reason) from exc
+        raise DataError(str(file), "must be a readable .npz file", got=_reason(exc)) from exc
+
+
+def read_array(file: Path, *, limit_bytes: int) -> Array:
+    """The array of an `.npy`, with the same care.
+
+    Raises: as `read_archive`.
+    """
+    size_bytes = file.stat().st_size
+    if size_bytes > limit_bytes:
+        raise ResourceError(str(file), f"must have at most {limit_bytes} bytes", got=str(size_bytes))
+    try:
+        with file.open("rb") as stream:
+            _check_header(*_header(stream), size_bytes - stream.tell(), str(file))
+            stream.seek(0)
+            array: Array = npy_format.read_array(stream, allow_pickle=False)
+    except _UNREADABLE as exc:
+        raise DataError(str(file), "must be a readable .npy file", got=_reason(exc)) from exc
+    return array
+
+
+def _reason(exc: BaseException) -> str:
+    return (str(exc) or type(exc).__name__).splitlines()[0][:100]
 
 
 def _check_there(file: Path) -> None:
@@ -132,18 +153,19 @@ def _check_sizes(archive: zipfile.ZipFile, file: Path, limit_bytes: int) -> None
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path) -> Array:
     where = f"{file}: {member.filename}"
     with archive.open(member) as stream:
-        shape, dtype = _header(stream)
-        if dtype.hasobject:
-            advice = "Save it again as plain numbers or strings."
-            raise IntegrityError(where, "must not hold Python objects, which run code when read", advice=advice)
-        size_bytes = math.prod(shape) * dtype.itemsize
-        held_bytes = member.file_size - stream.tell()
-        if min(shape, default=0) < 0 or size_bytes != held_bytes:
-            got = f"shape {shape} of {dtype} over {held_bytes} bytes"
-            raise DataError(where, "must hold as many bytes as its header says", got=got)
+        _check_header(*_header(stream), member.file_size - stream.tell(), where)
     with archive.open(member) as stream:
         array: Array = npy_format.read_array(stream, allow_pickle=False)
     return array
+
+
+def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], held_bytes: int, where: str) -> None:
+    if dtype.hasobject:
+        advice = "Save it again as plain numbers or strings."
+        raise IntegrityError(where, "must not hold Python objects, which run code when read", advice=advice)
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held_bytes:
+        got = f"shape {shape} of {dtype} over {held_bytes} bytes"
+        raise DataError(where, "must hold as many bytes as its header says", got=got)
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

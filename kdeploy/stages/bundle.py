@@ -39,6 +39,7 @@ def run(
     made = [one for one in record.formats if one.model == "student" and one.refused is None]
     formats = {one.key.replace(":", "-"): place / one.file for one in made}
     formats.pop("onnx", None)  # that is student.onnx itself
+    formats |= {"raw": place / record.raw.file} if record.raw else {}
     return write(
         folder,
         name=name,

@@ -1,23 +1,52 @@
-"""verify: student and teacher on all test inputs through every runtime, against the trained nets in float64."""
+"""verify: student and teacher through every runtime, against the trained nets in float64.
+
+On all test inputs; on made ones, each family with the budget of its own scale; in batches from 0 to 256. What fails is
+a row that says where: the first node that differs, the batch, the family or the preprocessing.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import onnx
+import torch
+from torch import nn
 
-from kdeploy import parity, runtimes
+from kdeploy import adversarial, bisection, parity, probing, runtimes
+from kdeploy.errors import ModelError, ParityError
+from kdeploy.inspector.unrepeatable import unrepeatable
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
 from kdeploy.recipe.formats import ONNX, Asked
-from kdeploy.records.parity import ParityRow, VerifyRecord
-from kdeploy.runtimes.protocol import Source
+from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
+from kdeploy.runtimes.protocol import Runtime, Source
 
 REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
 REFERENCE_INPUTS = 64
+REFERENCE_EACH = 2  # of a family
+TIED = 32  # real inputs among which near ties are looked for
+FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
+
+
+class Truth(NamedTuple):
+    """What a subject must agree with, for any inputs.
+
+    Args:
+        name: in messages.
+        oracle: the logits in float64, and the noise of float32.
+        logits: in float32, and quick.
+        values: everything that is computed on the way.
+    """
+
+    name: str
+    oracle: Callable[[np.ndarray], parity.Oracle]
+    logits: Callable[[np.ndarray], np.ndarray]
+    values: Callable[[np.ndarray], list[bisection.Value]]
 
 
 @dataclass(frozen=True)
@@ -26,8 +55,12 @@ class Subject:
 
     Args:
         inputs: preprocessed test inputs, float32 (inputs, *shape).
+        oracle: of these inputs.
         artefacts: a format, as `openvino` or `onnxruntime:int8`, to its file; of one that is not named `onnx` is
             converted.
+        truth: None leaves out made inputs, and the name of the node that differs.
+        names: of the inputs, where they have some.
+        fed: the first of the inputs, as the recorded preprocessing makes them from raw ones.
     """
 
     name: str
@@ -35,6 +68,58 @@ class Subject:
     inputs: np.ndarray
     oracle: parity.Oracle
     artefacts: Mapping[str, Path]
+    truth: Truth | None = None
+    names: Sequence[str] = ()
+    fed: np.ndarray | None = None
+
+
+class Made(NamedTuple):
+    """A family of made inputs, and the truth about them."""
+
+    name: str
+    inputs: np.ndarray
+    oracle: parity.Oracle
+
+
+def truth_of_module(module: nn.Module, exact: nn.Module | None = None) -> Truth:
+    """The trained net; `exact` is that in float64 where it was rounded after it was changed."""
+
+    @torch.inference_mode()
+    def logits(inputs: np.ndarray) -> np.ndarray:
+        found: np.ndarray = module(torch.from_numpy(inputs)).numpy()
+        return found
+
+    return Truth(
+        "the trained net",
+        lambda inputs: parity.module_oracle(module, inputs, exact),
+        logits,
+        lambda inputs: bisection.module_values(module, inputs),
+    )
+
+
+def truth_of_graph(path: Path, name: str) -> Truth:
+    """The graph itself, of a model that was made elsewhere.
+
+    Its oracle raises ParityError for a graph that declares any batch, and takes one.
+    """
+    session, input_name = runtimes.find("onnxruntime").load(path, threads=1), signature(path).input
+
+    def oracle(inputs: np.ndarray) -> parity.Oracle:
+        try:
+            return parity.onnx_oracle(path, inputs)
+        except ModelError:
+            _, fault = probing.batches(probing.Trial(session, input_name, inputs))
+            if fault is None:
+                raise
+            where = f"{path.name} on onnxruntime"
+            raise ParityError(where, fault.must, got=fault.got, advice=fault.advice) from None
+
+    return Truth(
+        name,
+        oracle,
+        lambda inputs: probing.Trial(session, input_name, inputs).logits(inputs),
+        lambda inputs: bisection.graph_values(path, inputs),
+    )
 
 
 def run(*, subjects: list[Subject], names: list[str], progress: Progress) -> VerifyRecord:
@@ -50,31 +135,187 @@ def run(*, subjects: list[Subject], names: list[str], progress: Progress) -> Ver
         if name != ONNX  # the file is what onnxruntime runs
     ]
     rows = []
-    with progress.task("parity", len(plan)) as advance:
+    with progress.task("parity", len(plan)) as advance, np.errstate(all="ignore"):
+        made = {subject.name: _made(subject) for subject in subjects}
         for subject, name in plan:
-            rows.append(_row(subject, name))
+            rows.append(_row(subject, Asked.parse(name), made[subject.name]))
             advance(len(rows))
     used = dict.fromkeys(row.runtime for row in rows)
     return VerifyRecord(rows=tuple(rows), versions={name: runtimes.find(name).version() for name in used})
 
 
-def _row(subject: Subject, name: str) -> ParityRow:
-    asked = Asked.parse(name)
+def _made(subject: Subject) -> list[Made]:
+    truth, real = subject.truth, subject.oracle
+    if truth is None:
+        return []
+    found = adversarial.families(adversarial.spec_of(subject.inputs))
+    spread = np.linspace(0, len(subject.inputs) - 1, min(TIED, len(subject.inputs))).astype(int)
+    ties = adversarial.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
+    found |= {"near ties": ties} if len(ties) else {}
+    judged = [_judged(name, inputs, truth, real) for name, inputs in found.items()]
+    return [one for one in judged if one is not None]
+
+
+def _judged(name: str, inputs: np.ndarray, truth: Truth, real: parity.Oracle) -> Made | None:
+    """A family with the truth about it, without the inputs for which that is not finite: a net that divides by the
+    spread of an image has no answer to a constant one."""
+    oracle = truth.oracle(inputs)
+    kept = np.isfinite(oracle.logits).all(axis=1)
+    if not kept.all():
+        inputs = inputs[kept]
+        oracle = truth.oracle(inputs) if len(inputs) else oracle
+    if not (len(inputs) and np.isfinite(oracle.float32_error)):
+        return None
+    return Made(name, inputs, _with_noise(oracle, real))
+
+
+def _with_noise(oracle: parity.Oracle, real: parity.Oracle) -> parity.Oracle:
+    """An oracle of few inputs, where float32 may be right by luck: its noise is at least that on real inputs, and more
+    where the logits are larger. Smaller logits, as of a near tie, are sums of numbers as large as ever."""
+    scale, real_scale = (float(np.abs(one.logits).max()) for one in (oracle, real))
+    least = real.float32_error * max(scale / real_scale if real_scale else 1.0, 1.0)
+    return parity.Oracle(oracle.logits, max(oracle.float32_error, least))
+
+
+def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
     runtime, input_name = runtimes.find(asked.runtime), signature(subject.onnx).input
-    inputs = subject.inputs[:REFERENCE_INPUTS] if name == REFERENCE else subject.inputs
+    inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
+    fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
+    if fault is not None:
+        return _unmeasured(subject, asked, (), fault)
     with tempfile.TemporaryDirectory() as scratch:
-        artefact = subject.artefacts.get(name)
+        artefact = subject.artefacts.get(str(asked))
         if artefact is None:
             source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
             artefact = runtimes.convert(asked.runtime, source, Path(scratch), precision=asked.precision)
         session = runtime.load(artefact, threads=1)
-        logits, batches = parity.logits_of(session, input_name, inputs)
+        row = _measured(subject, asked, probing.Trial(session, input_name, inputs), made)
         session.close()
-    return parity.compare(
-        subject.oracle,
-        logits,
+    return row
+
+
+def _measured(subject: Subject, asked: Asked, trial: probing.Trial, made: Sequence[Made]) -> ParityRow:
+    """On real inputs, then on made ones; a lower precision is not meant for those, which it was not calibrated on."""
+    runtime = runtimes.find(asked.runtime)
+    most = REFERENCE_INPUTS if runtime.name == REFERENCE else probing.MOST
+    taken, fault = probing.batches(trial, most)
+    if fault is not None:
+        return _unmeasured(subject, asked, taken, fault)
+    logits, _ = parity.logits_of(trial.session, trial.input, trial.inputs)
+    row = parity.compare(
+        subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=taken, precision=asked.precision
+    )
+    found: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
+    if subject.names:
+        found["worst_name"] = subject.names[row.worst_input]
+    if not row.passed:
+        if asked.precision == "fp32":  # in a lower one every node differs
+            found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
+        return row.model_copy(update=found)
+    each = REFERENCE_EACH if runtime.name == REFERENCE else adversarial.EACH
+    made = made if asked.precision == "fp32" else ()
+    families = tuple(_family(one, trial, each) for one in made)
+    fault = probing.constancy(trial, row.budget, most) or _family_fault(subject, runtime, trial, made, families)
+    found |= {"families": families, "fault": fault, "propagates_nan": probing.propagates_nan(trial)}
+    return row.model_copy(update=found | {"passed": fault is None})
+
+
+def _family(made: Made, trial: probing.Trial, each: int) -> Family:
+    found = parity.compare(made.oracle, trial.logits(made.inputs[:each]), model="", runtime="", batches=())
+    measured = found.model_dump(include=set(Family.model_fields) - {"name", "passed"})
+    # near ties are made to flip: two logits that are each off by e may swap a margin of 2 e
+    return Family(name=made.name, **measured, passed=found.max_abs_error <= found.budget)
+
+
+def _family_fault(
+    subject: Subject, runtime: Runtime, trial: probing.Trial, made: Sequence[Made], families: Sequence[Family]
+) -> Fault | None:
+    for one, family in zip(made, families, strict=True):
+        if not family.passed:
+            node = _first_node(subject, runtime, trial, one.inputs, family.worst_input)
+            parts = [f"off by {family.max_abs_error:.3g} at input {family.worst_input}", f"{family.flips} flipped"]
+            parts[1:1] = [f"first at {node.words}"] if node else []
+            name = subject.truth.name if subject.truth else ""
+            must = f"must be within {family.budget:.3g} of {name} on the made inputs {family.name!r}"
+            return Fault(kind="family", must=must, got=", ".join(parts), advice=_REPORT)
+    return None
+
+
+_REPORT = "Real inputs pass: leave this runtime out where such inputs can come, and report this."
+
+
+def _first_node(
+    subject: Subject, runtime: Runtime, trial: probing.Trial, inputs: np.ndarray, worst: int
+) -> NodeDifference | None:
+    if subject.truth is None:
+        return None
+    looked = bisection.around(inputs, worst, trial.fixed)
+    try:
+        wrong = bisection.first_against(subject.onnx, looked, subject.truth.values(looked))
+        wrong = wrong or bisection.first_on_runtime(subject.onnx, runtime, looked)
+        return wrong or _stale_artefact(subject, runtime, trial, looked)
+    except Exception:  # whatever keeps an evaluator from naming the node must not hide that the model is wrong
+        return None
+
+
+def _stale_artefact(
+    subject: Subject, runtime: Runtime, trial: probing.Trial, inputs: np.ndarray
+) -> NodeDifference | None:
+    """The file that was converted before, when a new conversion is right."""
+    artefact = subject.artefacts.get(runtime.name)
+    if artefact is None or subject.truth is None:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Source(subject.onnx, None, {trial.input: inputs}, None)
+        session = runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)
+        fresh = session.run({trial.input: inputs})
+        session.close()
+    oracle, name = _with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
+    budget = parity.FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))
+    if np.abs(next(iter(fresh.values())) - oracle.logits).max() > budget:
+        return None
+    error = float(np.abs(trial.run(inputs) - oracle.logits).max())
+    return NodeDifference(name=name, operator="", output="", error=error, budget=budget)
+
+
+def _mode_fault(path: Path) -> Fault | None:
+    differing = unrepeatable(onnx.load(path, load_external_data=False).graph)
+    if not differing:
+        return None
+    must = "must not be random or in training mode"
+    return Fault(kind="mode", must=must, got=differing[0], advice="Export it in evaluation mode.")
+
+
+def _preprocessing_fault(subject: Subject) -> Fault | None:
+    """Do raw inputs become what the trained net was given?"""
+    if subject.fed is None:
+        return None
+    expected = subject.inputs[: len(subject.fed)]
+    off = np.abs(subject.fed - expected).reshape(len(expected), -1).max(axis=1)
+    allowed, row = FED_ERROR * float(np.abs(expected).max()), int(off.argmax())
+    if off[row] <= allowed:
+        return None
+    must = f"must be fed raw inputs within {allowed:.3g} of what the trained net was"
+    advice = "The preprocessing in the record of the export is not the trained net's: export it again."
+    return Fault(kind="preprocessing", must=must, got=f"off by {off[row]:.3g} at input {row}", advice=advice)
+
+
+def _unmeasured(subject: Subject, asked: Asked, batches: tuple[int, ...], fault: Fault) -> ParityRow:
+    """A row for what cannot be compared; JSON has no infinity, hence the largest float."""
+    most = float(np.finfo(np.float64).max)
+    return ParityRow(
         model=subject.name,
         runtime=asked.runtime,
+        inputs=0,
         batches=batches,
+        max_abs_error=most,
+        float32_error=subject.oracle.float32_error,
+        scale=float(np.abs(subject.oracle.logits).max()),
+        budget=0.0,
+        agreement=0.0,
+        flips=0,
+        worst_input=0,
+        passed=False,
         precision=asked.precision,
+        fault=fault,
     )

@@ -1,7 +1,8 @@
 """What may be claimed from a measured ratio, and in which words.
 
-    refused              R02 precision differs, R03 another setting differs, R05 the A/A null shows a difference or is
-                         too wide, R09 too many void blocks, R13 wrong outputs
+    refused              R02 precision differs and the models are not called by it (`student in int8`), R03 another
+                         setting differs, R05 the A/A null shows a difference or is too wide, R09 too many void blocks,
+                         R13 wrong outputs
     no_difference_shown  R06 the interval contains 1, or the effect is smaller than the smallest that counts
     indicative           R04 quality was not compared, R08 too few replicates
     supported            none of these
@@ -76,7 +77,7 @@ def settings_reasons(baseline: Side, candidate: Side) -> list[Reason]:
     """R02 and R03: the arms must have run in the same way."""
     reasons = []
     one, other = baseline.settings.get("precision"), candidate.settings.get("precision")
-    if one != other:
+    if one != other and not (_called_by(baseline, one) and _called_by(candidate, other)):
         text = f"the precision differs: {one or 'unknown'} for the baseline, {other or 'unknown'} for the candidate"
         reasons.append(Reason(code="R02", text=text))
     for name in sorted({*baseline.settings, *candidate.settings} - NOT_COMPARED):
@@ -85,6 +86,11 @@ def settings_reasons(baseline: Side, candidate: Side) -> list[Reason]:
             text = f"{name} differs: {one or 'unknown'} for the baseline, {other or 'unknown'} for the candidate"
             reasons.append(Reason(code="R03", text=text))
     return reasons
+
+
+def _called_by(side: Side, precision: str | None) -> bool:
+    """Does the model's name say it? Then a claim that quotes the name compares precisions on purpose."""
+    return precision is not None and precision in side.model.split()
 
 
 def null_reasons(evidence: Evidence) -> list[Reason]:

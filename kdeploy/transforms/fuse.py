@@ -46,9 +46,11 @@ def fused(first: nn.Linear, second: nn.Linear) -> nn.Linear:
     return linear(weight, bias, like=second.weight)
 
 
-def linear(weight: Tensor, bias: Tensor, *, like: Tensor) -> nn.Linear:
+def linear(weight: Tensor, bias: Tensor | None, *, like: Tensor) -> nn.Linear:
     """A linear layer of given weights, in the dtype of `like`."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")  # its own weights are never made
+    # its own weights are never made
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     layer.weight = nn.Parameter(weight.to(like.dtype), requires_grad=False)
-    layer.bias = nn.Parameter(bias.to(like.dtype), requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.to(like.dtype), requires_grad=False)
     return layer.eval()

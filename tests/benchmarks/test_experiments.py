@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from kdeploy.records.sweep import SweepRow
 from tests import made
 from tests.program import REPOSITORY
 
@@ -49,8 +50,9 @@ def test_a_sweep_is_a_table_of_its_variants_and_of_their_curves(experiments: Mod
 
 
 def test_a_variant_helps_when_its_interval_over_paired_seeds_is_below_0(experiments: ModuleType):
-    def row(*accuracies: float) -> SimpleNamespace:
-        return SimpleNamespace(students=[SimpleNamespace(test_accuracy=one) for one in accuracies], test_inputs=100)
+    def row(*accuracies: float) -> SweepRow:
+        students = tuple(SimpleNamespace(test_accuracy=one) for one in accuracies)
+        return SweepRow.model_construct(students=students, test_inputs=100)
 
     first = row(0.90, 0.89, 0.88)
     # by hand: differences -2, -3, -4 have the mean -3, the deviation 1, and t(2) = 4.303 / sqrt(3) = 2.484

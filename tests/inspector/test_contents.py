@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -425,7 +426,8 @@ class TestSideFiles:
         return folder
 
     def test_one_that_lies_beside_the_model_is_named(self, folder):
-        found = inspected(hostile.external("w.data", offset="0", length="24", checksum="0" * 40), folder)
+        digest = hashlib.sha1(hostile.WEIGHT.tobytes()).hexdigest()
+        found = inspected(hostile.external("w.data", offset="0", length="24", checksum=digest), folder)
         assert (found.side_files, found.weights_bytes) == (("w.data",), 24)
 
     @pytest.mark.parametrize(
@@ -484,7 +486,16 @@ class TestSideFiles:
     )
     def test_bytes_that_are_not_there_are_refused(self, entries, expected, folder):
         found = hostile.external("w.data", **entries)
-        assert refusal(found, folder, IntegrityError) == f"external data of 'w' {expected}. {WHOLE}"
+        assert refusal(found, folder) == f"external data of 'w' {expected}. {WHOLE}"
+
+    def test_another_file_of_the_same_size_is_refused_where_there_is_a_checksum(self, folder):
+        found = hostile.external("w.data", checksum=hashlib.sha1(hostile.WEIGHT.tobytes()).hexdigest())
+        (folder / "w.data").write_bytes(bytes(24))
+        expected = (
+            "external data of 'w' must be in a file of the SHA-1 '2613304e943cf39fd3687cac1493e81877a327ea' "
+            f"({hashlib.sha1(bytes(24)).hexdigest()}). {WHOLE}"
+        )
+        assert refusal(found, folder, IntegrityError) == expected
 
     def test_a_key_that_onnx_does_not_define_is_refused(self, folder):
         expected = (

@@ -298,3 +298,12 @@ def test_a_plan_may_lack_packages_and_says_which(tmp_path):
     root = loaded.base.parent / "data"
     found = check(loaded, data_root=root, trust=False, runtimes=KNOWN, missing=lacking.get, planned=True)
     assert found == (f"runtime 'openvino' must be installed. {ADVICE}",)
+
+
+def test_what_makes_a_precision_is_a_package_too(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    error = _refusal(_loaded(tmp_path, more="export: {formats: [onnxruntime:int8, openvino:int8]}"), {})
+    assert (str(error), error.exit_code) == (
+        "r.yaml:4: nncf must be installed (not here). Install it with: pip install 'kdeploy[nncf]'.",
+        7,
+    )

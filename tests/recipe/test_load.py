@@ -174,6 +174,11 @@ def test_one_convolution_needs_no_list():
         ),
         ("distill: {warm_up: -1}", "distill.warm_up must be at least 0 (got -1)."),
         (
+            "export: {layout: nhwc}",
+            "export must have preprocess graph for layout nhwc (got spec). Set preprocess: graph.",
+        ),
+        ("export: {max_int8_drop: -1}", "export.max_int8_drop must be at least 0 (got -1)."),
+        (
             "distill: {warm_up: 20, epochs: 5}",
             "distill must have a warm_up within its epochs (got 20 of 5). Lower warm_up.",
         ),

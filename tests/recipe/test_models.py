@@ -16,10 +16,11 @@ from kdeploy.recipe import load as load_module
 from kdeploy.recipe.data import Data, Origin, Split, Transfer
 from kdeploy.recipe.distill import Distill, Relational, Selection, TeacherNoise
 from kdeploy.recipe.load import parse
-from kdeploy.recipe.models import Bench, Export, Gate, Recipe
+from kdeploy.recipe.models import Bench, Export, Gate, Rank, Recipe
 from kdeploy.recipe.student import Convolution, Student
 from kdeploy.recipe.teacher import Ensemble, Labels, Teacher, TeacherPreprocess, TeacherTraining
 from kdeploy.recipe.views import InputViews, Munge, Views
+from tests.recipe.quoting import QuotingDumper
 
 SEED = st.integers(0, 2**31 - 1)
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
@@ -50,6 +51,11 @@ DATA = st.one_of(
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
     st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS, duplicates=st.sampled_from(["report", "drop"])),
     st.builds(Data, numpy=TEXT),
+)
+BOTTLENECKS = (
+    st.sampled_from(["auto", "fuse", "factored"])
+    | st.builds(Rank, rank=COUNT)
+    | st.builds(Rank, tolerance=st.floats(0, 1, exclude_min=True, exclude_max=True))
 )
 INPUT_VIEWS = {
     "shift": st.integers(0, 64),
@@ -128,7 +134,15 @@ def _recipe_with(views, distill):
         labels=LABELS,
         student=st.builds(Student, conv=_many(CONVOLUTIONS, 0), bottleneck=_some(COUNT), hidden=_many(COUNT)),
         distill=st.just(distill),
-        export=st.builds(Export, bottleneck=st.sampled_from(["auto", "fuse"]), target=NAME, formats=_many(FORMAT)),
+        export=st.builds(
+            Export,
+            bottleneck=BOTTLENECKS,
+            target=NAME,
+            formats=_many(FORMAT),
+            preprocess=st.just("graph"),
+            layout=st.sampled_from(["nchw", "nhwc"]),
+            max_int8_drop=st.floats(0, 100),
+        ),
         bench=st.builds(Bench, runtimes=_many(TEXT), threads=_many(COUNT), batch=_many(COUNT), max_seconds=POSITIVE),
         gate=st.builds(Gate, max_drop=_some(st.floats(0, 100)), min_speedup=_some(POSITIVE)),
     )
@@ -149,7 +163,7 @@ RECIPES = (
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(RECIPES)
 def test_a_recipe_written_as_yaml_is_read_back_equal(recipe):
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True)
+    text = yaml.dump(recipe.model_dump(mode="json"), Dumper=QuotingDumper, allow_unicode=True)
     assert parse(text.encode(), "r.yaml").recipe == recipe
 
 
@@ -188,7 +202,7 @@ def test_no_value_is_refused_in_words_nobody_chose(place, value):
     values = {"name": "a", "data": {"source": "mnist-5k"}, "teacher": [{"model": "deep-cnn"}]}
     _nested(values, place, value)
     try:
-        parse(yaml.safe_dump(values).encode(), "r.yaml")
+        parse(yaml.dump(values, Dumper=QuotingDumper).encode(), "r.yaml")
     except RecipeError as exc:
         assert str(exc).count("must be valid") == 0
         assert [line for line in exc.problems if not line.endswith((".", "?"))] == []
@@ -249,6 +263,34 @@ def test_a_recipe_is_frozen():
     recipe = Recipe.model_validate({"name": "a", "data": {"source": "mnist-5k"}, "teacher": [{"model": "deep-cnn"}]})
     with pytest.raises(ValidationError, match="frozen"):
         recipe.name = "b"
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (
+            "fast",
+            "export.bottleneck must be auto, fuse, factored, or a mapping with rank or tolerance (got 'fast'). "
+            "For example: auto, or {rank: 32}.",
+        ),
+        ("{rank: 0}", "export.bottleneck.rank must be at least 1 (got 0)."),
+        ("{tolerance: 1}", "export.bottleneck.tolerance must be below 1 (got 1)."),
+        ("{ranks: 3}", "export.bottleneck.ranks is not a known key. Did you mean 'rank'?"),
+        (
+            "{rank: 3, tolerance: 0.1}",
+            "export.bottleneck must have one of rank and tolerance. For example: {rank: 32}, or {tolerance: 1e-3}.",
+        ),
+        (
+            "{}",
+            "export.bottleneck must have one of rank and tolerance. For example: {rank: 32}, or {tolerance: 1e-3}.",
+        ),
+    ],
+)
+def test_a_bottleneck_is_a_form_or_a_rank_or_a_tolerance(written: str, sentence: str):
+    text = f"name: a\ndata: {{source: mnist-5k}}\nteacher: [{{model: mlp}}]\nexport: {{bottleneck: {written}}}\n"
+    with pytest.raises(RecipeError) as caught:
+        parse(text.encode(), "r.yaml")
+    assert caught.value.problems == (f"r.yaml:4: {sentence}",)
 
 
 def test_a_name_is_made_of_plain_letters():

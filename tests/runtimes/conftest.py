@@ -83,6 +83,14 @@ def saved_source(model: onnx.ModelProto, folder: Path) -> Source:
     return Source(onnx=path, module=None, example=example, calibration=None)
 
 
+def calibrated(source: Source) -> Source:
+    """With inputs to calibrate on, of the kind of the example: 4 batches of 16."""
+    draws = np.random.default_rng(10)
+    shapes = {name: (16, *array.shape[1:]) for name, array in source.example.items()}
+    batches = [{name: draws.standard_normal(shape).astype("f4") for name, shape in shapes.items()} for _ in range(4)]
+    return source._replace(calibration=batches)
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
     return saved_source(conv_linear_model(), tmp_path)

@@ -179,6 +179,14 @@ def test_an_answer_that_drifts_within_tolerance_is_caught(source: Source, folder
     assert broken(ScriptedRuntime(drifts), source, folder) == "the same input must give the same output"
 
 
+def test_an_input_that_is_read_as_it_lies_in_memory_is_caught(source: Source, folder: Path):
+    def reads_as_it_lies(session: Session, inputs: Arrays) -> Answers:
+        return session.run({name: array.ravel("K").reshape(array.shape) for name, array in inputs.items()})
+
+    sentence = broken(ScriptedRuntime(reads_as_it_lies), source, folder)
+    assert sentence == "an input must be read alike however it lies in memory"
+
+
 def judges_by(*, names: bool = True, dtypes: bool = True, rank: bool = True, lengths: bool = True) -> Script:
     """Accepts what it does not judge by, after making it what the model wants."""
 

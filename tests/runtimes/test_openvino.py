@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kdeploy.errors import ModelError
+from kdeploy import machine
+from kdeploy.errors import MissingError, ModelError
 from kdeploy.runtimes.openvino import OpenVino
-from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.runtimes.reference import Reference
+from tests import made
+from tests.runtimes.conftest import calibrated
 from tests.runtimes.fresh import files_written_at_home
 
 CONVERT_AND_RUN = """
@@ -51,6 +55,13 @@ def test_an_onnx_file_loads_without_conversion(source: Source, folder: Path):
     assert np.array_equal(direct.run(source.example)["logits"], converted.run(source.example)["logits"])
 
 
+def test_an_input_keeps_its_name_where_a_node_that_did_nothing_was_removed(folder: Path):
+    path = made.linear(folder / "flat.onnx", (2,))  # Flatten of what is flat already
+    example = {"x": np.ones((3, 2), np.float32)}
+    artefact = OpenVino().convert(Source(path, None, example, None), folder, precision="fp32")
+    assert OpenVino().load(artefact, threads=1).run(example)["logits"].shape == (3, 3)
+
+
 def test_it_computes_in_single_precision_and_not_in_bfloat16(source: Source):
     """bfloat16 keeps 8 bits: an error of 1e-3 and more on these logits, where single precision stays below 1e-5."""
     exact = Reference().load(source.onnx, threads=1).run(source.example)["logits"]
@@ -91,4 +102,76 @@ def test_a_source_that_cannot_be_converted_is_an_error_of_ours(tmp_path: Path, f
     with pytest.raises(ModelError) as caught:
         OpenVino().convert(Source(path, None, {}, None), folder, precision="fp32")
     assert caught.value.where == str(path)
+    assert caught.value.must == "must be a model that openvino reads"
+
+
+def test_bfloat16_is_what_the_file_asks_for_and_the_processor_does(source: Source, folder: Path):
+    if not machine.has_bf16():
+        pytest.skip("this processor does not multiply in bfloat16")
+    session = OpenVino().load(OpenVino().convert(source, folder, precision="bf16"), threads=1)
+    assert session.settings["precision"] == "bf16"
+    exact = Reference().load(source.onnx, threads=1).run(source.example)["logits"]
+    error = np.max(np.abs(session.run(source.example)["logits"] - exact))
+    # 8 bits against 24: off by more than float32 is, and by less than a percent of logits of the order of 10
+    assert 1e-5 < error < 1e-1
+
+
+def test_a_precision_that_the_processor_computes_in_another_is_refused(source: Source, folder: Path):
+    found = read_back("f16")
+    if found == "fp16":
+        pytest.skip("this processor multiplies in half floats")
+    with pytest.raises(Refused) as caught:
+        OpenVino().convert(source, folder, precision="fp16")
+    assert caught.value.reason == f"on this processor openvino computes in {found} where fp16 is asked for"
+    assert list(folder.iterdir()) == []
+
+
+def read_back(hint: str) -> str:
+    import openvino
+
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if "FP16" in capabilities:
+        return {"f16": "fp16"}[hint]
+    return "bf16" if "BF16" in capabilities else "fp32"
+
+
+def test_a_precision_that_nobody_knows_is_not_offered(source: Source, folder: Path):
+    with pytest.raises(NotOffered) as caught:
+        OpenVino().convert(source, folder, precision="int4")
+    assert caught.value.reason == "openvino converts to fp32, fp16, bf16, int8, not to int4"
+
+
+def test_int8_without_nncf_says_what_to_install(source: Source, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nncf" else find(name))
+    with pytest.raises(MissingError) as caught:
+        OpenVino().convert(calibrated(source), folder, precision="int8")
+    assert str(caught.value) == (
+        "runtime 'openvino': must have nncf to convert to int8. Install it with: pip install 'kdeploy[nncf]'."
+    )
+
+
+def test_int8_without_inputs_to_calibrate_on_is_refused(source: Source, folder: Path):
+    with pytest.raises(Refused) as caught:
+        OpenVino().convert(source, folder, precision="int8")
+    assert caught.value.reason == "int8 needs inputs to calibrate on, and there are none"
+
+
+def test_int8_is_small_says_so_and_stays_near(source: Source, folder: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("nncf", reason="nncf is in the extra 'nncf'")
+    plain = OpenVino().convert(source, folder, precision="fp32").with_suffix(".bin").stat().st_size
+    artefact = OpenVino().convert(calibrated(source), folder, precision="int8")
+    assert artefact.with_suffix(".bin").stat().st_size < plain / 2
+    assert capsys.readouterr().out == ""
+    session = OpenVino().load(artefact, threads=1)
+    assert session.settings["precision"] == "int8"
+    exact = Reference().load(source.onnx, threads=1).run(source.example)["logits"]
+    # weights and activations of 8 bits through two layers: a few percent of the largest logit
+    assert 0 < np.max(np.abs(session.run(source.example)["logits"] - exact)) <= 0.05 * np.abs(exact).max()
+
+
+def test_what_is_no_model_is_no_model_in_int8_either(tmp_path: Path, folder: Path):
+    source = Source(tmp_path / "absent.onnx", None, {}, [])
+    with pytest.raises(ModelError) as caught:
+        OpenVino().convert(source, folder, precision="int8")
     assert caught.value.must == "must be a model that openvino reads"

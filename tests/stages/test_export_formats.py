@@ -177,6 +177,41 @@ def test_a_precision_that_loses_too_much_is_refused_under_all_and_an_error_by_na
     assert made.refused == (f"off by {row.max_abs_error:.3g}, {row.flips} flipped, where {row.budget:.3g} is allowed")
 
 
+def test_int8_whose_answers_are_others_is_refused_even_by_name(subject: formats.Subject, tmp_path: Path, scripted):
+    def swapped(source: Source, folder: Path, precision: str) -> Path:
+        target = copied(source, folder, precision)
+        model = onnx.load(target)
+        for tensor in model.graph.initializer:
+            if list(tensor.dims) in ([5, 16], [5]):
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[::-1].copy(), tensor.name))
+        onnx.save(model, target)
+        return target
+
+    scripted(swapped)
+    (made,) = converted(tmp_path, subject, Asked("scripted", "int8"))
+    row = made.parity
+    assert row is not None
+    assert row.agreement < 0.95
+    assert (made.file, made.bytes) == ("", 0)
+    assert made.refused == (
+        f"off by {row.max_abs_error:.3g}, {row.agreement:.1%} agree, of at least 95%, where {row.budget:.3g} is allowed"
+    )
+    assert not (tmp_path / "formats/scripted-int8/student").exists()
+
+
+def test_what_a_precision_lacks_is_an_error_by_name_and_a_reason_under_all(
+    subject: formats.Subject, tmp_path: Path, scripted
+):
+    def lacking(_source: Source, _folder: Path, _precision: str) -> Path:
+        raise MissingError("runtime 'scripted'", "must have a package", advice="Install it.")
+
+    scripted(lacking)
+    with pytest.raises(MissingError):
+        converted(tmp_path, subject, Asked("scripted", "int8"))
+    (made,) = converted(tmp_path, subject, Asked("scripted", "int8", optional=True))
+    assert made.refused == "runtime 'scripted': must have a package. Install it."
+
+
 def test_a_conversion_that_wrote_nothing_is_an_error(subject: formats.Subject, tmp_path: Path, scripted):
     def forgets(_source: Source, folder: Path, _precision: str) -> Path:
         (folder / "model.bin").touch()

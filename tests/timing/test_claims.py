@@ -126,6 +126,14 @@ def test_precision_that_differs_refuses() -> None:
     )
 
 
+def test_precisions_may_differ_where_both_models_are_called_by_theirs() -> None:
+    one = replace(TEACHER, model="student in fp32")
+    other = replace(STUDENT, model="student in bf16", settings=SETTINGS | {"precision": "bf16"})
+    assert found(baseline=one, candidate=other)[:2] == ("supported", [])
+    assert found(baseline=one, candidate=replace(other, model="student"))[1] == ["R02"]
+    assert found(baseline=replace(one, model="student in bf16"), candidate=other)[1] == ["R02"]
+
+
 def test_a_setting_known_of_one_arm_only_refuses() -> None:
     other = replace(STUDENT, settings={"precision": "fp32", "threads": "1"})
     claim = judged(replace(EVIDENCE, candidate=other))

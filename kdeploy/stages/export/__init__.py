@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -23,14 +24,20 @@ from kdeploy.parity import thinned
 from kdeploy.progress import Progress
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.distill import DistillRecord
-from kdeploy.records.export import ExportRecord, Fold, Model
+from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.stages.export import ensemble, formats, forms
 from kdeploy.stages.export.describe import describe
-from kdeploy.stages.export.forms import Choice, FormName, Pair
+from kdeploy.stages.export.forms import Choice, Pair
+from kdeploy.stages.export.refactored import Rank, Reduced, reduce
+from kdeploy.transforms.fold_average_pool import fold_average_pool
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
+from kdeploy.transforms.fold_bias import fold_bias
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
+from kdeploy.transforms.fuse_module import fuse_module
+from kdeploy.transforms.outcome import Outcome
+from kdeploy.transforms.rank import refactor
 
 STUDENT, TEACHER, BASELINE = "student.onnx", "teacher.onnx", "baseline.onnx"
 
@@ -100,21 +107,9 @@ def run(
     exported_teacher = _teacher(folder, teacher, folds)
     source, record = distilled
     name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
-    factored = _folded(trained.chain(), "student", folds)
-    fusing = fuse(factored)
-    folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
-    pair = _pair(factored)
-    chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
-    if fusing.done:
-        chains["fused"] = fusing.layers.eval()
-    made = forms.export(folder, chains, trained, name, inputs.student, target)
-    open_choice = bottleneck == "auto" and "fused" in chains
-    measured = forms.time(folder, name, inputs.student, target, progress) if open_choice else None
-    shipped = forms.choose(bottleneck, pair, fusing, measured, target)
+    made, shipped, nets = _student(folder, trained, name, inputs.student, bottleneck, target, folds, progress)
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / STUDENT)
-    student = Exported(
-        describe(folder / STUDENT, record.preprocessing.model_shape), Nets(trained, chains[shipped.shipped])
-    )
+    student = Exported(describe(folder / STUDENT, record.preprocessing.model_shape), nets)
     subjects = [
         _subject("student", folder / STUDENT, student, inputs.student, inputs.student_transfer),
         _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher, inputs.teacher_transfer),
@@ -122,8 +117,8 @@ def run(
     return ExportRecord(
         student=student.model,
         teacher=exported_teacher.model,
-        baseline=_baseline(folder, source, record, shipped.shipped),
-        forms=forms.with_latencies(made, measured),
+        baseline=_baseline(folder, source, record, shipped),
+        forms=made,
         folds=tuple(folds),
         formats=formats.convert(folder, asked, subjects, progress),
         bottleneck=shipped,
@@ -132,6 +127,42 @@ def run(
         class_names=teacher.record.class_names,
         output=onnx_export.OUTPUT,
     )
+
+
+def _student(
+    folder: Path,
+    trained: shallow.ShallowStudent,
+    name: str,
+    inputs: np.ndarray,
+    bottleneck: Choice,
+    target: str,
+    folds: list[Fold],
+    progress: Progress,
+) -> tuple[tuple[Form, ...], Bottleneck, Nets]:
+    """Every form of the student, which one ships, and the nets of that: a re-factored one is trained no more."""
+    factored = _folded(trained.chain(), inputs.shape[1:], "student", folds)
+    fusing = fuse(factored)
+    folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
+    pair = _pair(factored)
+    chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
+    if fusing.done:
+        chains["fused"] = fusing.layers.eval()
+    made = forms.export(folder, chains, trained, name, inputs, target)
+    if isinstance(bottleneck, Rank):
+        reduced = reduce(trained.chain(), bottleneck, inputs)
+        if isinstance(reduced, Reduced):
+            folded = _folded(reduced.layers, inputs.shape[1:], "student", [])
+            made.append(forms.export_refactored(folder, reduced, folded, name, inputs, target))
+            return tuple(made), forms.choose_rank(bottleneck, reduced, pair), Nets(reduced.layers, folded)
+        shipped = forms.choose_rank(bottleneck, reduced, pair)
+        return tuple(made), shipped, Nets(trained, chains[shipped.shipped])
+    measured = None
+    if bottleneck == "auto" and fusing.done:
+        factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
+        place = folder / "bottleneck"
+        measured = forms.time(forms.comparison(place, factored_file, fused_file, inputs, target), place, progress)
+    shipped = forms.choose(bottleneck, pair, fusing, measured)
+    return forms.with_latencies(made, measured), shipped, Nets(trained, chains[shipped.shipped])
 
 
 def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
@@ -153,14 +184,17 @@ def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
 
 
 def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> Nets | None:
-    """A teacher of ours goes out with its folds, a user's module as it is, an ONNX teacher as the file it came in."""
+    """A teacher of ours goes out with its folds, a user's with its pairs fused, an ONNX teacher as the file it was."""
     if record.origin == "onnx":
         shutil.copyfile(source / record.file, path)
         return None
     module = teachers.module(source, teachers.spec_of(record))
-    deployed: nn.Module = module
+    deployed: nn.Module
     if isinstance(module, DeepCnn | Mlp | shallow.ShallowStudent):
-        deployed = _folded(module.chain(), "teacher", folds)
+        deployed = _folded(module.chain(), record.preprocessing.model_shape, "teacher", folds)
+    else:
+        deployed, done, reason = fuse_module(module)
+        folds.append(Fold(model="teacher", name="bottleneck", done=done, reason=reason))
     onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=record.preprocessing.model_shape)
     return Nets(module, deployed)
 
@@ -172,9 +206,15 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
     return module
 
 
-def _folded(chain: nn.Sequential, model: str, folds: list[Fold]) -> nn.Sequential:
+def _folded(chain: nn.Sequential, shape: Sequence[int], model: str, folds: list[Fold]) -> nn.Sequential:
     """The chain with every fold that can be made; what was made or refused is added to `folds`."""
-    for name, fold in (("batch norm", fold_batch_norm), ("input normalisation", fold_normalisation)):
+    made: tuple[tuple[str, Callable[[nn.Sequential], Outcome]], ...] = (
+        ("batch norm", fold_batch_norm),
+        ("average pooling", partial(fold_average_pool, shape=shape)),
+        ("input normalisation", fold_normalisation),
+        ("bias", fold_bias),
+    )
+    for name, fold in made:
         chain, done, reason = fold(chain.eval())
         folds.append(Fold(model=model, name=name, done=done, reason=reason))
     return chain.eval()
@@ -188,14 +228,18 @@ def _pair(chain: nn.Sequential) -> Pair | None:
     return None
 
 
-def _baseline(folder: Path, source: Path, record: DistillRecord, form: FormName) -> Model | None:
+def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottleneck) -> Model | None:
     """The baseline of the exported seed in the form that ships, for its size; no bundle takes it along."""
     net = next((net for net in record.baselines if net.seed == record.chosen_seed), None)
     if net is None:
         return None
-    chain = _folded(_load(source / net.file, record.student).chain(), "baseline", [])
-    chain = fuse(chain).layers.eval() if form == "fused" else chain
+    chain = _load(source / net.file, record.student).chain()
+    if shipped.shipped == "refactored":
+        assert shipped.width is not None
+        chain = refactor(chain, shipped.width).layers
     shape = record.preprocessing.model_shape
+    chain = _folded(chain, shape, "baseline", [])
+    chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
     onnx_export.write(chain, folder / BASELINE, input_name=record.preprocessing.input, shape=shape)
     return describe(folder / BASELINE, shape)
 

@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from kdeploy import parity, runtimes
-from kdeploy.errors import ModelError
+from kdeploy.errors import MissingError, ModelError
 from kdeploy.models.adapters import signature
 from kdeploy.parity import thinned
 from kdeploy.progress import Progress
@@ -65,8 +65,8 @@ def convert(
     """Convert every subject into every format, below `folder/formats/`.
 
     Returns: one a format and subject, but for precisions that `all` tried and the runtime has not.
-    Raises: ParityError for a format that is not the trained net; ModelError for one that is refused although it was
-        asked for by name; MissingError for a runtime that is not here.
+    Raises: ParityError for a format that is not the trained net, but for int8, which is refused then; ModelError for
+        one that is refused although it was asked for by name; MissingError for a runtime that is not here.
     """
     made: list[Format] = []
     with progress.task("formats", len(asked) * len(subjects)) as advance:
@@ -80,6 +80,10 @@ def convert(
 def _converted(folder: Path, asked: Asked, subject: Subject) -> Format | None:
     try:
         artefact, size = _artefact(folder, asked, subject)
+    except MissingError as missing:
+        if not asked.optional:
+            raise
+        return _refused(asked, subject, str(missing))
     except Refused as refusal:
         if not asked.optional:
             advice = f"Remove {asked} from export.formats."
@@ -87,8 +91,10 @@ def _converted(folder: Path, asked: Asked, subject: Subject) -> Format | None:
             raise ModelError(f"format {asked}", must, got=refusal.reason, advice=advice) from refusal
         return None if isinstance(refusal, NotOffered) else _refused(asked, subject, refusal.reason)
     row = _compared(artefact, asked, subject)
-    if asked.optional and asked.precision != "fp32" and not row.passed:
-        reason = f"off by {row.max_abs_error:.3g}, {row.flips} flipped, where {row.budget:.3g} is allowed"
+    if not row.passed and (asked.precision == "int8" or (asked.optional and asked.precision != "fp32")):
+        shutil.rmtree(folder / "formats" / asked.folder / subject.name)
+        changed = parity.what_changed(row)
+        reason = f"off by {row.max_abs_error:.3g}, {changed}, where {row.budget:.3g} is allowed"
         return _refused(asked, subject, reason, row)
     parity.raise_if_failed([row])
     file = artefact.relative_to(folder).as_posix()

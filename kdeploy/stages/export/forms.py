@@ -11,21 +11,22 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from kdeploy import onnx_export, parity, runtimes
+from kdeploy import bisection, onnx_export, parity, runtimes
 from kdeploy.errors import ResourceError
+from kdeploy.models.adapters import signature
 from kdeploy.models.shallow import break_even
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.export import Bottleneck, Form
+from kdeploy.records.export import Bottleneck, Form, FormName
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes.protocol import Source
 from kdeploy.stages.export.describe import describe
+from kdeploy.stages.export.refactored import Rank, Reduced, in_words
 from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 from kdeploy.transforms.outcome import Outcome
 
-Choice = Literal["auto", "fuse", "factored"]
-FormName = Literal["fused", "factored", "plain"]
+Choice = Literal["auto", "fuse", "factored"] | Rank
 
 PROOF_INPUTS = 64
 TIE = 1.03  # where the interval allows for no difference, a fused form slower by less than this is a tie
@@ -47,54 +48,80 @@ def export(
     name: str,
     inputs: np.ndarray,
     target: str,
+    exact: nn.Module | None = None,
 ) -> list[Form]:
     """Write `student.<form>.onnx` for each form, and prove each against the trained net on real inputs.
 
-    Raises: ParityError when a form is not the trained net.
+    Args:
+        exact: what the forms must agree with, in float64, where that is not the trained net.
+    Raises: ParityError when a form is not that net.
     """
-    oracle = parity.module_oracle(trained, inputs[:PROOF_INPUTS])
+    oracle = parity.module_oracle(trained, inputs[:PROOF_INPUTS], exact)
     forms = []
     for form, chain in chains.items():
         path = folder / f"student.{form}.onnx"
         onnx_export.write(chain, path, input_name=name, shape=inputs.shape[1:])
-        rows = [_proved(path, form, oracle, name, inputs[:PROOF_INPUTS], runtime) for runtime in ("reference", target)]
-        parity.raise_if_failed(rows)
+        rows = [
+            proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in ("reference", target)
+        ]
+        parity.raise_if_failed([bisection.located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
         forms.append(Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows)))
     return forms
 
 
-def _proved(
-    path: Path, form: FormName, oracle: parity.Oracle, name: str, inputs: np.ndarray, runtime_name: str
-) -> ParityRow:
-    runtime = runtimes.find(runtime_name)
+def proved(path: Path, model: str, oracle: parity.Oracle, inputs: np.ndarray, runtime_name: str) -> ParityRow:
+    """One ONNX file through one runtime against the oracle; `model` is what the row calls it."""
+    runtime, name = runtimes.find(runtime_name), signature(path).input
     with tempfile.TemporaryDirectory() as scratch:
         source = Source(path, None, {name: inputs[:3]}, None)
         session = runtime.load(runtimes.convert(runtime_name, source, Path(scratch)), threads=1)
         logits, batches = parity.logits_of(session, name, inputs)
         session.close()
-    return parity.compare(oracle, logits, model=f"student.{form}", runtime=runtime_name, batches=batches)
+    return parity.compare(oracle, logits, model=model, runtime=runtime_name, batches=batches)
 
 
-def time(folder: Path, name: str, inputs: np.ndarray, target: str, progress: Progress) -> BenchRecord:
-    """Fused against factored on the target, batch 1, one thread, 8 process pairs."""
-    place = folder / "bottleneck"
-    place.mkdir(exist_ok=True)
-    npz = place / "inputs.npz"
-    np.savez(npz, allow_pickle=False, **{name: inputs[:PROOF_INPUTS]})
-    arms = []
-    for form in ("factored", "fused"):
-        (place / form).mkdir(exist_ok=True)
-        source = Source(folder / f"student.{form}.onnx", None, {name: inputs[:3]}, None)
-        artefact = runtimes.convert(target, source, place / form)
-        arms.append(ArmRequest(model=form, artefact=artefact, inputs=npz))
-    request = Request(
-        comparisons=(ComparisonRequest(baseline=arms[0], candidate=arms[1], runtime=target),), settings=Settings.quick()
-    )
+def export_refactored(
+    folder: Path, reduced: Reduced, folded: nn.Sequential, name: str, inputs: np.ndarray, target: str
+) -> Form:
+    """`student.refactored.onnx`, proved against the re-factored net in float64, with what that costs.
+
+    Args:
+        folded: the re-factored layers with every fold.
+    Raises: ParityError.
+    """
+    made = export(folder, {"refactored": folded}, reduced.layers, name, inputs, target, reduced.exact)
+    return made[0].model_copy(update={"refactoring": reduced.cost})
+
+
+def time(asked: ComparisonRequest, place: Path, progress: Progress, settings: Settings | None = None) -> BenchRecord:
+    """Fused against factored, one thread, 8 process pairs; what was measured is in the folder `place` afterwards."""
+    request = Request(comparisons=(asked,), settings=settings or Settings.quick())
     with progress.task("fused against factored", request.settings.looks[-1]) as advance:
         return run_in_fresh_process(request, place, lambda step: advance(step.replicate))
 
 
-def choose(choice: Choice, pair: Pair | None, fusing: Outcome, measured: BenchRecord | None, target: str) -> Bottleneck:
+def comparison(
+    place: Path, factored: Path, fused: Path, inputs: np.ndarray, target: str, batch: int = 1
+) -> ComparisonRequest:
+    """Two ONNX files, both converted for the target into the folder `place`, on real inputs."""
+    place.mkdir(parents=True, exist_ok=True)
+    npz, name = place / "inputs.npz", signature(factored).input
+    np.savez(npz, allow_pickle=False, **{name: inputs[:PROOF_INPUTS]})
+    arms = []
+    for form, path in (("factored", factored), ("fused", fused)):
+        (place / form).mkdir(exist_ok=True)
+        source = Source(path, None, {name: inputs[:3]}, None)
+        artefact = runtimes.convert(target, source, place / form)
+        arms.append(ArmRequest(model=form, artefact=artefact, inputs=npz))
+    return ComparisonRequest(baseline=arms[0], candidate=arms[1], runtime=target, batch=batch)
+
+
+def choose(
+    choice: Literal["auto", "fuse", "factored"],
+    pair: Pair | None,
+    fusing: Outcome,
+    measured: BenchRecord | None,
+) -> Bottleneck:
     """Which form ships, and why.
 
     Args:
@@ -104,28 +131,38 @@ def choose(choice: Choice, pair: Pair | None, fusing: Outcome, measured: BenchRe
     Raises: ResourceError when `fuse` was asked for and refused.
     """
     if pair is None:
-        return _bottleneck("plain", "the student has no linear bottleneck", None)
+        return bottleneck("plain", "the student has no linear bottleneck", None)
     if choice == "fuse" and not fusing.done:
         raise ResourceError("export.bottleneck", "cannot be fuse", got=fusing.reason, advice="Ship the factored form.")
     if choice != "auto":
-        return _bottleneck(
-            "fused" if choice == "fuse" else "factored", f"asked for (export.bottleneck: {choice})", pair
-        )
+        return bottleneck("fused" if choice == "fuse" else "factored", f"asked for (export.bottleneck: {choice})", pair)
     if measured is None:
-        return _bottleneck("factored", f"fusing was refused: {fusing.reason}", pair)
+        return bottleneck("factored", f"fusing was refused: {fusing.reason}", pair)
+    form, times = faster(measured)
+    return bottleneck(form, f"{break_even_words(pair)}: {times}", pair)
+
+
+def faster(measured: BenchRecord) -> tuple[FormName, str]:
+    """The faster form, and in words how much; a tie goes to fused."""
     factored, fused = latencies(measured)
-    ratio = measured.comparison[0].ratio
+    compared = measured.comparison[0]
+    ratio = compared.ratio
     low, high = ratio.ci if ratio and ratio.ci else (0.0, float("inf"))
     certain = not low <= 1 <= high
     factored_is_faster = high < 1 if certain else factored * TIE < fused
     verb = "measured" if certain else "by the medians alone" if factored_is_faster else "tie"
-    where = f"{target} batch 1, {verb}"
+    where = f"{compared.runtime} batch {compared.batch}, {verb}"
     if factored_is_faster:
-        reason = f"{_break_even_words(pair)}: {_us(factored)} against {_us(fused)} fused, {where}"
-        return _bottleneck("factored", reason, pair)
-    return _bottleneck(
-        "fused", f"{_break_even_words(pair)}: {_us(fused)} against {_us(factored)} factored, {where}", pair
-    )
+        return "factored", f"{_us(factored)} against {_us(fused)} fused, {where}"
+    return "fused", f"{_us(fused)} against {_us(factored)} factored, {where}"
+
+
+def choose_rank(asked: Rank, reduced: Reduced | str, pair: Pair | None) -> Bottleneck:
+    """The re-factored form, or the one that there is without it."""
+    if isinstance(reduced, str):
+        return bottleneck("factored" if pair else "plain", reduced, pair)
+    shape = Pair(reduced.inputs, reduced.cost.rank, reduced.outputs)
+    return bottleneck("refactored", f"asked for (export.bottleneck: {asked}): {in_words(reduced.cost)}", shape)
 
 
 def latencies(measured: BenchRecord) -> tuple[int, int]:
@@ -146,7 +183,8 @@ def with_latencies(forms: Sequence[Form], measured: BenchRecord | None) -> tuple
     return tuple(form.model_copy(update={"latency_ns": named[form.form]}) for form in forms)
 
 
-def _bottleneck(shipped: FormName, reason: str, pair: Pair | None) -> Bottleneck:
+def bottleneck(shipped: FormName, reason: str, pair: Pair | None) -> Bottleneck:
+    """The choice, with the widths of the pair."""
     return Bottleneck(
         shipped=shipped,
         reason=reason,
@@ -157,7 +195,8 @@ def _bottleneck(shipped: FormName, reason: str, pair: Pair | None) -> Bottleneck
     )
 
 
-def _break_even_words(pair: Pair) -> str:
+def break_even_words(pair: Pair) -> str:
+    """`k 64 < break-even 473`."""
     limit = break_even(pair.inputs, pair.outputs)
     return f"k {pair.width} {'<' if pair.width < limit else '>='} break-even {limit:.0f}"
 

@@ -1,0 +1,135 @@
+"""An ONNX file in another precision, still an ONNX file.
+
+fp16  weights and arithmetic in half floats, inputs and outputs as they were (onnxruntime's own converter)
+int8  static, as QuantizeLinear and DequantizeLinear around each operator: activations uint8 with the range that
+      calibration met, weights int8 with one scale a channel,
+
+          q = clip(round(x / s) + z)        x' = (q - z) s
+
+      (Jacob et al. 2018, section 2.1). uint8 with int8 and not int8 with int8, which onnxruntime runs 2.8 times slower.
+      The last pair, around the logits, is taken out again: they are computed in float anyway, and 256 steps over the
+      range of all logits made an error four times as large on the demo's student. Processors without VNNI add pairs of
+      products in 16 bits, which may overflow: an int8 file is to be compared on the machine that runs it.
+
+The file says what it is in its metadata, which a session can read back.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdeploy.errors import KdeployError, ModelError
+from kdeploy.runtimes.border import last_line
+from kdeploy.runtimes.frommodule import quietly
+from kdeploy.runtimes.protocol import Arrays, Refused
+
+if TYPE_CHECKING:
+    import onnx
+
+TAG = "kdeploy.precision"
+
+
+def to_half(model: Path, artefact: Path) -> None:
+    """Write the model in half floats."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    with _converting(model, "fp16"):
+        half = convert_float_to_float16(onnx.load(model), keep_io_types=True)
+        OnnxModel(half).topological_sort()  # the converter appends the casts of the inputs at the end
+    _write(half, artefact, "fp16")
+
+
+def to_int8(model: Path, artefact: Path, calibration: Iterable[Arrays] | None) -> None:
+    """Write the model quantised with the ranges of its activations on the calibration inputs.
+
+    Raises: Refused without calibration inputs.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    if calibration is None:
+        raise Refused("int8 needs inputs to calibrate on, and there are none")
+    with tempfile.TemporaryDirectory() as scratch, _converting(model, "int8"):
+        prepared, quantised = Path(scratch, "prepared.onnx"), Path(scratch, "quantised.onnx")
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)  # the symbolic one is for transformers
+        quantize_static(
+            prepared,
+            quantised,
+            _reader(calibration),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        found = onnx.load(quantised)
+    _float_outputs(found)
+    _write(found, artefact, "int8")
+
+
+def _reader(calibration: Iterable[Arrays]) -> Any:  # noqa: ANN401 - its base class is imported with onnxruntime
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # no stubs
+        def __init__(self) -> None:
+            self._batches = iter(calibration)
+
+        def get_next(self) -> dict[str, np.ndarray[Any, Any]] | None:
+            batch = next(self._batches, None)
+            return None if batch is None else dict(batch)
+
+    return Reader()
+
+
+def _float_outputs(model: onnx.ModelProto) -> None:
+    """Take out the quantisation of what the graph gives; an initialiser that nobody reads any more goes too."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    for value in model.graph.output:
+        last = makers[value.name]
+        if last.op_type != "DequantizeLinear" or makers[last.input[0]].op_type != "QuantizeLinear":
+            continue
+        rounded = makers[last.input[0]]
+        exact = rounded.input[0]
+        model.graph.node.remove(last)
+        model.graph.node.remove(rounded)
+        for node in model.graph.node:
+            node.input[:] = [value.name if name == exact else name for name in node.input]
+            node.output[:] = [value.name if name == exact else name for name in node.output]
+    read = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
+def _write(model: onnx.ModelProto, artefact: Path, precision: str) -> None:
+    """With the domains that its nodes are of, and not all that onnxruntime knows; the same bytes every time."""
+    import onnx
+
+    used = {node.domain for node in model.graph.node}
+    versions = [item for item in model.opset_import if item.domain in used]
+    del model.opset_import[:], model.metadata_props[:], model.graph.value_info[:]
+    model.opset_import.extend(versions)
+    onnx.helper.set_model_props(model, {TAG: precision})
+    onnx.checker.check_model(model, full_check=True)
+    artefact.write_bytes(model.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _converting(model: Path, precision: str) -> Iterator[None]:
+    """Quietly: the tools log advice through the root logger. Whatever they raise becomes a ModelError."""
+    try:
+        with quietly():
+            yield
+    except (KdeployError, MemoryError):
+        raise
+    except Exception as exc:  # the tools raise what ONNX, NumPy and they themselves do
+        must = f"must be a model that onnxruntime's tools convert to {precision}"
+        raise ModelError(str(model), must, got=last_line(exc)) from exc

@@ -1,0 +1,92 @@
+"""What a precision below fp32 costs on the held-out inputs; and the guard: where int8 costs too much, fp32 is kept.
+
+The net that was trained on labels alone, the baseline, is quantised in the same way, so that one can see whether what a
+student learned from its teacher survives int8.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from kdeploy import runtimes
+from kdeploy.evaluation import Labelled, precision_cost
+from kdeploy.models.adapters import signature
+from kdeploy.recipe.formats import Asked
+from kdeploy.records.export import ExportRecord, Format
+from kdeploy.runtimes.protocol import Refused, Source
+from kdeploy.stages.export.formats import CALIBRATION_BATCH, divided
+
+INT8 = "int8"
+
+
+def judge(
+    folder: Path, record: ExportRecord, *, held_out: Mapping[str, Labelled], transfer: np.ndarray, max_int8_drop: float
+) -> ExportRecord:
+    """The record with what each format in a lower precision costs, and without int8 that costs the student too much.
+
+    Args:
+        folder: of the export.
+        held_out: for `student`, which the baseline reads too, and for `teacher`.
+        transfer: the inputs that the student's formats were made with; the baseline is calibrated on the same.
+        max_int8_drop: percentage points of accuracy.
+    """
+    calibration, _ = divided(held_out["student"].inputs, transfer)
+    made: list[Format] = []
+    for format_ in record.formats:
+        if format_.precision == "fp32" or format_.refused is not None:
+            made.append(format_)
+            continue
+        judged = _with_cost(folder, format_, held_out[format_.model], len(calibration))
+        made.append(_guarded(folder, judged, max_int8_drop))
+        if record.baseline is not None and (format_.model, format_.precision) == ("student", INT8):
+            made += _baseline(folder, judged, held_out["student"], calibration)
+    return record.model_copy(update={"formats": tuple(made)})
+
+
+def _with_cost(folder: Path, made: Format, on: Labelled, calibrated: int) -> Format:
+    asked = Asked(made.runtime, made.precision)
+    cost = precision_cost(made.model, folder / f"{made.model}.onnx", folder / made.file, asked, on)
+    count = calibrated if made.precision == INT8 else None
+    return made.model_copy(update={"cost": cost.model_copy(update={"calibration": count})})
+
+
+def _guarded(folder: Path, made: Format, max_int8_drop: float) -> Format:
+    """The format, or why there is none: only the student ships, so only its loss matters."""
+    cost = made.cost
+    if cost is None or (made.model, made.precision) != ("student", INT8) or cost.drop_points <= max_int8_drop:
+        return made
+    shutil.rmtree(_place(folder, made))
+    reason = (
+        f"int8 loses {cost.drop_points:.3g} points of accuracy on {cost.inputs} held-out inputs, "
+        f"{cost.fp32:.2%} to {cost.accuracy:.2%}, more than the {max_int8_drop:g} allowed: fp32 is kept"
+    )
+    return made.model_copy(update={"file": "", "bytes": 0, "refused": reason})
+
+
+def _baseline(folder: Path, student: Format, held_out: Labelled, calibration: np.ndarray) -> list[Format]:
+    """The baseline in the same format; nothing where the runtime makes it from more than an ONNX file."""
+    onnx, asked = folder / "baseline.onnx", Asked(student.runtime, student.precision)
+    made = student.model_copy(update={"model": "baseline", "parity": None})
+    place = _place(folder, made)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    name = signature(onnx).input
+    starts = range(0, len(calibration), CALIBRATION_BATCH)
+    batches = [{name: calibration[start : start + CALIBRATION_BATCH]} for start in starts]
+    source = Source(onnx, None, {name: held_out.inputs[:3]}, batches)
+    try:
+        artefact = runtimes.find(asked.runtime).convert(source, place, precision=asked.precision)
+    except Refused:
+        shutil.rmtree(place)
+        return []
+    size = sum(part.stat().st_size for part in place.rglob("*") if part.is_file())
+    made = made.model_copy(update={"file": artefact.relative_to(folder).as_posix(), "bytes": size})
+    return [_with_cost(folder, made, held_out, len(calibration))]
+
+
+def _place(folder: Path, made: Format) -> Path:
+    return folder / "formats" / Asked(made.runtime, made.precision).folder / made.model

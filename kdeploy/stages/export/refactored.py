@@ -1,0 +1,115 @@
+"""The student at a lower rank: which rank, and what it costs on real inputs.
+
+    tolerance t: the least r with  max |z_r - z| <= t max |z|,    z and z_r the logits of the trained net and at rank r
+
+both in float64 on held-out inputs. Every rank is tried from below, for an error on inputs need not fall with the
+rank, as that of the weights does. One rank more adds one column: y_r = y_(r-1) + p_r s_r (q_r x).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kdeploy.errors import ModelError
+from kdeploy.records.export import Refactoring
+from kdeploy.transforms.rank import Decomposition, at_rank, decompose, refactor
+
+INPUTS = 1000  # the most that are measured
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What the recipe asks for: `rank`, or a `tolerance` of the relative logit error; one of them is None."""
+
+    rank: int | None = None
+    tolerance: float | None = None
+
+    def __str__(self) -> str:
+        return f"{{rank: {self.rank}}}" if self.rank is not None else f"{{tolerance: {self.tolerance:g}}}"
+
+
+class Reduced(NamedTuple):
+    """The re-factored chain, the same in float64 and never rounded, and what it costs; D and H of the map."""
+
+    layers: nn.Sequential
+    exact: nn.Sequential
+    cost: Refactoring
+    inputs: int
+    outputs: int
+
+
+@torch.inference_mode()
+def reduce(chain: nn.Sequential, asked: Rank, inputs: np.ndarray) -> Reduced | str:
+    """Re-factor the trained chain; a reason when no rank that saves anything is within the tolerance.
+
+    Args:
+        inputs: held out, preprocessed, float32 (inputs, *shape); the first 1,000 are measured.
+    Raises: ModelError for a rank that the net cannot have, or that would save nothing.
+    """
+    double, batch = copy.deepcopy(chain).double().eval(), torch.from_numpy(inputs[:INPUTS]).double()
+    found, logits = decompose(double), double(batch)
+    rank = asked.rank
+    if rank is None and found is not None:
+        assert asked.tolerance is not None
+        rank = least_rank(double, found, asked.tolerance, batch, logits)
+        if rank is None:
+            return f"no rank below {_full_rank(found)} of {found.called} is within the tolerance {asked.tolerance:g}"
+    outcome = refactor(chain, rank or 1)
+    if not outcome.done:
+        advice = "Ask for a lower rank." if found is not None else "Set it to auto."
+        raise ModelError("export.bottleneck", f"cannot be {asked}", got=outcome.reason, advice=advice)
+    assert found is not None
+    assert rank is not None
+    exact = at_rank(double, found, rank)
+    cost = _cost(found, rank, logits, exact(batch))
+    return Reduced(outcome.layers, exact, cost, found.right.shape[1], len(found.left))
+
+
+def least_rank(
+    chain: nn.Sequential, found: Decomposition, tolerance: float, batch: Tensor, logits: Tensor
+) -> int | None:
+    """The least rank whose relative logit error is within the tolerance, and which saves multiply-adds."""
+    before, behind = chain[: found.place], chain[found.place + (1 if found.width is None else 2) :]
+    scores = before(batch) @ found.right.T * found.values
+    outputs = found.bias.expand(*scores.shape[:-1], -1)
+    limit = tolerance * float(logits.abs().max())
+    for rank in range(1, _full_rank(found)):
+        outputs = outputs + scores[..., rank - 1 : rank] * found.left[:, rank - 1]
+        if float((behind(outputs) - logits).abs().max()) <= limit:
+            return rank
+    return None
+
+
+def _full_rank(found: Decomposition) -> int:
+    """The least rank that saves nothing: that of a pair's own map, or the break-even of a single layer."""
+    return found.most if found.width is not None else found.most + 1
+
+
+def _cost(found: Decomposition, rank: int, logits: Tensor, cut: Tensor) -> Refactoring:
+    off = (cut - logits).abs()
+    following = float(found.values[rank]) if rank < len(found.values) else 0.0
+    return Refactoring(
+        rank=rank,
+        full_rank=len(found.values),
+        inputs=len(logits),
+        max_abs_error=float(off.max()),
+        mean_abs_error=float(off.mean()),
+        relative_error=float(off.max() / logits.abs().max()),
+        spectral_error=following / float(found.values[0]),
+        agreement=float((cut.argmax(1) == logits.argmax(1)).double().mean()),
+    )
+
+
+def in_words(cost: Refactoring) -> str:
+    """`rank 21 of 64, logits off by at most 0.0123 (0.1 % of the largest), mean 0.0011, ...`."""
+    return (
+        f"rank {cost.rank} of {cost.full_rank}, logits off by at most {cost.max_abs_error:.3g} "
+        f"({100 * cost.relative_error:.2g} % of the largest), {cost.mean_abs_error:.2g} on average, "
+        f"agreement {100 * cost.agreement:.2f} % with the trained net on {cost.inputs} held-out inputs"
+    )
