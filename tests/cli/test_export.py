@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kdeploy.cli.export import _show
+from kdeploy.cli.export import _formats
 from kdeploy.records.export import Format
 from tests.stages import report_records
 
 
 def lines(capsys: pytest.CaptureFixture[str], *formats: Format) -> list[str]:
-    _show(report_records.export(formats=formats))
+    _formats(formats)
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 

@@ -30,6 +30,17 @@ def test_every_runtime_of_ours_keeps_the_contract_on_an_exported_net(name: str, 
     check(runtimes.find(name), exported_source(tmp_path), folder, absolute_tolerance=1e-5)
 
 
+@pytest.mark.parametrize("name", INSTALLED)
+def test_arrays_of_any_layout_and_read_only_ones_are_read_right(name: str, tmp_path: Path, folder: Path):
+    source, runtime = exported_source(tmp_path), runtimes.find(name)
+    session = runtime.load(runtime.convert(source, folder, precision="fp32"), threads=1)
+    plain = source.example["image"][:1]
+    for array in (np.asfortranarray(plain), plain[:, :, ::-1], np.broadcast_to(plain[:, :, :1], plain.shape)):
+        expected = session.run({"image": np.ascontiguousarray(array)})["logits"]
+        assert np.array_equal(session.run({"image": array})["logits"], expected)
+    session.close()
+
+
 def check_unless_refused(name: str, source: Source, folder: Path, *, absolute_tolerance: float) -> None:
     try:
         check(runtimes.find(name), source, folder, absolute_tolerance=absolute_tolerance)

@@ -50,3 +50,11 @@ def test_a_closed_session_does_not_run():
     with pytest.raises(KdeployError) as caught:
         closed.run(INPUTS)
     assert str(caught.value) == "model.x: must not be run after close()."
+
+
+def test_arrays_of_any_layout_come_in_c_order():
+    seen = []
+    inputs = {"a": np.arange(4, dtype=np.float32)[None, ::2], "b": np.asfortranarray(INPUTS["b"])}
+    session(lambda arrays: [seen.extend(arrays)]).run(inputs)
+    assert all(array.flags.c_contiguous for array in seen)
+    assert seen[0].tolist() == [[0, 2]]
