@@ -28,6 +28,7 @@ from kdeploy.runtimes.protocol import Runtime, Source
 REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
 REFERENCE_INPUTS = 64
 REFERENCE_EACH = 2  # of a family
+REFERENCE_BATCH = 8  # that must answer as each of its inputs alone
 TIED = 32  # real inputs among which near ties are looked for
 FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 
@@ -183,8 +184,8 @@ def _row(subject: Subject, name: str, made: Sequence[Made]) -> ParityRow:
 
 
 def _measured(subject: Subject, runtime: Runtime, trial: probing.Trial, made: Sequence[Made]) -> ParityRow:
-    most = REFERENCE_INPUTS if runtime.name == REFERENCE else probing.MOST
-    taken, fault = probing.batches(trial, most)
+    slow = runtime.name == REFERENCE
+    taken, fault = probing.batches(trial, parity.BATCHES[-1] if slow else probing.MOST)
     if fault is not None:
         return _unmeasured(subject, runtime.name, taken, fault)
     logits, _ = parity.logits_of(trial.session, trial.input, trial.inputs)
@@ -195,9 +196,10 @@ def _measured(subject: Subject, runtime: Runtime, trial: probing.Trial, made: Se
     if not row.passed:
         found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
         return row.model_copy(update=found)
-    each = REFERENCE_EACH if runtime.name == REFERENCE else adversarial.EACH
-    families = tuple(_family(one, trial, each) for one in made)
-    fault = probing.constancy(trial, row.budget, most) or _family_fault(subject, runtime, trial, made, families)
+    families = tuple(_family(one, trial, REFERENCE_EACH if slow else adversarial.EACH) for one in made)
+    fault = probing.constancy(trial, row.budget, REFERENCE_BATCH if slow else probing.MOST) or _family_fault(
+        subject, runtime, trial, made, families
+    )
     found |= {"families": families, "fault": fault, "propagates_nan": probing.propagates_nan(trial)}
     return row.model_copy(update=found | {"passed": fault is None})
 
