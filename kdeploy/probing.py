@@ -56,7 +56,7 @@ class Trial(NamedTuple):
 def batches(trial: Trial, most: int = MOST) -> tuple[tuple[int, ...], Fault | None]:
     """The sizes of batch that the session takes, up to the first that it wrongly does not."""
     taken: list[int] = []
-    for size in [trial.fixed] if trial.fixed else [*BATCHES, most]:
+    for size in [trial.fixed] if trial.fixed else sorted({*BATCHES, most}):
         try:
             rows = len(trial.run(trial.rows(size)))
         except KdeployError as exc:

@@ -29,6 +29,7 @@ from kdeploy.runtimes.protocol import Runtime, Source
 REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
 REFERENCE_INPUTS = 64
 REFERENCE_EACH = 2  # of a family
+REFERENCE_BATCH = 8  # that must answer as each of its inputs alone
 TIED = 32  # real inputs among which near ties are looked for
 FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 
@@ -197,8 +198,8 @@ def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
 def _measured(subject: Subject, asked: Asked, trial: probing.Trial, made: Sequence[Made]) -> ParityRow:
     """On real inputs, then on made ones; a lower precision is not meant for those, which it was not calibrated on."""
     runtime = runtimes.find(asked.runtime)
-    most = REFERENCE_INPUTS if runtime.name == REFERENCE else probing.MOST
-    taken, fault = probing.batches(trial, most)
+    slow = runtime.name == REFERENCE
+    taken, fault = probing.batches(trial, parity.BATCHES[-1] if slow else probing.MOST)
     if fault is not None:
         return _unmeasured(subject, asked, taken, fault)
     logits, _ = parity.logits_of(trial.session, trial.input, trial.inputs)
@@ -212,10 +213,11 @@ def _measured(subject: Subject, asked: Asked, trial: probing.Trial, made: Sequen
         if asked.precision == "fp32":  # in a lower one every node differs
             found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
         return row.model_copy(update=found)
-    each = REFERENCE_EACH if runtime.name == REFERENCE else adversarial.EACH
     made = made if asked.precision == "fp32" else ()
-    families = tuple(_family(one, trial, each) for one in made)
-    fault = probing.constancy(trial, row.budget, most) or _family_fault(subject, runtime, trial, made, families)
+    families = tuple(_family(one, trial, REFERENCE_EACH if slow else adversarial.EACH) for one in made)
+    fault = probing.constancy(trial, row.budget, REFERENCE_BATCH if slow else probing.MOST) or _family_fault(
+        subject, runtime, trial, made, families
+    )
     found |= {"families": families, "fault": fault, "propagates_nan": probing.propagates_nan(trial)}
     return row.model_copy(update=found | {"passed": fault is None})
 

@@ -58,7 +58,7 @@ def test_student_and_teacher_pass_on_every_runtime(subjects: list[verify.Subject
     assert sorted(record.versions) == sorted(RUNTIMES)
     assert VerifyRecord.from_json(record.to_json(), where="here") == record
     for row in record.rows:
-        assert row.batches == (0, 1, 2, 3, 7, 32, 64 if row.runtime == "reference" else 256)
+        assert row.batches == (0, 1, 2, 3, 7, 32, *(() if row.runtime == "reference" else (256,)))
         assert [family.name for family in row.families] == [*families(Spec((1,), 0, 1)), "near ties"]
         assert all(0 <= family.max_abs_error <= family.budget for family in row.families)
         assert row.propagates_nan is (row.runtime != "openvino")
