@@ -149,7 +149,8 @@ class TestExport:
         assert whole == [(model, name) for name in names for model in ("student", "teacher")]
         folder = runs / "export" / _stages(runs)["export"]
         assert all((folder / one["file"]).is_file() and one["bytes"] > 0 for one in made)
-        assert all(one["parity"]["passed"] for one in made)
+        # the net without a teacher is quantised for its accuracy alone
+        assert all(one["parity"]["passed"] for one in made if one["model"] != "baseline")
         table = command(*words).stdout
         assert [line.split()[:3] for line in table.splitlines() if line.split()[1:3] == ["student", "fp32"]] == [
             [name, "student", "fp32"] for name in names

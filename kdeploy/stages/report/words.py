@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
@@ -85,17 +86,20 @@ def ratio(value: float | None) -> str:
 
 
 def low_bound(value: float) -> str:
-    scale = 10 ** _decimals(value)
-    return f"{math.floor(value * scale) / scale:.{_decimals(value)}f}"
+    return _rounded(value, ROUND_FLOOR)
 
 
 def high_bound(value: float) -> str:
-    scale = 10 ** _decimals(value)
-    return f"{math.ceil(value * scale) / scale:.{_decimals(value)}f}"
+    return _rounded(value, ROUND_CEILING)
 
 
 def ratio_interval(low: float | None, high: float | None) -> str:
     return DASH if low is None or high is None else f"{low_bound(low)} to {high_bound(high)}{TIMES}"
+
+
+def _rounded(value: float, towards: str) -> str:
+    """In decimals: in floats a value just beyond a hundredth would become that hundredth."""
+    return str(Decimal(repr(value)).quantize(Decimal(1).scaleb(-_decimals(value)), towards))
 
 
 def _decimals(value: float) -> int:
