@@ -195,8 +195,9 @@ def _agrees(first: verify.Subject, other: verify.Subject) -> ParityRow:
         first.oracle, other.oracle.logits, model=other.name, runtime=FLOAT64, batches=(len(other.inputs),)
     )
     named: dict[str, object] = {"against": first.name, "worst_name": first.names[row.worst_input]}
-    if not row.passed and first.truth is not None:
-        looked = bisection.around(first.inputs, row.worst_input)
+    batches = {signature(one.onnx).batch for one in (first, other)} - {None}
+    if not row.passed and first.truth is not None and len(batches) < 2:  # else no batch fits both
+        looked = bisection.around(first.inputs, row.worst_input, next(iter(batches), None))
         named["first_node"] = bisection.first_against(other.onnx, looked, first.truth.values(looked))
     return row.model_copy(update=named)
 

@@ -98,12 +98,20 @@ def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
 
     Raises: ModelError when ONNX's reference evaluator cannot run it.
     """
-    model = onnx.load(path)
-    name, output = signature(path).input, model.graph.output[0].name
+    model, read = onnx.load(path), signature(path)
     with reading(str(path), "ONNX's reference evaluator"):
-        plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
-        exact = ReferenceEvaluator(as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
+        plain = _evaluated(model, read.input, inputs, read.batch)
+        exact = _evaluated(as_double(model), read.input, inputs.astype(np.float64), read.batch)
     return Oracle(exact, float(np.abs(plain - exact).max()))
+
+
+def _evaluated(model: onnx.ModelProto, name: str, inputs: np.ndarray, fixed: int | None) -> np.ndarray:
+    """All inputs at once, or in the one batch that the graph takes; the last is filled up with the first inputs."""
+    evaluator, size = ReferenceEvaluator(model), fixed or len(inputs)
+    filled = inputs[np.arange(len(inputs) + -len(inputs) % size) % len(inputs)]
+    output = [model.graph.output[0].name]
+    parts = [evaluator.run(output, {name: filled[at : at + size]})[0] for at in range(0, len(filled), size)]
+    return np.concatenate(parts)[: len(inputs)]
 
 
 def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
