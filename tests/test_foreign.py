@@ -70,7 +70,7 @@ def test_a_runtime_asked_for_by_name_that_refuses_is_an_error(tmp_path, monkeypa
     assert found.code == 3
     assert found.stderr == (
         "error: runtime 'openvino': must take a.onnx in fp32 (it does not take models of this kind). "
-        "Choose another, or ask for it in export.formats of a recipe, which has the torch module and calibrates.\n"
+        "Choose another, or ask for it in export.formats of a recipe, which has the torch module.\n"
     )
 
 

@@ -59,7 +59,7 @@ def test_a_target_that_does_not_take_bytes_is_refused(
         raw.add(place, exported.record, canonical=canonical, layout="nchw", target="openvino")
     assert str(caught.value) == (
         "runtime 'openvino': must take student.raw.onnx in fp32 (it takes float32, and input 'image' is uint8). "
-        "Choose another, or ask for it in export.formats of a recipe, which has the torch module and calibrates."
+        "Choose another, or ask for it in export.formats of a recipe, which has the torch module."
     )
 
 
