@@ -205,9 +205,10 @@ def _agrees(first: verify.Subject, other: verify.Subject) -> ParityRow:
 def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
     """Seeded uniform noise in [0, 1) of the shape that the model's input has, float32 (count, *shape).
 
-    Raises: ModelError when a length other than the batch is not fixed.
+    A model of a larger fixed batch gets one of those. Raises: ModelError when another length is not fixed.
     """
-    return np.random.default_rng(0).random((count, *_shape(path)), dtype=np.float32)
+    rows = max(count, signature(path).batch or 0)
+    return np.random.default_rng(0).random((rows, *_shape(path)), dtype=np.float32)
 
 
 def _shape(path: Path) -> tuple[int, ...]:

@@ -174,6 +174,10 @@ def test_a_model_of_one_batch_is_verified_in_that_batch(tmp_path, folder, batch)
     assert "first at node 'last' (MatMul)" in found.stderr
 
 
+def test_inputs_fill_a_batch_that_is_larger_than_usual(tmp_path):
+    assert len(made_inputs(of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 100))) == 100
+
+
 def test_a_model_of_one_batch_is_rewritten_too(tmp_path):
     path = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 1)
     found = inside("export", path, "--bottleneck", "fuse", "--runs", tmp_path / "runs", "--json")
