@@ -195,8 +195,9 @@ def _agrees(first: verify.Subject, other: verify.Subject) -> ParityRow:
         first.oracle, other.oracle.logits, model=other.name, runtime=FLOAT64, batches=(len(other.inputs),)
     )
     named: dict[str, object] = {"against": first.name, "worst_name": first.names[row.worst_input]}
-    if not row.passed and first.truth is not None:
-        looked = bisection.around(first.inputs, row.worst_input)
+    batches = {signature(one.onnx).batch for one in (first, other)} - {None}
+    if not row.passed and first.truth is not None and len(batches) < 2:  # else no batch fits both
+        looked = bisection.around(first.inputs, row.worst_input, next(iter(batches), None))
         named["first_node"] = bisection.first_against(other.onnx, looked, first.truth.values(looked))
     return row.model_copy(update=named)
 
@@ -204,9 +205,10 @@ def _agrees(first: verify.Subject, other: verify.Subject) -> ParityRow:
 def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
     """Seeded uniform noise in [0, 1) of the shape that the model's input has, float32 (count, *shape).
 
-    Raises: ModelError when a length other than the batch is not fixed.
+    A model of a larger fixed batch gets one of those. Raises: ModelError when another length is not fixed.
     """
-    return np.random.default_rng(0).random((count, *_shape(path)), dtype=np.float32)
+    rows = max(count, signature(path).batch or 0)
+    return np.random.default_rng(0).random((rows, *_shape(path)), dtype=np.float32)
 
 
 def _shape(path: Path) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ accuracy is measured on labelled inputs, and judged where it matters: in the exp
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +30,13 @@ from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
+from kdeploy import runtimes
 from kdeploy.errors import DataError, ParityError
 from kdeploy.models.adapters import signature
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes.border import reading
-from kdeploy.runtimes.protocol import Session
+from kdeploy.runtimes.onnxfile import input_ports
+from kdeploy.runtimes.protocol import Session, Source
 
 BATCHES = (1, 2, 3, 7, 32)
 _REST = 64
@@ -98,12 +101,34 @@ def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
 
     Raises: ModelError when ONNX's reference evaluator cannot run it.
     """
-    model = onnx.load(path)
-    name, output = signature(path).input, model.graph.output[0].name
+    model, read = onnx.load(path), signature(path)
     with reading(str(path), "ONNX's reference evaluator"):
-        plain = ReferenceEvaluator(model).run([output], {name: inputs})[0]
-        exact = ReferenceEvaluator(as_double(model)).run([output], {name: inputs.astype(np.float64)})[0]
+        plain = _evaluated(model, read.input, inputs, read.batch)
+        exact = _evaluated(as_double(model), read.input, inputs.astype(np.float64), read.batch)
     return Oracle(exact, float(np.abs(plain - exact).max()))
+
+
+def _evaluated(model: onnx.ModelProto, name: str, inputs: np.ndarray, fixed: int | None) -> np.ndarray:
+    """All inputs at once, or in the one batch that the graph takes; the last is filled up with the first inputs."""
+    evaluator, size = ReferenceEvaluator(model), fixed or len(inputs)
+    filled = inputs[np.arange(len(inputs) + -len(inputs) % size) % len(inputs)]
+    output = [model.graph.output[0].name]
+    parts = [evaluator.run(output, {name: filled[at : at + size]})[0] for at in range(0, len(filled), size)]
+    return np.concatenate(parts)[: len(inputs)]
+
+
+def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_name: str) -> ParityRow:
+    """One ONNX file through one runtime against the oracle; `model` is what the row calls it.
+
+    Raises: ModelError when the runtime does not take the file.
+    """
+    name = input_ports(onnx.load(path, load_external_data=False))[0].name
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Source(path, None, {name: inputs[:3]}, None)
+        session = runtimes.find(runtime_name).load(runtimes.convert(runtime_name, source, Path(scratch)), threads=1)
+        logits, batches = logits_of(session, name, inputs)
+        session.close()
+    return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches)
 
 
 def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -165,12 +190,9 @@ def raise_if_failed(rows: Sequence[ParityRow]) -> None:
 
 
 def _failure(row: ParityRow) -> ParityError:
-    where, fault = (
-        f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}"),
-        row.fault,
-    )
-    if fault is not None:
-        return ParityError(where, fault.must, got=fault.got, advice=fault.advice)
+    where = f"{row.model} on {row.runtime}" + ("" if row.precision == "fp32" else f" in {row.precision}")
+    if row.fault is not None:
+        return ParityError(where, row.fault.must, got=row.fault.got, advice=row.fault.advice)
     worst = f"input {row.worst_input}" if row.worst_name is None else repr(row.worst_name)
     parts = [f"off by {row.max_abs_error:.3g} at {worst}", what_changed(row)]
     if row.first_node is not None:

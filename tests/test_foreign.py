@@ -70,7 +70,7 @@ def test_a_runtime_asked_for_by_name_that_refuses_is_an_error(tmp_path, monkeypa
     assert found.code == 3
     assert found.stderr == (
         "error: runtime 'openvino': must take a.onnx in fp32 (it does not take models of this kind). "
-        "Ask for it in export.formats, where the torch module and inputs to calibrate on are at hand.\n"
+        "Choose another, or ask for it in export.formats of a recipe, which has the torch module.\n"
     )
 
 
@@ -150,6 +150,38 @@ def test_a_run_has_its_own_inputs(tmp_path, folder):
     found = inside("verify", "tiny", "--inputs", folder)
     assert found.code == 2
     assert "Invalid value: --inputs goes with .onnx files: a run has its own test inputs" in found.stderr
+
+
+def of_one_batch(path: Path, batch: int) -> Path:
+    """The file changed to take that batch alone, as exporters write it when no axis is said to be dynamic."""
+    model = onnx.load(path)
+    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["x", "shape"], ["flat"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([batch, 16]), "shape"))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_model_of_one_batch_is_verified_in_that_batch(tmp_path, folder, batch):
+    first = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), batch)
+    alone = inside("verify", first, "--json")
+    assert alone.code == 0, alone.stderr
+    assert all(row["batches"] == [batch] for row in alone.document["rows"])
+    found = inside("verify", first, spoiled(first, tmp_path / "b.onnx"), "--inputs", folder)
+    assert found.code == 5
+    assert "first at node 'last' (MatMul)" in found.stderr
+
+
+def test_inputs_fill_a_batch_that_is_larger_than_usual(tmp_path):
+    assert len(made_inputs(of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 100))) == 100
+
+
+def test_a_model_of_one_batch_is_rewritten_too(tmp_path):
+    path = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 1)
+    found = inside("export", path, "--bottleneck", "fuse", "--runs", tmp_path / "runs", "--json")
+    assert found.code == 0, found.stderr
 
 
 def test_a_batch_that_is_baked_in_is_named(tmp_path):
@@ -261,7 +293,8 @@ def test_what_was_made_does_not_replace_what_it_was_made_from(tmp_path: Path) ->
     ("words", "sentence"),
     [
         (["a.onnx", "--bottleneck", "rank:3"], "--bottleneck of an .onnx file must be auto, fuse, factored"),
-        (["a.onnx", "--formats", "openvino"], "--formats and --set are for recipes and runs"),
+        (["a.onnx", "--formats", "openvino"], "--formats, --preprocess and --set are for recipes and runs"),
+        (["a.onnx", "--preprocess", "graph"], "--formats, --preprocess and --set are for recipes and runs"),
         (["tiny", "--out", "here"], "--out is for .onnx files"),
     ],
 )

@@ -88,8 +88,8 @@ def command(
     from kdeploy.cli.progress import watched
 
     if subject.endswith(".onnx"):
-        if formats or set_:
-            raise typer.BadParameter("--formats and --set are for recipes and runs")
+        if formats or preprocess or set_:
+            raise typer.BadParameter("--formats, --preprocess and --set are for recipes and runs")
         _model(Path(subject), bottleneck or "auto", target or "onnxruntime", out, runs, as_json)
         return
     if out is not None:

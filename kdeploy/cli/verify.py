@@ -104,7 +104,7 @@ def _show(record: VerifyRecord) -> None:
     rows = [
         (
             row.model,
-            row.runtime if row.precision == "fp32" else f"{row.runtime}:{row.precision}",
+            row.key,
             str(row.inputs),
             f"{row.max_abs_error:.1e}",
             f"{row.budget:.1e}",

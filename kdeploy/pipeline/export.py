@@ -35,6 +35,7 @@ def run(job: Job, folder: Path) -> Record:
 
     samples, teacher, distill = job.samples(), job.read("teacher"), job.read("distill")
     export, rows = job.recipe.export, thinned(samples.transfer, TRANSFER)
+    transfer = feed(job, samples, distill.preprocessing).plain(rows).numpy()
     record = stage.run(
         folder,
         teacher=stage.Teacher(teacher, [(job.folder(name), job.read(name)) for name in job.members("teacher")]),
@@ -42,7 +43,7 @@ def run(job: Job, folder: Path) -> Record:
         inputs=stage.Inputs(
             student=inputs_of(job, samples, distill.preprocessing, "held_out"),
             teacher=inputs_of(job, samples, teacher.preprocessing, "held_out"),
-            student_transfer=feed(job, samples, distill.preprocessing).plain(rows).numpy(),
+            student_transfer=transfer,
             teacher_transfer=feed(job, samples, teacher.preprocessing).plain(rows).numpy(),
         ),
         bottleneck=_choice(export.bottleneck),
@@ -57,7 +58,7 @@ def run(job: Job, folder: Path) -> Record:
             "student": labelled(job, samples, distill.preprocessing, "held_out"),
             "teacher": labelled(job, samples, teacher.preprocessing, "held_out"),
         },
-        transfer=feed(job, samples, distill.preprocessing).plain(rows).numpy(),
+        transfer=transfer,
         max_int8_drop=export.max_int8_drop,
     )
     if export.preprocess == "spec":

@@ -65,9 +65,8 @@ def _raw_rows(job: Job, student: Subject) -> tuple[ParityRow, ...]:
     if export.raw is None:
         return ()
     canonical = samples.inputs[export.preprocessing.input][samples.parts["test"]]
-    path, read = job.folder("export") / export.raw.file, export.preprocessing.input
-    names = ("reference", job.recipe.export.target)
-    return preprocess.compare(path, read, canonical, export.raw.layout, student.oracle, names)
+    path, names = job.folder("export") / export.raw.file, ("reference", job.recipe.export.target)
+    return preprocess.compare(path, canonical, export.raw.layout, student.oracle, names)
 
 
 def _costs(job: Job) -> tuple[Cost, ...]:

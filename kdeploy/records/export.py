@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from kdeploy.recipe.formats import Asked
 from kdeploy.records.base import Part, Record
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.precision import Cost
@@ -83,7 +84,7 @@ class Format(Part):
     @property
     def key(self) -> str:
         """As people write it: `openvino`, `onnxruntime:int8`."""
-        return self.runtime if self.precision == "fp32" else f"{self.runtime}:{self.precision}"
+        return str(Asked(self.runtime, self.precision))
 
 
 class Bottleneck(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from kdeploy.recipe.formats import Asked
 from kdeploy.records.base import Part, Record
 from kdeploy.records.precision import Cost
 
@@ -77,6 +78,11 @@ class ParityRow(Part):
     families: tuple[Family, ...] = ()
     fault: Fault | None = None
     propagates_nan: bool | None = None
+
+    @property
+    def key(self) -> str:
+        """The format, as people write it: `openvino`, `onnxruntime:int8`."""
+        return str(Asked(self.runtime, self.precision))
 
 
 class VerifyRecord(Record):

@@ -50,7 +50,7 @@ def convert(name: str, source: Source, folder: Path, *, precision: str = "fp32")
             f"runtime '{name}'",
             f"must take {source.onnx.name} in {precision}",
             got=refusal.reason,
-            advice="Ask for it in export.formats, where the torch module and inputs to calibrate on are at hand.",
+            advice="Choose another, or ask for it in export.formats of a recipe, which has the torch module.",
         ) from refusal
 
 

@@ -6,14 +6,17 @@ ONNX Runtime objects, and each words its objection differently. A model must ref
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import io
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from kdeploy.errors import DataError, KdeployError, ModelError, UsageError
-from kdeploy.runtimes.protocol import Arrays, NotOffered
+from kdeploy.runtimes.protocol import Arrays, NotOffered, Refused
 
 
 class Port(NamedTuple):
@@ -99,6 +102,38 @@ def reading(where: str, runtime: str) -> Iterator[None]:
     except Exception as exc:
         advice = "Check the path, or export the model again."
         raise ModelError(where, f"must be a model that {runtime} reads", got=last_line(exc), advice=advice) from exc
+
+
+@contextmanager
+def converting(where: str, must: str) -> Iterator[None]:
+    """Quietly; whatever a foreign converter raises becomes a ModelError that says what the model must be."""
+    try:
+        with quietly():
+            yield
+    except (KdeployError, MemoryError):
+        raise
+    except Exception as exc:  # a converter raises what ONNX, NumPy and it itself do
+        raise ModelError(where, must, got=last_line(exc)) from exc
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Converters warn and log of their own parts, and print their progress on stdout, which belongs to --json."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def calibrated(calibration: Iterable[Arrays] | None) -> Iterable[Arrays]:
+    """The inputs to calibrate on. Raises: Refused when there are none."""
+    if calibration is None:
+        raise Refused("int8 needs inputs to calibrate on, and there are none")
+    return calibration
 
 
 def failed(where: str, runtime: str, exc: Exception) -> NoReturn:

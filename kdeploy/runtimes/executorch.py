@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdeploy.runtimes import ports
-from kdeploy.runtimes.border import check_threads, reading
-from kdeploy.runtimes.frommodule import example_of, module_of, quietly
-from kdeploy.runtimes.protocol import NotOffered, Refused, Source
+from kdeploy.runtimes.border import calibrated, check_threads, quietly, reading
+from kdeploy.runtimes.frommodule import example_of, module_of
+from kdeploy.runtimes.protocol import NotOffered, Source
 from kdeploy.runtimes.session import CallSession
 
 if TYPE_CHECKING:
@@ -73,11 +73,10 @@ def _calibration(source: Source, known: ports.Ports) -> list[tuple[Tensor, ...]]
     """The calibration inputs in the batch of the graph. Raises: Refused when there are none."""
     import torch
 
-    if source.calibration is None:
-        raise Refused("int8 needs inputs to calibrate on, and there are none")
+    calibration = calibrated(source.calibration)
     names, size = [port.name for port in known.inputs], known.inputs[0].shape[0] or 1
     batches = []
-    for given in source.calibration:
+    for given in calibration:
         arrays = [torch.from_numpy(np.array(given[name])) for name in names]
         for start in range(0, len(arrays[0]) - size + 1, size):
             batches.append(tuple(array[start : start + size] for array in arrays))

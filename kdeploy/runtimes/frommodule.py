@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kdeploy.runtimes.ports import Ports
@@ -28,16 +23,3 @@ def example_of(source: Source, known: Ports) -> tuple[Tensor, ...]:
     import torch
 
     return tuple(torch.from_numpy(source.example[port.name][: port.shape[0]].copy()) for port in known.inputs)
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Converters warn and log of their own parts, and print their progress on stdout, which belongs to --json."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

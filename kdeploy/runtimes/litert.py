@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from kdeploy.runtimes import ports
-from kdeploy.runtimes.border import check_threads, only_fp32, reading
-from kdeploy.runtimes.frommodule import example_of, module_of, quietly
+from kdeploy.runtimes.border import check_threads, only_fp32, quietly, reading
+from kdeploy.runtimes.frommodule import example_of, module_of
 from kdeploy.runtimes.protocol import Source
 from kdeploy.runtimes.session import CallSession
 

@@ -17,17 +17,15 @@ The file says what it is in its metadata, which a session can read back.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdeploy.errors import KdeployError, ModelError
-from kdeploy.runtimes.border import last_line
-from kdeploy.runtimes.frommodule import quietly
-from kdeploy.runtimes.protocol import Arrays, Refused
+from kdeploy.runtimes.border import calibrated, converting
+from kdeploy.runtimes.protocol import Arrays
 
 if TYPE_CHECKING:
     import onnx
@@ -56,8 +54,7 @@ def to_int8(model: Path, artefact: Path, calibration: Iterable[Arrays] | None) -
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    if calibration is None:
-        raise Refused("int8 needs inputs to calibrate on, and there are none")
+    calibration = calibrated(calibration)
     with tempfile.TemporaryDirectory() as scratch, _converting(model, "int8"):
         prepared, quantised = Path(scratch, "prepared.onnx"), Path(scratch, "quantised.onnx")
         quant_pre_process(model, prepared, skip_symbolic_shape=True)  # the symbolic one is for transformers
@@ -122,14 +119,5 @@ def _write(model: onnx.ModelProto, artefact: Path, precision: str) -> None:
     artefact.write_bytes(model.SerializeToString(deterministic=True))
 
 
-@contextmanager
-def _converting(model: Path, precision: str) -> Iterator[None]:
-    """Quietly: the tools log advice through the root logger. Whatever they raise becomes a ModelError."""
-    try:
-        with quietly():
-            yield
-    except (KdeployError, MemoryError):
-        raise
-    except Exception as exc:  # the tools raise what ONNX, NumPy and they themselves do
-        must = f"must be a model that onnxruntime's tools convert to {precision}"
-        raise ModelError(str(model), must, got=last_line(exc)) from exc
+def _converting(model: Path, precision: str) -> AbstractContextManager[None]:
+    return converting(str(model), f"must be a model that onnxruntime's tools convert to {precision}")

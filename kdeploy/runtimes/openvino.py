@@ -18,7 +18,6 @@ fast bias correction. Agreement with float32 on 2,000 digits of the demo's stude
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import sys
@@ -30,9 +29,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdeploy.errors import KdeployError, MissingError, ModelError
-from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, last_line, reading
-from kdeploy.runtimes.frommodule import quietly
+from kdeploy.errors import MissingError
+from kdeploy.runtimes.border import (
+    InputGuard,
+    Port,
+    calibrated,
+    check_threads,
+    closed,
+    converting,
+    failed,
+    fixed_batch,
+    reading,
+)
 from kdeploy.runtimes.protocol import Arrays, NotOffered, Refused, Source
 
 if TYPE_CHECKING:
@@ -166,13 +174,12 @@ def _quantised(model: Model, source: Source) -> Model:
 
     Raises: Refused without calibration inputs; MissingError without nncf.
     """
-    if source.calibration is None:
-        raise Refused("int8 needs inputs to calibrate on, and there are none")
+    calibration = calibrated(source.calibration)
     if importlib.util.find_spec("nncf") is None:
         advice = "Install it with: pip install 'kdeploy[nncf]'."
         raise MissingError("runtime 'openvino'", "must have nncf to convert to int8", advice=advice)
-    rows = [*_rows(source.calibration)]
-    with _quietly(source.onnx):
+    rows = [*_rows(calibration)]
+    with converting(str(source.onnx), "must be a model that nncf quantises"):
         nncf = importlib.import_module("nncf")
         advanced = nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX,
@@ -192,18 +199,6 @@ def _rows(calibration: Iterable[Arrays]) -> Iterator[dict[str, np.ndarray[Any, A
     for batch in calibration:
         for row in range(len(next(iter(batch.values())))):
             yield {name: array[row : row + 1] for name, array in batch.items()}
-
-
-@contextlib.contextmanager
-def _quietly(model: Path) -> Iterator[None]:
-    """nncf logs what it does and draws progress on stdout, which belongs to `--json`; its errors become ours."""
-    try:
-        with quietly():
-            yield
-    except (KdeployError, MemoryError):
-        raise
-    except Exception as exc:  # nncf's, openvino's and NumPy's
-        raise ModelError(str(model), "must be a model that nncf quantises", got=last_line(exc)) from exc
 
 
 def _settings(compiled: CompiledModel, said: str) -> dict[str, str]:

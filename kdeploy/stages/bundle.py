@@ -10,6 +10,7 @@ import numpy as np
 from kdeploy import runtimes
 from kdeploy.bundles.write import Golden, write
 from kdeploy.models.adapters import signature
+from kdeploy.recipe.formats import Asked
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
@@ -37,7 +38,7 @@ def run(
     """
     place, record = exported
     made = [one for one in record.formats if one.model == "student" and one.refused is None]
-    formats = {one.key.replace(":", "-"): place / one.file for one in made}
+    formats = {Asked(one.runtime, one.precision).folder: place / one.file for one in made}
     formats.pop("onnx", None)  # that is student.onnx itself
     formats |= {"raw": place / record.raw.file} if record.raw else {}
     return write(

@@ -9,7 +9,6 @@ decoders give them (`nhwc`: a Transpose opens the graph); every other input as t
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,12 +17,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from kdeploy import parity, runtimes
+from kdeploy import parity
 from kdeploy.errors import ModelError
 from kdeploy.models.adapters import signature
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.runtimes.protocol import Source
 from kdeploy.store import commit_bytes
 
 Layout = Literal["nchw", "nhwc"]
@@ -70,25 +68,19 @@ def as_given(canonical: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def compare(
-    path: Path, read: str, canonical: np.ndarray, layout: Layout, oracle: parity.Oracle, names: Sequence[str]
+    path: Path, canonical: np.ndarray, layout: Layout, oracle: parity.Oracle, names: Sequence[str]
 ) -> tuple[ParityRow, ...]:
     """Raw input to logits, one row a runtime: what fails here and not without preprocessing has a wrong preprocessing.
 
     Args:
-        read: the name of its input.
         canonical: samples (N, *shape), as they come.
         oracle: the net's logits on the same samples, prepared outside of the graph.
+    Raises: ModelError when a runtime does not take the file.
     """
     rows = []
     for name in names:
         given = as_given(canonical[:REFERENCE_INPUTS] if name == REFERENCE else canonical, layout)
-        runtime = runtimes.find(name)
-        with tempfile.TemporaryDirectory() as scratch:
-            source = Source(path, None, {read: given[:3]}, None)
-            session = runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)
-            logits, batches = parity.logits_of(session, read, given)
-            session.close()
-        rows.append(parity.compare(oracle, logits, model=WITH_PREPROCESSING, runtime=name, batches=batches))
+        rows.append(parity.proved(path, WITH_PREPROCESSING, oracle, given, name))
     return tuple(rows)
 
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import logging
+import sys
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +19,7 @@ from kdeploy.runtimes.border import (
     fixed_batch,
     last_line,
     only_fp32,
+    quietly,
     reading,
 )
 from kdeploy.runtimes.protocol import Refused
@@ -171,3 +176,14 @@ def test_a_closed_session_is_the_callers_mistake():
         closed("model.onnx")
     assert str(caught.value) == "model.onnx: must not be run after close()."
     assert caught.value.exit_code == 1
+
+
+def test_nothing_is_said_while_it_is_quiet(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture):
+    log = logging.getLogger("a converter")
+    with quietly():
+        sys.stdout.write("progress")
+        log.warning("of its own parts")
+        warnings.warn("of its own parts", DeprecationWarning, stacklevel=1)
+    log.warning("afterwards")
+    assert capsys.readouterr().out == ""
+    assert caplog.messages == ["afterwards"]

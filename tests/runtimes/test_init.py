@@ -100,5 +100,5 @@ def test_a_refusal_is_an_error_for_who_cannot_do_without(source: Source, folder:
         runtimes.convert("reference", source, folder, precision="int8")
     assert str(caught.value) == (
         "runtime 'reference': must take source.onnx in int8 (reference converts to fp32 only, not to int8). "
-        "Ask for it in export.formats, where the torch module and inputs to calibrate on are at hand."
+        "Choose another, or ask for it in export.formats of a recipe, which has the torch module."
     )

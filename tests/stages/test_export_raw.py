@@ -9,6 +9,9 @@ import onnx
 import onnxruntime
 import pytest
 
+from kdeploy.errors import ModelError
+from kdeploy.runtimes.openvino import OpenVino
+from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import bundle
 from kdeploy.stages.export import raw
@@ -42,6 +45,22 @@ def test_bytes_go_in_and_the_students_logits_come_out(exported: Done, digits: Sa
     expected = plain.run(None, {"image": inputs_of(digits, IMAGE, "held_out")})[0]
     # pixels / 255 as a product or a quotient: a rounding of the input
     np.testing.assert_allclose(session.run(None, {"image": pixels})[0], expected, rtol=0, atol=1e-4)
+
+
+def test_a_target_that_does_not_take_bytes_is_refused(
+    exported: Done, digits: SampleSet, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(self: OpenVino, source: Source, folder: Path, *, precision: str) -> Path:
+        raise Refused("it takes float32, and input 'image' is uint8")
+
+    monkeypatch.setattr(OpenVino, "convert", refuse)
+    canonical = digits.inputs["image"][digits.parts["held_out"]]
+    with pytest.raises(ModelError) as caught:
+        raw.add(place, exported.record, canonical=canonical, layout="nchw", target="openvino")
+    assert str(caught.value) == (
+        "runtime 'openvino': must take student.raw.onnx in fp32 (it takes float32, and input 'image' is uint8). "
+        "Choose another, or ask for it in export.formats of a recipe, which has the torch module."
+    )
 
 
 def test_what_is_shipped_and_its_spec_stay(exported: Done, digits: SampleSet, place: Path):

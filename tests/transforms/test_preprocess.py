@@ -136,7 +136,7 @@ def tiny_student(folder: Path) -> tuple[Path, Preprocessing, np.ndarray, parity.
 def test_raw_input_to_logits_passes_as_the_student_does(tmp_path: Path):
     student, spec, samples, oracle = tiny_student(tmp_path)
     prepend(student, tmp_path / "raw.onnx", spec, "nhwc")
-    rows = compare(tmp_path / "raw.onnx", "image", samples, "nhwc", oracle, RUNTIMES)
+    rows = compare(tmp_path / "raw.onnx", samples, "nhwc", oracle, RUNTIMES)
     assert [(row.runtime, row.inputs, row.passed) for row in rows] == [
         ("reference", 64, True),
         ("onnxruntime", 80, True),
@@ -155,7 +155,7 @@ def test_a_wrong_constant_is_caught_and_the_message_names_the_preprocessing(tmp_
     wrong = next(tensor for tensor in model.graph.initializer if tensor.name == f"{PREFIX}{step}-constant")
     wrong.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(wrong) * np.float32(factor), wrong.name))
     onnx.save(model, path)
-    rows = compare(path, "image", samples, "nchw", oracle, ["onnxruntime"])
+    rows = compare(path, samples, "nchw", oracle, ["onnxruntime"])
     with pytest.raises(ParityError, match=r"^student with its preprocessing on onnxruntime: must be within "):
         parity.raise_if_failed(rows)
 
@@ -163,5 +163,5 @@ def test_a_wrong_constant_is_caught_and_the_message_names_the_preprocessing(tmp_
 def test_channels_in_the_other_order_are_caught(tmp_path: Path):
     student, spec, samples, oracle = tiny_student(tmp_path)
     prepend(student, tmp_path / "raw.onnx", spec, "nchw")
-    (row,) = compare(tmp_path / "raw.onnx", "image", samples[:, ::-1], "nchw", oracle, ["onnxruntime"])
+    (row,) = compare(tmp_path / "raw.onnx", samples[:, ::-1], "nchw", oracle, ["onnxruntime"])
     assert not row.passed

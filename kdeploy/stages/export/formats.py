@@ -117,18 +117,25 @@ def _artefact(folder: Path, asked: Asked, subject: Subject) -> tuple[Path, int]:
         raise
     if not artefact.is_file() or not artefact.stat().st_size:
         raise ModelError(f"format {asked}", f"must write the {subject.name}", got=f"nothing in {artefact.name}")
-    return artefact, sum(part.stat().st_size for part in target.rglob("*") if part.is_file())
+    return artefact, size_of(target)
 
 
 def _source(subject: Subject) -> Source:
-    name, module, rows = signature(subject.path).input, subject.module, subject.calibration
-    batches = [{name: rows[start : start + CALIBRATION_BATCH]} for start in range(0, len(rows), CALIBRATION_BATCH)]
-    return Source(
-        onnx=subject.path,
-        module=None if module is None else lambda: module,
-        example={name: subject.inputs[:3]},
-        calibration=batches or None,
-    )
+    module = subject.module
+    found = source_of(subject.path, subject.inputs, subject.calibration)
+    return found._replace(module=None if module is None else lambda: module)
+
+
+def source_of(path: Path, inputs: np.ndarray, calibration: np.ndarray) -> Source:
+    """An ONNX file with real inputs for it, some as an example, the others in batches to calibrate on."""
+    name, starts = signature(path).input, range(0, len(calibration), CALIBRATION_BATCH)
+    batches = [{name: calibration[start : start + CALIBRATION_BATCH]} for start in starts]
+    return Source(path, None, {name: inputs[:3]}, batches or None)
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files of a format."""
+    return sum(part.stat().st_size for part in folder.rglob("*") if part.is_file())
 
 
 def _compared(artefact: Path, asked: Asked, subject: Subject) -> ParityRow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from kdeploy.models.shallow import break_even
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Form, FormName
-from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes.protocol import Source
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.refactored import Rank, Reduced, in_words
@@ -62,22 +60,12 @@ def export(
         path = folder / f"student.{form}.onnx"
         onnx_export.write(chain, path, input_name=name, shape=inputs.shape[1:])
         rows = [
-            proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in ("reference", target)
+            parity.proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime)
+            for runtime in ("reference", target)
         ]
         parity.raise_if_failed([bisection.located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
         forms.append(Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows)))
     return forms
-
-
-def proved(path: Path, model: str, oracle: parity.Oracle, inputs: np.ndarray, runtime_name: str) -> ParityRow:
-    """One ONNX file through one runtime against the oracle; `model` is what the row calls it."""
-    runtime, name = runtimes.find(runtime_name), signature(path).input
-    with tempfile.TemporaryDirectory() as scratch:
-        source = Source(path, None, {name: inputs[:3]}, None)
-        session = runtime.load(runtimes.convert(runtime_name, source, Path(scratch)), threads=1)
-        logits, batches = parity.logits_of(session, name, inputs)
-        session.close()
-    return parity.compare(oracle, logits, model=model, runtime=runtime_name, batches=batches)
 
 
 def export_refactored(

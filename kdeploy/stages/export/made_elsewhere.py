@@ -96,7 +96,7 @@ def _proved(path: Path, files: Mapping[FormName, Path], inputs: np.ndarray, targ
     oracle, made = parity.onnx_oracle(path, inputs), []
     for form, file in files.items():
         names = dict.fromkeys((*PROVED_ON, target))
-        rows = tuple(forms.proved(file, f"model.{form}", oracle, inputs, name) for name in names)
+        rows = tuple(parity.proved(file, f"model.{form}", oracle, inputs, name) for name in names)
         parity.raise_if_failed(rows)
         made.append(Form(form=form, model=describe(file, inputs.shape[1:]), latency_ns=None, parity=rows))
     return made

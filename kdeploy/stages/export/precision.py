@@ -14,11 +14,10 @@ import numpy as np
 
 from kdeploy import runtimes
 from kdeploy.evaluation import Labelled, precision_cost
-from kdeploy.models.adapters import signature
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.export import ExportRecord, Format
-from kdeploy.runtimes.protocol import Refused, Source
-from kdeploy.stages.export.formats import CALIBRATION_BATCH, divided
+from kdeploy.runtimes.protocol import Refused
+from kdeploy.stages.export.formats import divided, size_of, source_of
 
 INT8 = "int8"
 
@@ -74,17 +73,13 @@ def _baseline(folder: Path, student: Format, held_out: Labelled, calibration: np
     place = _place(folder, made)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    name = signature(onnx).input
-    starts = range(0, len(calibration), CALIBRATION_BATCH)
-    batches = [{name: calibration[start : start + CALIBRATION_BATCH]} for start in starts]
-    source = Source(onnx, None, {name: held_out.inputs[:3]}, batches)
+    source = source_of(onnx, held_out.inputs, calibration)
     try:
         artefact = runtimes.find(asked.runtime).convert(source, place, precision=asked.precision)
     except Refused:
         shutil.rmtree(place)
         return []
-    size = sum(part.stat().st_size for part in place.rglob("*") if part.is_file())
-    made = made.model_copy(update={"file": artefact.relative_to(folder).as_posix(), "bytes": size})
+    made = made.model_copy(update={"file": artefact.relative_to(folder).as_posix(), "bytes": size_of(place)})
     return [_with_cost(folder, made, held_out, len(calibration))]
 
 

@@ -29,13 +29,14 @@ def add(
         canonical: held-out samples as they come; on the first of them the file must give what `student.onnx` gives on
             the same samples prepared by the NumPy reference.
         target: a runtime, which answers beside the reference evaluator.
-    Raises: ParityError when it does not; ModelError for a layout that the input has not.
+    Raises: ParityError when it does not; ModelError for a layout that the input has not, and a target that does not
+        take the file.
     """
     student, path, spec = folder / record.student.file, folder / RAW, record.preprocessing
     preprocess.prepend(student, path, spec, layout)
     samples = canonical[:PROOF_INPUTS]
     oracle = parity.onnx_oracle(student, apply_numpy(spec, samples))
-    rows = preprocess.compare(path, spec.input, samples, layout, oracle, ("reference", target))
+    rows = preprocess.compare(path, samples, layout, oracle, ("reference", target))
     parity.raise_if_failed(rows)
     found = Raw(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)
     return record.model_copy(update={"raw": found})
