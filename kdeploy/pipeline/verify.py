@@ -108,7 +108,9 @@ def _subject(
     inputs = inputs_of(job, samples, trained, "test")[:most]
     raw = samples.inputs[recorded.input][samples.parts["test"][:REFERENCE_INPUTS]]
     path, made = job.folder("export") / f"{name}.onnx", artefacts(job, export, name)
-    return Subject(name, path, inputs, truth.oracle(inputs), made, truth, fed=apply_numpy(recorded, raw))
+    refused = [one.key for one in export.formats if one.model == name and one.refused is not None]
+    fed = apply_numpy(recorded, raw)
+    return Subject(name, path, inputs, truth.oracle(inputs), made, truth, fed=fed, refused=refused)
 
 
 def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:

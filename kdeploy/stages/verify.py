@@ -7,7 +7,7 @@ a row that says where: the first node that differs, the batch, the family or the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +62,7 @@ class Subject:
         truth: None leaves out made inputs, and the name of the node that differs.
         names: of the inputs, where they have some.
         fed: the first of the inputs, as the recorded preprocessing makes them from raw ones.
+        refused: formats that it could not be converted into.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Subject:
     truth: Truth | None = None
     names: Sequence[str] = ()
     fed: np.ndarray | None = None
+    refused: Collection[str] = ()
 
 
 class Made(NamedTuple):
@@ -133,7 +135,7 @@ def run(*, subjects: list[Subject], names: list[str], progress: Progress) -> Ver
         (subject, name)
         for subject in subjects
         for name in dict.fromkeys((*names, *subject.artefacts))
-        if name != ONNX  # the file is what onnxruntime runs
+        if name != ONNX and name not in subject.refused  # the ONNX file is what onnxruntime runs
     ]
     rows = []
     with progress.task("parity", len(plan)) as advance, np.errstate(all="ignore"):

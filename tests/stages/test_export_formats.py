@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,6 +129,16 @@ def test_a_refusal_of_what_was_asked_for_is_an_error(subject: formats.Subject, t
     assert (made.key, made.file, made.bytes) == ("scripted:int8", "", 0)
     assert (made.refused, made.parity) == ("it does not take models of this kind", None)
     assert not (tmp_path / "formats" / "scripted-int8" / "student").exists()
+
+
+def test_a_teacher_that_is_refused_does_not_keep_the_student_back(subject: formats.Subject, tmp_path: Path, scripted):
+    def refuse(_source: Source, _folder: Path, _precision: str) -> Path:
+        raise Refused("it is made of a torch module, and this model came as ONNX")
+
+    scripted(refuse)
+    (made,) = converted(tmp_path, dataclasses.replace(subject, name="teacher"), Asked("scripted"))
+    assert (made.model, made.file) == ("teacher", "")
+    assert made.refused == "it is made of a torch module, and this model came as ONNX"
 
 
 def test_a_precision_that_a_runtime_has_not_is_left_out_of_all(subject: formats.Subject, tmp_path: Path, scripted):

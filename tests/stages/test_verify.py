@@ -232,6 +232,12 @@ def test_without_a_truth_nothing_is_made_and_no_node_named(subjects, tmp_path):
     assert (row.passed, row.families) == (True, ())
 
 
+def test_a_format_that_was_refused_is_not_verified(subjects):
+    student = dataclasses.replace(subjects[0], artefacts={}, refused=("openvino",))
+    found = verify.run(subjects=[student], names=["onnxruntime", "openvino"], progress=Progress())
+    assert [row.runtime for row in found.rows] == ["onnxruntime"]
+
+
 def test_an_artefact_that_was_converted_already_is_what_is_verified(subjects: list[verify.Subject], exported: Done):
     student = subjects[0]
     swapped = dataclasses.replace(student, artefacts={"onnxruntime": exported.folder / "baseline.onnx"})
