@@ -90,8 +90,8 @@ def test_any_image_of_any_size_is_prepared_alike(tmp_path_factory, size, shape, 
     samples = data.draw(arrays.arrays(np.uint8, (2, *shape)))
     prepend(pass_through(folder / "model.onnx", spec), folder / "raw.onnx", spec, "nchw")
     found = answers(folder / "raw.onnx", folder, "onnxruntime", {"x": samples})
-    # values up to 262, of which float32 keeps seven digits: four roundings of 1.5e-5
-    np.testing.assert_allclose(found, apply_numpy(spec, samples).reshape(2, -1), rtol=0, atol=6e-5)
+    # a place between pixels 4 and 7 is rounded to 4.8e-7 in float32, and so is its weight: over two axes of bytes 2.4e-4
+    np.testing.assert_allclose(found, apply_numpy(spec, samples).reshape(2, -1), rtol=0, atol=3e-4)
 
 
 def test_the_graph_takes_bytes_and_has_a_node_a_step(tmp_path: Path):
