@@ -90,7 +90,7 @@ def test_any_image_of_any_size_is_prepared_alike(tmp_path_factory, size, shape, 
     samples = data.draw(arrays.arrays(np.uint8, (2, *shape)))
     prepend(pass_through(folder / "model.onnx", spec), folder / "raw.onnx", spec, "nchw")
     found = answers(folder / "raw.onnx", folder, "onnxruntime", {"x": samples})
-    # a place between pixels 4 and 7 is rounded to 4.8e-7 in float32, and so is its weight: over two axes of bytes 2.4e-4
+    # a place beyond pixel 4 is rounded to 4.8e-7 in float32, and so is its weight: over two axes of bytes 2.4e-4
     np.testing.assert_allclose(found, apply_numpy(spec, samples).reshape(2, -1), rtol=0, atol=3e-4)
 
 
