@@ -36,10 +36,15 @@ class CallSession:
         self._guard.check(inputs)
         try:
             # some libraries read the memory of an array as it lies
-            outputs = self._call([np.ascontiguousarray(inputs[name]) for name in self._input_names])
+            outputs = self._call([_in_c_order(inputs[name]) for name in self._input_names])
         except Exception as exc:  # each foreign library raises its own
             failed(self._where, self._runtime, exc)
         return dict(zip(self._output_names, outputs, strict=True))
 
     def close(self) -> None:
         self._call = None
+
+
+def _in_c_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """With the strides of C order: an axis of length 1 may have any, which libraries that look at strides refuse."""
+    return np.ascontiguousarray(array).reshape(-1).reshape(array.shape)

@@ -35,7 +35,12 @@ def test_arrays_of_any_layout_and_read_only_ones_are_read_right(name: str, tmp_p
     source, runtime = exported_source(tmp_path), runtimes.find(name)
     session = runtime.load(runtime.convert(source, folder, precision="fp32"), threads=1)
     plain = source.example["image"][:1]
-    for array in (np.asfortranarray(plain), plain[:, :, ::-1], np.broadcast_to(plain[:, :, :1], plain.shape)):
+    for array in (
+        np.asfortranarray(plain),
+        plain[::-1],
+        plain[:, :, ::-1],
+        np.broadcast_to(plain[:, :, :1], plain.shape),
+    ):
         expected = session.run({"image": np.ascontiguousarray(array)})["logits"]
         assert np.array_equal(session.run({"image": array})["logits"], expected)
     session.close()

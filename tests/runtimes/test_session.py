@@ -58,3 +58,11 @@ def test_arrays_of_any_layout_come_in_c_order():
     session(lambda arrays: [seen.extend(arrays)]).run(inputs)
     assert all(array.flags.c_contiguous for array in seen)
     assert seen[0].tolist() == [[0, 2]]
+
+
+def test_the_only_row_of_a_reversed_batch_has_the_strides_of_c_order():
+    seen = []
+    inputs = {"a": np.arange(4, dtype=np.float32).reshape(2, 2)[::-1][:1], "b": INPUTS["b"]}
+    assert inputs["a"].strides[0] < 0
+    session(lambda arrays: [seen.extend(arrays)]).run(inputs)
+    assert seen[0].strides == (8, 4)
