@@ -47,6 +47,16 @@ def test_models_made_elsewhere_are_verified_through_every_runtime(tmp_path):
     assert all(row["passed"] for row in rows)
 
 
+def test_models_of_the_same_name_are_each_judged_by_their_own_graph(tmp_path):
+    paths = []
+    for seed in range(2):
+        (folder := tmp_path / str(seed)).mkdir()
+        paths.append(made.linear(folder / "model.onnx", (1, 4, 4), seed=seed))
+    found = inside("verify", *paths, "--json")
+    assert found.code == 0, found.stderr
+    assert all(row["passed"] and row["families"] for row in found.document["rows"])
+
+
 def test_a_runtime_that_refuses_a_model_made_elsewhere_is_left_out_and_said(tmp_path, monkeypatch):
     def refuse(self: OpenVino, source: Source, folder: Path, *, precision: str) -> Path:
         raise Refused("it does not take models of this kind")

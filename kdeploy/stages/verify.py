@@ -7,7 +7,8 @@ a row that says where: the first node that differs, the batch, the family or the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -132,19 +133,28 @@ def run(*, subjects: list[Subject], names: list[str], progress: Progress) -> Ver
         names: of formats; what a subject was converted into is compared too.
     """
     plan = [
-        (subject, name)
+        (
+            subject,
+            [name for name in dict.fromkeys((*names, *subject.artefacts)) if name not in {ONNX, *subject.refused}],
+        )
         for subject in subjects
-        for name in dict.fromkeys((*names, *subject.artefacts))
-        if name != ONNX and name not in subject.refused  # the ONNX file is what onnxruntime runs
-    ]
-    rows = []
-    with progress.task("parity", len(plan)) as advance, np.errstate(all="ignore"):
-        made = {subject.name: _made(subject) for subject in subjects}
-        for subject, name in plan:
-            rows.append(_row(subject, Asked.parse(name), made[subject.name]))
-            advance(len(rows))
+    ]  # the ONNX file is what onnxruntime runs
+    rows: list[ParityRow] = []
+    with progress.task("parity", sum(len(chosen) for _, chosen in plan)) as advance, np.errstate(all="ignore"):
+        for subject, chosen in plan:
+            for row in _rows(subject, chosen):
+                rows.append(row)
+                advance(len(rows))
     used = dict.fromkeys(row.runtime for row in rows)
     return VerifyRecord(rows=tuple(rows), versions={name: runtimes.find(name).version() for name in used})
+
+
+def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
+    """One row a format; what is the same in all of them is found once."""
+    fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
+    made = _made(subject) if fault is None else []
+    for asked in map(Asked.parse, names):
+        yield _row(subject, asked, made) if fault is None else _unmeasured(subject, asked, (), fault)
 
 
 def _made(subject: Subject) -> list[Made]:
@@ -183,18 +193,13 @@ def _with_noise(oracle: parity.Oracle, real: parity.Oracle) -> parity.Oracle:
 def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
     runtime, input_name = runtimes.find(asked.runtime), signature(subject.onnx).input
     inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
-    fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
-    if fault is not None:
-        return _unmeasured(subject, asked, (), fault)
     with tempfile.TemporaryDirectory() as scratch:
         artefact = subject.artefacts.get(str(asked))
         if artefact is None:
             source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
             artefact = runtimes.convert(asked.runtime, source, Path(scratch), precision=asked.precision)
-        session = runtime.load(artefact, threads=1)
-        row = _measured(subject, asked, probing.Trial(session, input_name, inputs), made)
-        session.close()
-    return row
+        with closing(runtime.load(artefact, threads=1)) as session:
+            return _measured(subject, asked, probing.Trial(session, input_name, inputs), made)
 
 
 def _measured(subject: Subject, asked: Asked, trial: probing.Trial, made: Sequence[Made]) -> ParityRow:
@@ -271,9 +276,8 @@ def _stale_artefact(
         return None
     with tempfile.TemporaryDirectory() as scratch:
         source = Source(subject.onnx, None, {trial.input: inputs}, None)
-        session = runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)
-        fresh = session.run({trial.input: inputs})
-        session.close()
+        with closing(runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)) as session:
+            fresh = session.run({trial.input: inputs})
     oracle, name = _with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
     budget = parity.FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))
     if np.abs(next(iter(fresh.values())) - oracle.logits).max() > budget:
