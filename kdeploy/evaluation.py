@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from kdeploy import parity, runtimes
+from kdeploy import parity
 from kdeploy.models.adapters import Classifier, signature
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.precision import Cost
@@ -53,8 +53,8 @@ def precision_cost(
         asked: what the artefact is.
     """
     read = signature(onnx).input
-    found = _answers(asked.runtime, artefact, read, on.inputs)
-    exact = _answers(FP32, onnx, read, on.inputs)[: len(found)]
+    found, _ = parity.answers(asked.runtime, artefact, read, on.inputs)
+    exact = parity.answers(FP32, onnx, read, on.inputs)[0][: len(found)]
     labels = on.labels[: len(found)]
     return Cost(
         model=model,
@@ -65,10 +65,3 @@ def precision_cost(
         accuracy=accuracy(found, labels),
         agreement=agreement(found, exact),
     )
-
-
-def _answers(runtime: str, artefact: Path, read: str, inputs: np.ndarray) -> np.ndarray:
-    session = runtimes.find(runtime).load(artefact, threads=1)
-    logits, _ = parity.logits_of(session, read, inputs)
-    session.close()
-    return logits

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,18 +104,21 @@ def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
     """
     model, read = onnx.load(path), signature(path)
     with reading(str(path), "ONNX's reference evaluator"):
-        plain = _evaluated(model, read.input, inputs, read.batch)
-        exact = _evaluated(as_double(model), read.input, inputs.astype(np.float64), read.batch)
+        plain = in_batches(_evaluator(model, read.input), inputs, read.batch)
+        exact = in_batches(_evaluator(as_double(model), read.input), inputs.astype(np.float64), read.batch)
     return Oracle(exact, float(np.abs(plain - exact).max()))
 
 
-def _evaluated(model: onnx.ModelProto, name: str, inputs: np.ndarray, fixed: int | None) -> np.ndarray:
-    """All inputs at once, or in the one batch that the graph takes; the last is filled up with the first inputs."""
-    evaluator, size = ReferenceEvaluator(model), fixed or len(inputs)
+def _evaluator(model: onnx.ModelProto, name: str) -> Callable[[np.ndarray], np.ndarray]:
+    evaluator, output = ReferenceEvaluator(model), [model.graph.output[0].name]
+    return lambda batch: evaluator.run(output, {name: batch})[0]
+
+
+def in_batches(call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, fixed: int | None) -> np.ndarray:
+    """All inputs at once, or in the one batch that a model takes; the last is filled up with the first inputs."""
+    size = fixed or len(inputs)
     filled = inputs[np.arange(len(inputs) + -len(inputs) % size) % len(inputs)]
-    output = [model.graph.output[0].name]
-    parts = [evaluator.run(output, {name: filled[at : at + size]})[0] for at in range(0, len(filled), size)]
-    return np.concatenate(parts)[: len(inputs)]
+    return np.concatenate([call(filled[at : at + size]) for at in range(0, len(filled), size)])[: len(inputs)]
 
 
 def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_name: str) -> ParityRow:
@@ -125,10 +129,17 @@ def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_n
     name = input_ports(onnx.load(path, load_external_data=False))[0].name
     with tempfile.TemporaryDirectory() as scratch:
         source = Source(path, None, {name: inputs[:3]}, None)
-        session = runtimes.find(runtime_name).load(runtimes.convert(runtime_name, source, Path(scratch)), threads=1)
-        logits, batches = logits_of(session, name, inputs)
-        session.close()
+        artefact = runtimes.convert(runtime_name, source, Path(scratch))
+        logits, batches = answers(runtime_name, artefact, name, inputs)
     return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches)
+
+
+def answers(
+    runtime_name: str, artefact: Path, input_name: str, inputs: np.ndarray
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """`logits_of` a converted model, on one thread."""
+    with closing(runtimes.find(runtime_name).load(artefact, threads=1)) as session:
+        return logits_of(session, input_name, inputs)
 
 
 def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kdeploy.errors import KdeployError
+from kdeploy.parity import in_batches
 from kdeploy.records.parity import Fault
 from kdeploy.runtimes.protocol import Session
 
@@ -37,10 +38,7 @@ class Trial(NamedTuple):
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Of all inputs in one batch, or in as many as a fixed one takes."""
-        size = self.fixed or len(inputs)
-        filled = inputs[np.arange(len(inputs) + -len(inputs) % size) % len(inputs)]
-        parts = [self.run(np.ascontiguousarray(filled[at : at + size])) for at in range(0, len(filled), size)]
-        return np.concatenate(parts)[: len(inputs)]
+        return in_batches(self.run, inputs, self.fixed)
 
     @property
     def fixed(self) -> int | None:

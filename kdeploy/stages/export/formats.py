@@ -141,9 +141,7 @@ def size_of(folder: Path) -> int:
 
 def _compared(artefact: Path, asked: Asked, subject: Subject) -> ParityRow:
     name = RUNS_ONNX if asked.runtime == ONNX else asked.runtime
-    session = runtimes.find(name).load(artefact, threads=1)
-    logits, batches = parity.logits_of(session, signature(subject.path).input, subject.inputs)
-    session.close()
+    logits, batches = parity.answers(name, artefact, signature(subject.path).input, subject.inputs)
     return parity.compare(
         subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=asked.precision
     )
