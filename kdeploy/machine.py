@@ -199,6 +199,16 @@ def transparent_huge_pages(root: Path = ROOT) -> str | None:
     return modes.partition("[")[2].partition("]")[0] or None
 
 
+def power_source(root: Path = ROOT) -> str | None:
+    """`battery` when one is being emptied, `ac` when a supply is online; None where the system names neither."""
+    supplies = sorted((root / "sys/class/power_supply").glob("*"))
+    states = [tuple(_text(supply / name) for name in ("type", "status", "online", "scope")) for supply in supplies]
+    # a battery of scope Device is that of a mouse
+    if any(kind == "Battery" and status == "Discharging" and scope != "Device" for kind, status, _, scope in states):
+        return "battery"
+    return "ac" if any(kind != "Battery" and online == "1" for kind, _, online, _ in states) else None
+
+
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """The versions of the installed ones among these distributions; imports none of them."""
     found: dict[str, str] = {}

@@ -167,3 +167,21 @@ def test_versions_are_those_of_installed_distributions_only() -> None:
 
 def test_the_allowed_cpus_are_those_of_this_process() -> None:
     assert machine.allowed_cpus() == tuple(sorted(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ({}, None),
+        ({"BAT0/type": "Battery", "BAT0/status": "Discharging", "AC/type": "Mains", "AC/online": "0"}, "battery"),
+        ({"BAT0/type": "Battery", "BAT0/status": "Charging", "AC/type": "Mains", "AC/online": "1"}, "ac"),
+        ({"AC/type": "Mains", "AC/online": "1"}, "ac"),
+        ({"AC/type": "Mains", "AC/online": "0"}, None),
+        ({"BAT0/type": "Battery", "BAT0/status": "what?"}, None),
+        ({"BAT0/status": "Discharging"}, None),
+        ({"mouse/type": "Battery", "mouse/status": "Discharging", "mouse/scope": "Device"}, None),
+    ],
+)
+def test_the_power_source(tmp_path: Path, files: dict[str, str], source: str | None) -> None:
+    supplies = {f"sys/class/power_supply/{name}": f"{text}\n" for name, text in files.items()}
+    assert machine.power_source(tree(tmp_path, supplies)) == source

@@ -31,6 +31,9 @@ Runtime = Annotated[
 Threads = Annotated[int, typer.Option("--threads", min=1, max=1024, help="Threads of each model.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, max=65536, help="Samples a call.")]
 MaxTime = Annotated[float, typer.Option("--max-time", min=1, max=86400, help="Seconds a comparison may take.")]
+RequireClaim = Annotated[
+    bool, typer.Option("--require-claim", help="Exit with 6 unless every comparison supports a claim.")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="8 process pairs in place of 12: indicative at most.")]
 
 
@@ -42,6 +45,7 @@ def command(
     batch: Batch = 1,
     max_time: MaxTime = 60.0,
     quick: Quick = False,
+    require_claim: RequireClaim = False,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
@@ -51,27 +55,52 @@ def command(
     """Time two models in fresh process pairs, with an interval; the first of two .onnx files is the baseline.
 
     A run is timed as its recipe says (bench.*); the options on runtimes, threads, batch and time are for .onnx files.
+    `kdeploy bench recompute FOLDER` computes the bench.json of a folder again from its raw samples, and objects when
+    one of them was edited.
     """
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
     from kdeploy.summarising import bench_rows
 
+    if subjects[0] == "recompute" and len(subjects) == 2:
+        _recompute(Path(subjects[1]), require_claim, as_json)
+        return
     models = _models(subjects, versus)
     with watched() as progress:
         if models:
             record = _foreign(models, runtime, (threads, batch), max_time, quick, runs, progress)
         else:
             record = api.bench(subjects[0], options.options(runs, data_root, set_, trust, progress))
+    _show(record, require_claim, as_json)
+    if not models and not as_json:
+        output.next_command(f"kdeploy bundle {subjects[0]}")
+
+
+def _recompute(folder: Path, require_claim: bool, as_json: bool) -> None:
+    from kdeploy.timing.recompute import recompute
+
+    _show(recompute(folder), require_claim, as_json)
+
+
+def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
+    """Raises: ClaimError when a claim is required, and one is not supported."""
+    from kdeploy.cli import output
+    from kdeploy.summary import bench_rows
+    from kdeploy.timing.claims import require_supported
+
+    # the one document of --json is the error where there is one
     if as_json:
+        if require_claim:
+            require_supported(record.comparison)
         output.record(record)
         return
     for row in bench_rows(record):
         output.line(row.claim)
         for reason in row.reasons:
             output.line(f"  {reason}")
-    if not models:
-        output.next_command(f"kdeploy bundle {subjects[0]}")
+    if require_claim:
+        require_supported(record.comparison)
 
 
 def _models(subjects: list[str], versus: Path | None) -> tuple[Path, Path] | None:

@@ -13,6 +13,7 @@ from pydantic import Field
 from kdeploy.records.base import Part, Record, Unavailable
 
 Status = Literal["supported", "indicative", "no_difference_shown", "refused"]
+Stopped = Literal["target", "replicates", "time", "hard limit"]
 
 
 class Tool(Part):
@@ -246,7 +247,7 @@ class Comparison(Part):
     ratio: Ratio | None  # null when no replicate could be used
     aa_null: Ratio | None
     holm_level: float | None = None
-    stopped: Literal["target", "replicates", "time", "hard limit"]
+    stopped: Stopped
     claim: Claim
 
     def row(self) -> dict[str, str | int | float | None]:
@@ -265,9 +266,14 @@ class Comparison(Part):
 
 
 class Noise(Part):
-    """What disturbed the run. A signal that is null stands in `unobserved`."""
+    """What disturbed the run. A signal that could not be read in every block stands in `unobserved`.
+
+    `steal_fraction` and `cpu_wait_fraction` are of the time in blocks, for the CPUs and threads of the arms alone;
+    `psi_cpu_some` is of the whole system. `trend_per_hour` is relative: 0.03 is 3 % slower an hour later.
+    """
 
     steal_fraction: float | None = None
+    cpu_wait_fraction: float | None = None
     psi_cpu_some: float | None = None
     throttled_ns: int | None = None
     blocks_total: int

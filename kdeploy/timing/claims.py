@@ -2,7 +2,7 @@
 
     refused              R02 precision differs and the models are not called by it (`student in int8`), R03 another
                          setting differs, R05 the A/A null shows a difference or is too wide, R09 too many void blocks,
-                         R13 wrong outputs
+                         R13 wrong outputs, and every gate of kdeploy.timing.gates
     no_difference_shown  R06 the interval contains 1, or the effect is smaller than the smallest that counts
     indicative           R04 quality was not compared, R08 too few replicates
     supported            none of these
@@ -13,10 +13,11 @@ The strongest reason decides; all are listed. The headline uses the bound of the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kdeploy.records.bench import Claim, Quality, Reason, Status
+from kdeploy.errors import ClaimError
+from kdeploy.records.bench import Claim, Comparison, Quality, Reason, Status
 from kdeploy.timing.statistics import Estimate, relative_half_width
 
 ENOUGH_REPLICATES = 12
@@ -55,6 +56,8 @@ class Evidence:
     threads: int
     level: float
     min_effect: float
+    most_void: float = MOST_VOID_FRACTION
+    gates: tuple[Reason, ...] = ()
 
 
 def judged(evidence: Evidence) -> Claim:
@@ -63,6 +66,7 @@ def judged(evidence: Evidence) -> Claim:
         *settings_reasons(evidence.baseline, evidence.candidate),
         *null_reasons(evidence),
         *void_reasons(evidence),
+        *evidence.gates,
         *output_reasons(evidence.baseline, evidence.candidate),
         *effect_reasons(evidence),
         *size_reasons(evidence),
@@ -71,6 +75,22 @@ def judged(evidence: Evidence) -> Claim:
     statuses: list[Status] = ["supported", *(_STATUS.get(reason.code, "refused") for reason in reasons)]
     status = max(statuses, key=_WEIGHT.__getitem__)
     return Claim(status=status, text=claim_text(evidence, status, reasons), reasons=reasons)
+
+
+def require_supported(comparisons: Sequence[Comparison]) -> None:
+    """Raises: ClaimError naming every comparison whose claim is not supported, and why."""
+    weak = [found for found in comparisons if found.claim.status != "supported"]
+    if weak:
+        raise ClaimError(
+            "bench",
+            "must support a claim for every comparison",
+            got="; ".join(f"{found.runtime}, {found.claim.status}: {_why(found)}" for found in weak),
+            advice="Measure on a quieter machine or for longer, or leave out --require-claim.",
+        )
+
+
+def _why(found: Comparison) -> str:
+    return ", ".join(f"{reason.code} {reason.text}" for reason in found.claim.reasons)
 
 
 def settings_reasons(baseline: Side, candidate: Side) -> list[Reason]:
@@ -110,9 +130,9 @@ def null_reasons(evidence: Evidence) -> list[Reason]:
 
 def void_reasons(evidence: Evidence) -> list[Reason]:
     """R09: blocks that had to be thrown away."""
-    if evidence.ratio is not None and evidence.void_fraction <= MOST_VOID_FRACTION:
+    if evidence.ratio is not None and evidence.void_fraction <= evidence.most_void:
         return []
-    text = f"{evidence.void_fraction:.0%} of the blocks are void, at most {MOST_VOID_FRACTION:.0%} may be"
+    text = f"{evidence.void_fraction:.0%} of the blocks are void, at most {evidence.most_void:.0%} may be"
     return [Reason(code="R09", text=text)]
 
 

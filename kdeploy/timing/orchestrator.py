@@ -25,7 +25,6 @@ from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import (
     BenchRecord,
     Host,
-    Noise,
     Package,
     PairCost,
     Software,
@@ -34,11 +33,20 @@ from kdeploy.records.bench import (
 )
 from kdeploy.timing import processes, raw
 from kdeploy.timing.claims import counted
+from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.raw import ARMS, CANDIDATE, RawWriter, Replicate
 from kdeploy.timing.replicate import run_replicate
 from kdeploy.timing.request import ComparisonRequest, Request, Settings
 from kdeploy.timing.statistics import percentile, relative_half_width
-from kdeploy.timing.summary import Measured, arm_names, compared, described_arm, not_measured
+from kdeploy.timing.summary import (
+    Measured,
+    arm_names,
+    compared,
+    described_arm,
+    noise_of,
+    not_measured,
+    not_observed,
+)
 from kdeploy.timing.wire import Message
 
 Clock = Callable[[], int]
@@ -57,13 +65,11 @@ _TELLING_VARIABLES = (
     "LD_PRELOAD",
     "PYTHONHASH",
 )
-_UNOBSERVED = ("steal", "cpu pressure", "cgroup throttling", "canary", "frequency", "page faults", "trend")
 _NOT_YET = (
     *("arms[].cold_start_ns", "arms[].energy_uj", "arms[].roofline", "arms[].memory_bytes.pss", "null_sut"),
     *("arms[].latency_ns.*.ci of percentiles", "arms[].latency_ns.mlperf_upper", "comparison[].holm_level"),
-    *("arms[].artifact.opset", "arms[].artifact.ir_version", "arms[].runtime.provider_requested"),
-    *("arms[].runtime.interop_threads", "host.power_source", "tool.commit", "software.packages[].sha256"),
-    *("noise.steal_fraction", "noise.psi_cpu_some", "noise.throttled_ns", "noise.canary_drift", "noise.trend_per_hour"),
+    *("arms[].artifact.opset", "arms[].artifact.ir_version", "arms[].runtime.interop_threads"),
+    *("tool.commit", "software.packages[].sha256", "noise.canary_drift"),
 )
 
 
@@ -112,6 +118,7 @@ def measure(
     loop = Loop(request, allowed, progress, start, clock)
     folder.mkdir(parents=True, exist_ok=True)
     with RawWriter(folder / raw.NAME) as writer:
+        writer.request(request)
         measured = [loop.comparison(number, writer) for number in range(len(request.comparisons))]
     return assembled(request, measured, allowed, folder, created=created, began=began, clock=clock)
 
@@ -127,6 +134,12 @@ class Loop:
     clock: Clock
 
     def comparison(self, number: int, writer: RawWriter) -> Measured:
+        """One comparison, with its raw lines."""
+        found = self._measured(number, writer)
+        writer.end(number, found.stopped)
+        return found
+
+    def _measured(self, number: int, writer: RawWriter) -> Measured:
         """Replicates until a rule ends them."""
         asked, settings = self.request.comparisons[number], self.request.settings
         began, replicates = self.clock(), list[Replicate]()
@@ -253,16 +266,19 @@ def assembled(
 ) -> BenchRecord:
     """The record of a finished measurement."""
     arms, comparisons, missing, taken = [], [], list[Unavailable](), set[str]()
+    host = described_host(allowed, max(one.request.threads for one in measured))
+    surroundings = Surroundings(timer(clock), host.power_source)
+    noise = noise_of(measured, request.settings.level)
     for one in measured:
         baseline, candidate = arm_names(one.request, taken)
-        comparisons.append(compared(one, request.settings, baseline, candidate))
+        comparisons.append(compared(one, request.settings, baseline, candidate, surroundings))
         for found in (
             described_arm(one, "baseline", baseline, request.settings.level),
             described_arm(one, "candidate", candidate, request.settings.level),
         ):
             arms.append(found)
             missing += not_measured(one, found)
-    host = described_host(allowed, max(one.request.threads for one in measured))
+    missing += not_observed(measured, noise)
     return BenchRecord(
         id=str(uuid.uuid4()),
         created=created.isoformat(),
@@ -272,10 +288,10 @@ def assembled(
         duration_ns=clock() - began,
         host=host,
         software=software(measured),
-        timer=timer(clock),
+        timer=surroundings.timer,
         arms=tuple(arms),
         comparison=tuple(comparisons),
-        noise=noise(measured),
+        noise=noise,
         unavailable=(*missing, *unread(host), *(Unavailable(field=f, reason="not measured yet") for f in _NOT_YET)),
         raw=raw.described(folder / raw.NAME),
     )
@@ -284,13 +300,14 @@ def assembled(
 def described_host(allowed: tuple[int, ...], threads: int) -> Host:
     busy = bench_cpus(allowed, threads)
     others = tuple(cpu for cpu in allowed if cpu not in busy)
-    return Host(**asdict(machine.host_facts()), bench_cpus=busy, housekeeping_cpus=others)
+    facts = asdict(machine.host_facts())
+    return Host(**facts, bench_cpus=busy, housekeeping_cpus=others, power_source=machine.power_source())
 
 
 def unread(host: Host) -> Iterator[Unavailable]:
     """The facts of the host that this system does not show."""
     for name, value in host:
-        if value is None and name != "power_source":
+        if value is None:
             reason = "unlimited, or not readable" if name == "cgroup_cpu_quota" else "not readable on this system"
             yield Unavailable(field=f"host.{name}", reason=reason)
     if not host.housekeeping_cpus:
@@ -314,13 +331,3 @@ def timer(clock: Clock) -> Timer:
     resolution = round(time.get_clock_info("perf_counter").resolution * 1e9)
     cost = PairCost(median=round(median(pairs)), p99=percentile(pairs, 0.99))
     return Timer(clock="perf_counter_ns", resolution_ns=max(1, resolution), pair_cost_ns=cost)
-
-
-def noise(measured: Sequence[Measured]) -> Noise:
-    reasons = [reason for one in measured for reason in one.void_blocks()]
-    return Noise(
-        blocks_total=sum(len(replicate.blocks) for one in measured for replicate in one.replicates),
-        blocks_void=len(reasons),
-        void_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        unobserved=_UNOBSERVED,
-    )

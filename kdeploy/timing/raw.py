@@ -1,5 +1,6 @@
 """The raw samples: `raw.jsonl.gz`, from which every number of a record can be computed again.
 
+The first line, of kind `request`, is what was asked; one of kind `end` says which rule ended a comparison.
 A line of kind `block` is one arm's turn: all its calls in ns, its place in the order, and why it does not count, if so.
 A line of kind `arm` is one worker: what it reported when loaded, its warm-up, its memory. The same lines give the same
 bytes.
@@ -10,21 +11,23 @@ from __future__ import annotations
 import gzip
 import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kdeploy.records.bench import Raw
+from kdeploy.records.bench import Raw, Stopped
 from kdeploy.timing import artefacts
+from kdeploy.timing.request import Request
 from kdeploy.timing.wire import Message
 
 NAME = "raw.jsonl.gz"
 LAYOUT = (
     "kind block: comparison, replicate, block, order (place of this arm in the block), arm, n, inner_loops, ns[], "
-    "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns; "
-    "kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes"
+    "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns, "
+    "counters (kdeploy.timing.counters, before and after the timed calls); kind request: request; "
+    "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes"
 )
 
 FIRST, AGAIN, CANDIDATE = "A1", "A2", "B"
@@ -33,7 +36,10 @@ ARMS = (FIRST, AGAIN, CANDIDATE)
 
 @dataclass(frozen=True)
 class Block:
-    """One arm's turn. `idle_cpu_ns` is what the stopped arms consumed meanwhile, null when unreadable."""
+    """One arm's turn. `idle_cpu_ns` is what the stopped arms consumed meanwhile, null when unreadable.
+
+    `counters` are `at_ns`, `elapsed_ns`, the number of `cpus`, and the readings `before` and `after`.
+    """
 
     block: int
     order: int
@@ -43,6 +49,7 @@ class Block:
     wrong: int
     void: str
     idle_cpu_ns: int | None
+    counters: Message = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,17 @@ class RawWriter:
         self._packed.close()
         self._file.close()
 
+    def request(self, request: Request) -> None:
+        self._write({"kind": "request", "request": request.model_dump(mode="json")})
+
+    def end(self, comparison: int, stopped: Stopped) -> None:
+        self._write({"kind": "end", "comparison": comparison, "stopped": stopped})
+
     def block(self, comparison: int, replicate: int, block: Block) -> None:
         line = {"kind": "block", "comparison": comparison, "replicate": replicate, "block": block.block}
         line |= {"order": block.order, "arm": block.arm, "n": len(block.ns), "inner_loops": 1, "ns": list(block.ns)}
         line |= {"resume_ns": list(block.resume_ns), "wrong": block.wrong, "void": block.void}
-        self._write(line | {"idle_cpu_ns": block.idle_cpu_ns})
+        self._write(line | {"idle_cpu_ns": block.idle_cpu_ns, "counters": block.counters})
 
     def worker(self, comparison: int, replicate: int, arm: str, report: WorkerReport) -> None:
         line = {"kind": "arm", "comparison": comparison, "replicate": replicate, "arm": arm, "loaded": report.loaded}
@@ -111,19 +124,34 @@ def described(path: Path) -> Raw:
 def read_replicates(path: Path) -> dict[int, list[Replicate]]:
     """The replicates of every comparison, as they were measured."""
     found: dict[tuple[int, int], Replicate] = {}
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in map(json.loads, lines):
-            place = (line["comparison"], line["replicate"])
-            replicate = found.setdefault(place, Replicate(line["replicate"], []))
-            if line["kind"] == "arm":
-                replicate.workers[line["arm"]] = WorkerReport(line["loaded"], line["warm_up"], line["peak_rss_bytes"])
-            else:
-                assert isinstance(replicate.blocks, list)
-                replicate.blocks.append(_block(line))
+    for line in _lines(path, "arm", "block"):
+        place = (line["comparison"], line["replicate"])
+        replicate = found.setdefault(place, Replicate(line["replicate"], []))
+        if line["kind"] == "arm":
+            replicate.workers[line["arm"]] = WorkerReport(line["loaded"], line["warm_up"], line["peak_rss_bytes"])
+        else:
+            assert isinstance(replicate.blocks, list)
+            replicate.blocks.append(_block(line))
     comparisons = sorted({comparison for comparison, _ in found})
     return {number: [found[place] for place in sorted(found) if place[0] == number] for number in comparisons}
 
 
+def read_question(path: Path) -> Request | None:
+    """What was asked; None in a file of a kdeploy that did not write it down."""
+    found = next(_lines(path, "request"), None)
+    return None if found is None else Request.model_validate(found["request"])
+
+
+def read_ends(path: Path) -> dict[int, Stopped]:
+    """Which rule ended each comparison; one that was interrupted is not there."""
+    return {line["comparison"]: line["stopped"] for line in _lines(path, "end")}
+
+
+def _lines(path: Path, *kinds: str) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        yield from (line for line in map(json.loads, lines) if line["kind"] in kinds)
+
+
 def _block(line: dict[str, Any]) -> Block:
-    names = ("block", "order", "arm", "resume_ns", "wrong", "void", "idle_cpu_ns")
+    names = ("block", "order", "arm", "resume_ns", "wrong", "void", "idle_cpu_ns", "counters")
     return Block(ns=array("q", line["ns"]), **{name: line[name] for name in names})

@@ -3,7 +3,7 @@
     start A1, A2, B -> all stopped -> warm up, one at a time -> blocks in balanced random order -> memory -> end
 
 A1 and A2 are the same baseline: what they differ by is what this machine calls a difference when there is none. A block
-during which a stopped arm used the CPU (a spinning pool, a stop that did not hold) is void.
+that something disturbed is void (`kdeploy.timing.noise`): it is kept, and does not count.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from kdeploy.timing import noise
 from kdeploy.timing.processes import Arm
 from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate, WorkerReport
 from kdeploy.timing.request import Settings
 from kdeploy.timing.wire import Message
-
-MOST_IDLE_CPU_NS = 1_000_000
-IDLE_ARM_RAN = "a stopped arm used the CPU"
 
 StartArm = Callable[[str], Arm]
 
@@ -76,7 +74,7 @@ def run_replicate(
         if not calls:
             calls |= calibrated(warm_ups, settings)
         blocks = [
-            one_block(trio, block, place, name, calls[name], settings.resume_calls)
+            one_block(trio, block, place, name, calls[name], settings)
             for block, order in enumerate(orders(settings.blocks, generator))
             for place, name in enumerate(order)
         ]
@@ -102,8 +100,8 @@ def running(
         yield Trio(arms), loaded
 
 
-def one_block(trio: Trio, block: int, place: int, name: str, calls: int, resume_calls: int) -> Block:
-    answer, idle = trio.turn(name, {"do": "run", "calls": calls, "resume_calls": resume_calls})
+def one_block(trio: Trio, block: int, place: int, name: str, calls: int, settings: Settings) -> Block:
+    answer, idle = trio.turn(name, {"do": "run", "calls": calls, "resume_calls": settings.resume_calls})
     return Block(
         block=block,
         order=place,
@@ -111,8 +109,9 @@ def one_block(trio: Trio, block: int, place: int, name: str, calls: int, resume_
         ns=array("q", answer["ns"]),
         resume_ns=answer["resume_ns"],
         wrong=answer["wrong"],
-        void=IDLE_ARM_RAN if idle is not None and idle > MOST_IDLE_CPU_NS else "",
+        void=next(noise.disturbances(answer["counters"], idle, settings.limits), ""),
         idle_cpu_ns=idle,
+        counters=answer["counters"],
     )
 
 

@@ -36,13 +36,35 @@ class ArmRequest(Part):
 
 
 class ComparisonRequest(Part):
-    """Candidate against baseline, through one runtime."""
+    """Candidate against baseline, through one runtime, on the provider named (`CPUExecutionProvider` is `CPU`)."""
 
     baseline: ArmRequest
     candidate: ArmRequest
     runtime: str
     threads: Count = 1
     batch: Count = 1
+    provider: str = "CPU"
+
+
+class Limits(Part):
+    """How much may disturb a measurement; `kdeploy.timing.noise` and `.gates` say what each one bounds.
+
+    `block_` limits void a block, `run_` limits refuse a claim. Shares are of the time in blocks, per CPU of the arm.
+    """
+
+    block_steal: float = 0.05
+    run_steal: float = 0.02
+    block_wait: float = 0.20
+    run_wait: float = 0.10
+    block_switches_per_s: float = 50.0
+    block_frequency: float = 0.05
+    block_idle_ns: int = 1_000_000
+    run_faults: float = 0.01  # of the blocks
+    run_void: float = 0.15  # of the blocks
+    run_unsteady: float = 0.15  # of the warm-ups
+    run_drift: float = 0.03
+    timer_steps: int = 1000  # of the clock, in a block
+    timer_pairs: int = 10  # readings of the clock that a call must outlast
 
 
 class Settings(Part):
@@ -68,6 +90,7 @@ class Settings(Part):
     limit_ns: Count = 60_000_000_000
     hard_factor: Count = 3
     patience_s: float = 120.0  # how long a worker may be silent
+    limits: Limits = Limits()
 
     @classmethod
     def quick(cls, *, seed: int = 0) -> Settings:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import NormalDist, median
 
 from kdeploy.errors import ClaimError
 
@@ -65,6 +65,29 @@ def ratio_estimate(log_ratios: Sequence[float], level: float) -> Estimate:
     logs = median_estimate(log_ratios, level)
     bounds = (None, None) if logs.interval is None else tuple(map(math.exp, logs.interval))
     return Estimate(math.exp(logs.value), *bounds)
+
+
+def theil_sen(places: Sequence[float], values: Sequence[float], level: float) -> Estimate | None:
+    """The median slope of all pairs of points, with Sen's interval; None without two places.
+
+    The sorted slopes at ranks (N -/+ z sqrt(n (n - 1) (2 n + 5) / 18)) / 2 of N bound it (Sen 1968, Estimates of the
+    Regression Coefficient Based on Kendall's Tau). The bounds are None when there are too few points for the level.
+    """
+    points = sorted(zip(places, values, strict=True))
+    slopes = sorted(
+        (after - before) / (later - earlier)
+        for number, (earlier, before) in enumerate(points)
+        for later, after in points[number + 1 :]
+        if later > earlier
+    )
+    if not slopes:
+        return None
+    count = len(points)
+    spread = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    lower = math.floor((len(slopes) - spread) / 2)
+    if lower < 1:
+        return Estimate(median(slopes), None, None)
+    return Estimate(median(slopes), slopes[lower - 1], slopes[-lower])
 
 
 def relative_half_width(estimate: Estimate) -> float | None:

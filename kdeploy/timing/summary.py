@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Literal
+from typing import Any, Literal
 
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import (
@@ -17,16 +17,19 @@ from kdeploy.records.bench import (
     Comparison,
     Latency,
     Memory,
+    Noise,
     ParityEvidence,
     Ratio,
     RuntimeUse,
+    Stopped,
     Throughput,
     TimeEstimate,
     WarmUps,
     Workload,
 )
-from kdeploy.timing import artefacts
+from kdeploy.timing import artefacts, noise
 from kdeploy.timing.claims import Evidence, Side, judged
+from kdeploy.timing.gates import Surroundings, refusals, trend
 from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, Replicate, WorkerReport
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Settings
 from kdeploy.timing.statistics import (
@@ -39,8 +42,14 @@ from kdeploy.timing.statistics import (
     replicate_percentile,
 )
 
-Stopped = Literal["target", "replicates", "time", "hard limit"]
+Role = Literal["baseline", "candidate"]
 
+NOISE_FIELDS = {
+    "steal": "noise.steal_fraction",
+    "cpu wait": "noise.cpu_wait_fraction",
+    "cpu pressure": "noise.psi_cpu_some",
+    "cgroup throttling": "noise.throttled_ns",
+}
 PERCENTILES = {"p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
@@ -81,7 +90,9 @@ def block_values(replicate: Replicate, arm: str) -> list[float]:
     return [block_value(block.ns) for block in replicate.counted(arm)]
 
 
-def compared(measured: Measured, settings: Settings, baseline: str, candidate: str) -> Comparison:
+def compared(
+    measured: Measured, settings: Settings, baseline: str, candidate: str, surroundings: Surroundings
+) -> Comparison:
     """The comparison under the names of its arms."""
     request, level = measured.request, settings.level
     ratio, null = measured.estimate(CANDIDATE, level), measured.estimate(AGAIN, level)
@@ -102,6 +113,8 @@ def compared(measured: Measured, settings: Settings, baseline: str, candidate: s
             threads=request.threads,
             level=level,
             min_effect=settings.min_effect,
+            most_void=settings.limits.run_void,
+            gates=refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider),
         )
     )
     return Comparison(
@@ -117,12 +130,11 @@ def compared(measured: Measured, settings: Settings, baseline: str, candidate: s
     )
 
 
-def described_arm(measured: Measured, role: Literal["baseline", "candidate"], name: str, level: float) -> Arm:
+def described_arm(measured: Measured, role: Role, name: str, level: float) -> Arm:
     """Everything measured of one arm."""
     request = measured.request
     arm = request.baseline if role == "baseline" else request.candidate
-    key = FIRST if role == "baseline" else CANDIDATE
-    workers, samples = measured.workers(key), measured.samples(key)
+    workers = measured.workers(FIRST if role == "baseline" else CANDIDATE)
     return Arm(
         name=name,
         model=arm.model,
@@ -132,12 +144,50 @@ def described_arm(measured: Measured, role: Literal["baseline", "candidate"], na
         workload=_workload(request, arm, workers[0]),
         parity=_parity(arm, workers),
         quality=arm.quality,
-        latency_ns=_latency(measured, key, samples, level) if samples else None,
-        throughput=_throughput(samples, request.batch, level) if samples else None,
-        warm_up=_warm_ups(workers),
-        memory_bytes=_memory(workers),
         compute=arm.compute,
+        **figures(measured, role, level),
     )
+
+
+def figures(measured: Measured, role: Role, level: float) -> dict[str, Any]:
+    """The fields of an arm that are computed from its samples."""
+    key = FIRST if role == "baseline" else CANDIDATE
+    workers, samples = measured.workers(key), measured.samples(key)
+    return {
+        "latency_ns": _latency(measured, key, samples, level) if samples else None,
+        "throughput": _throughput(samples, measured.request.batch, level) if samples else None,
+        "warm_up": _warm_ups(workers),
+        "memory_bytes": _memory(workers),
+    }
+
+
+def noise_of(measured: Sequence[Measured], level: float) -> Noise:
+    """What disturbed all comparisons together; of the trends, the strongest."""
+    blocks = [block for one in measured for found in one.replicates for block in found.blocks]
+    reasons = [block.void for block in blocks if block.void]
+    throttled = [noise.change(block.counters, "throttled_ns") for block in blocks]
+    read = [spent for spent in throttled if spent is not None]
+    trends = [found for one in measured if (found := trend(one.replicates, level)) is not None]
+    return Noise(
+        steal_fraction=noise.total_share(blocks, "steal_ns"),
+        cpu_wait_fraction=noise.total_share(blocks, "wait_ns"),
+        psi_cpu_some=noise.total_share(blocks, "pressure_ns"),
+        throttled_ns=sum(read) if read else None,
+        blocks_total=len(blocks),
+        blocks_void=len(reasons),
+        void_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        trend_per_hour=max((found.slope.value for found in trends), key=abs, default=None),
+        unobserved=(*noise.unobserved(blocks), *(() if trends else ("trend",)), "canary"),
+    )
+
+
+def not_observed(measured: Sequence[Measured], found: Noise) -> Iterator[Unavailable]:
+    """Why the signals of `unobserved`, and the figures that are null for their sake, were not read."""
+    blocks = [block for one in measured for replicate in one.replicates for block in replicate.blocks]
+    for signal, reason in noise.unobserved(blocks).items():
+        yield Unavailable(field=NOISE_FIELDS.get(signal, f"noise.unobserved.{signal}"), reason=reason)
+    if found.trend_per_hour is None:
+        yield Unavailable(field="noise.trend_per_hour", reason="there are no two replicates to compare")
 
 
 def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
@@ -197,6 +247,7 @@ def _runtime(request: ComparisonRequest, worker: WorkerReport) -> RuntimeUse:
     return RuntimeUse(
         name=request.runtime,
         version=worker.loaded["version"],
+        provider_requested=(request.provider,),
         provider_effective=None if provider is None else tuple(provider.split(",")),
         precision_effective=settings.get("precision"),
         threads=int(settings.get("threads", request.threads)),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import DataError, IntegrityError, KdeployError
-from kdeploy.timing import artefacts, processes, wire
+from kdeploy.timing import artefacts, counters, processes, wire
 from kdeploy.timing.warmup import WarmUpRule, warm_up
 
 if TYPE_CHECKING:
@@ -37,10 +37,17 @@ class Bench:
     """A loaded model with its batches and the outputs they must give."""
 
     def __init__(
-        self, session: Session, batches: Sequence[Arrays], expected: Sequence[Arrays], tolerance: float
+        self,
+        session: Session,
+        batches: Sequence[Arrays],
+        expected: Sequence[Arrays],
+        tolerance: float,
+        *,
+        cpus: Sequence[int] = (),
+        root: Path = counters.ROOT,
     ) -> None:
         self._session, self._batches, self._expected = session, batches, expected
-        self._tolerance = tolerance
+        self._tolerance, self._cpus, self._root = tolerance, cpus, root
         self._position = 0
 
     def warm_up(self, rule: WarmUpRule) -> wire.Message:
@@ -57,18 +64,27 @@ class Bench:
         """Time a block of calls over rotating inputs.
 
         The first `resume_calls`, after the process stood still, are kept apart. Every 64th output is checked, outside
-        the timed region.
+        the timed region. The counters of the system are read around the timed calls alone.
         """
         gc.freeze()
         gc.disable()
         resume = [self._timed() for _ in range(resume_calls)]
         samples, wrong = [], 0
+        before, began = counters.read(self._cpus, self._root), time.perf_counter_ns()
         for number in range(calls):
             samples.append(self._timed())
             if number % CHECK_EVERY == 0:
                 wrong += not self._last_output_is_right()
+        elapsed = time.perf_counter_ns() - began
+        after = counters.read(self._cpus, self._root)
         gc.enable()
-        return {"ns": samples, "resume_ns": resume, "wrong": wrong}
+        seen = {"at_ns": began, "elapsed_ns": elapsed, "cpus": max(1, len(self._cpus))}
+        return {
+            "ns": samples,
+            "resume_ns": resume,
+            "wrong": wrong,
+            "counters": seen | {"before": before, "after": after},
+        }
 
     def _call(self, _number: int) -> None:
         self._timed()
@@ -149,8 +165,9 @@ def load(spec: wire.Message) -> tuple[Bench, wire.Message]:
     session = runtime.load(artefact, threads=spec["threads"])
     load_ns = time.perf_counter_ns() - began
     expected, tolerance, error = references(session, batches, promised, spec["tolerance"])
-    return Bench(session, batches, expected, tolerance), {
+    return Bench(session, batches, expected, tolerance, cpus=cpus), {
         "cpus": cpus,
+        "tracer": counters.tracer(),
         "settings": dict(session.settings),
         "version": version,
         "import_ns": import_ns,

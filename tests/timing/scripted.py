@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdeploy.errors import ResourceError
+from kdeploy.timing import noise
 from kdeploy.timing.raw import CANDIDATE
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 from kdeploy.timing.wire import Message
 
+NAMES = [name for names in noise.SIGNALS.values() for name in names]
 SETTINGS = {"precision": "fp32", "threads": "1", "provider": "CPUExecutionProvider"}
 
 
@@ -35,6 +37,9 @@ class Script:
     start_ns: int = 1_000_000_000
     wrong: dict[str, int] = field(default_factory=dict)
     idle_cpu_ns: int | None = 0  # what a stopped arm consumes in every turn of another
+    counters: Callable[[str, int], Message] = lambda arm, block: {}  # changes the readings of a block
+    tracer: int | None = 0
+    steady: bool = True
     fails: str = ""
     log: list[tuple[str, str]] = field(default_factory=list)
     open_arms: list[str] = field(default_factory=list)
@@ -86,6 +91,7 @@ class ScriptedArm:
         self.script.clock.now_ns += self.script.start_ns
         return {
             "cpus": self.message["cpus"],
+            "tracer": self.script.tracer,
             "settings": SETTINGS | self.script.settings.get(self.name, {}),
             "version": "1.32.0",
             "import_ns": 1,
@@ -99,17 +105,34 @@ class ScriptedArm:
 
     def _warm_up(self) -> Message:
         median = self.script.latency_ns(self.name, self.start, 0)
-        return {"calls": 50, "duration_ns": 50 * median, "steady": True, "first_ns": [median], "median_ns": median}
+        return {
+            "calls": 50,
+            "duration_ns": 50 * median,
+            "steady": self.script.steady,
+            "first_ns": [median],
+            "median_ns": median,
+        }
 
     def _run(self) -> Message:
         took = self.script.latency_ns(self.name, self.start, self.blocks)
+        elapsed, began = took * self.message["calls"], self.script.clock.now_ns
+        seen = counters_of(elapsed, at_ns=began, **self.script.counters(self.name, self.blocks))
         self.blocks += 1
-        self.script.clock.now_ns += took * self.message["calls"]
-        samples = [took] * self.message["calls"]
-        return {"ns": samples, "resume_ns": [took] * 3, "wrong": self.script.wrong.get(self.name, 0)}
+        self.script.clock.now_ns += elapsed
+        wrong = self.script.wrong.get(self.name, 0)
+        return {"ns": [took] * self.message["calls"], "resume_ns": [took] * 3, "wrong": wrong, "counters": seen}
 
     def _finish(self) -> Message:
         return {"peak_rss_bytes": 80}
+
+
+def counters_of(elapsed_ns: int, *, at_ns: int = 0, cpus: int = 1, **changes: int | None) -> Message:
+    """The counters of a block in which nothing happened but what is said; None is not readable."""
+    before = dict.fromkeys(NAMES, 1000)
+    after: dict[str, int | None] = {
+        name: None if (change := changes.get(name, 0)) is None else 1000 + change for name in NAMES
+    }
+    return {"at_ns": at_ns, "elapsed_ns": elapsed_ns, "cpus": cpus, "before": before, "after": after}
 
 
 def request(folder: Path, *, comparisons: int = 1, **settings: object) -> Request:

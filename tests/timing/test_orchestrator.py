@@ -13,6 +13,7 @@ import pytest
 from kdeploy.errors import ClaimError, ResourceError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.timing import raw
+from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.orchestrator import Step, bench_cpus, housekeeping, label, measure, would_pass
 from kdeploy.timing.raw import AGAIN, ARMS, CANDIDATE, FIRST
 from kdeploy.timing.replicate import calls_per_block, orders
@@ -243,7 +244,9 @@ def test_the_record_can_be_computed_again_from_the_raw_samples(tmp_path: Path) -
     record = measured(Script(latency_ns=noisy), asked, tmp_path)
     replicates = raw.read_replicates(tmp_path / "out" / record.raw.path)[0]
     again = Measured(asked.comparisons[0], replicates, record.comparison[0].stopped)
-    assert compared(again, asked.settings, *arm_names(asked.comparisons[0], set())) == record.comparison[0]
+    surroundings = Surroundings(record.timer, record.host.power_source)
+    names = arm_names(asked.comparisons[0], set())
+    assert compared(again, asked.settings, *names, surroundings) == record.comparison[0]
 
 
 def test_the_raw_file_has_a_line_a_block_and_the_same_bytes_every_time(tmp_path: Path) -> None:
@@ -253,7 +256,8 @@ def test_the_raw_file_has_a_line_a_block_and_the_same_bytes_every_time(tmp_path:
     lines = [json.loads(line) for line in gzip.decompress((tmp_path / "out" / raw.NAME).read_bytes()).splitlines()]
     blocks = [line for line in lines if line["kind"] == "block"]
     assert len(blocks) == 2 * 18
-    assert len(lines) - len(blocks) == 2 * 3
+    kinds = [line["kind"] for line in lines]
+    assert (kinds.count("arm"), kinds[0], kinds[-1], kinds.count("end")) == (2 * 3, "request", "end", 1)
     assert {line["n"] for line in blocks} == {42, 300}
     assert all(len(line["ns"]) == line["n"] and len(line["resume_ns"]) == 3 for line in blocks)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from statistics import median
@@ -134,3 +135,45 @@ def test_the_interval_covers_the_true_ratio_despite_process_effects_and_bursts(r
         ]
         covered += statistics.ratio_estimate(values, 0.99).contains(ratio)
     assert covered >= 0.97 * 400
+
+
+def test_the_slope_of_theil_and_sen_on_a_worked_example() -> None:
+    """Slopes of (0, 1), (1, 2), (2, 2), (3, 10): 1, 0.5, 3, 0, 4, 8; too few points for an interval."""
+    assert statistics.theil_sen((0, 1, 2, 3), (1, 2, 2, 10), 0.99) == statistics.Estimate(2.0, None, None)
+
+
+def test_a_slope_needs_two_places() -> None:
+    assert statistics.theil_sen((1, 1), (2, 3), 0.99) is None
+    assert statistics.theil_sen((), (), 0.99) is None
+
+
+@given(st.integers(8, 20), st.floats(-5, 5), st.floats(-5, 5))
+def test_a_straight_line_has_its_slope(count: int, slope: float, start: float) -> None:
+    found = statistics.theil_sen(range(count), [start + slope * place for place in range(count)], 0.99)
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((slope, slope, slope), rel=1e-9, abs=1e-9)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=8, max_size=15), st.floats(-3, 3))
+def test_adding_a_line_moves_the_interval_by_its_slope(values: list[float], slope: float) -> None:
+    places = range(len(values))
+    plain = statistics.theil_sen(places, values, 0.99)
+    tilted = statistics.theil_sen(
+        places, [value + slope * place for place, value in zip(places, values, strict=True)], 0.99
+    )
+    assert plain is not None
+    assert tilted is not None
+    assert plain.low is not None
+    assert plain.high is not None
+    assert plain.low <= plain.value <= plain.high
+    shifted = (plain.value + slope, plain.low + slope, plain.high + slope)
+    assert (tilted.value, tilted.low, tilted.high) == pytest.approx(shifted, rel=1e-9, abs=1e-9)
+
+
+def test_the_ranks_of_the_slopes_are_those_of_kendall() -> None:
+    """n = 12 at 99 %: z sd = 2.5758 x 14.583 = 37.56, so ranks (66 - 37.56) / 2 = 14 and 53 of 66."""
+    values = [0.3, -1.2, 0.8, 2.0, -0.4, 1.1, 0.0, -2.1, 0.6, 1.7, -0.9, 0.2]
+    slopes = sorted((b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2))
+    found = statistics.theil_sen(range(12), values, 0.99)
+    assert found is not None
+    assert (found.low, found.high) == (slopes[13], slopes[52])
