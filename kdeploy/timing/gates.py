@@ -19,6 +19,7 @@ from statistics import fmean, median
 
 from kdeploy.records.bench import Reason, Timer
 from kdeploy.timing import noise
+from kdeploy.timing.claims import counted
 from kdeploy.timing.raw import ARMS, Block, Replicate
 from kdeploy.timing.request import Limits
 from kdeploy.timing.statistics import Estimate, block_value, theil_sen
@@ -66,9 +67,10 @@ def noise_texts(blocks: Sequence[Block], limits: Limits) -> Iterator[str]:
     throttled = sum(noise.change(block.counters, "throttled_ns") or 0 for block in blocks)
     times = sum(noise.change(block.counters, "throttled_times") or 0 for block in blocks)
     if throttled or times:
-        yield f"the control group was throttled {times} times, for {throttled / 1e6:.1f} ms"
-    if overheated(blocks):
-        yield f"the CPU overheated {overheated(blocks)} times"
+        yield f"the control group was throttled {counted(times, 'time')}, for {throttled / 1e6:.1f} ms"
+    hot = overheated(blocks)
+    if hot:
+        yield f"the CPU overheated {counted(hot, 'time')}"
     faults = sum(noise.faulted(block.counters) for block in blocks)
     if faults > limits.run_faults * len(blocks):
         yield f"memory came from disk in {faults} of {len(blocks)} blocks"

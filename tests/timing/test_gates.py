@@ -67,7 +67,7 @@ def test_a_share_of_the_whole_run_refuses(name: str, most: int, text: str) -> No
 
 def test_one_throttled_block_refuses() -> None:
     run = one_block(replicates(), throttled_ns=2_500_000, throttled_times=1)
-    assert found(run) == [("R07", "the control group was throttled 1 times, for 2.5 ms")]
+    assert found(run) == [("R07", "the control group was throttled 1 time, for 2.5 ms")]
 
 
 def test_a_cpu_that_overheats_between_blocks_refuses() -> None:

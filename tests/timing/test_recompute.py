@@ -9,6 +9,7 @@ import pytest
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.timing import artefacts
+from kdeploy.timing.claims import require_supported
 from kdeploy.timing.orchestrator import measure
 from kdeploy.timing.recompute import recompute
 from tests.program import inside
@@ -136,6 +137,12 @@ def test_the_command_prints_the_claim_again_and_refuses_an_edited_file_with_4(fo
     assert inside("bench", "recompute", folder, "--json").stdout == (folder / "bench.json").read_text()
     edited(folder / "bench.json", "noise", "blocks_void", to=3)
     assert inside("bench", "recompute", folder).code == 4
+
+
+def test_claims_that_are_supported_satisfy_who_requires_them(folder: Path) -> None:
+    found = recompute(folder).comparison[0]
+    supported = found.model_copy(update={"claim": found.claim.model_copy(update={"status": "supported"})})
+    require_supported([supported])
 
 
 def test_a_claim_that_is_required_and_weak_ends_with_6(folder: Path) -> None:

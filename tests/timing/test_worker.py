@@ -132,3 +132,23 @@ def test_inputs_rotate() -> None:
     batches = worker.cut({"x": np.arange(3, dtype=np.float32)}, 1)
     worker.Bench(Watching(), batches, worker.cut({"y": np.arange(3, dtype=np.float32) * 2}, 1), 0.0).run(7, 0)
     assert seen == [1, 2, 0, 1, 2, 0, 1]
+
+
+def test_the_counters_are_read_before_and_after_the_timed_calls(tmp_path: Path) -> None:
+    path = tmp_path / "proc/pressure/cpu"
+    path.parent.mkdir(parents=True)
+    path.write_text("some total=1\n")
+
+    class Busy(Doubling):
+        """Adds 1 us of pressure a call."""
+
+        def run(self, inputs: worker.Arrays) -> dict[str, np.ndarray]:
+            path.write_text(f"some total={int(path.read_text().rpartition('=')[2]) + 1}\n")
+            return super().run(inputs)
+
+    batches = worker.cut({"x": np.ones(1, np.float32)}, 1)
+    bench = worker.Bench(Busy(), batches, [{"y": np.full(1, 2, np.float32)}], 0.1, cpus=(3,), root=tmp_path)
+    found = bench.run(5, 2)["counters"]
+    assert (found["before"]["pressure_ns"], found["after"]["pressure_ns"]) == (3000, 8000)
+    assert (found["before"]["steal_ns"], found["cpus"]) == (None, 1)
+    assert found["elapsed_ns"] > 0
