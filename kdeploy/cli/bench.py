@@ -61,7 +61,6 @@ def command(
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
-    from kdeploy.summarising import bench_rows
 
     if subjects[0] == "recompute" and len(subjects) == 2:
         _recompute(Path(subjects[1]), require_claim, as_json)
@@ -86,7 +85,7 @@ def _recompute(folder: Path, require_claim: bool, as_json: bool) -> None:
 def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
     """Raises: ClaimError when a claim is required, and one is not supported."""
     from kdeploy.cli import output
-    from kdeploy.summary import bench_rows
+    from kdeploy.summarising import bench_rows
     from kdeploy.timing.claims import require_supported
 
     # the one document of --json is the error where there is one
