@@ -160,6 +160,86 @@ class Throughput(Part):
     ci: tuple[float, float] | None
 
 
+class ColdStart(Part):
+    """From a fresh process to steady answers, each phase in ns over `n` processes.
+
+    `to_steady` ends with the first call within 10 % of the steady median that 19 like it follow. `page_cache` is `cold`
+    where the model's files were dropped from it and found gone; `unverified` where that could not be seen.
+    """
+
+    n: int
+    imports: TimeEstimate
+    session: TimeEstimate
+    first_inference: TimeEstimate
+    to_steady: TimeEstimate | None  # null when a process never became steady
+    page_cache: Literal["warm", "cold", "unverified"]
+
+
+class Window(Part):
+    """The calls of one stretch of a sustained run; `at_ns` is its beginning, from the beginning of the run."""
+
+    at_ns: int
+    calls: int
+    median_ns: int
+
+
+class Sustained(Part):
+    """One arm called without a pause: what a device does once it is warm.
+
+    `drift` is relative: the median of the last tenth of the windows over that of the first, minus 1.
+    """
+
+    duration_ns: int
+    windows: tuple[Window, ...]
+    drift: float
+
+
+class Energy(Part):
+    """Of the whole processor package, in microjoules a call; others that run there are in it.
+
+    `idle_subtracted` is less the idle power measured before and after; `domain` is what the counter covers.
+    """
+
+    per_inference: float
+    idle_subtracted: float
+    domain: str
+    blocks: int
+
+
+class Fraction(Part):
+    """A share of a limit, with the interval of the latency it comes from."""
+
+    value: float
+    ci: tuple[float, float] | None
+
+
+class Roofline(Part):
+    """The least time that a call can take on this machine, and which part of it is the reason.
+
+        limit_ns = max(flops / peak_flops, bytes_min / bandwidth_bytes_s) + call_floor_ns
+
+    `peak_flops` (FLOP/s) and `bandwidth_bytes_s` were measured between the arms' blocks, at their threads and
+    precision; `bytes_min` are weights, inputs and outputs. `fraction_of_limit` = limit_ns / latency.
+    """
+
+    peak_flops: float
+    peak_engine: str
+    bandwidth_bytes_s: float
+    bytes_min: int
+    call_floor_ns: int
+    limit_ns: int
+    fraction_of_limit: Fraction
+    bound: Literal["compute", "memory", "overhead"]
+
+
+class CallFloor(Part):
+    """What a runtime takes for a graph that does nothing: the floor under every latency it can reach."""
+
+    runtime: str
+    threads: int
+    call_floor_ns: TimeEstimate
+
+
 class WarmUps(Part):
     """Warm-ups of one arm, medians over replicates; `unsteady` of them ended at the time limit."""
 
@@ -178,8 +258,21 @@ class Memory(Part):
     method: str = "VmHWM+clear_refs"
 
 
+class LayerCost(Part):
+    """A node of the graph that multiplies or has parameters."""
+
+    name: str
+    op_type: str
+    output_shape: tuple[int, ...]
+    multiply_adds: int
+    parameters: int
+
+
 class Compute(Part):
-    """Counted over the exported graph; 1 multiply-add = 2 FLOPs."""
+    """Counted over the exported graph at the batch of the arm; 1 multiply-add = 2 FLOPs.
+
+    Where `coverage` is below 1, `multiply_adds` is a lower bound. `cross_check` holds what other counters say.
+    """
 
     multiply_adds: int
     flops: int
@@ -188,6 +281,7 @@ class Compute(Part):
     uncounted_ops: dict[str, int] = Field(default_factory=dict)
     params: int | None = None
     weights_bytes: int | None = None
+    layers: tuple[LayerCost, ...] = ()
     cross_check: dict[str, int] = Field(default_factory=dict)
 
 
@@ -205,11 +299,12 @@ class Arm(Part):
     latency_ns: Latency | None  # null when no replicate could be used
     throughput: Throughput | None
     warm_up: WarmUps
-    cold_start_ns: dict[str, Any] | None = None
+    cold_start_ns: ColdStart | None = None
+    sustained: Sustained | None = None
     memory_bytes: Memory | None
-    energy_uj: dict[str, Any] | None = None
+    energy_uj: Energy | None = None
     compute: Compute | None
-    roofline: dict[str, Any] | None = None
+    roofline: Roofline | None = None
 
 
 class Ratio(Part):
@@ -306,7 +401,7 @@ class BenchRecord(Record):
     software: Software
     timer: Timer
     arms: tuple[Arm, ...]
-    null_sut: dict[str, int] | None = None
+    null_sut: tuple[CallFloor, ...] | None = None
     comparison: tuple[Comparison, ...]
     noise: Noise
     unavailable: tuple[Unavailable, ...]
