@@ -16,8 +16,9 @@ from kdeploy.records.distill import Gap
 from kdeploy.records.report import Summary
 from kdeploy.records.samples import DuplicatesInfo, Overlap
 from kdeploy.stages import report
-from kdeploy.stages.report import figures, headline, words
-from kdeploy.stages.report.page import Inputs, trade_off_points
+from kdeploy.stages.report import headline, timed, words
+from kdeploy.stages.report.figures.trade_off import Point, trade_off
+from kdeploy.stages.report.page import trade_off_points
 from tests.stages.report_records import (
     bench,
     comparison,
@@ -196,8 +197,8 @@ def test_names_from_outside_print_as_they_are_and_invisible_characters_are_writt
 
 
 def test_a_runtime_name_cannot_break_a_plot():
-    point = figures.Point("teacher", "$x^$<script>&\u202e" + "y" * 200, 1_000_000, None, 0.9, None)
-    svg = figures.trade_off([point, figures.Point("student", "other", 1_000, None, 0.8, (0.7, 0.9))])
+    point = Point("teacher", "baseline", "$x^$<script>&\u202e" + "y" * 200, 1_000_000, None, 0.9, None)
+    svg = trade_off([point, Point("student", "candidate", "other", 1_000, None, 0.8, (0.7, 0.9))])
     assert "<script" not in svg and "\u202e" not in svg
     assert "$x^$&lt;script&gt;&amp;\\u202eyy..." in svg
 
@@ -214,7 +215,7 @@ def test_a_refused_comparison_shows_its_reason_where_the_number_would_stand(tmp_
 
 def test_the_trade_off_has_teacher_student_and_baseline_of_each_comparison_that_was_not_refused():
     found = records(bench=bench(comparison=(comparison(), comparison("openvino", status="refused"))))
-    points = trade_off_points(Inputs(summary(found), found.distill, found.export, found.bench, None))
+    points = trade_off_points(summary(found), timed.pairs(found.bench))
     assert [(point.model, point.setting, point.latency_ns, point.accuracy_range) for point in points] == [
         ("teacher", "onnxruntime", 1_634_000, None),
         ("student", "onnxruntime", 241_000, (0.966, 0.9685)),

@@ -1,8 +1,9 @@
-"""The report of a run: `report.html`, one page for people that loads nothing and runs nothing, and `report.json`.
+"""The report of a run, or of a benchmark alone: `report.html`, one page for people that loads nothing and runs nothing,
+and `report.json`, what it was drawn from.
 
     records -> words + figures -> page
 
-Both are pure functions of the records: the same records give the same bytes.
+All are pure functions of the records: the same records give the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import ReportFile, ReportRecord, Summary
-from kdeploy.stages.report.page import Inputs, render
+from kdeploy.stages.report.page import Inputs, render, render_bench
 from kdeploy.store import commit_bytes
 
 PAGE, DATA = "report.html", "report.json"
@@ -29,18 +30,23 @@ def run(
     bench: BenchRecord | None,
     raw: Path | None,
 ) -> ReportRecord:
-    """Write the two files into an existing folder.
+    """Write the report of a run into an existing folder.
 
     Args:
         summary, distill, export, bench: the records; `bench` is None when nothing was timed.
         raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
     """
     page = render(Inputs(summary, distill, export, bench, raw))
-    return ReportRecord(
-        page=_written(folder / PAGE, page.encode()), data=_written(folder / DATA, summary.to_json().encode())
-    )
+    return ReportRecord(page=_written(folder / PAGE, page), data=_written(folder / DATA, summary.to_json()))
 
 
-def _written(path: Path, content: bytes) -> ReportFile:
+def run_bench(folder: Path, *, bench: BenchRecord, raw: Path | None) -> ReportRecord:
+    """Write the report of a benchmark that belongs to no run into an existing folder; its data are the record."""
+    page = render_bench(bench, raw)
+    return ReportRecord(page=_written(folder / PAGE, page), data=_written(folder / DATA, bench.to_json()))
+
+
+def _written(path: Path, text: str) -> ReportFile:
+    content = text.encode()
     commit_bytes(path, content)
     return ReportFile(file=path.name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))

@@ -17,7 +17,7 @@ from kdeploy.stages.report.words import (
     signed_points,
 )
 
-_CLAIMING = frozenset({"supported", "indicative"})
+CLAIMING = frozenset({"supported", "indicative"})
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def sentence(summary: Summary) -> str:
 
 def claimed(rows: tuple[BenchRow, ...]) -> list[BenchRow]:
     """The rows in which the student is shown to be faster."""
-    return [row for row in rows if row.status in _CLAIMING and row.low is not None and row.low > 1]
+    return [row for row in rows if row.status in CLAIMING and row.low is not None and row.low > 1]
 
 
 def verdict_sentence(summary: Summary) -> str:

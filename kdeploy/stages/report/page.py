@@ -2,13 +2,17 @@
 
 Jinja2 with autoescape, in a sandbox, strict about undefined names, templates from this package only. Values are data: a
 class name `{{ 7 * 7 }}` prints as it is, and control or bidirectional characters are written out.
+
+A run and a benchmark alone share the sections on what was timed; the run's page has the distillation around them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
@@ -18,9 +22,13 @@ from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import BaselineScore, Summary
-from kdeploy.stages.report import headline, words
-from kdeploy.stages.report.figures import Distribution, Point, distributions, trade_off
-from kdeploy.timing.raw import CANDIDATE, FIRST, Replicate, read_replicates
+from kdeploy.stages.report import bench_headline, headline, layers, plots, timed, words
+from kdeploy.stages.report.figures.distributions import distributions
+from kdeploy.stages.report.figures.roofline import roofline
+from kdeploy.stages.report.figures.sustained import sustained
+from kdeploy.stages.report.figures.throughput import throughput
+from kdeploy.stages.report.figures.trade_off import Point, trade_off
+from kdeploy.stages.report.timed import Pair
 
 _FILTERS = {
     "ms": words.milliseconds,
@@ -32,12 +40,16 @@ _FILTERS = {
     "points_interval": words.points_interval,
     "error_size": words.error_size,
     "ratio": words.ratio,
+    "rate": words.rate,
+    "significant": words.significant,
+    "sentence": words.sentence_case,
+    "without_arms": timed.grouped,
 }
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All a page is made from; `raw` is the file of raw samples."""
+    """All the page of a run is made from; `raw` is the file of raw samples."""
 
     summary: Summary
     distill: DistillRecord
@@ -47,76 +59,75 @@ class Inputs:
 
 
 def render(inputs: Inputs) -> str:
-    """The page, a pure function of the records."""
-    template = _environment().get_template("report.html.j2")
-    points, arms = trade_off_points(inputs), call_distributions(inputs)
-    page = template.render(
-        summary=inputs.summary,
+    """The page of a run, a pure function of the records."""
+    summary, pairs = inputs.summary, timed.pairs(inputs.bench)
+    return _rendered(
+        "run.html.j2",
+        _timed(inputs.bench, pairs, inputs.raw, trade_off_points(summary, pairs)),
+        summary=summary,
         distill=inputs.distill,
         export=inputs.export,
-        bench=inputs.bench,
-        recipe=json.dumps(inputs.summary.recipe, indent=2, ensure_ascii=False),
-        sentence=headline.sentence(inputs.summary),
-        verdict_sentence=headline.verdict_sentence(inputs.summary),
-        tiles=headline.tiles(inputs.summary),
-        trade_off=Markup(trade_off(points)) if points else None,  # noqa: S704  # our own SVG, its texts escaped
-        distributions=Markup(distributions(arms)) if arms else None,  # noqa: S704  # the same
+        recipe=json.dumps(summary.recipe, indent=2, ensure_ascii=False),
+        sentence=headline.sentence(summary),
+        verdict_sentence=headline.verdict_sentence(summary),
+        tiles=headline.tiles(summary),
     )
-    return page.rstrip() + "\n"
 
 
-def trade_off_points(inputs: Inputs) -> list[Point]:
+def render_bench(bench: BenchRecord, raw: Path | None) -> str:
+    """The page of a benchmark alone, a pure function of its record and its samples."""
+    pairs = timed.pairs(bench)
+    return _rendered(
+        "bench.html.j2",
+        _timed(bench, pairs, raw, list(plots.qualities(pairs))),
+        sentence=bench_headline.sentence(pairs),
+        proof=bench_headline.proof(pairs),
+        tiles=bench_headline.tiles(pairs),
+    )
+
+
+def trade_off_points(summary: Summary, pairs: Sequence[Pair]) -> list[Point]:
     """Teacher, student and baseline in each setting that was timed and not refused.
 
-    The baseline is the student's net, and as fast.
+    The baseline is the student's net, and as fast. Accuracies are means over seeds, and not of the net that was timed.
     """
-    summary, bench = inputs.summary, inputs.bench
     points = []
-    for row, comparison in zip(summary.bench, bench.comparison if bench else (), strict=True):
-        if bench is None or row.status == "refused":
-            continue
-        place = setting(summary, row.runtime, row.batch, row.threads)
-        for model, arm in (("teacher", comparison.baseline), ("student", comparison.candidate)):
-            latency = bench.arm(arm).latency_ns
-            if latency is None:
+    for pair in (pair for pair in pairs if not pair.refused):
+        for part, arm in pair.arms:
+            if arm.latency_ns is None:
                 continue
-            score = summary.teacher if model == "teacher" else summary.student
-            spread = _range(summary.student) if model == "student" else None
-            median = latency.median
-            points.append(Point(model, place, median.value, median.ci, score.test_accuracy, spread))
-            if model == "student" and summary.baseline:
+            median, score = arm.latency_ns.median, summary.teacher if part == "baseline" else summary.student
+            spread = _range(summary.student) if part == "candidate" else None
+            points.append(Point(arm.model, part, pair.setting, median.value, median.ci, score.test_accuracy, spread))
+            if part == "candidate" and summary.baseline:
                 nets = summary.baseline
-                points.append(Point("baseline", place, median.value, None, nets.test_accuracy, _range(nets)))
+                points.append(
+                    Point("baseline", "control", pair.setting, median.value, None, nets.test_accuracy, _range(nets))
+                )
     return points
 
 
-def call_distributions(inputs: Inputs) -> list[Distribution]:
-    """The counted calls of teacher and student in each comparison."""
-    if inputs.raw is None or inputs.bench is None:
-        return []
-    replicates = read_replicates(inputs.raw)
-    arms = []
-    for number, row in enumerate(inputs.summary.bench):
-        place = setting(inputs.summary, row.runtime, row.batch, row.threads)
-        for model, arm in (("teacher", FIRST), ("student", CANDIDATE)):
-            calls = _calls(replicates.get(number, []), arm)
-            if calls:
-                arms.append(Distribution(model, place, calls))
-    return arms
+def _timed(bench: BenchRecord | None, pairs: Sequence[Pair], raw: Path | None, points: list[Point]) -> dict[str, Any]:
+    """What the sections on a benchmark need."""
+    shown = layers.rows
+    return {
+        "bench": bench,
+        "pairs": pairs,
+        "models": timed.models(bench) if bench else (),
+        "layers": shown,
+        "missing": lambda field: timed.reason(bench, field) if bench else "nothing was timed",
+        "trade_off": _plot(trade_off, points),
+        "distributions": _plot(distributions, plots.calls(pairs, raw) if raw else ()),
+        "throughput": _plot(throughput, plots.rates(pairs)),
+        "roofline": _plot(roofline, plots.reached(pairs)),
+        "sustained": _plot(sustained, plots.courses(pairs)),
+    }
 
 
-def setting(summary: Summary, runtime: str, batch: int, threads: int) -> str:
-    """The runtime, with batch and threads where these differ between rows."""
-    parts = [runtime]
-    if len({row.batch for row in summary.bench}) > 1:
-        parts.append(f"batch {batch}")
-    if len({row.threads for row in summary.bench}) > 1:
-        parts.append(words.several(threads, "thread"))
-    return ", ".join(parts)
-
-
-def _calls(replicates: list[Replicate], arm: str) -> list[int]:
-    return [call for replicate in replicates for block in replicate.counted(arm) for call in block.ns]
+def _plot(draw: Any, found: Iterable[Any]) -> Markup | None:  # noqa: ANN401 - a plot and what it draws
+    """The SVG, or None when there is nothing to draw."""
+    read = list(found)
+    return Markup(draw(read)) if read else None  # noqa: S704  # our own SVG, its texts escaped
 
 
 def _range(nets: BaselineScore) -> tuple[float, float]:
@@ -124,9 +135,13 @@ def _range(nets: BaselineScore) -> tuple[float, float]:
     return min(accuracies), max(accuracies)
 
 
+def _rendered(template: str, shared: Mapping[str, Any], **own: object) -> str:
+    return _environment().get_template(template).render(**shared, **own).rstrip() + "\n"
+
+
 def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
-        loader=PackageLoader("kdeploy.stages.report", "."),
+        loader=PackageLoader("kdeploy.stages.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

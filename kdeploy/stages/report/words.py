@@ -107,5 +107,14 @@ def _decimals(value: float) -> int:
     return 2 if value < 2 else 1
 
 
+def rate(value: float | None) -> str:
+    return DASH if value is None else f"{significant(value)}/s"
+
+
+def sentence_case(text: str) -> str:
+    """With a capital at the beginning; the rest, which may be a file's name, as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def several(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,157 @@
+"""What the plots share: inline SVG whose colours are the page's CSS variables, so that they follow light and dark mode.
+
+matplotlib draws with placeholder colours and without text outlines; the placeholders become `var(--...)` and the ids of
+each figure get a prefix of their own. Drawn without a date and with fixed ids: the same records give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from kdeploy.stages.report.words import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+
+Part = Literal["baseline", "candidate", "control"]  # control: the candidate's net, trained without a teacher
+
+# placeholder colour -> CSS variable of the page
+INK, MUTED, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
+_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", PAPER: "--paper"}
+COLOURS: Mapping[Part, str] = {"baseline": INK, "candidate": ACCENT, "control": ACCENT}
+FACES: Mapping[Part, str] = {"baseline": INK, "candidate": ACCENT, "control": PAPER}
+DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+
+_STYLE: Mapping[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+}
+_WIDTH_INCHES = 4.8
+_LONGEST_LABEL = 24
+_MARKERS = "os^Dvp"
+
+
+def drawn(name: str, height_inches: float, draw: Callable[[Axes], None]) -> str:
+    """The SVG element of a figure, ready to stand inside HTML; `name` makes its ids its own."""
+    with _private_configuration():
+        import matplotlib
+        from matplotlib.figure import Figure
+
+        with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"kdeploy-{name}"}):
+            figure = Figure(figsize=(_WIDTH_INCHES, height_inches))
+            draw(figure.add_subplot())
+            text = io.StringIO()
+            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            figure.savefig(text, format="svg", transparent=True, bbox_inches="tight", metadata=nothing)
+    return _for_page(text.getvalue(), name)
+
+
+def marker(settings: Sequence[str], setting: str) -> str:
+    """Each setting has a shape, the same in all plots."""
+    return _MARKERS[settings.index(setting) % len(_MARKERS)]
+
+
+def dash(settings: Sequence[str], setting: str) -> Any:  # noqa: ANN401 - a word or a pattern, as matplotlib takes it
+    return DASHES[settings.index(setting) % len(DASHES)]
+
+
+def short(text: str) -> str:
+    """A name from outside, short enough for a plot."""
+    text = clean(text)
+    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 3] + "..."
+
+
+def legend(axes: Axes, models: Mapping[str, Part], settings: Sequence[str], *, lines: bool = False) -> None:
+    """Below the plot: models by colour and, when there are several, settings by shape, or by how `lines` are dashed."""
+    from matplotlib.lines import Line2D
+
+    keys = [
+        Line2D(
+            [], [], marker="o", linestyle="", markersize=7, color=COLOURS[part], markerfacecolor=FACES[part], label=name
+        )
+        for name, part in ((short(name), part) for name, part in models.items())
+    ]
+    first = _row_of_keys(axes, keys, -0.2)
+    if len(settings) > 1:
+        looks = [{"linestyle": dash(settings, name)} if lines else _marked(settings, name) for name in settings]
+        shapes = [
+            Line2D([], [], color=MUTED, label=short(name), **look) for name, look in zip(settings, looks, strict=True)
+        ]
+        axes.add_artist(first)  # or the next legend would replace it
+        first.set_clip_on(False)
+        _row_of_keys(axes, shapes, -0.29)
+
+
+def _marked(settings: Sequence[str], name: str) -> dict[str, Any]:
+    return {"linestyle": "", "marker": marker(settings, name)}
+
+
+def logarithmic(axes: Axes, which: Literal["x", "y"], *, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """A logarithmic axis with ticks that can be read: 1, 2 and 5 times powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(subs=tuple(subs), numticks=12))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
+
+
+def _row_of_keys(axes: Axes, keys: Sequence[Line2D], height: float) -> Legend:
+    return axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.45, height), ncols=3, columnspacing=1.6)
+
+
+def _for_page(svg: str, name: str) -> str:
+    """Without prologue, namespaces and style sheet; colours as variables, ids with a prefix, the page's fonts."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"| (width|height)="[\d.]+pt"', "", svg)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
+    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable})")
+    return svg.strip()
+
+
+@contextmanager
+def _private_configuration() -> Iterator[None]:
+    """Keep matplotlib from writing its font cache into the home folder, unless its folder was chosen by the user."""
+    if "MPLCONFIGDIR" in os.environ or "matplotlib" in sys.modules:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="kdeploy-matplotlib-") as folder:
+        os.environ["MPLCONFIGDIR"] = folder
+        try:
+            import matplotlib.font_manager  # noqa: F401  # builds the cache while the folder is there
+
+            yield
+        finally:
+            del os.environ["MPLCONFIGDIR"]

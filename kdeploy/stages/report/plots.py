@@ -1,0 +1,77 @@
+"""From a benchmark to what its plots draw; a figure that was not measured draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kdeploy.records.bench import Arm
+from kdeploy.stages.report import timed
+from kdeploy.stages.report.figures.distributions import Distribution
+from kdeploy.stages.report.figures.drawing import Part
+from kdeploy.stages.report.figures.roofline import Reached
+from kdeploy.stages.report.figures.sustained import Course
+from kdeploy.stages.report.figures.throughput import Rate
+from kdeploy.stages.report.figures.trade_off import Point
+from kdeploy.stages.report.timed import Pair
+from kdeploy.timing.raw import CANDIDATE, FIRST, Replicate, read_replicates
+
+
+def qualities(pairs: Sequence[Pair]) -> Iterator[Point]:
+    """Accuracy against latency, of both models of each comparison that was not refused, where quality was measured."""
+    for pair in pairs:
+        for part, arm in pair.arms:
+            if not pair.refused and arm.latency_ns and arm.quality:
+                median, quality = arm.latency_ns.median, arm.quality
+                yield Point(arm.model, part, pair.setting, median.value, median.ci, quality.value, quality.ci)
+
+
+def calls(pairs: Sequence[Pair], raw: Path) -> Iterator[Distribution]:
+    """The counted calls of both models in each comparison."""
+    replicates = read_replicates(raw)
+    for number, pair in enumerate(pairs):
+        for (part, arm), key in zip(pair.arms, (FIRST, CANDIDATE), strict=True):
+            found = _calls(replicates.get(number, []), key)
+            if found:
+                yield Distribution(arm.model, part, pair.setting, found)
+
+
+def rates(pairs: Sequence[Pair]) -> Iterator[Rate]:
+    """Throughput, when several batches were timed."""
+    if len({pair.comparison.batch for pair in pairs}) < 2:
+        return
+    names = timed.settings([pair.comparison for pair in pairs], batch=False)
+    for pair, name in zip(pairs, names, strict=True):
+        for part, arm in pair.arms:
+            if arm.throughput and not pair.refused:
+                yield Rate(arm.model, part, name, arm.workload.batch, arm.throughput.value, arm.throughput.ci)
+
+
+def reached(pairs: Sequence[Pair]) -> Iterator[Reached]:
+    """Both models below the roof of this machine."""
+    for pair in pairs:
+        for part, arm in pair.arms:
+            found = _reached(pair, part, arm)
+            if found is not None:
+                yield found
+
+
+def courses(pairs: Sequence[Pair]) -> Iterator[Course]:
+    for pair in pairs:
+        for part, arm in pair.arms:
+            if arm.sustained and arm.sustained.windows:
+                yield Course(arm.model, part, pair.setting, arm.sustained)
+
+
+def _reached(pair: Pair, part: Part, arm: Arm) -> Reached | None:
+    roof = arm.roofline
+    if roof is None or arm.compute is None or arm.latency_ns is None or not arm.compute.flops:
+        return None
+    flops = arm.compute.flops
+    speed = flops / (arm.latency_ns.median.value / 1e9)
+    intensity = flops / max(1, roof.bytes_min)
+    return Reached(arm.model, part, pair.setting, intensity, speed, roof.peak_flops, roof.bandwidth_bytes_s)
+
+
+def _calls(replicates: list[Replicate], arm: str) -> list[int]:
+    return [call for replicate in replicates for block in replicate.counted(arm) for call in block.ns]
