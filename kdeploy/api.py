@@ -148,8 +148,22 @@ def bundle(subject: str | Path, options: Options = _DEFAULT) -> BundleRecord:
 
 
 def report(subject: str | Path, options: Options = _DEFAULT) -> ReportRecord:
-    """The page and the JSON of a run."""
+    """The page and its companions of a run, or of a folder that `kdeploy bench` filled."""
+    if is_bench(Path(subject)):
+        return report_bench(Path(subject), options)[1]
     return run(subject, options, upto="report").read("report")  # type: ignore[no-any-return]
+
+
+def is_bench(folder: Path) -> bool:
+    """Is it the folder of a finished benchmark?"""
+    return (folder / "bench.json").is_file()
+
+
+def report_bench(folder: Path, options: Options = _DEFAULT) -> tuple[Path, ReportRecord]:
+    """The folder with the report of a benchmark, and its record; see `kdeploy.foreign.report_bench`."""
+    from kdeploy import foreign
+
+    return foreign.report_bench(folder, Store(options.runs))
 
 
 def plan(subject: str | Path, options: Options = _DEFAULT) -> PlanRecord:

@@ -22,6 +22,7 @@ from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
+from kdeploy.records.report import ReportRecord
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.samples.input_folder import read_folder
@@ -30,6 +31,8 @@ from kdeploy.stages.export import made_elsewhere
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.made_elsewhere import Asked
 from kdeploy.store import RECORD, Store, commit_bytes, fingerprint, hash_file
+from kdeploy.timing.raw import NAME as RAW
+from kdeploy.timing.recompute import RECORD_NAME, recompute
 from kdeploy.timing.request import Settings
 
 INPUTS = 64
@@ -49,12 +52,13 @@ def bench_models(
     store: Store,
     command: tuple[str, ...],
     progress: Progress,
-) -> BenchRecord:
+) -> tuple[Path, BenchRecord]:
     """Time two ONNX classifiers against each other; a repeated call on the same host measures again.
 
     Args:
         names: of runtimes; None for all that are here and take both models.
         sizes: pairs of threads and batch.
+    Returns: the folder with the record and the raw samples, and the record.
     Raises: what the inspector raises, and ModelError for a file that is not such a model.
     """
     asked = list(names) if names else [name for name in runtimes.available() if name != ORACLE]
@@ -65,8 +69,8 @@ def bench_models(
     print_ = fingerprint(BenchRecord.SCHEMA, what | {"host": machine.host_id()}, reads)
     with store.work("bench", print_) as folder, tempfile.TemporaryDirectory() as scratch:
         first, second = (
-            _contender(path, role, Path(scratch, role), [] if names else asked, progress)
-            for role, path in (("baseline", baseline), ("candidate", candidate))
+            _contender(path, name, Path(scratch, role), [] if names else asked, progress)
+            for role, path, name in _called(baseline, candidate)
         )
         record = bench.run(
             folder,
@@ -78,8 +82,23 @@ def bench_models(
             command=command,
             progress=progress,
         )
-        store.commit("bench", print_, record, replace=True)
-    return record
+        return store.commit("bench", print_, record, replace=True), record
+
+
+def report_bench(folder: Path, store: Store) -> tuple[Path, ReportRecord]:
+    """Draw the page of a finished benchmark, wherever its folder is; one that was drawn before is not drawn again.
+
+    Returns: the folder with the report, and its record.
+    Raises: InputError when there is no benchmark, IntegrityError when it is not what its raw samples give.
+    """
+    from kdeploy.stages import report
+
+    record, raw = recompute(folder), folder / RAW
+    print_ = fingerprint(ReportRecord.SCHEMA, {}, {"bench": hash_file(folder / RECORD_NAME), "raw": hash_file(raw)})
+    if not store.has("report", print_):
+        with store.work("report", print_) as work:
+            store.commit("report", print_, report.run_bench(work, bench=record, raw=raw))
+    return store.folder("report", print_), store.read("report", print_, ReportRecord)
 
 
 def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:
@@ -227,10 +246,17 @@ def _shape(path: Path) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _contender(path: Path, role: str, folder: Path, names: Sequence[str], progress: Progress) -> bench.Contender:
+def _called(baseline: Path, candidate: Path) -> list[tuple[str, Path, str]]:
+    """Role, file and name: two files of one name are told apart by their role."""
+    roles = (("baseline", baseline), ("candidate", candidate))
+    alike = baseline.name == candidate.name
+    return [(role, path, f"{role} ({path.name})" if alike else path.name) for role, path in roles]
+
+
+def _contender(path: Path, name: str, folder: Path, names: Sequence[str], progress: Progress) -> bench.Contender:
     inputs = made_inputs(path)
     return bench.Contender(
-        name=f"{role} ({path.name})",
+        name=name,
         onnx=path,
         inputs=inputs,
         expected=None,

@@ -380,7 +380,7 @@ class TestVerbs:
             "verify": "kdeploy.verify/1",
             "bench": "kdeploy.bench/1",
             "bundle": "kdeploy.bundled/1",
-            "report": "kdeploy.report-files/1",
+            "report": "kdeploy.report-files/2",
         }
 
     def test_together_they_come_to_what_run_comes_to(self, story: Story, tiny: TinyRun) -> None:

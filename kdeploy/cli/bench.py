@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kdeploy.progress import Progress
     from kdeploy.records.bench import BenchRecord
 
+EXPORT = "pytest-benchmark"
 Subjects = Annotated[
     list[str],
     typer.Argument(metavar="RUN|MODEL...", help="A run or recipe, or .onnx files: baseline first.", show_default=False),
@@ -36,6 +37,16 @@ RequireClaim = Annotated[
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="8 process pairs in place of 12: indicative at most.")]
 
+Export = Annotated[
+    str | None,
+    typer.Option(
+        "--export",
+        metavar="FORMAT",
+        help="Write the result for another tool too, beside its record: pytest-benchmark.",
+        show_default=False,
+    ),
+]
+
 
 def command(
     subjects: Subjects,
@@ -46,6 +57,7 @@ def command(
     max_time: MaxTime = 60.0,
     quick: Quick = False,
     require_claim: RequireClaim = False,
+    export: Export = None,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
@@ -65,15 +77,27 @@ def command(
     if subjects[0] == "recompute" and len(subjects) == 2:
         _recompute(Path(subjects[1]), require_claim, as_json)
         return
+    if export not in (None, EXPORT):
+        raise typer.BadParameter(f"--export must be {EXPORT} (got {export!r})")
     models = _models(subjects, versus)
     with watched() as progress:
         if models:
-            record = _foreign(models, runtime, (threads, batch), max_time, quick, runs, progress)
+            folder, record = _foreign(models, runtime, (threads, batch), max_time, quick, runs, progress)
         else:
-            record = api.bench(subjects[0], options.options(runs, data_root, set_, trust, progress))
+            job = api.run(subjects[0], options.options(runs, data_root, set_, trust, progress), upto="bench")
+            folder, record = job.folder("bench"), job.read("bench")
+    exported = _exported(record, folder) if export else None
     _show(record, require_claim, as_json)
-    if not models and not as_json:
-        output.next_command(f"kdeploy bundle {subjects[0]}")
+    if not as_json:
+        if exported:
+            output.line(str(exported))
+        output.next_command(f"kdeploy report {folder}" if models else f"kdeploy bundle {subjects[0]}")
+
+
+def _exported(record: BenchRecord, folder: Path) -> Path:
+    from kdeploy.timing import pytest_benchmark
+
+    return pytest_benchmark.export(record, folder)
 
 
 def _recompute(folder: Path, require_claim: bool, as_json: bool) -> None:
@@ -120,7 +144,7 @@ def _foreign(
     quick: bool,
     runs: Path,
     progress: Progress,
-) -> BenchRecord:
+) -> tuple[Path, BenchRecord]:
     from kdeploy import foreign
     from kdeploy.store import Store
     from kdeploy.timing.request import Settings

@@ -1,24 +1,69 @@
-"""kdeploy report: one HTML page and one JSON."""
+"""kdeploy report: one HTML page and one JSON, of a run or of a benchmark alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from kdeploy.cli.stage_verb import stage_verb
+import typer
+
+from kdeploy.cli import options
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Trust
 
 if TYPE_CHECKING:
-    from kdeploy.pipeline import Job
+    from kdeploy.records.report import ReportRecord
+
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE|RUN|FOLDER",
+        help="A recipe file, the name of a run, or a folder that `kdeploy bench` filled.",
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Copy the files there.", show_default=False),
+]
 
 
-def show(job: Job, _subject: str) -> None:
+def command(
+    subject: Subject,
+    out: Out = None,
+    set_: Set = None,
+    data_root: DataRoot = None,
+    runs: Runs = RUNS,
+    trust: Trust = False,
+    require_exact: RequireExact = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report of a run, or of a benchmark alone: one HTML page that needs no network, and one JSON."""
+    from kdeploy import api
     from kdeploy.cli import output
+    from kdeploy.cli.progress import watched
 
-    record = job.read("report")
-    for file in (record.page, record.data):
-        output.line(str(job.folder("report") / file.file))
-    output.next_command(f"kdeploy show {job.recipe.name}")
+    with watched() as progress:
+        asked = options.options(runs, data_root, set_, trust, progress)
+        if api.is_bench(Path(subject)):
+            folder, record = api.report_bench(Path(subject), asked)
+            after = "kdeploy bench recompute " + subject
+        else:
+            job = api.run(subject, replace(asked, require_exact=require_exact), upto="report")
+            folder, record = job.folder("report"), job.read("report")
+            after = f"kdeploy show {job.recipe.name}"
+    if out is not None:
+        _copy(folder, record, out)
+    if as_json:
+        output.record(record)
+        return
+    for file in record.files:
+        output.line(str((out or folder) / file.file))
+    output.next_command(after)
 
 
-HELP = "Write the report of a run: one HTML page that needs no network, and one JSON."
+def _copy(folder: Path, record: ReportRecord, out: Path) -> None:
+    from kdeploy.store import commit_bytes
 
-command = stage_verb("report", HELP, show)
+    for file in record.files:
+        commit_bytes(out / file.file, (folder / file.file).read_bytes())

@@ -172,9 +172,15 @@ class ReportFile(Part):
 
 
 class ReportRecord(Record):
-    """Files beside it: the page for people, and the summary as JSON."""
+    """Files beside it: the page for people, and what it was drawn from as JSON; the same for a README and a table."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.report-files/1"
+    SCHEMA: ClassVar[str] = "kdeploy.report-files/2"
 
     page: ReportFile
     data: ReportFile
+    markdown: ReportFile
+    table: ReportFile
+
+    @property
+    def files(self) -> tuple[ReportFile, ...]:
+        return self.page, self.data, self.markdown, self.table

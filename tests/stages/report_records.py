@@ -315,3 +315,109 @@ def write_raw(path: Path, record: b.BenchRecord) -> Path:
                     calls = [round(middle * shift * draw.lognormvariate(0, 0.05)) for _ in range(60)]
                     raw.block(number, replicate, Block(0, place, label, calls, [], 0, "", 0))
     return path
+
+
+def measured(record: b.BenchRecord | None = None) -> b.BenchRecord:
+    """A benchmark of which everything was measured, what is so on request included."""
+    record = record or bench()
+    floor = b.CallFloor(runtime="onnxruntime", threads=1, call_floor_ns=b.TimeEstimate(value=7_200))
+    return record.model_copy(update={"arms": tuple(map(whole, record.arms)), "null_sut": (floor,), "unavailable": ()})
+
+
+def whole(arm: b.Arm) -> b.Arm:
+    """An arm with every figure there is."""
+    assert arm.latency_ns is not None
+    median, ours = arm.latency_ns.median.value, arm.role == "candidate"
+    work, parameters = (1_066_496, 440_714) if ours else (25_289_984, 288_170)
+    drift = 0.004 if ours else 0.061
+    limit = median // (9 if ours else 3)
+    return arm.model_copy(
+        update={
+            "throughput": b.Throughput(value=1e9 / median, ci=(0.98e9 / median, 1.02e9 / median)),
+            "cold_start_ns": b.ColdStart(
+                n=10,
+                imports=b.TimeEstimate(value=171_000_000),
+                session=b.TimeEstimate(value=6_400_000 if ours else 19_000_000),
+                first_inference=b.TimeEstimate(value=610_000),
+                to_steady=b.TimeEstimate(value=2_400_000) if ours else None,
+                page_cache="cold",
+            ),
+            "sustained": b.Sustained(
+                duration_ns=600_000_000_000,
+                windows=tuple(
+                    b.Window(
+                        at_ns=place * 10_000_000_000, calls=4000, median_ns=round(median * (1 + drift * place / 60))
+                    )
+                    for place in range(60)
+                ),
+                drift=drift,
+            ),
+            "energy_uj": b.Energy(
+                per_inference=median / 90, idle_subtracted=median / 140, domain="package-0", blocks=12
+            ),
+            "compute": b.Compute(
+                multiply_adds=work, flops=2 * work, coverage=1.0, params=parameters, layers=layers(work, parameters)
+            ),
+            "roofline": b.Roofline(
+                peak_flops=58e9,
+                peak_engine="torch.mm 1024",
+                bandwidth_bytes_s=14.2e9,
+                bytes_min=4 * parameters + 3200,
+                call_floor_ns=7_200,
+                limit_ns=limit,
+                fraction_of_limit=b.Fraction(value=limit / median, ci=(0.95 * limit / median, 1.05 * limit / median)),
+                bound="memory" if ours else "compute",
+            ),
+        }
+    )
+
+
+def layers(multiply_adds: int, parameters: int) -> tuple[b.LayerCost, ...]:
+    """Fifteen layers, each with half of the work that is left."""
+    costs = []
+    for number in range(15):
+        part = multiply_adds // 2 ** (number + 1)
+        costs.append(
+            b.LayerCost(
+                name=f"/features/{number}/Conv",
+                op_type="Conv",
+                output_shape=(1, 32, 28, 28),
+                multiply_adds=part,
+                parameters=parameters // 15,
+            )
+        )
+    return tuple(costs)
+
+
+def batched(record: b.BenchRecord | None = None, batch: int = 32) -> b.BenchRecord:
+    """A benchmark with each comparison once more, in a larger batch that takes ten times as long."""
+    record = record or measured()
+    arms = [grown(arm, batch) for arm in record.arms]
+    compared = [
+        one.model_copy(
+            update={
+                "batch": batch,
+                "baseline": _in_batch(one.baseline, batch),
+                "candidate": _in_batch(one.candidate, batch),
+            }
+        )
+        for one in record.comparison
+    ]
+    return record.model_copy(update={"arms": (*record.arms, *arms), "comparison": (*record.comparison, *compared)})
+
+
+def grown(arm: b.Arm, batch: int) -> b.Arm:
+    assert arm.latency_ns is not None
+    median = 10 * arm.latency_ns.median.value
+    latency = arm.latency_ns.model_copy(update={"median": b.TimeEstimate(value=median)})
+    update = {
+        "name": _in_batch(arm.name, batch),
+        "latency_ns": latency,
+        "workload": arm.workload.model_copy(update={"batch": batch}),
+        "throughput": b.Throughput(value=batch * 1e9 / median, ci=None),
+    }
+    return arm.model_copy(update=update)
+
+
+def _in_batch(name: str, batch: int) -> str:
+    return name.replace("-b1-", f"-b{batch}-")

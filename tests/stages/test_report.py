@@ -198,7 +198,7 @@ def test_names_from_outside_print_as_they_are_and_invisible_characters_are_writt
 
 def test_a_runtime_name_cannot_break_a_plot():
     point = Point("teacher", "baseline", "$x^$<script>&\u202e" + "y" * 200, 1_000_000, None, 0.9, None)
-    svg = trade_off([point, Point("student", "candidate", "other", 1_000, None, 0.8, (0.7, 0.9))])
+    svg = trade_off([point, Point("student", "candidate", "other", 1_000, None, 0.8, (0.7, 0.9))], "accuracy")
     assert "<script" not in svg and "\u202e" not in svg
     assert "$x^$&lt;script&gt;&amp;\\u202eyy..." in svg
 

@@ -1,7 +1,9 @@
-"""The report of a run, or of a benchmark alone: `report.html`, one page for people that loads nothing and runs nothing,
-and `report.json`, what it was drawn from.
+"""The report of a run, or of a benchmark alone.
 
-    records -> words + figures -> page
+    records -> words + figures -> report.html   one page for people that loads nothing and runs nothing
+                                  report.json   what it was drawn from
+                                  report.md     the headline tables, for a README
+                                  report.csv    a row for each arm that was timed
 
 All are pure functions of the records: the same records give the same bytes.
 """
@@ -15,10 +17,11 @@ from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import ReportFile, ReportRecord, Summary
+from kdeploy.stages.report import csv_table, markdown, timed
 from kdeploy.stages.report.page import Inputs, render, render_bench
 from kdeploy.store import commit_bytes
 
-PAGE, DATA = "report.html", "report.json"
+PAGE, DATA, MARKDOWN, TABLE = "report.html", "report.json", "report.md", "report.csv"
 
 
 def run(
@@ -37,13 +40,21 @@ def run(
         raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
     """
     page = render(Inputs(summary, distill, export, bench, raw))
-    return ReportRecord(page=_written(folder / PAGE, page), data=_written(folder / DATA, summary.to_json()))
+    return _report(folder, page, summary.to_json(), markdown.of_run(summary, bench), bench)
 
 
 def run_bench(folder: Path, *, bench: BenchRecord, raw: Path | None) -> ReportRecord:
     """Write the report of a benchmark that belongs to no run into an existing folder; its data are the record."""
-    page = render_bench(bench, raw)
-    return ReportRecord(page=_written(folder / PAGE, page), data=_written(folder / DATA, bench.to_json()))
+    return _report(folder, render_bench(bench, raw), bench.to_json(), markdown.of_bench(bench), bench)
+
+
+def _report(folder: Path, page: str, data: str, readme: str, bench: BenchRecord | None) -> ReportRecord:
+    return ReportRecord(
+        page=_written(folder / PAGE, page),
+        data=_written(folder / DATA, data),
+        markdown=_written(folder / MARKDOWN, readme),
+        table=_written(folder / TABLE, csv_table.of(timed.pairs(bench))),
+    )
 
 
 def _written(path: Path, text: str) -> ReportFile:

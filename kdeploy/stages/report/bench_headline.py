@@ -16,6 +16,7 @@ from kdeploy.stages.report.words import (
     high_bound,
     low_bound,
     megabytes,
+    metric,
     milliseconds,
     percent,
     ratio_interval,
@@ -95,7 +96,7 @@ def _quality_tile(pair: Pair) -> Tile:
         return Tile("Accuracy", DASH, "not compared: no labels")
     found = pair.candidate.quality
     assert found is not None
-    return Tile(sentence_case(found.metric), values[1], f"against {values[0]}, on {several(found.n, 'input')}")
+    return Tile(sentence_case(metric(found.metric)), values[1], f"against {values[0]}, on {several(found.n, 'input')}")
 
 
 def _quality(arm: Arm) -> str:

@@ -41,6 +41,7 @@ _FILTERS = {
     "error_size": words.error_size,
     "ratio": words.ratio,
     "rate": words.rate,
+    "metric": words.metric,
     "significant": words.significant,
     "sentence": words.sentence_case,
     "without_arms": timed.grouped,
@@ -63,7 +64,7 @@ def render(inputs: Inputs) -> str:
     summary, pairs = inputs.summary, timed.pairs(inputs.bench)
     return _rendered(
         "run.html.j2",
-        _timed(inputs.bench, pairs, inputs.raw, trade_off_points(summary, pairs)),
+        _timed(inputs.bench, pairs, inputs.raw, trade_off_points(summary, pairs), "test accuracy"),
         summary=summary,
         distill=inputs.distill,
         export=inputs.export,
@@ -79,7 +80,7 @@ def render_bench(bench: BenchRecord, raw: Path | None) -> str:
     pairs = timed.pairs(bench)
     return _rendered(
         "bench.html.j2",
-        _timed(bench, pairs, raw, list(plots.qualities(pairs))),
+        _timed(bench, pairs, raw, list(plots.qualities(pairs)), words.metric(plots.metric(pairs))),
         sentence=bench_headline.sentence(pairs),
         proof=bench_headline.proof(pairs),
         tiles=bench_headline.tiles(pairs),
@@ -107,16 +108,17 @@ def trade_off_points(summary: Summary, pairs: Sequence[Pair]) -> list[Point]:
     return points
 
 
-def _timed(bench: BenchRecord | None, pairs: Sequence[Pair], raw: Path | None, points: list[Point]) -> dict[str, Any]:
+def _timed(
+    bench: BenchRecord | None, pairs: Sequence[Pair], raw: Path | None, points: Sequence[Point], metric: str
+) -> dict[str, Any]:
     """What the sections on a benchmark need."""
-    shown = layers.rows
     return {
         "bench": bench,
         "pairs": pairs,
         "models": timed.models(bench) if bench else (),
-        "layers": shown,
+        "layers": layers.rows,
         "missing": lambda field: timed.reason(bench, field) if bench else "nothing was timed",
-        "trade_off": _plot(trade_off, points),
+        "trade_off": _plot(lambda found: trade_off(found, metric), points),
         "distributions": _plot(distributions, plots.calls(pairs, raw) if raw else ()),
         "throughput": _plot(throughput, plots.rates(pairs)),
         "roofline": _plot(roofline, plots.reached(pairs)),

@@ -26,6 +26,11 @@ def qualities(pairs: Sequence[Pair]) -> Iterator[Point]:
                 yield Point(arm.model, part, pair.setting, median.value, median.ci, quality.value, quality.ci)
 
 
+def metric(pairs: Sequence[Pair]) -> str:
+    """What was measured of the models' answers, by the names that the qualities have."""
+    return ", ".join(dict.fromkeys(arm.quality.metric for pair in pairs for _, arm in pair.arms if arm.quality))
+
+
 def calls(pairs: Sequence[Pair], raw: Path) -> Iterator[Distribution]:
     """The counted calls of both models in each comparison."""
     replicates = read_replicates(raw)

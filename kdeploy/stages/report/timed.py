@@ -74,7 +74,7 @@ def models(bench: BenchRecord) -> tuple[Arm, ...]:
 def reason(bench: BenchRecord, field: str) -> str:
     """Why a field of the record or of its arms is null; several reasons stand side by side."""
     found = dict.fromkeys(entry.reason for entry in bench.unavailable if _ARM.sub("", entry.field) == field)
-    return "; ".join(found) or "the record does not say why"
+    return "; ".join(found) or "the record has none, and does not say why"
 
 
 def grouped(unavailable: Iterable[Unavailable]) -> Iterator[Missing]:

@@ -107,13 +107,22 @@ def _decimals(value: float) -> int:
     return 2 if value < 2 else 1
 
 
+def metric(name: str) -> str:
+    return "accuracy (top-1)" if name == "top1" else name
+
+
 def rate(value: float | None) -> str:
     return DASH if value is None else f"{significant(value)}/s"
 
 
 def sentence_case(text: str) -> str:
-    """With a capital at the beginning; the rest, which may be a file's name, as it is."""
-    return text[:1].upper() + text[1:]
+    """With a capital at the beginning, unless it begins with a file's name.
+
+    >>> [sentence_case(text) for text in ("no claim", "student.onnx is", "")]
+    ['No claim', 'student.onnx is', '']
+    """
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.rstrip(":").isalpha() else text
 
 
 def several(number: int, noun: str) -> str:

@@ -19,7 +19,6 @@ from kdeploy.stages.report.words import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
 
 Part = Literal["baseline", "candidate", "control"]  # control: the candidate's net, trained without a teacher
@@ -54,6 +53,7 @@ _STYLE: Mapping[str, Any] = {
 }
 _WIDTH_INCHES = 4.8
 _LONGEST_LABEL = 24
+_LONGEST_ROW = 44  # letters of a row of keys
 _MARKERS = "os^Dvp"
 
 
@@ -64,11 +64,12 @@ def drawn(name: str, height_inches: float, draw: Callable[[Axes], None]) -> str:
         from matplotlib.figure import Figure
 
         with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"kdeploy-{name}"}):
-            figure = Figure(figsize=(_WIDTH_INCHES, height_inches))
+            # the layout makes room inside of the figure, so that a letter is as large in one plot as in another
+            figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
             draw(figure.add_subplot())
             text = io.StringIO()
             nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-            figure.savefig(text, format="svg", transparent=True, bbox_inches="tight", metadata=nothing)
+            figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     return _for_page(text.getvalue(), name)
 
 
@@ -89,27 +90,26 @@ def short(text: str) -> str:
 
 def legend(axes: Axes, models: Mapping[str, Part], settings: Sequence[str], *, lines: bool = False) -> None:
     """Below the plot: models by colour and, when there are several, settings by shape, or by how `lines` are dashed."""
+    keys = [_key(name, color=COLOURS[part], markerfacecolor=FACES[part], marker="o") for name, part in models.items()]
+    if len(settings) == 1:
+        _below(axes, keys, len(keys) if sum(len(short(name)) for name in models) < _LONGEST_ROW else 1)
+        return
+    looks = [{"linestyle": dash(settings, name)} if lines else {"marker": marker(settings, name)} for name in settings]
+    shapes = [_key(name, color=MUTED, **look) for name, look in zip(settings, looks, strict=True)]
+    blank = [_key("", color="none")] * abs(len(keys) - len(shapes))  # a legend is filled column by column
+    _below(axes, keys + blank + shapes if len(keys) < len(shapes) else keys + shapes + blank, 2)
+
+
+def _key(name: str, **look: Any) -> Line2D:  # noqa: ANN401 - what matplotlib takes for a line
     from matplotlib.lines import Line2D
 
-    keys = [
-        Line2D(
-            [], [], marker="o", linestyle="", markersize=7, color=COLOURS[part], markerfacecolor=FACES[part], label=name
-        )
-        for name, part in ((short(name), part) for name, part in models.items())
-    ]
-    first = _row_of_keys(axes, keys, -0.2)
-    if len(settings) > 1:
-        looks = [{"linestyle": dash(settings, name)} if lines else _marked(settings, name) for name in settings]
-        shapes = [
-            Line2D([], [], color=MUTED, label=short(name), **look) for name, look in zip(settings, looks, strict=True)
-        ]
-        axes.add_artist(first)  # or the next legend would replace it
-        first.set_clip_on(False)
-        _row_of_keys(axes, shapes, -0.29)
+    looks: dict[str, Any] = {"linestyle": "", "markersize": 7} | look
+    return Line2D([], [], label=short(name) or " ", **looks)
 
 
-def _marked(settings: Sequence[str], name: str) -> dict[str, Any]:
-    return {"linestyle": "", "marker": marker(settings, name)}
+def _below(axes: Axes, keys: Sequence[Line2D], columns: int) -> None:
+    """Outside of the axes and inside of the figure, which makes room for it."""
+    axes.figure.legend(handles=keys, loc="outside lower center", ncols=columns, columnspacing=1.6)
 
 
 def logarithmic(axes: Axes, which: Literal["x", "y"], *, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
@@ -120,11 +120,7 @@ def logarithmic(axes: Axes, which: Literal["x", "y"], *, subs: Sequence[float] =
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     axis.set_major_locator(LogLocator(subs=tuple(subs), numticks=12))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
-
-
-def _row_of_keys(axes: Axes, keys: Sequence[Line2D], height: float) -> Legend:
-    return axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.45, height), ncols=3, columnspacing=1.6)
+    axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,.10g}"))
 
 
 def _for_page(svg: str, name: str) -> str:

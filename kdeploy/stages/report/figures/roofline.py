@@ -33,7 +33,7 @@ class Reached:
 
 def roofline(arms: Sequence[Reached]) -> str:
     """The plot of at least one arm."""
-    return drawn("roofline", 3.1, lambda axes: _draw(axes, arms))
+    return drawn("roofline", 3.7, lambda axes: _draw(axes, arms))
 
 
 def _draw(axes: Axes, arms: Sequence[Reached]) -> None:
@@ -46,7 +46,7 @@ def _draw(axes: Axes, arms: Sequence[Reached]) -> None:
         place, shape = (arm.intensity, arm.flops_per_second / 1e9), marker(settings, arm.setting)
         axes.plot(*place, shape, color=COLOURS[arm.part], markersize=8, zorder=4)
     logarithmic(axes, "x", subs=(1.0,))
-    logarithmic(axes, "y", subs=(1.0,))
+    logarithmic(axes, "y")
     axes.set_xlim(low, high)
     axes.set_xlabel("FLOPs a byte")
     axes.set_ylabel("GFLOP/s")

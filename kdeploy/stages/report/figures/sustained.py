@@ -26,7 +26,7 @@ class Course:
 
 def sustained(courses: Sequence[Course]) -> str:
     """The plot of at least one course."""
-    return drawn("sustained", 2.6, lambda axes: _draw(axes, courses))
+    return drawn("sustained", 3.3, lambda axes: _draw(axes, courses))
 
 
 def relative(run: Sustained) -> list[float]:
@@ -45,5 +45,5 @@ def _draw(axes: Axes, courses: Sequence[Course]) -> None:
         axes.plot(minutes, relative(course.run), color=COLOURS[course.part], linewidth=1.3, linestyle=pattern)
     axes.margins(x=0)
     axes.set_xlabel("minutes")
-    axes.set_ylabel("median time, % of the beginning")
+    axes.set_ylabel("median, % of the start")
     legend(axes, {course.model: course.part for course in courses}, settings, lines=True)

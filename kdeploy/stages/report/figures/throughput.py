@@ -27,7 +27,7 @@ class Rate:
 
 def throughput(rates: Sequence[Rate]) -> str:
     """The plot of at least one rate."""
-    return drawn("throughput", 3.0, lambda axes: _draw(axes, rates))
+    return drawn("throughput", 3.7, lambda axes: _draw(axes, rates))
 
 
 def _draw(axes: Axes, rates: Sequence[Rate]) -> None:

@@ -26,9 +26,9 @@ class Point:
     accuracy_range: tuple[float, float] | None
 
 
-def trade_off(points: Sequence[Point], metric: str = "test accuracy") -> str:
-    """The plot of at least one point."""
-    return drawn("trade-off", 3.1, lambda axes: _draw(axes, points, metric))
+def trade_off(points: Sequence[Point], metric: str) -> str:
+    """The plot of at least one point; `metric` is what their accuracies are."""
+    return drawn("trade-off", 3.7, lambda axes: _draw(axes, points, metric))
 
 
 def _draw(axes: Axes, points: Sequence[Point], metric: str) -> None:
@@ -43,10 +43,18 @@ def _draw(axes: Axes, points: Sequence[Point], metric: str) -> None:
     logarithmic(axes, "x")
     times = [point.latency_ns / 1e6 for point in points]
     axes.set_xlim(min(times) / 1.7, max(times) * 1.7)
-    axes.margins(y=0.18)
+    _keep_below_100(axes, points)
     axes.set_ylabel(f"{drawing.short(metric)}, %")
     axes.set_xlabel("median time of a call, ms")
     legend(axes, {point.model: point.part for point in points}, settings)
+
+
+def _keep_below_100(axes: Axes, points: Sequence[Point]) -> None:
+    """Accuracies that hardly differ get a span of two points; no axis goes on above 100 %."""
+    ends = [100 * end for point in points for end in (point.accuracy, *(point.accuracy_range or ()))]
+    low, high = min(ends), max(ends)
+    pad = 0.18 * max(high - low, 2.0)
+    axes.set_ylim(low - pad, max(high, min(high + pad, 100.0)) + pad / 4)
 
 
 def _draw_point(axes: Axes, point: Point, shape: str) -> None:
