@@ -47,7 +47,7 @@ extras:  ## every extra in one environment: doctor must be content there, and ev
 	KDEPLOY_NODE_MODULES=$(EXTRAS)/node_modules $(EXTRAS)/bin/python -m pytest -p no:anyio \
 	  tests/runtimes tests/stages/test_export_formats.py tests/test_doctor.py tests/test_foreign.py
 
-bench: $(INSTALLED)  ## pytest-benchmark: teacher and student on each runtime
+bench: $(INSTALLED)  ## pytest-benchmark: teacher and student on each runtime, and the hot paths of a training
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-group-by=group
 
 results: $(INSTALLED)  ## write benchmarks/RESULTS.md from a run of recipes/mnist-5k.yaml

@@ -1,4 +1,4 @@
-"""Teacher and student through every runtime, batch 1, one thread, with pytest-benchmark.
+"""Teacher and student through every runtime here that takes ONNX files, batch 1, one thread, with pytest-benchmark.
 
     pytest benchmarks/test_models.py --benchmark-group-by=group
     KDEPLOY_BENCH_RUN=FOLDER pytest benchmarks/test_models.py     # FOLDER holds teacher.onnx and student.onnx
@@ -10,6 +10,7 @@ and no interleaving: good for watching one model over time. For a claim about tw
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from kdeploy import runtimes
-from kdeploy.runtimes.protocol import Source
+from kdeploy.errors import MissingError
+from kdeploy.runtimes.protocol import Refused, Session, Source
 
 IMAGE = (1, 28, 28)
 CLASSES = 10
@@ -108,12 +110,21 @@ def one_sample(model: Path) -> dict[str, np.ndarray]:
 def test_latency_of_one_sample(benchmark, folder: Path, tmp_path: Path, runtime: str, model: str) -> None:
     if runtime == "reference":
         pytest.skip("the reference evaluator proves correctness; its time means nothing")
-    engine = runtimes.find(runtime)
     benchmark.group = runtime
     inputs = one_sample(folder / f"{model}.onnx")
     source = Source(onnx=folder / f"{model}.onnx", module=None, example=inputs, calibration=None)
-    session = engine.load(engine.convert(source, tmp_path, precision="fp32"), threads=1)
-    benchmark.extra_info |= {"runtime": engine.version(), "model": model, "batch": 1, **session.settings}
-    outputs = benchmark(session.run, inputs)
+    with closing(opened(runtime, source, tmp_path)) as session:
+        benchmark.extra_info |= {"runtime": runtimes.find(runtime).version(), "model": model, **session.settings}
+        outputs = benchmark(session.run, inputs)
     assert all(np.isfinite(array).all() for array in outputs.values())
-    session.close()
+
+
+def opened(runtime: str, source: Source, folder: Path) -> Session:
+    """The model in a runtime, or a skip that says why it cannot be."""
+    try:
+        engine = runtimes.find(runtime)
+        return engine.load(engine.convert(source, folder, precision="fp32"), threads=1)
+    except MissingError as missing:
+        pytest.skip(f"{runtime} is not here: {missing.advice}")
+    except Refused as refusal:
+        pytest.skip(f"{runtime} does not take an ONNX file: {refusal.reason}")
