@@ -81,7 +81,8 @@ def _speed_tile(pair: Pair) -> Tile:
         return Tile("Speed-up", DASH, row.status.replace("_", " "))
     detail = f"{pair.setting}, {ratio_interval(row.low, row.high)}, {row.status}"
     if row.low > 1:
-        return Tile("Speed-up, at least", f"{low_bound(row.low)}{TIMES}", detail, "good")
+        tone = "good" if row.status == "supported" else ""
+        return Tile("Speed-up, at least", f"{low_bound(row.low)}{TIMES}", detail, tone)
     return Tile("Speed-up, at most", f"{high_bound(row.high)}{TIMES}", detail, "bad")
 
 

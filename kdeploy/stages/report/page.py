@@ -117,6 +117,7 @@ def _timed(
         "pairs": pairs,
         "models": timed.models(bench) if bench else (),
         "layers": layers.rows,
+        "roofs": timed.roofs(bench) if bench else (),
         "missing": lambda field: timed.reason(bench, field) if bench else "nothing was timed",
         "trade_off": _plot(lambda found: trade_off(found, metric), points),
         "distributions": _plot(distributions, plots.calls(pairs, raw) if raw else ()),

@@ -33,7 +33,7 @@ def _draw(axes: Axes, arms: Sequence[Distribution]) -> None:
     import numpy as np
 
     times = [np.asarray(arm.calls_ns, dtype=np.float64) / 1e6 for arm in arms]
-    ends = [np.quantile(calls, (0.005, 0.995)) for calls in times]
+    ends = [np.quantile(calls, (0.01, 0.99)) for calls in times]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     edges = np.geomspace(low / 1.15, high * 1.15, 161)
     for place, (arm, calls) in enumerate(zip(arms, times, strict=True)):
@@ -43,8 +43,7 @@ def _draw(axes: Axes, arms: Sequence[Distribution]) -> None:
         colour = COLOURS[arm.part]
         axes.stairs(ridge, edges, baseline=base, fill=True, color=colour, alpha=0.22, linewidth=0)
         axes.stairs(ridge, edges, baseline=None, color=colour, linewidth=1.1)
-    logarithmic(axes, "x")
-    axes.set_xlim(low / 1.15, high * 1.15)
+    logarithmic(axes, "x", low / 1.15, high * 1.15, room=30.0)  # the names take half of the width
     _name_ridges(axes, arms)
     axes.set_xlabel("time of a call, ms")
 

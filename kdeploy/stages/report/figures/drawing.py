@@ -112,13 +112,16 @@ def _below(axes: Axes, keys: Sequence[Line2D], columns: int) -> None:
     axes.figure.legend(handles=keys, loc="outside lower center", ncols=columns, columnspacing=1.6)
 
 
-def logarithmic(axes: Axes, which: Literal["x", "y"], *, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
-    """A logarithmic axis with ticks that can be read: 1, 2 and 5 times powers of ten."""
+def logarithmic(axes: Axes, which: Literal["x", "y"], low: float, high: float, *, room: float = 200.0) -> None:
+    """A logarithmic axis from `low` to `high`, with ticks that can be read.
+
+    They stand at 1, 2 and 5 times powers of ten while `high / low` is below `room`, and at powers of ten beyond.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis.set_major_locator(LogLocator(subs=tuple(subs), numticks=12))
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < room else (1.0,), numticks=12))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,.10g}"))
 

@@ -45,9 +45,9 @@ def _draw(axes: Axes, arms: Sequence[Reached]) -> None:
     for arm in arms:
         place, shape = (arm.intensity, arm.flops_per_second / 1e9), marker(settings, arm.setting)
         axes.plot(*place, shape, color=COLOURS[arm.part], markersize=8, zorder=4)
-    logarithmic(axes, "x", subs=(1.0,))
-    logarithmic(axes, "y")
-    axes.set_xlim(low, high)
+    logarithmic(axes, "x", low, high)
+    speeds = [speed / 1e9 for arm in arms for speed in (arm.flops_per_second, arm.peak_flops)]
+    logarithmic(axes, "y", min(speeds) / 2, max(speeds) * 1.5)
     axes.set_xlabel("FLOPs a byte")
     axes.set_ylabel("GFLOP/s")
     legend(axes, {arm.model: arm.part for arm in arms}, settings)

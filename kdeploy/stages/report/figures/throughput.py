@@ -36,7 +36,8 @@ def _draw(axes: Axes, rates: Sequence[Rate]) -> None:
     for (_, setting), found in groupby(ordered, key=lambda rate: (rate.model, rate.setting)):
         _draw_model(axes, list(found), marker(settings, setting))
     batches = sorted({rate.batch for rate in rates})
-    logarithmic(axes, "y")
+    ends = [end for rate in rates for end in (rate.rate, *(rate.interval or ()))]
+    logarithmic(axes, "y", min(ends) / 1.4, max(ends) * 1.4)
     axes.set_xscale("log", base=2)
     axes.set_xticks(batches, [f"{batch:,}" for batch in batches])
     axes.set_xlabel("samples a call")

@@ -40,9 +40,8 @@ def _draw(axes: Axes, points: Sequence[Point], metric: str) -> None:
         axes.plot(times, heights, color=MUTED, linewidth=0.7, zorder=2)
         for point in ours:
             _draw_point(axes, point, marker(settings, setting))
-    logarithmic(axes, "x")
     times = [point.latency_ns / 1e6 for point in points]
-    axes.set_xlim(min(times) / 1.7, max(times) * 1.7)
+    logarithmic(axes, "x", min(times) / 1.7, max(times) * 1.7)
     _keep_below_100(axes, points)
     axes.set_ylabel(f"{drawing.short(metric)}, %")
     axes.set_xlabel("median time of a call, ms")
