@@ -56,7 +56,7 @@ def test_everything_that_was_measured_has_its_place(html):
             "/features/0/Conv Conv 1 \u00d7 32 \u00d7 28 \u00d7 28 19,211 12,644,992 50.0 %",
             "3 smaller ones",
         ),
-        *("0.545 ms 33 % (32 to 35) compute", "Measured: 1 thread: 58.0 GFLOP/s by torch.mm 1024, 14.2 GB/s."),
+        *("0.545 ms 33 % (32 to 35) compute", "Measured: 58.0 GFLOP/s by torch.mm 1024 and 14.2 GB/s on 1 thread."),
         *("171 ms 19.0 ms 0.610 ms never 10 cold", "6.40 ms 0.610 ms 2.40 ms 10 cold"),
         *("10.0 +6.1 %", "10.0 +0.4 %", "11.7 mJ package-0 12", "onnxruntime, 1 thread 0.00720 ms"),
         *("92.3 MB 71.2 MB 9.40 MB", "4,149/s", "batch 32, 1 thread", "Example CPU @ 2.70GHz", "kdeploy bench"),

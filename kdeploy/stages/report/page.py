@@ -44,6 +44,7 @@ _FILTERS = {
     "metric": words.metric,
     "significant": words.significant,
     "sentence": words.sentence_case,
+    "complete": words.complete,
     "without_arms": timed.grouped,
 }
 

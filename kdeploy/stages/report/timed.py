@@ -72,11 +72,11 @@ def models(bench: BenchRecord) -> tuple[Arm, ...]:
 
 
 def roofs(bench: BenchRecord) -> tuple[str, ...]:
-    """What the machine was found to reach, each finding once: `1 thread: 58.0 GFLOP/s by torch.mm, 14.2 GB/s`."""
+    """What the machine was found to reach, each finding once: `58.0 GFLOP/s by torch.mm and 14.2 GB/s on 1 thread`."""
     found = ((arm.runtime.threads, arm.roofline) for arm in bench.arms if arm.roofline)
     texts = (
-        f"{several(threads, 'thread')}: {significant(roof.peak_flops / 1e9)} GFLOP/s by {roof.peak_engine}, "
-        f"{significant(roof.bandwidth_bytes_s / 1e9)} GB/s"
+        f"{significant(roof.peak_flops / 1e9)} GFLOP/s by {roof.peak_engine} "
+        f"and {significant(roof.bandwidth_bytes_s / 1e9)} GB/s on {several(threads, 'thread')}"
         for threads, roof in found
     )
     return tuple(dict.fromkeys(texts))

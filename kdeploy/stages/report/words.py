@@ -125,5 +125,10 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:] if first.rstrip(":").isalpha() else text
 
 
+def complete(text: str) -> str:
+    """A sentence for the page: with its capital, and one full stop."""
+    return f"{sentence_case(text).rstrip('.')}."
+
+
 def several(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
