@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from onnx import helper, numpy_helper
 import kdeploy
 from kdeploy import parity, runtimes
 from kdeploy.errors import ModelError
-from kdeploy.foreign import made_inputs
+from kdeploy.foreign import _called, made_inputs
 from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.store import hash_file
@@ -263,12 +264,24 @@ def test_two_models_are_timed_against_each_other(tmp_path: Path) -> None:
     small = made.linear(tmp_path / "small.onnx", (1, 8, 8), width=8)
     large = made.linear(tmp_path / "large.onnx", (1, 8, 8), width=2048)
     runs = tmp_path / "runs"
-    found = inside("bench", large, small, "--runtime", "onnxruntime", "--quick", "--runs", runs, "--json")
+    words = ("--runtime", "onnxruntime", "--quick", "--export", "pytest-benchmark", "--runs", runs, "--json")
+    found = inside("bench", large, small, *words)
     assert found.code == 0, found.stderr
     [comparison] = found.document["comparison"]
     assert comparison["claim"]["status"] in {"indicative", "refused"}  # eight pairs never support a claim
     assert (comparison["runtime"], comparison["batch"], comparison["threads"]) == ("onnxruntime", 1, 1)
-    assert len(list(runs.glob("bench/*/record.json"))) == 1
+    [folder] = runs.glob("bench/*")
+    assert (folder / "record.json").is_file()
+    exported = json.loads((folder / "pytest-benchmark.json").read_bytes())
+    assert {one["param"] for one in exported["benchmarks"]} <= {"large.onnx", "small.onnx"}  # none when all is void
+    assert inside("report", folder, "--runs", runs, "--out", tmp_path / "out").code == 0
+    assert "large.onnx" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_two_files_of_one_name_are_called_by_their_role(tmp_path: Path) -> None:
+    alike, other = tmp_path / "a" / "model.onnx", tmp_path / "b" / "model.onnx"
+    assert [name for *_, name in _called(alike, other)] == ["baseline (model.onnx)", "candidate (model.onnx)"]
+    assert [name for *_, name in _called(alike, tmp_path / "b.onnx")] == ["model.onnx", "b.onnx"]
 
 
 def test_a_model_made_elsewhere_is_exported_once_and_handed_over(tmp_path: Path) -> None:

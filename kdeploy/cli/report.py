@@ -1,4 +1,4 @@
-"""kdeploy report: one HTML page and one JSON, of a run or of a benchmark alone."""
+"""kdeploy report: an HTML page and its companions, of a run or of a benchmark alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(
     require_exact: RequireExact = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the report of a run, or of a benchmark alone: one HTML page that needs no network, and one JSON."""
+    """Report a run, or a benchmark alone: an HTML page that needs no network, Markdown, CSV and JSON."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
