@@ -160,10 +160,10 @@ def is_bench(folder: Path) -> bool:
 
 
 def report_bench(folder: Path, options: Options = _DEFAULT) -> tuple[Path, ReportRecord]:
-    """The folder with the report of a benchmark, and its record; see `kdeploy.foreign.report_bench`."""
-    from kdeploy import foreign
+    """The folder with the report of a benchmark, and its record; see `kdeploy.pipeline.report.of_bench`."""
+    from kdeploy.pipeline.report import of_bench
 
-    return foreign.report_bench(folder, Store(options.runs))
+    return of_bench(folder, Store(options.runs))
 
 
 def plan(subject: str | Path, options: Options = _DEFAULT) -> PlanRecord:

@@ -22,7 +22,6 @@ from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
-from kdeploy.records.report import ReportRecord
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.samples.input_folder import read_folder
@@ -31,8 +30,6 @@ from kdeploy.stages.export import made_elsewhere
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.made_elsewhere import Asked
 from kdeploy.store import RECORD, Store, commit_bytes, fingerprint, hash_file
-from kdeploy.timing.raw import NAME as RAW
-from kdeploy.timing.recompute import RECORD_NAME, recompute
 from kdeploy.timing.request import Settings
 
 INPUTS = 64
@@ -83,22 +80,6 @@ def bench_models(
             progress=progress,
         )
         return store.commit("bench", print_, record, replace=True), record
-
-
-def report_bench(folder: Path, store: Store) -> tuple[Path, ReportRecord]:
-    """Draw the page of a finished benchmark, wherever its folder is; one that was drawn before is not drawn again.
-
-    Returns: the folder with the report, and its record.
-    Raises: InputError when there is no benchmark, IntegrityError when it is not what its raw samples give.
-    """
-    from kdeploy.stages import report
-
-    record, raw = recompute(folder), folder / RAW
-    print_ = fingerprint(ReportRecord.SCHEMA, {}, {"bench": hash_file(folder / RECORD_NAME), "raw": hash_file(raw)})
-    if not store.has("report", print_):
-        with store.work("report", print_) as work:
-            store.commit("report", print_, report.run_bench(work, bench=record, raw=raw))
-    return store.folder("report", print_), store.read("report", print_, ReportRecord)
 
 
 def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:

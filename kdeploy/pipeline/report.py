@@ -1,4 +1,4 @@
-"""report: its call."""
+"""report: its call, for a run and for a benchmark that belongs to none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.outcome import summary
 from kdeploy.records.base import Record
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.report import ReportRecord
+from kdeploy.store import Store, fingerprint, hash_file
 
 
 def run(job: Job, folder: Path) -> Record:
@@ -18,3 +20,21 @@ def run(job: Job, folder: Path) -> Record:
     return stage.run(
         folder, summary=summary(job), distill=job.read("distill"), export=job.read("export"), bench=bench, raw=raw
     )
+
+
+def of_bench(folder: Path, store: Store) -> tuple[Path, ReportRecord]:
+    """Draw the page of a finished benchmark, wherever its folder is; one that was drawn before is not drawn again.
+
+    Returns: the folder with the report, and its record.
+    Raises: InputError when there is no benchmark, IntegrityError when it is not what its raw samples give.
+    """
+    from kdeploy.stages import report as stage
+    from kdeploy.timing.recompute import RECORD_NAME, recompute
+
+    record = recompute(folder)
+    reads = {"bench": hash_file(folder / RECORD_NAME), "raw": record.raw.sha256}
+    print_ = fingerprint(ReportRecord.SCHEMA, {}, reads)
+    if not store.has("report", print_):
+        with store.work("report", print_) as work:
+            store.commit("report", print_, stage.run_bench(work, bench=record, raw=folder / record.raw.path))
+    return store.folder("report", print_), store.read("report", print_, ReportRecord)

@@ -160,6 +160,18 @@ class Throughput(Part):
     ci: tuple[float, float] | None
 
 
+class BatchThroughput(Part):
+    """Samples a second of one model in one setting, beside the comparisons: the median of a few processes, no claim."""
+
+    model: str
+    role: Literal["baseline", "candidate"]
+    runtime: str
+    batch: int
+    threads: int
+    value: float
+    processes: int
+
+
 class ColdStart(Part):
     """From a fresh process to steady answers, each phase in ns over `n` processes.
 
@@ -218,13 +230,14 @@ class Roofline(Part):
 
         limit_ns = max(flops / peak_flops, bytes_min / bandwidth_bytes_s) + call_floor_ns
 
-    `peak_flops` (FLOP/s) and `bandwidth_bytes_s` were measured between the arms' blocks, at their threads and
-    precision; `bytes_min` are weights, inputs and outputs. `fraction_of_limit` = limit_ns / latency.
+    `peak_flops` (FLOP/s) and `bandwidth_bytes_s` were measured between the replicates, at the arm's threads, in fp32;
+    `bytes_min` are the weights and the inputs. `fraction_of_limit` = limit_ns / latency.
     """
 
     peak_flops: float
     peak_engine: str
     bandwidth_bytes_s: float
+    bandwidth_of: Literal["cache", "memory"]
     bytes_min: int
     call_floor_ns: int
     limit_ns: int
@@ -344,6 +357,7 @@ class Comparison(Part):
     holm_level: float | None = None
     stopped: Stopped
     claim: Claim
+    notes: tuple[str, ...] = ()  # what a reader of the ratio should know, and weakens no claim
 
     def row(self) -> dict[str, str | int | float | None]:
         """What `--json` prints of a comparison."""
@@ -403,6 +417,7 @@ class BenchRecord(Record):
     arms: tuple[Arm, ...]
     null_sut: tuple[CallFloor, ...] | None = None
     comparison: tuple[Comparison, ...]
+    throughput: tuple[BatchThroughput, ...] = ()
     noise: Noise
     unavailable: tuple[Unavailable, ...]
     raw: Raw

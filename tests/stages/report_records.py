@@ -362,6 +362,7 @@ def whole(arm: b.Arm) -> b.Arm:
                 peak_flops=58e9,
                 peak_engine="torch.mm 1024",
                 bandwidth_bytes_s=14.2e9,
+                bandwidth_of="memory",
                 bytes_min=4 * parameters + 3200,
                 call_floor_ns=7_200,
                 limit_ns=limit,

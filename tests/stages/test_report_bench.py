@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kdeploy.records.base import Unavailable
-from kdeploy.records.bench import BenchRecord, Sustained, Window
+from kdeploy.records.bench import BatchThroughput, BenchRecord, Sustained, Window
 from kdeploy.stages import report
 from kdeploy.stages.report import bench_headline, layers, plots, timed
 from kdeploy.stages.report.figures.sustained import relative
@@ -56,7 +56,10 @@ def test_everything_that_was_measured_has_its_place(html):
             "/features/0/Conv Conv 1 \u00d7 32 \u00d7 28 \u00d7 28 19,211 12,644,992 50.0 %",
             "3 smaller ones",
         ),
-        *("0.545 ms 33 % (32 to 35) compute", "Measured: 58.0 GFLOP/s by torch.mm 1024 and 14.2 GB/s on 1 thread."),
+        *(
+            "0.545 ms 33 % (32 to 35) compute",
+            "Measured: 58.0 GFLOP/s by torch.mm 1024 and 14.2 GB/s out of memory on 1 thread.",
+        ),
         *("171 ms 19.0 ms 0.610 ms never 10 cold", "6.40 ms 0.610 ms 2.40 ms 10 cold"),
         *("10.0 +6.1 %", "10.0 +0.4 %", "11.7 mJ package-0 12", "onnxruntime, 1 thread 0.00720 ms"),
         *("92.3 MB 71.2 MB 9.40 MB", "4,149/s", "batch 32, 1 thread", "Example CPU @ 2.70GHz", "kdeploy bench"),
@@ -167,11 +170,39 @@ def test_layers_keep_the_order_of_the_graph_and_lose_no_work():
 
 
 def test_throughput_is_drawn_when_several_batches_were_timed():
-    assert list(plots.rates(timed.pairs(measured()))) == []
-    rates = list(plots.rates(timed.pairs(batched())))
+    alone, found = measured(), batched()
+    assert plots.rates(alone, timed.pairs(alone)) == ()
+    rates = plots.rates(found, timed.pairs(found))
     assert {(rate.setting, rate.batch) for rate in rates} == {
         *(("onnxruntime", 1), ("openvino", 1), ("onnxruntime", 32), ("openvino", 32))
     }
+
+
+def test_throughput_beside_the_comparisons_is_drawn_and_listed_as_no_claim(tmp_path):
+    brief = [
+        BatchThroughput(
+            model="student", role="candidate", runtime="openvino", batch=batch, threads=2, value=9e3, processes=2
+        )
+        for batch in (8, 64)
+    ]
+    record = measured().model_copy(update={"throughput": tuple(brief)})
+    rates = plots.rates(record, timed.pairs(record))
+    assert {(rate.setting, rate.batch) for rate in rates if rate.part == "candidate"} == {
+        *(
+            ("onnxruntime, 1 thread", 1),
+            ("openvino, 1 thread", 1),
+            ("openvino, 2 threads", 8),
+            ("openvino, 2 threads", 64),
+        )
+    }
+    text = Page(drawn(tmp_path, record)).text
+    assert "student openvino 64 2 9,000/s 2 Medians of short processes, without an interval" in text
+
+
+def test_a_note_on_a_ratio_stands_once(tmp_path):
+    noted = [one.model_copy(update={"notes": ("denormal inputs take longer",)}) for one in bench().comparison]
+    text = Page(drawn(tmp_path, bench(comparison=tuple(noted)))).text
+    assert text.count("Denormal inputs take longer.") == 1
 
 
 def test_an_arm_stands_below_the_roof_at_its_flops_a_byte():

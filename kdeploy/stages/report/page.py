@@ -122,7 +122,7 @@ def _timed(
         "missing": lambda field: timed.reason(bench, field) if bench else "nothing was timed",
         "trade_off": _plot(lambda found: trade_off(found, metric), points),
         "distributions": _plot(distributions, plots.calls(pairs, raw) if raw else ()),
-        "throughput": _plot(throughput, plots.rates(pairs)),
+        "throughput": _plot(throughput, plots.rates(bench, pairs) if bench else ()),
         "roofline": _plot(roofline, plots.reached(pairs)),
         "sustained": _plot(sustained, plots.courses(pairs)),
     }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from kdeploy.records.bench import Arm
-from kdeploy.stages.report import timed
+from kdeploy.records.bench import Arm, BenchRecord
 from kdeploy.stages.report.figures.distributions import Distribution
 from kdeploy.stages.report.figures.drawing import Part
 from kdeploy.stages.report.figures.roofline import Reached
@@ -14,7 +14,24 @@ from kdeploy.stages.report.figures.sustained import Course
 from kdeploy.stages.report.figures.throughput import Rate
 from kdeploy.stages.report.figures.trade_off import Point
 from kdeploy.stages.report.timed import Pair
+from kdeploy.stages.report.words import several
 from kdeploy.timing.raw import CANDIDATE, FIRST, Replicate, read_replicates
+
+
+class Measured(NamedTuple):
+    """A throughput, before it is known whether its number of threads has to be named."""
+
+    model: str
+    part: Part
+    runtime: str
+    threads: int
+    batch: int
+    rate: float
+    interval: tuple[float, float] | None
+
+    def named(self, *, with_threads: bool) -> Rate:
+        place = f"{self.runtime}, {several(self.threads, 'thread')}" if with_threads else self.runtime
+        return Rate(self.model, self.part, place, self.batch, self.rate, self.interval)
 
 
 def qualities(pairs: Sequence[Pair]) -> Iterator[Point]:
@@ -41,15 +58,12 @@ def calls(pairs: Sequence[Pair], raw: Path) -> Iterator[Distribution]:
                 yield Distribution(arm.model, part, pair.setting, found)
 
 
-def rates(pairs: Sequence[Pair]) -> Iterator[Rate]:
-    """Throughput, when several batches were timed."""
-    if len({pair.comparison.batch for pair in pairs}) < 2:
-        return
-    names = timed.settings([pair.comparison for pair in pairs], batch=False)
-    for pair, name in zip(pairs, names, strict=True):
-        for part, arm in pair.arms:
-            if arm.throughput and not pair.refused:
-                yield Rate(arm.model, part, name, arm.workload.batch, arm.throughput.value, arm.throughput.ci)
+def rates(bench: BenchRecord, pairs: Sequence[Pair]) -> tuple[Rate, ...]:
+    """Throughput of comparisons and beside them, when several batches were timed."""
+    found = [*_compared(pairs), *_beside(bench)]
+    several_threads = len({rate.threads for rate in found}) > 1
+    named = (rate.named(with_threads=several_threads) for rate in found)
+    return tuple(named) if len({rate.batch for rate in found}) > 1 else ()
 
 
 def reached(pairs: Sequence[Pair]) -> Iterator[Reached]:
@@ -66,6 +80,19 @@ def courses(pairs: Sequence[Pair]) -> Iterator[Course]:
         for part, arm in pair.arms:
             if arm.sustained and arm.sustained.windows:
                 yield Course(arm.model, part, pair.setting, arm.sustained)
+
+
+def _compared(pairs: Sequence[Pair]) -> Iterator[Measured]:
+    for pair in pairs:
+        for part, arm in pair.arms:
+            if arm.throughput and not pair.refused:
+                place = (pair.comparison.runtime, pair.comparison.threads, pair.comparison.batch)
+                yield Measured(arm.model, part, *place, arm.throughput.value, arm.throughput.ci)
+
+
+def _beside(bench: BenchRecord) -> Iterator[Measured]:
+    for one in bench.throughput:
+        yield Measured(one.model, one.role, one.runtime, one.threads, one.batch, one.value, None)
 
 
 def _reached(pair: Pair, part: Part, arm: Arm) -> Reached | None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kdeploy.records.base import Unavailable
-from kdeploy.records.bench import Arm, BenchRecord, Comparison
+from kdeploy.records.bench import Arm, BenchRecord, Comparison, Roofline
 from kdeploy.records.report import BenchRow
 from kdeploy.stages.report.figures.drawing import Part
 from kdeploy.stages.report.words import several, significant
 from kdeploy.summarising import bench_rows
 
+_OUT_OF = {"cache": "the cache", "memory": "memory"}
 _ARM = re.compile(r"arms\[.*\]\.")  # greedy: a model may be called `a].b`
 
 
@@ -54,9 +55,9 @@ def pairs(bench: BenchRecord | None) -> tuple[Pair, ...]:
     )
 
 
-def settings(comparisons: Sequence[Comparison], *, batch: bool = True) -> tuple[str, ...]:
+def settings(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """The runtime of each comparison, with batch and threads where these differ between them."""
-    batches = batch and len({one.batch for one in comparisons}) > 1
+    batches = len({one.batch for one in comparisons}) > 1
     threads = len({one.threads for one in comparisons}) > 1
     return tuple(
         one.runtime
@@ -72,14 +73,18 @@ def models(bench: BenchRecord) -> tuple[Arm, ...]:
 
 
 def roofs(bench: BenchRecord) -> tuple[str, ...]:
-    """What the machine was found to reach, each finding once: `58.0 GFLOP/s by torch.mm and 14.2 GB/s on 1 thread`."""
-    found = ((arm.runtime.threads, arm.roofline) for arm in bench.arms if arm.roofline)
-    texts = (
-        f"{significant(roof.peak_flops / 1e9)} GFLOP/s by {roof.peak_engine} "
-        f"and {significant(roof.bandwidth_bytes_s / 1e9)} GB/s on {several(threads, 'thread')}"
-        for threads, roof in found
-    )
-    return tuple(dict.fromkeys(texts))
+    """What the machine was found to reach, each finding once.
+
+    >>> roofs(bench)
+    ('58.0 GFLOP/s by torch.mm and 14.2 GB/s out of memory on 1 thread',)
+    """
+    found = ((several(arm.runtime.threads, "thread"), arm.roofline) for arm in bench.arms if arm.roofline)
+    return tuple(dict.fromkeys(f"{_roof(roof)} on {threads}" for threads, roof in found))
+
+
+def _roof(roof: Roofline) -> str:
+    bandwidth = f"{significant(roof.bandwidth_bytes_s / 1e9)} GB/s out of {_OUT_OF[roof.bandwidth_of]}"
+    return f"{significant(roof.peak_flops / 1e9)} GFLOP/s by {roof.peak_engine} and {bandwidth}"
 
 
 def reason(bench: BenchRecord, field: str) -> str:
