@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import Any, Literal
 
 from kdeploy.records.base import Unavailable
@@ -15,31 +15,26 @@ from kdeploy.records.bench import (
     Arm,
     Artifact,
     Comparison,
-    Latency,
     Memory,
     Noise,
     ParityEvidence,
     Ratio,
     RuntimeUse,
     Stopped,
-    Throughput,
-    TimeEstimate,
     WarmUps,
     Workload,
 )
 from kdeploy.timing import artefacts, noise
 from kdeploy.timing.claims import Evidence, Side, judged
 from kdeploy.timing.gates import Surroundings, refusals, trend
+from kdeploy.timing.latency import latency, left_out, throughput
 from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, Replicate, WorkerReport
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Settings
 from kdeploy.timing.statistics import (
     Estimate,
     block_value,
-    median_absolute_deviation,
-    median_estimate,
     ratio_estimate,
     replicate_log_ratio,
-    replicate_percentile,
 )
 
 Role = Literal["baseline", "candidate"]
@@ -50,7 +45,6 @@ NOISE_FIELDS = {
     "cpu pressure": "noise.psi_cpu_some",
     "cgroup throttling": "noise.throttled_ns",
 }
-PERCENTILES = {"p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
 @dataclass(frozen=True)
@@ -77,6 +71,10 @@ class Measured:
         """The calls that count, a list for each replicate that has any."""
         found = ([ns for block in replicate.counted(arm) for ns in block.ns] for replicate in self.replicates)
         return [calls for calls in found if calls]
+
+    def block_values(self, arm: str) -> list[list[float]]:
+        """The median call of every block that counts, a list for each replicate."""
+        return [block_values(replicate, arm) for replicate in self.replicates]
 
     def wrong_outputs(self, arms: Sequence[str]) -> int:
         return sum(block.wrong for found in self.replicates for block in found.blocks if block.arm in arms)
@@ -154,8 +152,8 @@ def figures(measured: Measured, role: Role, level: float) -> dict[str, Any]:
     key = FIRST if role == "baseline" else CANDIDATE
     workers, samples = measured.workers(key), measured.samples(key)
     return {
-        "latency_ns": _latency(measured, key, samples, level) if samples else None,
-        "throughput": _throughput(samples, measured.request.batch, level) if samples else None,
+        "latency_ns": latency(measured.block_values(key), samples, level) if samples else None,
+        "throughput": throughput(samples, measured.request.batch, level) if samples else None,
         "warm_up": _warm_ups(workers),
         "memory_bytes": _memory(workers),
     }
@@ -206,10 +204,8 @@ def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
         yield Unavailable(field=f"{place}.latency_ns", reason="every block is void")
         yield Unavailable(field=f"{place}.throughput", reason="every block is void")
         return
-    for name, fraction in PERCENTILES.items():
-        _, reason = replicate_percentile(samples, fraction)
-        if reason:
-            yield Unavailable(field=f"{place}.latency_ns.{name}", reason=reason)
+    for name, reason in left_out(samples):
+        yield Unavailable(field=f"{place}.latency_ns.{name}", reason=reason)
 
 
 def _side(measured: Measured, arm: ArmRequest, keys: tuple[str, ...]) -> Side:
@@ -276,43 +272,6 @@ def _parity(arm: ArmRequest, workers: Sequence[WorkerReport]) -> ParityEvidence 
         passed=all(worker.loaded["passed"] for worker in workers),
         max_abs_err=None if None in errors else max(errors),
     )
-
-
-def _latency(measured: Measured, key: str, samples: Sequence[Sequence[int]], level: float) -> Latency:
-    calls = [ns for replicate in samples for ns in replicate]
-    medians = [median(values) for found in measured.replicates if (values := block_values(found, key))]
-    centre = median_estimate(medians, level)
-    tail = {name: _percentile(samples, fraction) for name, fraction in PERCENTILES.items()}
-    bounds = centre.interval
-    return Latency(
-        n_calls=len(calls),
-        n_replicates=len(samples),
-        mean=round(fmean(calls)),
-        median=TimeEstimate(
-            value=round(centre.value),
-            ci=None if bounds is None else (round(bounds[0]), round(bounds[1])),
-            level=level,
-            method="order-stat/replicates",
-        ),
-        min=min(calls),
-        max=max(calls),
-        mad=round(median_absolute_deviation(calls)),
-        p90=tail["p90"],
-        p95=tail["p95"],
-        p99=tail["p99"],
-        p999=tail["p999"],
-    )
-
-
-def _percentile(samples: Sequence[Sequence[int]], fraction: float) -> TimeEstimate | None:
-    value, _ = replicate_percentile(samples, fraction)
-    return None if value is None else TimeEstimate(value=round(value))
-
-
-def _throughput(samples: Sequence[Sequence[int]], batch: int, level: float) -> Throughput:
-    """calls x batch / total time of every replicate, and their median."""
-    found = median_estimate([len(calls) * batch * 1e9 / sum(calls) for calls in samples], level)
-    return Throughput(value=found.value, ci=found.interval)
 
 
 def _warm_ups(workers: Sequence[WorkerReport]) -> WarmUps:
