@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,13 @@ MaxTime = Annotated[float, typer.Option("--max-time", min=1, max=86400, help="Se
 RequireClaim = Annotated[
     bool, typer.Option("--require-claim", help="Exit with 6 unless every comparison supports a claim.")
 ]
+MinEffect = Annotated[
+    float, typer.Option("--min-effect", min=0, max=10, help="The smallest difference from 1 worth a claim.")
+]
+NoNull = Annotated[
+    bool, typer.Option("--no-null", help="Spare the baseline against itself, a third of the time: indicative at most.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the order in which the models take turns.")]
 Quick = Annotated[bool, typer.Option("--quick", help="8 process pairs in place of 12: indicative at most.")]
 
 
@@ -43,7 +50,10 @@ def command(
     runtime: Runtime = None,
     threads: Threads = 1,
     batch: Batch = 1,
-    max_time: MaxTime = 60.0,
+    max_time: MaxTime = 150.0,
+    min_effect: MinEffect = 0.03,
+    no_null: NoNull = False,
+    seed: Seed = 0,
     quick: Quick = False,
     require_claim: RequireClaim = False,
     set_: Set = None,
@@ -54,9 +64,9 @@ def command(
 ) -> None:
     """Time two models in fresh process pairs, with an interval; the first of two .onnx files is the baseline.
 
-    A run is timed as its recipe says (bench.*); the options on runtimes, threads, batch and time are for .onnx files.
+    A run is timed as its recipe says (bench.*); the options on what is timed, and how, are for .onnx files.
     `kdeploy bench recompute FOLDER` computes the bench.json of a folder again from its raw samples, and objects when
-    one of them was edited.
+    one of them was edited. `kdeploy bench compare FOLDER FOLDER` sets two results of the same models side by side.
     """
     from kdeploy import api
     from kdeploy.cli import output
@@ -65,10 +75,14 @@ def command(
     if subjects[0] == "recompute" and len(subjects) == 2:
         _recompute(Path(subjects[1]), require_claim, as_json)
         return
+    if subjects[0] == "compare" and len(subjects) == 3:
+        _compare(Path(subjects[1]), Path(subjects[2]), require_claim, as_json)
+        return
     models = _models(subjects, versus)
+    how = {"seed": seed, "min_effect": min_effect, "null": not no_null, "limit_ns": round(max_time * 1e9)}
     with watched() as progress:
         if models:
-            record = _foreign(models, runtime, (threads, batch), max_time, quick, runs, progress)
+            record = _foreign(models, runtime, (threads, batch), how, quick, runs, progress)
         else:
             record = api.bench(subjects[0], options.options(runs, data_root, set_, trust, progress))
     _show(record, require_claim, as_json)
@@ -80,6 +94,22 @@ def _recompute(folder: Path, require_claim: bool, as_json: bool) -> None:
     from kdeploy.timing.recompute import recompute
 
     _show(recompute(folder), require_claim, as_json)
+
+
+def _compare(first: Path, second: Path, require_claim: bool, as_json: bool) -> None:
+    """Raises: ClaimError when a claim is required: two results support none."""
+    from kdeploy.cli import output
+    from kdeploy.timing.claims import require_claims
+    from kdeploy.timing.compare import compare
+
+    found = compare(first, second)
+    if require_claim:
+        require_claims([(arm.arm, arm.claim) for arm in found.arms])
+    if as_json:
+        output.record(found)
+        return
+    for arm in found.arms:
+        output.line(arm.claim.text)
 
 
 def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
@@ -116,7 +146,7 @@ def _foreign(
     models: tuple[Path, Path],
     runtime: list[str] | None,
     size: tuple[int, int],
-    max_time: float,
+    how: dict[str, Any],
     quick: bool,
     runs: Path,
     progress: Progress,
@@ -125,13 +155,13 @@ def _foreign(
     from kdeploy.store import Store
     from kdeploy.timing.request import Settings
 
-    settings = Settings.quick() if quick else Settings(limit_ns=round(max_time * 1e9))
+    settings = Settings(**how)
     command = options.options(runs, None, None, False, progress).command
     return foreign.bench_models(
         *models,
         names=runtime,
         sizes=[size],
-        settings=settings,
+        settings=Settings.quick(settings) if quick else settings,
         store=Store(runs),
         command=command,
         progress=progress,

@@ -94,7 +94,7 @@ class Bench(Section):
     replicates: int = Field(
         default=12, ge=2, le=48, description="process pairs at the first look; below 12 is only indicative"
     )
-    max_seconds: Positive = Field(default=60.0, description="time limit of one comparison")
+    max_seconds: Positive = Field(default=150.0, description="time limit of one comparison")
 
 
 class Gate(Section):

@@ -35,7 +35,7 @@ from kdeploy.timing import processes, raw
 from kdeploy.timing.claims import counted
 from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.percentiles import percentile
-from kdeploy.timing.raw import ARMS, CANDIDATE, RawWriter, Replicate
+from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, RawWriter, Replicate
 from kdeploy.timing.replicate import run_replicate
 from kdeploy.timing.request import ComparisonRequest, Request, Settings
 from kdeploy.timing.statistics import relative_half_width
@@ -171,7 +171,7 @@ class Loop:
         asked, settings = self.request.comparisons[number], self.request.settings
         return run_replicate(
             replicate,
-            specs(asked, cpus),
+            specs(asked, cpus, ARMS if settings.null else (FIRST, CANDIDATE)),
             settings,
             lambda name: self.start(name, settings),
             seed=f"{settings.seed}/{number}/{replicate}",
@@ -198,10 +198,10 @@ def label(asked: ComparisonRequest) -> str:
     return f"{asked.candidate.model} against {asked.baseline.model}, {asked.runtime}, batch {asked.batch}, {threads}"
 
 
-def specs(asked: ComparisonRequest, cpus: tuple[int, ...]) -> dict[str, Message]:
-    """What each of the three workers is told to load."""
+def specs(asked: ComparisonRequest, cpus: tuple[int, ...], arms: Sequence[str] = ARMS) -> dict[str, Message]:
+    """What each of the workers is told to load."""
     found = {}
-    for name in ARMS:
+    for name in arms:
         arm = asked.candidate if name == CANDIDATE else asked.baseline
         found[name] = {
             "parent": os.getpid(),

@@ -27,7 +27,8 @@ LAYOUT = (
     "kind block: comparison, replicate, block, order (place of this arm in the block), arm, n, inner_loops, ns[], "
     "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns, "
     "counters (kdeploy.timing.counters, before and after the timed calls); kind request: request; "
-    "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes"
+    "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes, "
+    "repeated_ns[] (calls with one input)"
 )
 
 FIRST, AGAIN, CANDIDATE = "A1", "A2", "B"
@@ -54,11 +55,12 @@ class Block:
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """What one worker said beside its samples."""
+    """What one worker said beside its samples. `repeated_ns` are calls with one input, again and again."""
 
     loaded: Message
     warm_up: Message
     peak_rss_bytes: int | None
+    repeated_ns: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class RawWriter:
 
     def worker(self, comparison: int, replicate: int, arm: str, report: WorkerReport) -> None:
         line = {"kind": "arm", "comparison": comparison, "replicate": replicate, "arm": arm, "loaded": report.loaded}
-        self._write(line | {"warm_up": report.warm_up, "peak_rss_bytes": report.peak_rss_bytes})
+        line |= {"warm_up": report.warm_up, "peak_rss_bytes": report.peak_rss_bytes}
+        self._write(line | {"repeated_ns": list(report.repeated_ns)})
 
     def _write(self, line: dict[str, Any]) -> None:
         text = json.dumps(line, allow_nan=False, separators=(",", ":"))
@@ -128,7 +131,8 @@ def read_replicates(path: Path) -> dict[int, list[Replicate]]:
         place = (line["comparison"], line["replicate"])
         replicate = found.setdefault(place, Replicate(line["replicate"], []))
         if line["kind"] == "arm":
-            replicate.workers[line["arm"]] = WorkerReport(line["loaded"], line["warm_up"], line["peak_rss_bytes"])
+            told = (line["loaded"], line["warm_up"], line["peak_rss_bytes"], line.get("repeated_ns", []))
+            replicate.workers[line["arm"]] = WorkerReport(*told)
         else:
             assert isinstance(replicate.blocks, list)
             replicate.blocks.append(_block(line))

@@ -63,6 +63,7 @@ class Limits(Part):
     run_void: float = 0.15  # of the blocks
     run_unsteady: float = 0.15  # of the warm-ups
     run_drift: float = 0.03
+    run_memory: float = 1.2  # rotating inputs over one alone
     timer_steps: int = 1000  # of the clock, in a block
     timer_pairs: int = 10  # readings of the clock that a call must outlast
 
@@ -87,15 +88,16 @@ class Settings(Part):
     level: Annotated[float, Field(gt=0, lt=1)] = 0.99
     target_half_width: float = 0.02
     min_effect: float = 0.03
-    limit_ns: Count = 60_000_000_000
+    null: bool = True  # the baseline against itself; without it a claim is an indication at most
+    limit_ns: Count = 150_000_000_000
     hard_factor: Count = 3
     patience_s: float = 120.0  # how long a worker may be silent
     limits: Limits = Limits()
 
     @classmethod
-    def quick(cls, *, seed: int = 0) -> Settings:
+    def quick(cls, settings: Settings | None = None) -> Settings:
         """8 replicates, about 20 s a runtime; at most an indication."""
-        return cls(seed=seed, looks=(8,), warm_up_ns=200_000_000)
+        return (settings or cls()).model_copy(update={"looks": (8,), "warm_up_ns": 200_000_000})
 
 
 class Request(Part):

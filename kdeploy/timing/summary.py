@@ -58,14 +58,14 @@ class Measured:
     def log_ratios(self, against: str) -> list[float]:
         """d_r of every replicate that has a block left, of A1 against another arm."""
         pairs = ((block_values(found, FIRST), block_values(found, against)) for found in self.replicates)
-        return [replicate_log_ratio(baseline, other) for baseline, other in pairs if baseline]
+        return [replicate_log_ratio(baseline, other) for baseline, other in pairs if baseline and other]
 
     def estimate(self, against: str, level: float) -> Estimate | None:
         logs = self.log_ratios(against)
         return ratio_estimate(logs, level) if logs else None
 
     def workers(self, arm: str) -> list[WorkerReport]:
-        return [replicate.workers[arm] for replicate in self.replicates]
+        return [replicate.workers[arm] for replicate in self.replicates if arm in replicate.workers]
 
     def samples(self, arm: str) -> list[list[int]]:
         """The calls that count, a list for each replicate that has any."""
@@ -112,6 +112,7 @@ def compared(
             level=level,
             min_effect=settings.min_effect,
             most_void=settings.limits.run_void,
+            with_null=settings.null,
             gates=refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider),
         )
     )
@@ -218,7 +219,8 @@ def _side(measured: Measured, arm: ArmRequest, keys: tuple[str, ...]) -> Side:
             for name, value in found.items():
                 if settings.setdefault(name, value) != value:
                     settings[name] = f"{settings[name]} and {value}"
-    return Side(arm.model, settings, arm.quality, measured.wrong_outputs(keys))
+    workers = [worker for key in keys for worker in measured.workers(key)]
+    return Side(arm.model, settings, arm.quality, measured.wrong_outputs(keys), _parity(arm, workers))
 
 
 def _ratio(estimate: Estimate | None, level: float, pairs: int) -> Ratio | None:

@@ -48,7 +48,7 @@ class Bench:
     ) -> None:
         self._session, self._batches, self._expected = session, batches, expected
         self._tolerance, self._cpus, self._root = tolerance, cpus, root
-        self._position = 0
+        self._position, self._step = 0, 1
 
     def warm_up(self, rule: WarmUpRule) -> wire.Message:
         seen = warm_up(self._call, rule, time.perf_counter_ns)
@@ -60,12 +60,13 @@ class Bench:
             "median_ns": seen.median_ns,
         }
 
-    def run(self, calls: int, resume_calls: int) -> wire.Message:
-        """Time a block of calls over rotating inputs.
+    def run(self, calls: int, resume_calls: int, *, rotate: bool = True) -> wire.Message:
+        """Time a block of calls over rotating inputs, or over one alone.
 
         The first `resume_calls`, after the process stood still, are kept apart. Every 64th output is checked, outside
         the timed region. The counters of the system are read around the timed calls alone.
         """
+        self._step = 1 if rotate else 0
         gc.freeze()
         gc.disable()
         resume = [self._timed() for _ in range(resume_calls)]
@@ -90,7 +91,7 @@ class Bench:
         self._timed()
 
     def _timed(self) -> int:
-        self._position = (self._position + 1) % len(self._batches)
+        self._position = (self._position + self._step) % len(self._batches)
         batch, run = self._batches[self._position], self._session.run
         began = time.perf_counter_ns()
         outputs = run(batch)
@@ -215,7 +216,7 @@ def obey(bench: Bench, message: wire.Message) -> wire.Message:
     if message["do"] == "warm_up":
         return bench.warm_up(WarmUpRule(**message["rule"]))
     if message["do"] == "run":
-        return bench.run(message["calls"], message["resume_calls"])
+        return bench.run(message["calls"], message["resume_calls"], rotate=message["rotate"])
     return {"peak_rss_bytes": processes.memory_lines().get("VmHWM")}
 
 

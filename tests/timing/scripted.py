@@ -40,6 +40,7 @@ class Script:
     counters: Callable[[str, int], Message] = lambda arm, block: {}  # changes the readings of a block
     tracer: int | None = 0
     steady: bool = True
+    repeated: float = 1.0  # how long a call takes with the input of the one before, as a share
     fails: str = ""
     log: list[tuple[str, str]] = field(default_factory=list)
     open_arms: list[str] = field(default_factory=list)
@@ -114,6 +115,9 @@ class ScriptedArm:
         }
 
     def _run(self) -> Message:
+        if not self.message["rotate"]:
+            took = round(self.script.latency_ns(self.name, self.start, 0) * self.script.repeated)
+            return {"ns": [took] * self.message["calls"]}
         took = self.script.latency_ns(self.name, self.start, self.blocks)
         elapsed, began = took * self.message["calls"], self.script.clock.now_ns
         seen = counters_of(elapsed, at_ns=began, **self.script.counters(self.name, self.blocks))

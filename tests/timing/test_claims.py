@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdeploy.records.bench import Quality
+from kdeploy.records.bench import ParityEvidence, Quality
 from kdeploy.timing.claims import Evidence, Side, judged, number
 from kdeploy.timing.statistics import Estimate
 
@@ -46,6 +46,28 @@ def test_a_slower_candidate_is_called_slower_by_the_bound_nearest_to_1() -> None
     status, codes, text = found(ratio=Estimate(0.5, 0.45, 0.55))
     assert (status, codes) == ("supported", [])
     assert text.startswith("student >= 1.81x slower than teacher (median latency 0.50x, 99 % interval 0.45-0.56;")
+
+
+def test_outputs_that_are_not_those_promised_refuse_the_claim() -> None:
+    for error, words in ((0.25, "differ by 0.25"), (None, "are not finite")):
+        parity = ParityEvidence(evidence_sha256="e", passed=False, max_abs_err=error)
+        status, codes, text = found(candidate=replace(STUDENT, parity=parity))
+        assert (status, codes) == ("refused", ["R01"])
+        promised = "no claim about student and teacher: the outputs of student are not those promised: they "
+        assert text == promised + words
+    passed = ParityEvidence(evidence_sha256="e", passed=True, max_abs_err=0.0)
+    assert found(candidate=replace(STUDENT, parity=passed))[0] == "supported"
+
+
+def test_without_the_null_a_claim_is_an_indication() -> None:
+    status, codes, text = found(with_null=False, null=None)
+    assert (status, codes) == ("indicative", ["R05"])
+    assert text.startswith("indication only: student >= 6.5x faster than teacher (")
+
+
+def test_a_refusal_does_not_name_the_missing_null_as_its_reason() -> None:
+    _, _, text = found(with_null=False, null=None, void_fraction=0.5)
+    assert text == "no claim about student and teacher: 50% of the blocks are void, at most 15% may be"
 
 
 def test_an_interval_that_contains_1_shows_no_difference() -> None:

@@ -33,7 +33,7 @@ def test_a_worker_loads_warms_up_runs_and_finishes(tiny: Request, worker: Worker
     loaded = worker.listen()
     assert loaded["cpus"] == [max(os.sched_getaffinity(0))]
     assert loaded["passed"] is True
-    worker.tell({"do": "run", "calls": 100, "resume_calls": 3})
+    worker.tell({"do": "run", "calls": 100, "resume_calls": 3, "rotate": True})
     answer = worker.listen()
     assert (len(answer["ns"]), len(answer["resume_ns"]), answer["wrong"]) == (100, 3, 0)
     worker.tell({"do": "finish"})
@@ -44,7 +44,7 @@ def test_a_stopped_worker_stands_still_and_answers_once_it_goes_on(tiny: Request
     worker.tell(spec(tiny))
     worker.listen()
     worker.pause()
-    worker.tell({"do": "run", "calls": 2000, "resume_calls": 0})
+    worker.tell({"do": "run", "calls": 2000, "resume_calls": 0, "rotate": True})
     before = worker.cpu_ns()
     time.sleep(0.05)
     assert worker.cpu_ns() - before < 1_000_000  # it stands a moment after it is told to
