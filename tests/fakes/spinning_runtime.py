@@ -28,7 +28,7 @@ NAME = "spinning"
 
 @dataclass(frozen=True)
 class SpinningModel:
-    """`spread` is the sd of a factor of median 1 that each process draws; one that `remembers` spins for no input twice."""
+    """`spread` is the sd of a factor, of median 1, that a process draws; `remembers` spins for no input twice."""
 
     ns: int
     spread: float = 0.0
