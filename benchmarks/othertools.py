@@ -46,7 +46,8 @@ Row = tuple[str, str, str, float, float]
 def beside_others(folder: Path, cpu: int, seconds: float, repeats: int) -> list[str]:
     """The table, and whether every row is as asked."""
     models = {
-        "4 convolutions of 64 channels": (convolutions(folder / "conv.onnx", 64, 4), (3, 32, 32)),
+        "8 convolutions of 64 channels": (convolutions(folder / "conv64.onnx", 64, 8), (3, 32, 32)),
+        "8 convolutions of 128 channels": (convolutions(folder / "conv128.onnx", 128, 8), (3, 32, 32)),
         "dense 2048-4096-4096-10": (dense(folder / "dense.onnx", (2048, 4096, 4096, 10)), (2048,)),
     }
     rows: list[Row] = []

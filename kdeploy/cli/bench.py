@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,19 @@ NoNull = Annotated[
     bool, typer.Option("--no-null", help="Spare the baseline against itself, a third of the time: indicative at most.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the order in which the models take turns.")]
+ColdStart = Annotated[
+    bool, typer.Option("--cold-start", help="Also time the first answers of 10 fresh processes each.")
+]
+Sustained = Annotated[
+    str | None,
+    typer.Option(
+        "--sustained",
+        metavar="10m",
+        help="Also call each model without a pause, for 90s, 10m or 1h.",
+        show_default=False,
+    ),
+]
+Energy = Annotated[bool, typer.Option("--energy", help="Also read the energy of the processor, where that is shown.")]
 Quick = Annotated[bool, typer.Option("--quick", help="8 process pairs in place of 12: indicative at most.")]
 
 
@@ -54,6 +68,9 @@ def command(
     min_effect: MinEffect = 0.03,
     no_null: NoNull = False,
     seed: Seed = 0,
+    cold_start: ColdStart = False,
+    sustained: Sustained = None,
+    energy: Energy = False,
     quick: Quick = False,
     require_claim: RequireClaim = False,
     set_: Set = None,
@@ -71,6 +88,7 @@ def command(
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
+    from kdeploy.timing.request import COLD_STARTS
 
     if subjects[0] == "recompute" and len(subjects) == 2:
         _recompute(Path(subjects[1]), require_claim, as_json)
@@ -79,7 +97,13 @@ def command(
         _compare(Path(subjects[1]), Path(subjects[2]), require_claim, as_json)
         return
     models = _models(subjects, versus)
-    how = {"seed": seed, "min_effect": min_effect, "null": not no_null, "limit_ns": round(max_time * 1e9)}
+    how: dict[str, Any] = {
+        "seed": seed,
+        "min_effect": min_effect,
+        "null": not no_null,
+        "limit_ns": round(max_time * 1e9),
+    }
+    how |= {"cold_starts": COLD_STARTS * cold_start, "sustained_ns": _nanoseconds(sustained), "energy": energy}
     with watched() as progress:
         if models:
             record = _foreign(models, runtime, (threads, batch), how, quick, runs, progress)
@@ -88,6 +112,16 @@ def command(
     _show(record, require_claim, as_json)
     if not models and not as_json:
         output.next_command(f"kdeploy bundle {subjects[0]}")
+
+
+def _nanoseconds(duration: str | None) -> int:
+    """Of `90s`, `10m` or `1h`."""
+    if duration is None:
+        return 0
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", duration)
+    if found is None:
+        raise typer.BadParameter("must be a time as 90s, 10m or 1h", param_hint="--sustained")
+    return round(float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] * 1e9)
 
 
 def _recompute(folder: Path, require_claim: bool, as_json: bool) -> None:

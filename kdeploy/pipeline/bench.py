@@ -22,7 +22,7 @@ def run(job: Job, folder: Path) -> Record:
     from kdeploy.pipeline import shipped
     from kdeploy.records.bench import Quality
     from kdeploy.stages import bench as stage
-    from kdeploy.timing.request import Settings
+    from kdeploy.timing.request import COLD_STARTS, Settings
 
     samples, teacher, distill, export = job.samples(), job.read("teacher"), job.read("distill"), job.read("export")
     hash_, tests = job.read("samples").sample_hash, len(samples.parts["test"])
@@ -53,7 +53,13 @@ def run(job: Job, folder: Path) -> Record:
         candidate=contenders["student"],
         names=asked.runtimes,
         sizes=[(threads, batch) for threads in asked.threads for batch in asked.batch],
-        settings=Settings(looks=looks, limit_ns=round(asked.max_seconds * 1e9)),
+        settings=Settings(
+            looks=looks,
+            limit_ns=round(asked.max_seconds * 1e9),
+            cold_starts=COLD_STARTS if asked.cold_start else 0,
+            sustained_ns=round(asked.sustained * 1e9),
+            energy=asked.energy,
+        ),
         command=job.command,
         progress=job.progress,
     )

@@ -95,6 +95,9 @@ class Bench(Section):
         default=12, ge=2, le=48, description="process pairs at the first look; below 12 is only indicative"
     )
     max_seconds: Positive = Field(default=150.0, description="time limit of one comparison")
+    cold_start: bool = Field(default=False, description="time the first answers of fresh processes")
+    sustained: float = Field(default=0.0, ge=0, le=86_400, description="seconds without a pause, of each model")
+    energy: bool = Field(default=False, description="read the energy of the processor, where the system shows it")
 
 
 class Gate(Section):

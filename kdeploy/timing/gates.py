@@ -150,8 +150,8 @@ def memory_texts(replicates: Sequence[Replicate], limits: Limits) -> Iterator[st
 
 
 def _rotating_over_repeated(replicate: Replicate, arm: str) -> float | None:
-    """None for a worker of one distinct input, or without a block that counts."""
-    worker, blocks = replicate.workers.get(arm), replicate.counted(arm)
+    """None for a worker of one distinct input. Void blocks count: the one to compare them with is not judged either."""
+    worker, blocks = replicate.workers.get(arm), [block for block in replicate.blocks if block.arm == arm]
     if worker is None or not worker.repeated_ns or not blocks or worker.loaded["distinct_inputs"] < 2:
         return None
     return median(block_value(block.ns) for block in blocks) / block_value(worker.repeated_ns)

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -31,7 +31,7 @@ from kdeploy.records.bench import (
     Timer,
     Tool,
 )
-from kdeploy.timing import processes, raw
+from kdeploy.timing import extras, processes, raw
 from kdeploy.timing.claims import counted
 from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.percentiles import percentile
@@ -67,14 +67,7 @@ _TELLING_VARIABLES = (
     "PYTHONHASH",
 )
 _NOT_YET = (
-    *(
-        "arms[].cold_start_ns",
-        "arms[].sustained",
-        "arms[].energy_uj",
-        "arms[].roofline",
-        "arms[].memory_bytes.pss",
-        "null_sut",
-    ),
+    *("arms[].roofline", "arms[].memory_bytes.pss", "null_sut"),
     "comparison[].holm_level",
     *("arms[].artifact.opset", "arms[].artifact.ir_version", "arms[].runtime.interop_threads"),
     *("tool.commit", "software.packages[].sha256", "noise.canary_drift"),
@@ -144,8 +137,20 @@ class Loop:
     def comparison(self, number: int, writer: RawWriter) -> Measured:
         """One comparison, with its raw lines."""
         found = self._measured(number, writer)
+        beside: dict[tuple[str, str], list[Message]] = {}
+        for kind, arm, seen in self._extras(number):
+            writer.beside(number, kind, arm, seen)
+            beside.setdefault((kind, arm), []).append(seen)
         writer.end(number, found.stopped)
-        return found
+        return replace(found, extras=beside)
+
+    def _extras(self, number: int) -> Iterator[extras.Line]:
+        """What was asked for beside the comparison."""
+        asked, settings = self.request.comparisons[number], self.request.settings
+        told = specs(asked, bench_cpus(self.allowed, asked.threads))
+        seed = f"{settings.seed}/{number}/extras"
+        with housekeeping(self.allowed, bench_cpus(self.allowed, asked.threads)):
+            yield from extras.lines(told, settings, lambda name: self.start(name, settings), seed=seed)
 
     def _measured(self, number: int, writer: RawWriter) -> Measured:
         """Replicates until a rule ends them."""
@@ -285,7 +290,7 @@ def assembled(
             described_arm(one, "candidate", candidate, request.settings.level),
         ):
             arms.append(found)
-            missing += not_measured(one, found)
+            missing += not_measured(one, found, request.settings)
     missing += not_observed(measured, noise)
     return BenchRecord(
         id=str(uuid.uuid4()),

@@ -101,8 +101,11 @@ def _question(path: Path) -> Request:
 
 
 def _measured(asked: Request, path: Path) -> list[Measured]:
-    replicates, ends = raw.read_replicates(path), raw.read_ends(path)
-    return [Measured(one, replicates[number], ends[number]) for number, one in enumerate(asked.comparisons)]
+    replicates, ends, extras = raw.read_replicates(path), raw.read_ends(path), raw.read_extras(path)
+    return [
+        Measured(one, replicates[number], ends[number], extras.get(number, {}))
+        for number, one in enumerate(asked.comparisons)
+    ]
 
 
 def _difference(found: object, again: object) -> str:

@@ -15,6 +15,8 @@ from kdeploy.errors import InputError
 from kdeploy.records.base import Part
 from kdeploy.records.bench import Compute, Quality
 
+COLD_STARTS = 10  # processes an arm, where they are asked for
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -91,6 +93,9 @@ class Settings(Part):
     null: bool = True  # the baseline against itself; without it a claim is an indication at most
     limit_ns: Count = 150_000_000_000
     hard_factor: Count = 3
+    cold_starts: int = 0  # fresh processes an arm
+    sustained_ns: int = 0  # of one arm called without a pause
+    energy: bool = False
     patience_s: float = 120.0  # how long a worker may be silent
     limits: Limits = Limits()
 

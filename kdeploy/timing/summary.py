@@ -5,8 +5,8 @@ The calls of A2 serve the A/A null alone: they are in no number of the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
 
@@ -24,8 +24,9 @@ from kdeploy.records.bench import (
     WarmUps,
     Workload,
 )
-from kdeploy.timing import artefacts, noise
+from kdeploy.timing import artefacts, energy, noise
 from kdeploy.timing.claims import Evidence, Side, judged
+from kdeploy.timing.extras import cold_start, sustained
 from kdeploy.timing.gates import Surroundings, refusals, trend
 from kdeploy.timing.latency import latency, left_out, throughput
 from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, Replicate, WorkerReport
@@ -36,6 +37,7 @@ from kdeploy.timing.statistics import (
     ratio_estimate,
     replicate_log_ratio,
 )
+from kdeploy.timing.wire import Message
 
 Role = Literal["baseline", "candidate"]
 
@@ -54,6 +56,7 @@ class Measured:
     request: ComparisonRequest
     replicates: Sequence[Replicate]
     stopped: Stopped
+    extras: Mapping[tuple[str, str], Sequence[Message]] = field(default_factory=dict)  # by kind and arm
 
     def log_ratios(self, against: str) -> list[float]:
         """d_r of every replicate that has a block left, of A1 against another arm."""
@@ -157,6 +160,9 @@ def figures(measured: Measured, role: Role, level: float) -> dict[str, Any]:
         "throughput": throughput(samples, measured.request.batch, level) if samples else None,
         "warm_up": _warm_ups(workers),
         "memory_bytes": _memory(workers),
+        "cold_start_ns": cold_start(measured.extras.get(("cold", key), ()), level),
+        "sustained": sustained(measured.extras.get(("window", key), ())),
+        "energy_uj": energy.summed(measured.extras.get(("energy", key), ())),
     }
 
 
@@ -189,7 +195,7 @@ def not_observed(measured: Sequence[Measured], found: Noise) -> Iterator[Unavail
         yield Unavailable(field="noise.trend_per_hour", reason="there are no two replicates to compare")
 
 
-def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
+def not_measured(measured: Measured, arm: Arm, settings: Settings) -> Iterator[Unavailable]:
     """The fields of an arm that are null because of what was asked or seen, each with its reason."""
     place = f"arms[{arm.name}]"
     if arm.parity is None:
@@ -200,6 +206,7 @@ def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
         yield Unavailable(field=f"{place}.compute", reason="no count was given")
     if arm.memory_bytes is None:
         yield Unavailable(field=f"{place}.memory_bytes", reason="/proc/self/clear_refs or status cannot be used")
+    yield from _not_asked_for(arm, settings)
     samples = measured.samples(FIRST if arm.role == "baseline" else CANDIDATE)
     if not samples:
         yield Unavailable(field=f"{place}.latency_ns", reason="every block is void")
@@ -207,6 +214,19 @@ def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
         return
     for name, reason in left_out(samples):
         yield Unavailable(field=f"{place}.latency_ns.{name}", reason=reason)
+
+
+def _not_asked_for(arm: Arm, settings: Settings) -> Iterator[Unavailable]:
+    place, reason = f"arms[{arm.name}]", "not asked for"
+    if arm.cold_start_ns is None:
+        yield Unavailable(field=f"{place}.cold_start_ns", reason=reason)
+    elif arm.cold_start_ns.to_steady is None:
+        yield Unavailable(field=f"{place}.cold_start_ns.to_steady", reason="a process never became steady")
+    if arm.sustained is None:
+        yield Unavailable(field=f"{place}.sustained", reason=reason)
+    if arm.energy_uj is None:
+        why = (energy.unreadable() if settings.energy else None) or reason
+        yield Unavailable(field=f"{place}.energy_uj", reason=why)
 
 
 def _side(measured: Measured, arm: ArmRequest, keys: tuple[str, ...]) -> Side:

@@ -89,6 +89,9 @@ class ScriptedArm:
         self.script.open_arms.remove(self.name)
 
     def _load(self) -> Message:
+        if self.message.get("cold"):
+            took = self.script.latency_ns(self.name, self.start, 0)
+            return {"import_ns": 5_000_000, "load_ns": 2_000_000, "ns": [40 * took] + [took] * 59}
         self.script.clock.now_ns += self.script.start_ns
         return {
             "cpus": self.message["cpus"],
@@ -125,6 +128,13 @@ class ScriptedArm:
         self.script.clock.now_ns += elapsed
         wrong = self.script.wrong.get(self.name, 0)
         return {"ns": [took] * self.message["calls"], "resume_ns": [took] * 3, "wrong": wrong, "counters": seen}
+
+    def _window(self) -> Message:
+        took, began = self.script.latency_ns(self.name, self.start, self.blocks), self.script.clock.now_ns
+        self.blocks += 1
+        self.script.clock.now_ns += self.message["ns"]
+        calls = self.message["ns"] // took
+        return {"at_ns": began, "elapsed_ns": self.message["ns"], "calls": calls, "median_ns": took}
 
     def _finish(self) -> Message:
         return {"peak_rss_bytes": 80}
