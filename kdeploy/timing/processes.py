@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -86,9 +87,10 @@ class WorkerProcess:
 
     def pause(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
-        # WNOWAIT leaves a death to Popen; WEXITED makes the wait end for one.
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG)
+        with suppress(ChildProcessError):  # it ended before: nothing is left to wait for
+            # WNOWAIT leaves a death to Popen; WEXITED makes the wait end for one.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)

@@ -52,6 +52,15 @@ def test_a_stopped_worker_stands_still_and_answers_once_it_goes_on(tiny: Request
     assert len(worker.listen()["ns"]) == 2000
 
 
+def test_a_worker_that_has_ended_can_be_paused(tiny: Request, worker: WorkerProcess) -> None:
+    worker.tell(spec(tiny))
+    worker.listen()
+    worker.tell({"do": "finish"})
+    worker.listen()
+    os.waitid(os.P_PID, worker._process.pid, os.WEXITED | os.WNOWAIT)
+    worker.pause()
+
+
 def test_a_stopped_worker_can_be_closed() -> None:
     worker = WorkerProcess("B", patience_s=60)
     worker.pause()
