@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 Subjects = Annotated[
     list[str],
-    typer.Argument(metavar="RUN|MODEL...", help="A run or recipe, or .onnx files: baseline first.", show_default=False),
+    typer.Argument(
+        metavar="RUN|MODEL...",
+        help="A run or recipe, or two models: .onnx, bundle folders, or a file of the one --runtime; baseline first.",
+        show_default=False,
+    ),
 ]
 Versus = Annotated[
     Path | None,
@@ -55,6 +59,15 @@ Sustained = Annotated[
     ),
 ]
 Energy = Annotated[bool, typer.Option("--energy", help="Also read the energy of the processor, where that is shown.")]
+Inputs = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        metavar="FOLDER",
+        help="Real inputs for models: images, sounds, .npy or .npz; in a folder a class, accuracies are compared too.",
+        show_default=False,
+    ),
+]
 Quick = Annotated[bool, typer.Option("--quick", help="8 process pairs in place of 12: indicative at most.")]
 
 
@@ -62,6 +75,7 @@ def command(
     subjects: Subjects,
     versus: Versus = None,
     runtime: Runtime = None,
+    inputs: Inputs = None,
     threads: Threads = 1,
     batch: Batch = 1,
     max_time: MaxTime = 150.0,
@@ -79,9 +93,9 @@ def command(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Time two models in fresh process pairs, with an interval; the first of two .onnx files is the baseline.
+    """Time two models in fresh process pairs, with an interval; the first of two is the baseline.
 
-    A run is timed as its recipe says (bench.*); the options on what is timed, and how, are for .onnx files.
+    A run is timed as its recipe says (bench.*); the options on what is timed, and how, are for models.
     `kdeploy bench recompute FOLDER` computes the bench.json of a folder again from its raw samples, and objects when
     one of them was edited. `kdeploy bench compare FOLDER FOLDER` sets two results of the same models side by side.
     """
@@ -106,7 +120,7 @@ def command(
     how |= {"cold_starts": COLD_STARTS * cold_start, "sustained_ns": _nanoseconds(sustained), "energy": energy}
     with watched() as progress:
         if models:
-            record = _foreign(models, runtime, (threads, batch), how, quick, runs, progress)
+            record = _foreign(models, inputs, runtime, (threads, batch), how, quick, runs, progress)
         else:
             record = api.bench(subjects[0], options.options(runs, data_root, set_, trust, progress))
     _show(record, require_claim, as_json)
@@ -168,16 +182,25 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
 
 def _models(subjects: list[str], versus: Path | None) -> tuple[Path, Path] | None:
     """Baseline and candidate, or None for a run."""
-    onnx = [Path(subject) for subject in subjects if subject.endswith(".onnx")]
-    if not onnx and len(subjects) == 1 and versus is None:
+    models = [Path(subject) for subject in subjects if _is_model(subject)]
+    if not models and len(subjects) == 1 and versus is None:
         return None
-    if len(onnx) != len(subjects) or len(onnx) + (versus is not None) != 2:
-        raise typer.BadParameter("give one run, two .onnx files, or one .onnx file and --vs")
-    return (versus, onnx[0]) if versus is not None else (onnx[0], onnx[1])
+    if len(models) != len(subjects) or len(models) + (versus is not None) != 2:
+        raise typer.BadParameter("give one run, two models, or one model and --vs")
+    return (versus, models[0]) if versus is not None else (models[0], models[1])
+
+
+def _is_model(subject: str) -> bool:
+    """Recipes and runs are .yaml and .json files, or bare names."""
+    path = Path(subject)
+    if path.is_dir():
+        return (path / "manifest.json").is_file()
+    return path.suffix == ".onnx" or (path.is_file() and path.suffix not in {".yaml", ".yml", ".json"})
 
 
 def _foreign(
     models: tuple[Path, Path],
+    inputs: Path | None,
     runtime: list[str] | None,
     size: tuple[int, int],
     how: dict[str, Any],
@@ -185,15 +208,16 @@ def _foreign(
     runs: Path,
     progress: Progress,
 ) -> BenchRecord:
-    from kdeploy import foreign
+    from kdeploy import versus
     from kdeploy.store import Store
     from kdeploy.timing.request import Settings
 
     settings = Settings(**how)
     command = options.options(runs, None, None, False, progress).command
-    return foreign.bench_models(
+    return versus.bench_models(
         *models,
         names=runtime,
+        folder=inputs,
         sizes=[size],
         settings=Settings.quick(settings) if quick else settings,
         store=Store(runs),
