@@ -65,13 +65,15 @@ def against_itself(folder: Path, asked: argparse.Namespace) -> list[str]:
         settings = Settings.quick(Settings(seed=seed, min_effect=0))
         found.append(measured(request, folder / "out", settings).comparison[0])
         tell(f"run {seed + 1} of {asked.runs}", found[-1])
+    known = sum(one.ratio is not None and one.ratio.ci is not None for one in found)
     excluding = sum(excludes_1(one) for one in found)
     claiming = sum(excludes_1(one) and one.claim.status in ("supported", "indicative") for one in found)
     refused = sum(one.claim.status == "refused" for one in found)
     return [
-        f"{excluding} of {asked.runs} intervals exclude 1, {claiming} of them in a claim; {refused} runs were refused. "
+        f"{asked.runs} runs, {known} intervals: {excluding} exclude 1, {claiming} of them in a claim; {refused} runs were "
+        "refused. "
         f"{time.monotonic() - began:.0f} s, a dense net 784-300-10 on onnxruntime.",
-        met(excluding <= MOST_FALSE * asked.runs),
+        met(excluding <= MOST_FALSE * asked.runs and known == asked.runs),
     ]
 
 

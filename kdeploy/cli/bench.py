@@ -163,6 +163,7 @@ def _compare(first: Path, second: Path, require_claim: bool, as_json: bool) -> N
 def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
     """Raises: ClaimError when a claim is required, and one is not supported."""
     from kdeploy.cli import output
+    from kdeploy.cli.timings import timing_lines
     from kdeploy.summarising import bench_rows
     from kdeploy.timing.claims import require_supported
 
@@ -176,6 +177,8 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
         output.line(row.claim)
         for reason in row.reasons:
             output.line(f"  {reason}")
+    for line in timing_lines(record):
+        output.line(line)
     if require_claim:
         require_supported(record.comparison)
 

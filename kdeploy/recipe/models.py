@@ -91,6 +91,9 @@ class Bench(Section):
     runtimes: tuple[str, ...] = Field(default=("onnxruntime",), min_length=1, strict=False)
     threads: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(1,), min_length=1, strict=False)
     batch: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(1,), min_length=1, strict=False)
+    throughput: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
+        default=(16, 64), strict=False, description="batches of a brief look, on one thread and on all; [] for none"
+    )
     replicates: int = Field(
         default=12, ge=2, le=48, description="process pairs at the first look; below 12 is only indicative"
     )

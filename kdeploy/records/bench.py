@@ -160,6 +160,18 @@ class Throughput(Part):
     ci: tuple[float, float] | None
 
 
+class BatchThroughput(Part):
+    """Samples a second of one model in one setting, beside the comparisons: the median of a few processes, no claim."""
+
+    model: str
+    role: Literal["baseline", "candidate"]
+    runtime: str
+    batch: int
+    threads: int
+    value: float
+    processes: int
+
+
 class ColdStart(Part):
     """From a fresh process to steady answers, each phase in ns over `n` processes.
 
@@ -403,6 +415,7 @@ class BenchRecord(Record):
     arms: tuple[Arm, ...]
     null_sut: tuple[CallFloor, ...] | None = None
     comparison: tuple[Comparison, ...]
+    throughput: tuple[BatchThroughput, ...] = ()
     noise: Noise
     unavailable: tuple[Unavailable, ...]
     raw: Raw

@@ -48,6 +48,7 @@ from kdeploy.timing.summary import (
     not_measured,
     not_observed,
 )
+from kdeploy.timing.throughput import LeftOut, measured_throughputs, throughputs
 from kdeploy.timing.wire import Message
 
 Clock = Callable[[], int]
@@ -121,27 +122,43 @@ def measure(
     with RawWriter(folder / raw.NAME) as writer:
         writer.request(request)
         measured = [loop.comparison(number, writer) for number in range(len(request.comparisons))]
-    return assembled(request, measured, allowed, folder, created=created, began=began, clock=clock)
+        brief = list(loop.throughputs(writer))
+    record = assembled(request, measured, allowed, folder, created=created, began=began, clock=clock)
+    found = throughputs([one for one in brief if isinstance(one, Measured)])
+    left_out = tuple(one.unavailable() for one in brief if isinstance(one, LeftOut))
+    return record.model_copy(update={"throughput": found, "unavailable": (*record.unavailable, *left_out)})
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What stays the same over the comparisons of one measurement."""
+    """What stays the same over the comparisons of one measurement; `first` is the number of the first in the file."""
 
     request: Request
     allowed: tuple[int, ...]
     progress: Callable[[Step], None]
     start: StartWorker
     clock: Clock
+    first: int = 0
+
+    def throughputs(self, writer: RawWriter) -> Iterator[Measured | LeftOut]:
+        """The brief measurements after the comparisons."""
+        asked, settings = self.request.throughput, self.request.settings
+        if not asked:
+            return
+        brief = Request(comparisons=asked, settings=settings.brief())
+        loop = replace(self, request=brief, progress=silent, first=len(self.request.comparisons))
+        yield from measured_throughputs(
+            asked, lambda number: loop.comparison(number, writer), settings.throughput_ns, self.clock
+        )
 
     def comparison(self, number: int, writer: RawWriter) -> Measured:
         """One comparison, with its raw lines."""
         found = self._measured(number, writer)
         beside: dict[tuple[str, str], list[Message]] = {}
         for kind, arm, seen in self._extras(number):
-            writer.beside(number, kind, arm, seen)
+            writer.beside(self.first + number, kind, arm, seen)
             beside.setdefault((kind, arm), []).append(seen)
-        writer.end(number, found.stopped)
+        writer.end(self.first + number, found.stopped)
         return replace(found, extras=beside)
 
     def _extras(self, number: int) -> Iterator[extras.Line]:
@@ -164,7 +181,7 @@ class Loop:
                     if replicates and self.clock() - began >= settings.limit_ns * settings.hard_factor:
                         return Measured(asked, replicates, "hard limit")
                     replicates.append(self._replicate(number, len(replicates), cpus, calls))
-                    keep(writer, number, replicates[-1])
+                    keep(writer, self.first + number, replicates[-1])
                     self._tell(number, replicates, look, began)
                 if reached(asked, replicates, settings):
                     return Measured(asked, replicates, "target")

@@ -93,11 +93,19 @@ class Settings(Part):
     null: bool = True  # the baseline against itself; without it a claim is an indication at most
     limit_ns: Count = 150_000_000_000
     hard_factor: Count = 3
+    throughput_ns: int = 40_000_000_000  # for all throughputs of one runtime
     cold_starts: int = 0  # fresh processes an arm
     sustained_ns: int = 0  # of one arm called without a pause
     energy: bool = False
     patience_s: float = 120.0  # how long a worker may be silent
     limits: Limits = Limits()
+
+    def brief(self) -> Settings:
+        """2 processes an arm with a few calls each: what a throughput takes that carries no claim."""
+        few = {"looks": (2,), "blocks": 2, "least_calls": 2, "resume_calls": 1, "null": False}
+        none = {"cold_starts": 0, "sustained_ns": 0, "energy": False}
+        warm_up = {"warm_up_calls": 2, "warm_up_ns": 100_000_000, "warm_up_limit_ns": 1_000_000_000}
+        return self.model_copy(update=few | none | warm_up)
 
     @classmethod
     def quick(cls, settings: Settings | None = None) -> Settings:
@@ -106,7 +114,10 @@ class Settings(Part):
 
 
 class Request(Part):
+    """`throughput` are settings of which only the throughput is measured, briefly, after the comparisons."""
+
     comparisons: Annotated[tuple[ComparisonRequest, ...], Field(min_length=1)]
+    throughput: tuple[ComparisonRequest, ...] = ()
     settings: Settings = Settings()
     command: tuple[str, ...] = ()
 
