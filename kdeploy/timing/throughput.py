@@ -46,10 +46,15 @@ def measured_throughputs(
         if clock() - began.setdefault(one.runtime, clock()) > limit_ns:
             yield LeftOut(one, f"{limit_ns / 1e9:g} s for the throughputs of this runtime had passed")
             continue
-        try:
-            yield measure(number)
-        except (DataError, ModelError, ResourceError) as exc:
-            yield LeftOut(one, str(exc))
+        yield _tried(one, measure, number)
+
+
+def _tried(asked: ComparisonRequest, measure: Measure, number: int) -> Measured | LeftOut:
+    try:
+        found = measure(number)
+    except (DataError, ModelError, ResourceError) as exc:
+        return LeftOut(asked, str(exc))
+    return found if found.samples(FIRST) else LeftOut(asked, "every block is void")
 
 
 def throughputs(found: Sequence[Measured]) -> tuple[BatchThroughput, ...]:

@@ -52,8 +52,16 @@ def test_what_the_time_does_not_last_for_is_left_out_with_its_reason(tmp_path: P
     assert {(row.threads, row.batch) for row in record.throughput} == {(1, 16)}
     missing = {found.field: found.reason for found in record.unavailable}
     assert missing["throughput[onnxruntime, batch 16, 2 threads]"] == (
-        "40 s for the throughputs of this runtime had passed"
+        "20 s for the throughputs of this runtime had passed"
     )
+
+
+def test_a_setting_whose_blocks_are_all_void_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    record = measured(Script(counters=lambda _arm, _block: {"wait_ns": 1 << 40}), asked(tmp_path, (1, 16)), tmp_path)
+    assert record.throughput == ()
+    missing = {found.field: found.reason for found in record.unavailable}
+    assert missing["throughput[onnxruntime, batch 16, 1 thread]"] == "every block is void"
+    assert recompute(tmp_path / "out") == record
 
 
 def test_a_setting_that_a_worker_does_not_survive_is_left_out_with_its_reason(tmp_path: Path) -> None:
