@@ -240,7 +240,7 @@ def _side(measured: Measured, arm: ArmRequest, keys: tuple[str, ...]) -> Side:
                 if settings.setdefault(name, value) != value:
                     settings[name] = f"{settings[name]} and {value}"
     workers = [worker for key in keys for worker in measured.workers(key)]
-    return Side(arm.model, settings, arm.quality, measured.wrong_outputs(keys), _parity(arm, workers))
+    return Side(arm.model, settings, arm.quality, measured.wrong_outputs(keys), _not_as_promised(arm, workers))
 
 
 def _ratio(estimate: Estimate | None, level: float, pairs: int) -> Ratio | None:
@@ -283,6 +283,13 @@ def _workload(request: ComparisonRequest, arm: ArmRequest, worker: WorkerReport)
         n_distinct_inputs=worker.loaded["distinct_inputs"],
         input_shapes=worker.loaded["input_shapes"],
     )
+
+
+def _not_as_promised(arm: ArmRequest, workers: Sequence[WorkerReport]) -> str:
+    if arm.expected is None or all(worker.loaded["passed"] for worker in workers):
+        return ""
+    errors = [worker.loaded["max_abs_err"] for worker in workers]
+    return "are not finite" if None in errors else f"differ by {max(errors):.2g}"
 
 
 def _parity(arm: ArmRequest, workers: Sequence[WorkerReport]) -> ParityEvidence | None:

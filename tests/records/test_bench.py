@@ -27,7 +27,7 @@ def test_a_record_survives_its_json(record: BenchRecord) -> None:
 def test_the_top_level_names_are_those_of_the_schema(record: BenchRecord) -> None:
     assert json.loads(record.to_json()).keys() == {
         *("schema", "id", "created", "tool", "command", "seed", "duration_ns", "host", "software", "timer", "arms"),
-        *("null_sut", "comparison", "noise", "unavailable", "raw"),
+        *("null_sut", "comparison", "throughput", "noise", "unavailable", "raw"),
     }
 
 
