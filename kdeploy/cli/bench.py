@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +96,8 @@ def command(
 ) -> None:
     """Time two models in fresh process pairs, with an interval; the first of two is the baseline.
 
-    A run is timed as its recipe says (bench.*); the options on what is timed, and how, are for models.
+    A run is timed as its recipe says (bench.*), with --quick, --cold-start, --sustained and --energy on top; the other
+    options on what is timed, and how, are for models.
     `kdeploy bench recompute FOLDER` computes the bench.json of a folder again from its raw samples, and objects when
     one of them was edited. `kdeploy bench compare FOLDER FOLDER` sets two results of the same models side by side.
     """
@@ -122,10 +124,23 @@ def command(
         if models:
             record = _foreign(models, inputs, runtime, (threads, batch), how, quick, runs, progress)
         else:
-            record = api.bench(subjects[0], options.options(runs, data_root, set_, trust, progress))
+            overrides = [*_overrides(quick, how), *(set_ or [])]
+            record = api.bench(subjects[0], options.options(runs, data_root, overrides, trust, progress))
     _show(record, require_claim, as_json)
     if not models and not as_json:
         output.next_command(f"kdeploy bundle {subjects[0]}")
+
+
+def _overrides(quick: bool, how: dict[str, Any]) -> Iterator[str]:
+    """The options that a run takes too, as settings of its recipe."""
+    if quick:
+        yield from ("bench.replicates=8", "bench.throughput=[]")
+    if how["cold_starts"]:
+        yield "bench.cold_start=true"
+    if how["sustained_ns"]:
+        yield f"bench.sustained={how['sustained_ns'] / 1e9:g}"
+    if how["energy"]:
+        yield "bench.energy=true"
 
 
 def _nanoseconds(duration: str | None) -> int:
