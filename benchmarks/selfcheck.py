@@ -70,7 +70,8 @@ def against_itself(folder: Path, asked: argparse.Namespace) -> list[str]:
     claiming = sum(excludes_1(one) and one.claim.status in ("supported", "indicative") for one in found)
     refused = sum(one.claim.status == "refused" for one in found)
     return [
-        f"Runs: {asked.runs}; intervals: {known}; {excluding} exclude 1, {claiming} of these claimed; {refused} runs refused. "
+        f"Runs: {asked.runs}; intervals: {known}; {excluding} exclude 1, {claiming} of these in a claim; runs refused: "
+        f"{refused}. "
         f"{time.monotonic() - began:.0f} s, a dense net 784-300-10 on onnxruntime.",
         met(excluding <= MOST_FALSE * asked.runs and known == asked.runs),
     ]
