@@ -19,6 +19,7 @@ from kdeploy.records.bench import (
     Noise,
     ParityEvidence,
     Ratio,
+    Reason,
     RuntimeUse,
     Stopped,
     WarmUps,
@@ -92,14 +93,20 @@ def block_values(replicate: Replicate, arm: str) -> list[float]:
 
 
 def compared(
-    measured: Measured, settings: Settings, baseline: str, candidate: str, surroundings: Surroundings
+    measured: Measured,
+    settings: Settings,
+    baseline: str,
+    candidate: str,
+    surroundings: Surroundings,
+    further: Sequence[Reason] = (),
 ) -> Comparison:
-    """The comparison under the names of its arms."""
+    """The comparison under the names of its arms; `further` reasons weaken its claim beside those found here."""
     request, level = measured.request, settings.level
     ratio, null = measured.estimate(CANDIDATE, level), measured.estimate(AGAIN, level)
     pairs = len(measured.log_ratios(CANDIDATE))
     loaded = measured.workers(CANDIDATE)[0].loaded
     blocks = sum(len(replicate.blocks) for replicate in measured.replicates)
+    gates = refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider)
     claim = judged(
         Evidence(
             baseline=_side(measured, request.baseline, (FIRST, AGAIN)),
@@ -116,7 +123,7 @@ def compared(
             min_effect=settings.min_effect,
             most_void=settings.limits.run_void,
             with_null=settings.null,
-            gates=refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider),
+            gates=(*gates, *further),
         )
     )
     return Comparison(

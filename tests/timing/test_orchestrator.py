@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdeploy.errors import ClaimError, ResourceError
-from kdeploy.records.bench import BenchRecord
+from kdeploy.records.bench import BenchRecord, Reason
 from kdeploy.timing import raw
 from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.orchestrator import Step, bench_cpus, housekeeping, label, measure, would_pass
@@ -259,6 +259,9 @@ def test_the_record_can_be_computed_again_from_the_raw_samples(tmp_path: Path) -
     surroundings = Surroundings(record.timer, record.host.power_source)
     names = arm_names(asked.comparisons[0], set())
     assert compared(again, asked.settings, *names, surroundings) == record.comparison[0]
+    further = Reason(code="R16", text="faster than this machine can be")
+    refused = compared(again, asked.settings, *names, surroundings, [further]).claim
+    assert (refused.status, further in refused.reasons) == ("refused", True)
 
 
 def test_the_raw_file_has_a_line_a_block_and_the_same_bytes_every_time(tmp_path: Path) -> None:
