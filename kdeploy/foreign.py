@@ -1,4 +1,4 @@
-"""Models made elsewhere: `.onnx` files that no recipe knows, rewritten, timed and verified on inputs of their shapes.
+"""Models made elsewhere: `.onnx` files that no recipe knows, rewritten and verified on inputs of their shapes.
 
 Nothing of a file is read before the inspector has admitted it.
 """
@@ -19,67 +19,22 @@ from kdeploy.errors import InputError, ModelError
 from kdeploy.inspector import admit
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
-from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.samples.input_folder import read_folder
-from kdeploy.stages import bench, verify
+from kdeploy.stages import verify
 from kdeploy.stages.export import made_elsewhere
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.made_elsewhere import Asked
 from kdeploy.store import RECORD, Store, commit_bytes, fingerprint, hash_file
-from kdeploy.timing.request import Settings
 
 INPUTS = 64
 ORACLE = verify.REFERENCE  # numpy, and nobody deploys it
 FEWEST, MOST = 16, 1000  # inputs out of a folder
 AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
 FLOAT64 = "float64"
-
-
-def bench_models(
-    baseline: Path,
-    candidate: Path,
-    *,
-    names: Sequence[str] | None,
-    sizes: Sequence[tuple[int, int]],
-    settings: Settings,
-    store: Store,
-    command: tuple[str, ...],
-    progress: Progress,
-) -> tuple[Path, BenchRecord]:
-    """Time two ONNX classifiers against each other; a repeated call on the same host measures again.
-
-    Args:
-        names: of runtimes; None for all that are here and take both models.
-        sizes: pairs of threads and batch.
-    Returns: the folder with the record and the raw samples, and the record.
-    Raises: what the inspector raises, and ModelError for a file that is not such a model.
-    """
-    asked = list(names) if names else [name for name in runtimes.available() if name != ORACLE]
-    what = {"settings": settings.model_dump(mode="json"), "names": asked, "sizes": list(sizes)}
-    for path in (baseline, candidate):
-        admit(path)
-    reads = {"baseline": hash_file(baseline), "candidate": hash_file(candidate)}
-    print_ = fingerprint(BenchRecord.SCHEMA, what | {"host": machine.host_id()}, reads)
-    with store.work("bench", print_) as folder, tempfile.TemporaryDirectory() as scratch:
-        first, second = (
-            _contender(path, name, Path(scratch, role), [] if names else asked, progress)
-            for role, path, name in _called(baseline, candidate)
-        )
-        record = bench.run(
-            folder,
-            baseline=first,
-            candidate=second,
-            names=names or [name for name in asked if name in first.artefacts and name in second.artefacts],
-            sizes=sizes,
-            settings=settings,
-            command=command,
-            progress=progress,
-        )
-        return store.commit("bench", print_, record, replace=True), record
 
 
 def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:
@@ -94,13 +49,13 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
         admit(path)
     names: Sequence[str] = ()
     if folder is not None:
-        _check_alike(paths)
-        inputs, names = read_folder(folder, _shape(paths[0]), min(map(_count, paths)))
+        check_alike(paths)
+        inputs, names = read_folder(folder, shape_of(paths[0]), min(map(_count, paths)))
     with tempfile.TemporaryDirectory() as scratch:
         subjects = []
         for number, path in enumerate(paths):
             read = made_inputs(path) if folder is None else inputs
-            made = _converted(path, read, Path(scratch, str(number)), runtimes.available(), progress)
+            made = converted(path, read, Path(scratch, str(number)), runtimes.available(), progress)
             truth = verify.truth_of_graph(path, "its own graph in float64")
             subjects.append(verify.Subject(path.name, path, read, truth.oracle(read), made, truth, names))
         record = verify.run(subjects=subjects, names=[], progress=progress)
@@ -109,7 +64,7 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
     return record.model_copy(update={"rows": (*record.rows, *(_agrees(subjects[0], one) for one in subjects[1:]))})
 
 
-def _converted(
+def converted(
     path: Path, inputs: np.ndarray, folder: Path, names: Iterable[str], progress: Progress
 ) -> dict[str, Path]:
     """The model for each runtime; one that refuses it, as those do that start from a torch module, is left out."""
@@ -139,7 +94,7 @@ def export_model(
     what: dict[str, Any] = {"bottleneck": bottleneck, "target": target}
     if bottleneck == "auto":
         what |= {"host": machine.host_id(), "versions": machine.library_versions(("onnxruntime", "openvino", "numpy"))}
-    print_ = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": _sides(path)})
+    print_ = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": sides_of(path)})
     if not store.has("model", print_):
         with store.work("model", print_) as folder:
             inputs = made_inputs(path)
@@ -164,19 +119,19 @@ def shipped(folder: Path, out: Path | None, source: Path) -> Path:
     return copy_model(folder / made_elsewhere.MODEL, out, runtime="export")
 
 
-def _sides(path: Path) -> str:
+def sides_of(path: Path) -> str:
     """The content of the files that hold the weights of a model, as one hash."""
     graph = onnx.load(path, load_external_data=False).graph
     stored = (ExternalDataInfo(tensor) for tensor in graph.initializer if uses_external_data(tensor))
     return ",".join(hash_file(path.parent / name) for name in sorted({info.location for info in stored}))
 
 
-def _check_alike(paths: Sequence[Path]) -> None:
+def check_alike(paths: Sequence[Path]) -> None:
     """Raises: ModelError when two models cannot be compared with each other."""
     first = paths[0]
     for other in paths[1:]:
         for what, wanted, found in (
-            ("inputs of the shape", _shape(first), _shape(other)),
+            ("inputs of the shape", shape_of(first), shape_of(other)),
             ("a number of classes of", signature(first).classes, signature(other).classes),
         ):
             if found != wanted:
@@ -185,7 +140,7 @@ def _check_alike(paths: Sequence[Path]) -> None:
 
 def _count(path: Path) -> int:
     """As many inputs as float64 in NumPy takes in a minute or so."""
-    cost = describe(path, _shape(path)).multiply_adds
+    cost = describe(path, shape_of(path)).multiply_adds
     return min(max(AFFORDABLE // max(cost, 1), FEWEST), MOST)
 
 
@@ -208,10 +163,10 @@ def made_inputs(path: Path, count: int = INPUTS) -> np.ndarray:
     A model of a larger fixed batch gets one of those. Raises: ModelError when another length is not fixed.
     """
     rows = max(count, signature(path).batch or 0)
-    return np.random.default_rng(0).random((rows, *_shape(path)), dtype=np.float32)
+    return np.random.default_rng(0).random((rows, *shape_of(path)), dtype=np.float32)
 
 
-def _shape(path: Path) -> tuple[int, ...]:
+def shape_of(path: Path) -> tuple[int, ...]:
     """Of one input."""
     name = signature(path).input
     graph = onnx.load(path, load_external_data=False).graph
@@ -225,23 +180,3 @@ def _shape(path: Path) -> tuple[int, ...]:
             advice="Export it with a fixed shape.",
         )
     return tuple(shape)
-
-
-def _called(baseline: Path, candidate: Path) -> list[tuple[str, Path, str]]:
-    """Role, file and name: two files of one name are told apart by their role."""
-    roles = (("baseline", baseline), ("candidate", candidate))
-    alike = baseline.name == candidate.name
-    return [(role, path, f"{role} ({path.name})" if alike else path.name) for role, path in roles]
-
-
-def _contender(path: Path, name: str, folder: Path, names: Sequence[str], progress: Progress) -> bench.Contender:
-    inputs = made_inputs(path)
-    return bench.Contender(
-        name=name,
-        onnx=path,
-        inputs=inputs,
-        expected=None,
-        quality=None,
-        described=describe(path, inputs.shape[1:]),
-        artefacts={"onnxruntime": path} | _converted(path, inputs, folder, names, progress),
-    )

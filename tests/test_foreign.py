@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 import kdeploy
 from kdeploy import parity, runtimes
 from kdeploy.errors import ModelError
-from kdeploy.foreign import _called, made_inputs
+from kdeploy.foreign import made_inputs
 from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.store import hash_file
@@ -276,12 +276,6 @@ def test_two_models_are_timed_against_each_other(tmp_path: Path) -> None:
     assert {one["param"] for one in exported["benchmarks"]} <= {"large.onnx", "small.onnx"}  # none when all is void
     assert inside("report", folder, "--runs", runs, "--out", tmp_path / "out").code == 0
     assert "large.onnx" in (tmp_path / "out" / "report.html").read_text()
-
-
-def test_two_files_of_one_name_are_called_by_their_role(tmp_path: Path) -> None:
-    alike, other = tmp_path / "a" / "model.onnx", tmp_path / "b" / "model.onnx"
-    assert [name for *_, name in _called(alike, other)] == ["baseline (model.onnx)", "candidate (model.onnx)"]
-    assert [name for *_, name in _called(alike, tmp_path / "b.onnx")] == ["model.onnx", "b.onnx"]
 
 
 def test_a_model_made_elsewhere_is_exported_once_and_handed_over(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ golden samples are computed again by kdeploy's own ONNX Runtime. Integrity only,
 
 from __future__ import annotations
 
+import json
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from kdeploy import runtimes
 from kdeploy.bundles.programs import bundle_core as core
@@ -35,6 +37,25 @@ def verify(path: Path) -> BundleVerdict:
         manifest = core.read_manifest(folder, str(path))
         contents = core.check_files(folder, manifest, str(path))
         return _rerun(manifest, contents, str(path))
+
+
+class Models(NamedTuple):
+    """The files of one model in a bundle."""
+
+    onnx: Path
+    formats: dict[str, Path]  # by runtime
+
+
+def models_of(folder: Path) -> Models:
+    """The model of a bundle folder, every file of which is what its manifest says.
+
+    Raises: BundleError, IntegrityError.
+    """
+    with _translated():
+        manifest = core.read_manifest(folder, str(folder))
+        core.check_files(folder, manifest, str(folder))
+    listed = json.loads((folder / core.MANIFEST).read_bytes()).get("formats", {})
+    return Models(folder / core.MODEL, {name: folder / file for name, file in listed.items() if file in manifest.files})
 
 
 def _rerun(manifest: core.Manifest, contents: dict[str, bytes], shown: str) -> BundleVerdict:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kdeploy.machine import allowed_cpus
 from kdeploy.pipeline.inputs import artefacts, inputs_of
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import host_settings
+from kdeploy.recipe.models import Bench
 from kdeploy.records.base import Record
+
+FEWEST_REPLICATES = 8
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -22,7 +27,7 @@ def run(job: Job, folder: Path) -> Record:
     from kdeploy.pipeline import shipped
     from kdeploy.records.bench import Quality
     from kdeploy.stages import bench as stage
-    from kdeploy.timing.request import Settings
+    from kdeploy.timing.request import COLD_STARTS, Settings
 
     samples, teacher, distill, export = job.samples(), job.read("teacher"), job.read("distill"), job.read("export")
     hash_, tests = job.read("samples").sample_hash, len(samples.parts["test"])
@@ -46,14 +51,34 @@ def run(job: Job, folder: Path) -> Record:
         for name in ("teacher", "student")
     }
     asked = job.recipe.bench
+    sizes = [(threads, batch) for threads in asked.threads for batch in asked.batch]
     looks = tuple(sorted({asked.replicates, 24, 48} if asked.replicates >= 12 else {asked.replicates}))
     return stage.run(
         folder,
         baseline=contenders["teacher"],
         candidate=contenders["student"],
         names=asked.runtimes,
-        sizes=[(threads, batch) for threads in asked.threads for batch in asked.batch],
-        settings=Settings(looks=looks, limit_ns=round(asked.max_seconds * 1e9)),
+        sizes=sizes,
+        brief=_brief(asked, sizes),
+        settings=Settings(
+            looks=looks,
+            limit_ns=round(asked.max_seconds * 1e9),
+            cold_starts=COLD_STARTS if asked.cold_start else 0,
+            sustained_ns=round(asked.sustained * 1e9),
+            energy=asked.energy,
+        ),
         command=job.command,
         progress=job.progress,
     )
+
+
+def _brief(asked: Bench, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Threads and batch of the throughputs that the comparisons do not show, on one thread and on all.
+
+    Fewer replicates than an interval needs are a look at whether it runs: such a recipe gets none.
+    """
+    if asked.replicates < FEWEST_REPLICATES:
+        return []
+    every = sorted({1, len(allowed_cpus())})
+    pairs = [(threads, batch) for batch in sorted({1, *asked.throughput}) for threads in every]
+    return [pair for pair in pairs if pair not in sizes] if asked.throughput else []

@@ -91,10 +91,16 @@ class Bench(Section):
     runtimes: tuple[str, ...] = Field(default=("onnxruntime",), min_length=1, strict=False)
     threads: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(1,), min_length=1, strict=False)
     batch: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(1,), min_length=1, strict=False)
+    throughput: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
+        default=(16, 64), strict=False, description="batches of a brief look, on one thread and on all; [] for none"
+    )
     replicates: int = Field(
         default=12, ge=2, le=48, description="process pairs at the first look; below 12 is only indicative"
     )
-    max_seconds: Positive = Field(default=60.0, description="time limit of one comparison")
+    max_seconds: Positive = Field(default=150.0, description="time limit of one comparison")
+    cold_start: bool = Field(default=False, description="time the first answers of fresh processes")
+    sustained: float = Field(default=0.0, ge=0, le=86_400, description="seconds without a pause, of each model")
+    energy: bool = Field(default=False, description="read the energy of the processor, where the system shows it")
 
 
 class Gate(Section):

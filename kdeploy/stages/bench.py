@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +41,14 @@ class Contender:
     artefacts: Mapping[str, Path]
 
 
-def run(
+def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is told; all but the place are named
     folder: Path,
     *,
     baseline: Contender,
     candidate: Contender,
     names: Sequence[str],
     sizes: Sequence[tuple[int, int]],
+    brief: Sequence[tuple[int, int]] = (),
     settings: Settings,
     command: tuple[str, ...],
     progress: Progress,
@@ -57,25 +58,24 @@ def run(
     Args:
         names: of the runtimes.
         sizes: pairs of threads and batch, each on every runtime.
+        brief: more of them, of which only the throughput is measured.
         command: what the user typed, for the record.
     """
     arms = {
         name: (_arm(folder, "baseline", baseline, name), _arm(folder, "candidate", candidate, name)) for name in names
     }
-    comparisons = tuple(
-        ComparisonRequest(
-            baseline=arms[name][0],
-            candidate=arms[name][1],
-            runtime=name,
-            threads=threads,
-            batch=batch,
-        )
-        for name in names
-        for threads, batch in sizes
-    )
-    request = Request(comparisons=comparisons, settings=settings, command=command)
+    comparisons, throughput = (tuple(_asked(arms, wanted)) for wanted in (sizes, brief))
+    request = Request(comparisons=comparisons, throughput=throughput, settings=settings, command=command)
     with progress.task("latency", len(comparisons) * settings.looks[0]) as advance:
         return run_in_fresh_process(request, folder, lambda step: advance(_done(step, settings)))
+
+
+def _asked(
+    arms: Mapping[str, tuple[ArmRequest, ArmRequest]], sizes: Sequence[tuple[int, int]]
+) -> Iterator[ComparisonRequest]:
+    for name, (baseline, candidate) in arms.items():
+        for threads, batch in sizes:
+            yield ComparisonRequest(baseline=baseline, candidate=candidate, runtime=name, threads=threads, batch=batch)
 
 
 def _done(step: Step, settings: Settings) -> int:

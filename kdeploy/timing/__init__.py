@@ -1,6 +1,8 @@
 """How fast is the candidate beside the baseline, on this machine, and how sure are we?
 
     request -> orchestrator -> (three workers a replicate) -> raw blocks -> statistics -> claim -> kdeploy.bench/1
+                            -> (one worker at a time)      -> throughputs; cold starts, sustained runs, energy
+    raw blocks -> the same numbers again (recompute);  two results -> what changed (compare)
 
 `python -m kdeploy.timing` is the orchestrator, `python -m kdeploy.timing.worker` one arm. Both run bare: no torch here,
 and no pydantic in a worker, whose start is paid for three times a replicate.

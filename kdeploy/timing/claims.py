@@ -1,10 +1,11 @@
 """What may be claimed from a measured ratio, and in which words.
 
-    refused              R02 precision differs and the models are not called by it (`student in int8`), R03 another
-                         setting differs, R05 the A/A null shows a difference or is too wide, R09 too many void blocks,
-                         R13 wrong outputs, and every gate of kdeploy.timing.gates
+    refused              R01 the outputs are not those promised, R02 precision differs and the models are not called by
+                         it (`student in int8`), R03 another setting differs, R05 the A/A null shows a difference or is
+                         too wide, R09 too many void blocks, R13 wrong outputs while timed, and every gate of
+                         kdeploy.timing.gates
     no_difference_shown  R06 the interval contains 1, or the effect is smaller than the smallest that counts
-    indicative           R04 quality was not compared, R08 too few replicates
+    indicative           R04 quality was not compared, R05 there is no A/A null, R08 too few replicates
     supported            none of these
 
 The strongest reason decides; all are listed. The headline uses the bound of the interval nearest to 1.
@@ -22,6 +23,7 @@ from kdeploy.timing.statistics import Estimate, relative_half_width
 
 ENOUGH_REPLICATES = 12
 MOST_VOID_FRACTION = 0.15
+NO_NULL = "the baseline was not compared with itself"
 NOT_COMPARED = frozenset(
     {"precision", "fixed_batch"}
 )  # precision has its own rule, a fixed batch is a fact of the file
@@ -38,6 +40,7 @@ class Side:
     settings: Mapping[str, str]
     quality: Quality | None
     wrong_outputs: int
+    not_as_promised: str = ""  # in which way the outputs are not those that were promised, if so
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ class Evidence:
     min_effect: float
     most_void: float = MOST_VOID_FRACTION
     gates: tuple[Reason, ...] = ()
+    with_null: bool = True
 
 
 def judged(evidence: Evidence) -> Claim:
     """The claim with its status, its words and every reason that weakens it."""
     reasons = (
+        *parity_reasons(evidence.baseline, evidence.candidate),
         *settings_reasons(evidence.baseline, evidence.candidate),
         *null_reasons(evidence),
         *void_reasons(evidence),
@@ -72,25 +77,45 @@ def judged(evidence: Evidence) -> Claim:
         *size_reasons(evidence),
         *quality_reasons(evidence.baseline, evidence.candidate),
     )
-    statuses: list[Status] = ["supported", *(_STATUS.get(reason.code, "refused") for reason in reasons)]
+    statuses: list[Status] = ["supported", *(weakened(reason) for reason in reasons)]
     status = max(statuses, key=_WEIGHT.__getitem__)
     return Claim(status=status, text=claim_text(evidence, status, reasons), reasons=reasons)
 
 
+def weakened(reason: Reason) -> Status:
+    """The best that a claim with this reason can be."""
+    return "indicative" if reason.text == NO_NULL else _STATUS.get(reason.code, "refused")
+
+
 def require_supported(comparisons: Sequence[Comparison]) -> None:
     """Raises: ClaimError naming every comparison whose claim is not supported, and why."""
-    weak = [found for found in comparisons if found.claim.status != "supported"]
+    require_claims([(found.runtime, found.claim) for found in comparisons])
+
+
+def require_claims(named: Sequence[tuple[str, Claim]]) -> None:
+    """The same for claims by what a person calls them."""
+    weak = [(where, claim) for where, claim in named if claim.status != "supported"]
     if weak:
         raise ClaimError(
             "bench",
             "must support a claim for every comparison",
-            got="; ".join(f"{found.runtime}, {found.claim.status}: {_why(found)}" for found in weak),
+            got="; ".join(f"{where}, {claim.status}: {_why(claim)}" for where, claim in weak),
             advice="Measure on a quieter machine or for longer, or leave out --require-claim.",
         )
 
 
-def _why(found: Comparison) -> str:
-    return ", ".join(f"{reason.code} {reason.text}" for reason in found.claim.reasons)
+def _why(claim: Claim) -> str:
+    return ", ".join(f"{reason.code} {reason.text}" for reason in claim.reasons)
+
+
+def parity_reasons(baseline: Side, candidate: Side) -> list[Reason]:
+    """R01: a model must give the outputs that were promised."""
+    reasons = []
+    for side in (baseline, candidate):
+        if side.not_as_promised:
+            text = f"the outputs of {side.model} are not those promised: they {side.not_as_promised}"
+            reasons.append(Reason(code="R01", text=text))
+    return reasons
 
 
 def settings_reasons(baseline: Side, candidate: Side) -> list[Reason]:
@@ -116,6 +141,8 @@ def _called_by(side: Side, precision: str | None) -> bool:
 def null_reasons(evidence: Evidence) -> list[Reason]:
     """R05: the baseline against itself must show no difference, and say so clearly enough for this ratio."""
     null, ratio = evidence.null, evidence.ratio
+    if not evidence.with_null:
+        return [Reason(code="R05", text=NO_NULL)]
     if null is None or ratio is None or null.interval is None:
         return []
     if not null.contains(1.0):
@@ -178,7 +205,7 @@ def quality_reasons(baseline: Side, candidate: Side) -> list[Reason]:
 def claim_text(evidence: Evidence, status: Status, reasons: tuple[Reason, ...]) -> str:
     """One sentence that can be quoted alone."""
     if status == "refused" or evidence.ratio is None:
-        refusals = "; ".join(reason.text for reason in reasons if reason.code not in _STATUS)
+        refusals = "; ".join(reason.text for reason in reasons if weakened(reason) == "refused")
         return f"no claim about {evidence.candidate.model} and {evidence.baseline.model}: {refusals}"
     details = "; ".join((measured_text(evidence, evidence.ratio), circumstances(evidence), quality_text(evidence)))
     if status == "no_difference_shown":

@@ -5,6 +5,7 @@
     R10  a block shorter than 1 000 steps of the clock, a call shorter than 10 times the clock's own cost
     R11  a debugger or tracer is attached, or the machine runs on battery
     R12  another provider ran than the one asked for
+    R15  calls with rotating inputs take > 1.2 times as long as calls with one input alone: answers are remembered
 
 The trend is Theil-Sen over replicates, of the mean log latency of the three arms: blocks of one process are not
 independent of each other, and what slows the machine slows all arms.
@@ -20,7 +21,7 @@ from statistics import fmean, median
 from kdeploy.records.bench import Reason, Timer
 from kdeploy.timing import noise
 from kdeploy.timing.claims import counted
-from kdeploy.timing.raw import ARMS, Block, Replicate
+from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate
 from kdeploy.timing.request import Limits
 from kdeploy.timing.statistics import Estimate, block_value, theil_sen
 
@@ -54,6 +55,7 @@ def refusals(
         "R10": timer_texts(replicates, surroundings.timer, limits),
         "R11": circumstance_texts(replicates, surroundings),
         "R12": provider_texts(replicates, provider),
+        "R15": memory_texts(replicates, limits),
     }
     return tuple(Reason(code=code, text=text) for code, texts in rules.items() for text in texts)
 
@@ -138,9 +140,26 @@ def provider_texts(replicates: Sequence[Replicate], provider: str) -> Iterator[s
             yield f"the provider asked for is {provider}, and {effective} ran"
 
 
+def memory_texts(replicates: Sequence[Replicate], limits: Limits) -> Iterator[str]:
+    """Whoever answers one input faster than others has seen it before."""
+    for arm, called in ((FIRST, "baseline"), (CANDIDATE, "candidate")):
+        ratios = [ratio for replicate in replicates if (ratio := _rotating_over_repeated(replicate, arm)) is not None]
+        if ratios and median(ratios) > limits.run_memory:
+            text = f"the {called} takes {median(ratios):.1f} times as long for rotating inputs as for one"
+            yield f"{text}, at most {limits.run_memory:g} may be: it may remember its answers"
+
+
+def _rotating_over_repeated(replicate: Replicate, arm: str) -> float | None:
+    """None for a worker of one distinct input. Void blocks count: the one to compare them with is not judged either."""
+    worker, blocks = replicate.workers.get(arm), [block for block in replicate.blocks if block.arm == arm]
+    if worker is None or not worker.repeated_ns or not blocks or worker.loaded["distinct_inputs"] < 2:
+        return None
+    return median(block_value(block.ns) for block in blocks) / block_value(worker.repeated_ns)
+
+
 def _place(replicate: Replicate) -> tuple[float, float] | None:
     """The hour and the mean log latency of a replicate."""
-    arms = [replicate.counted(arm) for arm in ARMS]
+    arms = [blocks for arm in ARMS if (blocks := replicate.counted(arm))]
     times = [block.counters["at_ns"] for blocks in arms for block in blocks if "at_ns" in block.counters]
     if not times:
         return None

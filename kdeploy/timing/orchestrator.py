@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -31,13 +31,14 @@ from kdeploy.records.bench import (
     Timer,
     Tool,
 )
-from kdeploy.timing import processes, raw
+from kdeploy.timing import extras, processes, raw
 from kdeploy.timing.claims import counted
 from kdeploy.timing.gates import Surroundings
-from kdeploy.timing.raw import ARMS, CANDIDATE, RawWriter, Replicate
+from kdeploy.timing.percentiles import percentile
+from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, RawWriter, Replicate
 from kdeploy.timing.replicate import run_replicate
 from kdeploy.timing.request import ComparisonRequest, Request, Settings
-from kdeploy.timing.statistics import percentile, relative_half_width
+from kdeploy.timing.statistics import relative_half_width
 from kdeploy.timing.summary import (
     Measured,
     arm_names,
@@ -47,6 +48,7 @@ from kdeploy.timing.summary import (
     not_measured,
     not_observed,
 )
+from kdeploy.timing.throughput import LeftOut, measured_throughputs, throughputs
 from kdeploy.timing.wire import Message
 
 Clock = Callable[[], int]
@@ -66,15 +68,8 @@ _TELLING_VARIABLES = (
     "PYTHONHASH",
 )
 _NOT_YET = (
-    *(
-        "arms[].cold_start_ns",
-        "arms[].sustained",
-        "arms[].energy_uj",
-        "arms[].roofline",
-        "arms[].memory_bytes.pss",
-        "null_sut",
-    ),
-    *("arms[].latency_ns.*.ci of percentiles", "arms[].latency_ns.mlperf_upper", "comparison[].holm_level"),
+    *("arms[].roofline", "arms[].memory_bytes.pss", "null_sut"),
+    "comparison[].holm_level",
     *("arms[].artifact.opset", "arms[].artifact.ir_version", "arms[].runtime.interop_threads"),
     *("tool.commit", "software.packages[].sha256", "noise.canary_drift"),
 )
@@ -127,24 +122,52 @@ def measure(
     with RawWriter(folder / raw.NAME) as writer:
         writer.request(request)
         measured = [loop.comparison(number, writer) for number in range(len(request.comparisons))]
-    return assembled(request, measured, allowed, folder, created=created, began=began, clock=clock)
+        brief = list(loop.throughputs(writer))
+    record = assembled(request, measured, allowed, folder, created=created, began=began, clock=clock)
+    found = throughputs([one for one in brief if isinstance(one, Measured)])
+    left_out = tuple(one.unavailable() for one in brief if isinstance(one, LeftOut))
+    return record.model_copy(update={"throughput": found, "unavailable": (*record.unavailable, *left_out)})
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What stays the same over the comparisons of one measurement."""
+    """What stays the same over the comparisons of one measurement; `first` is the number of the first in the file."""
 
     request: Request
     allowed: tuple[int, ...]
     progress: Callable[[Step], None]
     start: StartWorker
     clock: Clock
+    first: int = 0
+
+    def throughputs(self, writer: RawWriter) -> Iterator[Measured | LeftOut]:
+        """The brief measurements after the comparisons."""
+        asked, settings = self.request.throughput, self.request.settings
+        if not asked:
+            return
+        brief = Request(comparisons=asked, settings=settings.brief())
+        loop = replace(self, request=brief, progress=silent, first=len(self.request.comparisons))
+        yield from measured_throughputs(
+            asked, lambda number: loop.comparison(number, writer), settings.throughput_ns, self.clock
+        )
 
     def comparison(self, number: int, writer: RawWriter) -> Measured:
         """One comparison, with its raw lines."""
         found = self._measured(number, writer)
-        writer.end(number, found.stopped)
-        return found
+        beside: dict[tuple[str, str], list[Message]] = {}
+        for kind, arm, seen in self._extras(number):
+            writer.beside(self.first + number, kind, arm, seen)
+            beside.setdefault((kind, arm), []).append(seen)
+        writer.end(self.first + number, found.stopped)
+        return replace(found, extras=beside)
+
+    def _extras(self, number: int) -> Iterator[extras.Line]:
+        """What was asked for beside the comparison."""
+        asked, settings = self.request.comparisons[number], self.request.settings
+        told = specs(asked, bench_cpus(self.allowed, asked.threads))
+        seed = f"{settings.seed}/{number}/extras"
+        with housekeeping(self.allowed, bench_cpus(self.allowed, asked.threads)):
+            yield from extras.lines(told, settings, lambda name: self.start(name, settings), seed=seed)
 
     def _measured(self, number: int, writer: RawWriter) -> Measured:
         """Replicates until a rule ends them."""
@@ -158,7 +181,7 @@ class Loop:
                     if replicates and self.clock() - began >= settings.limit_ns * settings.hard_factor:
                         return Measured(asked, replicates, "hard limit")
                     replicates.append(self._replicate(number, len(replicates), cpus, calls))
-                    keep(writer, number, replicates[-1])
+                    keep(writer, self.first + number, replicates[-1])
                     self._tell(number, replicates, look, began)
                 if reached(asked, replicates, settings):
                     return Measured(asked, replicates, "target")
@@ -170,7 +193,7 @@ class Loop:
         asked, settings = self.request.comparisons[number], self.request.settings
         return run_replicate(
             replicate,
-            specs(asked, cpus),
+            specs(asked, cpus, ARMS if settings.null else (FIRST, CANDIDATE)),
             settings,
             lambda name: self.start(name, settings),
             seed=f"{settings.seed}/{number}/{replicate}",
@@ -197,10 +220,10 @@ def label(asked: ComparisonRequest) -> str:
     return f"{asked.candidate.model} against {asked.baseline.model}, {asked.runtime}, batch {asked.batch}, {threads}"
 
 
-def specs(asked: ComparisonRequest, cpus: tuple[int, ...]) -> dict[str, Message]:
-    """What each of the three workers is told to load."""
+def specs(asked: ComparisonRequest, cpus: tuple[int, ...], arms: Sequence[str] = ARMS) -> dict[str, Message]:
+    """What each of the workers is told to load."""
     found = {}
-    for name in ARMS:
+    for name in arms:
         arm = asked.candidate if name == CANDIDATE else asked.baseline
         found[name] = {
             "parent": os.getpid(),
@@ -284,7 +307,7 @@ def assembled(
             described_arm(one, "candidate", candidate, request.settings.level),
         ):
             arms.append(found)
-            missing += not_measured(one, found)
+            missing += not_measured(one, found, request.settings)
     missing += not_observed(measured, noise)
     return BenchRecord(
         id=str(uuid.uuid4()),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -86,15 +87,16 @@ class WorkerProcess:
 
     def pause(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
-        # WNOWAIT leaves a death to Popen; WEXITED makes the wait end for one.
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG)
+        with suppress(ChildProcessError):  # it ended before: nothing is left to wait for
+            # WNOWAIT leaves a death to Popen; WEXITED makes the wait end for one.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
     def cpu_ns(self) -> int | None:
-        return cpu_ns(self._process.pid)
+        return scheduled_ns(self._process.pid)
 
     def close(self) -> None:
         self._process.kill()
@@ -148,6 +150,19 @@ def pin(cpus: tuple[int, ...]) -> tuple[int, ...]:
         return ()
     os.sched_setaffinity(0, cpus)
     return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def scheduled_ns(pid: int, root: Path = Path("/")) -> int | None:
+    """CPU time of the threads a process has, in ns, from `/proc/<pid>/task/*/schedstat`; else `cpu_ns`.
+
+    `cpu_ns` counts in hundredths of a second: a process that is stopped right before it completes one, and runs for a
+    microsecond until it stands, seems to have used all of it.
+    """
+    try:
+        tasks = list((root / "proc" / str(pid) / "task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+    except (OSError, ValueError, IndexError):
+        return cpu_ns(pid, root)
 
 
 def cpu_ns(pid: int, root: Path = Path("/")) -> int | None:

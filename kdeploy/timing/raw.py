@@ -2,7 +2,8 @@
 
 The first line, of kind `request`, is what was asked; one of kind `end` says which rule ended a comparison.
 A line of kind `block` is one arm's turn: all its calls in ns, its place in the order, and why it does not count, if so.
-A line of kind `arm` is one worker: what it reported when loaded, its warm-up, its memory. The same lines give the same
+A line of kind `arm` is one worker: what it reported when loaded, its warm-up, its memory. Of the kinds `cold`, `window`
+and `energy` there is a line for each process, stretch and block of what was asked beside. The same lines give the same
 bytes.
 """
 
@@ -27,7 +28,9 @@ LAYOUT = (
     "kind block: comparison, replicate, block, order (place of this arm in the block), arm, n, inner_loops, ns[], "
     "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns, "
     "counters (kdeploy.timing.counters, before and after the timed calls); kind request: request; "
-    "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes"
+    "kinds cold, window, energy: comparison, arm, seen (kdeploy.timing.extras); "
+    "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes, "
+    "repeated_ns[] (calls with one input)"
 )
 
 FIRST, AGAIN, CANDIDATE = "A1", "A2", "B"
@@ -54,11 +57,12 @@ class Block:
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """What one worker said beside its samples."""
+    """What one worker said beside its samples. `repeated_ns` are calls with one input, again and again."""
 
     loaded: Message
     warm_up: Message
     peak_rss_bytes: int | None
+    repeated_ns: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,9 @@ class RawWriter:
     def end(self, comparison: int, stopped: Stopped) -> None:
         self._write({"kind": "end", "comparison": comparison, "stopped": stopped})
 
+    def beside(self, comparison: int, kind: str, arm: str, seen: Message) -> None:
+        self._write({"kind": kind, "comparison": comparison, "arm": arm, "seen": seen})
+
     def block(self, comparison: int, replicate: int, block: Block) -> None:
         line = {"kind": "block", "comparison": comparison, "replicate": replicate, "block": block.block}
         line |= {"order": block.order, "arm": block.arm, "n": len(block.ns), "inner_loops": 1, "ns": list(block.ns)}
@@ -109,7 +116,8 @@ class RawWriter:
 
     def worker(self, comparison: int, replicate: int, arm: str, report: WorkerReport) -> None:
         line = {"kind": "arm", "comparison": comparison, "replicate": replicate, "arm": arm, "loaded": report.loaded}
-        self._write(line | {"warm_up": report.warm_up, "peak_rss_bytes": report.peak_rss_bytes})
+        line |= {"warm_up": report.warm_up, "peak_rss_bytes": report.peak_rss_bytes}
+        self._write(line | {"repeated_ns": list(report.repeated_ns)})
 
     def _write(self, line: dict[str, Any]) -> None:
         text = json.dumps(line, allow_nan=False, separators=(",", ":"))
@@ -128,12 +136,21 @@ def read_replicates(path: Path) -> dict[int, list[Replicate]]:
         place = (line["comparison"], line["replicate"])
         replicate = found.setdefault(place, Replicate(line["replicate"], []))
         if line["kind"] == "arm":
-            replicate.workers[line["arm"]] = WorkerReport(line["loaded"], line["warm_up"], line["peak_rss_bytes"])
+            told = (line["loaded"], line["warm_up"], line["peak_rss_bytes"], line.get("repeated_ns", []))
+            replicate.workers[line["arm"]] = WorkerReport(*told)
         else:
             assert isinstance(replicate.blocks, list)
             replicate.blocks.append(_block(line))
     comparisons = sorted({comparison for comparison, _ in found})
     return {number: [found[place] for place in sorted(found) if place[0] == number] for number in comparisons}
+
+
+def read_extras(path: Path) -> dict[int, dict[tuple[str, str], list[Message]]]:
+    """What was seen beside each comparison, by kind and arm."""
+    found: dict[int, dict[tuple[str, str], list[Message]]] = {}
+    for line in _lines(path, "cold", "window", "energy"):
+        found.setdefault(line["comparison"], {}).setdefault((line["kind"], line["arm"]), []).append(line["seen"])
+    return found
 
 
 def read_question(path: Path) -> Request | None:

@@ -15,6 +15,7 @@ from kdeploy.timing import artefacts, raw
 from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.request import Request
 from kdeploy.timing.summary import Measured, Role, arm_names, compared, figures, noise_of
+from kdeploy.timing.throughput import throughputs
 
 RECORD_NAME = "bench.json"
 
@@ -76,8 +77,8 @@ def _computed(found: BenchRecord, path: Path) -> BenchRecord:
         pair = found.arms[len(arms) : len(arms) + 2]  # fewer in a record that was edited
         roles: tuple[tuple[Role, str], ...] = (("baseline", baseline), ("candidate", candidate))
         arms += [_arm(arm, name, one, role, level) for arm, (role, name) in zip(pair, roles, strict=False)]
-    noise = noise_of(measured, level)
-    return found.model_copy(update={"arms": tuple(arms), "comparison": tuple(comparisons), "noise": noise})
+    computed = {"noise": noise_of(measured, level), "throughput": throughputs(_brief(asked, path))}
+    return found.model_copy(update={"arms": tuple(arms), "comparison": tuple(comparisons), **computed})
 
 
 def _arm(arm: Arm, name: str, measured: Measured, role: Role, level: float) -> Arm:
@@ -101,8 +102,18 @@ def _question(path: Path) -> Request:
 
 
 def _measured(asked: Request, path: Path) -> list[Measured]:
-    replicates, ends = raw.read_replicates(path), raw.read_ends(path)
-    return [Measured(one, replicates[number], ends[number]) for number, one in enumerate(asked.comparisons)]
+    replicates, ends, extras = raw.read_replicates(path), raw.read_ends(path), raw.read_extras(path)
+    return [
+        Measured(one, replicates[number], ends[number], extras.get(number, {}))
+        for number, one in enumerate(asked.comparisons)
+    ]
+
+
+def _brief(asked: Request, path: Path) -> list[Measured]:
+    """The throughputs that were measured to their end."""
+    replicates, ends, first = raw.read_replicates(path), raw.read_ends(path), len(asked.comparisons)
+    numbered = enumerate(asked.throughput, start=first)
+    return [Measured(one, replicates[number], ends[number]) for number, one in numbered if number in ends]
 
 
 def _difference(found: object, again: object) -> str:

@@ -1,9 +1,11 @@
 """One replicate: three fresh processes, one of which runs at any time.
 
-    start A1, A2, B -> all stopped -> warm up, one at a time -> blocks in balanced random order -> memory -> end
+    start A1, A2, B -> all stopped -> warm up, one at a time -> blocks in balanced random order
+    -> a block with one input alone (does the model remember its answers?) -> memory -> end
 
-A1 and A2 are the same baseline: what they differ by is what this machine calls a difference when there is none. A block
-that something disturbed is void (`kdeploy.timing.noise`): it is kept, and does not count.
+A1 and A2 are the same baseline: what they differ by is what this machine calls a difference when there is none; without
+A2 two processes are enough. A block that something disturbed is void (`kdeploy.timing.noise`): it is kept, and does not
+count.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from __future__ import annotations
 import itertools
 import random
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from kdeploy.timing import noise
 from kdeploy.timing.processes import Arm
-from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate, WorkerReport
+from kdeploy.timing.raw import CANDIDATE, FIRST, Block, Replicate, WorkerReport
 from kdeploy.timing.request import Settings
 from kdeploy.timing.wire import Message
 
@@ -43,11 +45,11 @@ class Trio:
         return answer, max(spent) if len(spent) == len(others) else None
 
 
-def orders(blocks: int, generator: random.Random) -> list[tuple[str, ...]]:
-    """A random order of the arms for every block, each of the six orders equally often (as far as blocks go)."""
+def orders(arms: Sequence[str], blocks: int, generator: random.Random) -> list[tuple[str, ...]]:
+    """A random order of the arms for every block, each order equally often (as far as blocks go)."""
     found: list[tuple[str, ...]] = []
     while len(found) < blocks:
-        cycle = list(itertools.permutations(ARMS))
+        cycle = list(itertools.permutations(arms))
         generator.shuffle(cycle)
         found += cycle
     return found[:blocks]
@@ -70,16 +72,17 @@ def run_replicate(
     """Measure one replicate. `calls` are the calls per block of every arm; given none, this replicate sets them."""
     generator = random.Random(seed)  # noqa: S311 (an order of turns, not a secret)
     with running(specs, start, generator) as (trio, loaded):
-        warm_ups = {name: trio.turn(name, warm_up_command(settings))[0] for name in shuffled(generator)}
+        warm_ups = {name: trio.turn(name, warm_up_command(settings))[0] for name in shuffled(specs, generator)}
         if not calls:
             calls |= calibrated(warm_ups, settings)
         blocks = [
             one_block(trio, block, place, name, calls[name], settings)
-            for block, order in enumerate(orders(settings.blocks, generator))
+            for block, order in enumerate(orders(list(specs), settings.blocks, generator))
             for place, name in enumerate(order)
         ]
-        memory = {name: trio.turn(name, {"do": "finish"})[0]["peak_rss_bytes"] for name in ARMS}
-    workers = {name: WorkerReport(loaded[name], warm_ups[name], memory[name]) for name in ARMS}
+        repeated = {name: trio.turn(name, run_command(calls[name], settings, rotate=False))[0]["ns"] for name in specs}
+        memory = {name: trio.turn(name, {"do": "finish"})[0]["peak_rss_bytes"] for name in specs}
+    workers = {name: WorkerReport(loaded[name], warm_ups[name], memory[name], repeated[name]) for name in specs}
     return Replicate(number, blocks, workers)
 
 
@@ -90,7 +93,7 @@ def running(
     """The three arms, loaded and stopped; ended on the way out, whatever happens."""
     with ExitStack() as cleanup:
         arms: dict[str, Arm] = {}
-        for name in shuffled(generator):
+        for name in shuffled(specs, generator):
             arms[name] = start(name)
             cleanup.callback(arms[name].close)
             arms[name].tell(specs[name])
@@ -101,7 +104,7 @@ def running(
 
 
 def one_block(trio: Trio, block: int, place: int, name: str, calls: int, settings: Settings) -> Block:
-    answer, idle = trio.turn(name, {"do": "run", "calls": calls, "resume_calls": settings.resume_calls})
+    answer, idle = trio.turn(name, run_command(calls, settings))
     return Block(
         block=block,
         order=place,
@@ -119,7 +122,11 @@ def calibrated(warm_ups: Mapping[str, Message], settings: Settings) -> dict[str,
     """The calls per block of each arm; A1 and A2 do the same."""
     baseline = calls_per_block(warm_ups[FIRST]["median_ns"], settings)
     candidate = calls_per_block(warm_ups[CANDIDATE]["median_ns"], settings)
-    return {name: candidate if name == CANDIDATE else baseline for name in ARMS}
+    return {name: candidate if name == CANDIDATE else baseline for name in warm_ups}
+
+
+def run_command(calls: int, settings: Settings, *, rotate: bool = True) -> Message:
+    return {"do": "run", "calls": calls, "resume_calls": settings.resume_calls, "rotate": rotate}
 
 
 def warm_up_command(settings: Settings) -> Message:
@@ -131,6 +138,6 @@ def warm_up_command(settings: Settings) -> Message:
     return {"do": "warm_up", "rule": rule}
 
 
-def shuffled(generator: random.Random) -> list[str]:
+def shuffled(arms: Iterable[str], generator: random.Random) -> list[str]:
     """The arms in a random order, so that no arm is always the first to start or to warm up."""
-    return generator.sample(ARMS, len(ARMS))
+    return generator.sample(names := list(arms), len(names))

@@ -15,6 +15,8 @@ from kdeploy.errors import InputError
 from kdeploy.records.base import Part
 from kdeploy.records.bench import Compute, Quality
 
+COLD_STARTS = 10  # processes an arm, where they are asked for
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -63,6 +65,7 @@ class Limits(Part):
     run_void: float = 0.15  # of the blocks
     run_unsteady: float = 0.15  # of the warm-ups
     run_drift: float = 0.03
+    run_memory: float = 1.2  # rotating inputs over one alone
     timer_steps: int = 1000  # of the clock, in a block
     timer_pairs: int = 10  # readings of the clock that a call must outlast
 
@@ -87,19 +90,34 @@ class Settings(Part):
     level: Annotated[float, Field(gt=0, lt=1)] = 0.99
     target_half_width: float = 0.02
     min_effect: float = 0.03
-    limit_ns: Count = 60_000_000_000
+    null: bool = True  # the baseline against itself; without it a claim is an indication at most
+    limit_ns: Count = 150_000_000_000
     hard_factor: Count = 3
+    throughput_ns: int = 20_000_000_000  # for all throughputs of one runtime
+    cold_starts: int = 0  # fresh processes an arm
+    sustained_ns: int = 0  # of one arm called without a pause
+    energy: bool = False
     patience_s: float = 120.0  # how long a worker may be silent
     limits: Limits = Limits()
 
+    def brief(self) -> Settings:
+        """2 processes an arm with a few calls each: what a throughput takes that carries no claim."""
+        few = {"looks": (2,), "blocks": 2, "least_calls": 2, "resume_calls": 1, "null": False}
+        none = {"cold_starts": 0, "sustained_ns": 0, "energy": False}
+        warm_up = {"warm_up_calls": 2, "warm_up_ns": 100_000_000, "warm_up_limit_ns": 1_000_000_000}
+        return self.model_copy(update=few | none | warm_up)
+
     @classmethod
-    def quick(cls, *, seed: int = 0) -> Settings:
+    def quick(cls, settings: Settings | None = None) -> Settings:
         """8 replicates, about 20 s a runtime; at most an indication."""
-        return cls(seed=seed, looks=(8,), warm_up_ns=200_000_000)
+        return (settings or cls()).model_copy(update={"looks": (8,), "warm_up_ns": 200_000_000})
 
 
 class Request(Part):
+    """`throughput` are settings of which only the throughput is measured, briefly, after the comparisons."""
+
     comparisons: Annotated[tuple[ComparisonRequest, ...], Field(min_length=1)]
+    throughput: tuple[ComparisonRequest, ...] = ()
     settings: Settings = Settings()
     command: tuple[str, ...] = ()
 

@@ -116,37 +116,6 @@ def replicate_log_ratio(baseline: Sequence[float], candidate: Sequence[float]) -
     return median(math.log(slow) - math.log(fast) for slow, fast in zip(baseline, candidate, strict=True))
 
 
-def calls_for_percentile(fraction: float) -> int:
-    """How many calls a two-sided 95 % order-statistic interval of a percentile needs: 6, 29, 59, 299, 2995.
-
-    The extremes cover it once fraction**n + (1 - fraction)**n <= 0.05.
-    """
-    count = max(1, math.floor(math.log(0.05) / math.log(max(fraction, 1 - fraction))))
-    while fraction**count + (1 - fraction) ** count > 0.05:
-        count += 1
-    return count
-
-
-def percentile(samples: Sequence[int], fraction: float) -> int:
-    """The nearest-rank percentile: the smallest sample with at least this fraction at or below it."""
-    return sorted(samples)[max(1, math.ceil(fraction * len(samples) - 1e-9)) - 1]
-
-
-def replicate_percentile(replicates: Sequence[Sequence[int]], fraction: float) -> tuple[float | None, str]:
-    """The median over replicates of their percentile, or None and the reason when there are too few calls.
-
-    A replicate must hold 10 / (1 - fraction) calls, all of them together `calls_for_percentile`.
-    """
-    needed = round(10 / (1 - fraction))
-    fewest = min(map(len, replicates), default=0)
-    if fewest < needed:
-        return None, f"a replicate has {fewest} calls and this percentile needs {needed}"
-    total = sum(map(len, replicates))
-    if total < calls_for_percentile(fraction):
-        return None, f"there are {total} calls and this percentile needs {calls_for_percentile(fraction)}"
-    return median(percentile(samples, fraction) for samples in replicates), ""
-
-
 def median_absolute_deviation(values: Sequence[float]) -> float:
     """median |x - median(x)|."""
     centre = median(values)

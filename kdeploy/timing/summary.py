@@ -5,9 +5,9 @@ The calls of A2 serve the A/A null alone: they are in no number of the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from statistics import fmean, median
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Literal
 
 from kdeploy.records.base import Unavailable
@@ -15,32 +15,30 @@ from kdeploy.records.bench import (
     Arm,
     Artifact,
     Comparison,
-    Latency,
     Memory,
     Noise,
     ParityEvidence,
     Ratio,
+    Reason,
     RuntimeUse,
     Stopped,
-    Throughput,
-    TimeEstimate,
     WarmUps,
     Workload,
 )
-from kdeploy.timing import artefacts, noise
+from kdeploy.timing import artefacts, energy, noise
 from kdeploy.timing.claims import Evidence, Side, judged
+from kdeploy.timing.extras import cold_start, sustained
 from kdeploy.timing.gates import Surroundings, refusals, trend
+from kdeploy.timing.latency import latency, left_out, throughput
 from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, Replicate, WorkerReport
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Settings
 from kdeploy.timing.statistics import (
     Estimate,
     block_value,
-    median_absolute_deviation,
-    median_estimate,
     ratio_estimate,
     replicate_log_ratio,
-    replicate_percentile,
 )
+from kdeploy.timing.wire import Message
 
 Role = Literal["baseline", "candidate"]
 
@@ -50,7 +48,6 @@ NOISE_FIELDS = {
     "cpu pressure": "noise.psi_cpu_some",
     "cgroup throttling": "noise.throttled_ns",
 }
-PERCENTILES = {"p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
 @dataclass(frozen=True)
@@ -60,23 +57,28 @@ class Measured:
     request: ComparisonRequest
     replicates: Sequence[Replicate]
     stopped: Stopped
+    extras: Mapping[tuple[str, str], Sequence[Message]] = field(default_factory=dict)  # by kind and arm
 
     def log_ratios(self, against: str) -> list[float]:
         """d_r of every replicate that has a block left, of A1 against another arm."""
         pairs = ((block_values(found, FIRST), block_values(found, against)) for found in self.replicates)
-        return [replicate_log_ratio(baseline, other) for baseline, other in pairs if baseline]
+        return [replicate_log_ratio(baseline, other) for baseline, other in pairs if baseline and other]
 
     def estimate(self, against: str, level: float) -> Estimate | None:
         logs = self.log_ratios(against)
         return ratio_estimate(logs, level) if logs else None
 
     def workers(self, arm: str) -> list[WorkerReport]:
-        return [replicate.workers[arm] for replicate in self.replicates]
+        return [replicate.workers[arm] for replicate in self.replicates if arm in replicate.workers]
 
     def samples(self, arm: str) -> list[list[int]]:
         """The calls that count, a list for each replicate that has any."""
         found = ([ns for block in replicate.counted(arm) for ns in block.ns] for replicate in self.replicates)
         return [calls for calls in found if calls]
+
+    def block_values(self, arm: str) -> list[list[float]]:
+        """The median call of every block that counts, a list for each replicate."""
+        return [block_values(replicate, arm) for replicate in self.replicates]
 
     def wrong_outputs(self, arms: Sequence[str]) -> int:
         return sum(block.wrong for found in self.replicates for block in found.blocks if block.arm in arms)
@@ -91,14 +93,20 @@ def block_values(replicate: Replicate, arm: str) -> list[float]:
 
 
 def compared(
-    measured: Measured, settings: Settings, baseline: str, candidate: str, surroundings: Surroundings
+    measured: Measured,
+    settings: Settings,
+    baseline: str,
+    candidate: str,
+    surroundings: Surroundings,
+    further: Sequence[Reason] = (),
 ) -> Comparison:
-    """The comparison under the names of its arms."""
+    """The comparison under the names of its arms; `further` reasons weaken its claim beside those found here."""
     request, level = measured.request, settings.level
     ratio, null = measured.estimate(CANDIDATE, level), measured.estimate(AGAIN, level)
     pairs = len(measured.log_ratios(CANDIDATE))
     loaded = measured.workers(CANDIDATE)[0].loaded
     blocks = sum(len(replicate.blocks) for replicate in measured.replicates)
+    gates = refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider)
     claim = judged(
         Evidence(
             baseline=_side(measured, request.baseline, (FIRST, AGAIN)),
@@ -114,7 +122,8 @@ def compared(
             level=level,
             min_effect=settings.min_effect,
             most_void=settings.limits.run_void,
-            gates=refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider),
+            with_null=settings.null,
+            gates=(*gates, *further),
         )
     )
     return Comparison(
@@ -154,10 +163,13 @@ def figures(measured: Measured, role: Role, level: float) -> dict[str, Any]:
     key = FIRST if role == "baseline" else CANDIDATE
     workers, samples = measured.workers(key), measured.samples(key)
     return {
-        "latency_ns": _latency(measured, key, samples, level) if samples else None,
-        "throughput": _throughput(samples, measured.request.batch, level) if samples else None,
+        "latency_ns": latency(measured.block_values(key), samples, level) if samples else None,
+        "throughput": throughput(samples, measured.request.batch, level) if samples else None,
         "warm_up": _warm_ups(workers),
         "memory_bytes": _memory(workers),
+        "cold_start_ns": cold_start(measured.extras.get(("cold", key), ()), level),
+        "sustained": sustained(measured.extras.get(("window", key), ())),
+        "energy_uj": energy.summed(measured.extras.get(("energy", key), ())),
     }
 
 
@@ -190,7 +202,7 @@ def not_observed(measured: Sequence[Measured], found: Noise) -> Iterator[Unavail
         yield Unavailable(field="noise.trend_per_hour", reason="there are no two replicates to compare")
 
 
-def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
+def not_measured(measured: Measured, arm: Arm, settings: Settings) -> Iterator[Unavailable]:
     """The fields of an arm that are null because of what was asked or seen, each with its reason."""
     place = f"arms[{arm.name}]"
     if arm.parity is None:
@@ -201,15 +213,27 @@ def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
         yield Unavailable(field=f"{place}.compute", reason="no count was given")
     if arm.memory_bytes is None:
         yield Unavailable(field=f"{place}.memory_bytes", reason="/proc/self/clear_refs or status cannot be used")
+    yield from _not_asked_for(arm, settings)
     samples = measured.samples(FIRST if arm.role == "baseline" else CANDIDATE)
     if not samples:
         yield Unavailable(field=f"{place}.latency_ns", reason="every block is void")
         yield Unavailable(field=f"{place}.throughput", reason="every block is void")
         return
-    for name, fraction in PERCENTILES.items():
-        _, reason = replicate_percentile(samples, fraction)
-        if reason:
-            yield Unavailable(field=f"{place}.latency_ns.{name}", reason=reason)
+    for name, reason in left_out(samples):
+        yield Unavailable(field=f"{place}.latency_ns.{name}", reason=reason)
+
+
+def _not_asked_for(arm: Arm, settings: Settings) -> Iterator[Unavailable]:
+    place, reason = f"arms[{arm.name}]", "not asked for"
+    if arm.cold_start_ns is None:
+        yield Unavailable(field=f"{place}.cold_start_ns", reason=reason)
+    elif arm.cold_start_ns.to_steady is None:
+        yield Unavailable(field=f"{place}.cold_start_ns.to_steady", reason="a process never became steady")
+    if arm.sustained is None:
+        yield Unavailable(field=f"{place}.sustained", reason=reason)
+    if arm.energy_uj is None:
+        why = (energy.unreadable() if settings.energy else None) or reason
+        yield Unavailable(field=f"{place}.energy_uj", reason=why)
 
 
 def _side(measured: Measured, arm: ArmRequest, keys: tuple[str, ...]) -> Side:
@@ -222,7 +246,8 @@ def _side(measured: Measured, arm: ArmRequest, keys: tuple[str, ...]) -> Side:
             for name, value in found.items():
                 if settings.setdefault(name, value) != value:
                     settings[name] = f"{settings[name]} and {value}"
-    return Side(arm.model, settings, arm.quality, measured.wrong_outputs(keys))
+    workers = [worker for key in keys for worker in measured.workers(key)]
+    return Side(arm.model, settings, arm.quality, measured.wrong_outputs(keys), _not_as_promised(arm, workers))
 
 
 def _ratio(estimate: Estimate | None, level: float, pairs: int) -> Ratio | None:
@@ -267,6 +292,13 @@ def _workload(request: ComparisonRequest, arm: ArmRequest, worker: WorkerReport)
     )
 
 
+def _not_as_promised(arm: ArmRequest, workers: Sequence[WorkerReport]) -> str:
+    if arm.expected is None or all(worker.loaded["passed"] for worker in workers):
+        return ""
+    errors = [worker.loaded["max_abs_err"] for worker in workers]
+    return "are not finite" if None in errors else f"differ by {max(errors):.2g}"
+
+
 def _parity(arm: ArmRequest, workers: Sequence[WorkerReport]) -> ParityEvidence | None:
     if arm.expected is None:
         return None
@@ -276,43 +308,6 @@ def _parity(arm: ArmRequest, workers: Sequence[WorkerReport]) -> ParityEvidence 
         passed=all(worker.loaded["passed"] for worker in workers),
         max_abs_err=None if None in errors else max(errors),
     )
-
-
-def _latency(measured: Measured, key: str, samples: Sequence[Sequence[int]], level: float) -> Latency:
-    calls = [ns for replicate in samples for ns in replicate]
-    medians = [median(values) for found in measured.replicates if (values := block_values(found, key))]
-    centre = median_estimate(medians, level)
-    tail = {name: _percentile(samples, fraction) for name, fraction in PERCENTILES.items()}
-    bounds = centre.interval
-    return Latency(
-        n_calls=len(calls),
-        n_replicates=len(samples),
-        mean=round(fmean(calls)),
-        median=TimeEstimate(
-            value=round(centre.value),
-            ci=None if bounds is None else (round(bounds[0]), round(bounds[1])),
-            level=level,
-            method="order-stat/replicates",
-        ),
-        min=min(calls),
-        max=max(calls),
-        mad=round(median_absolute_deviation(calls)),
-        p90=tail["p90"],
-        p95=tail["p95"],
-        p99=tail["p99"],
-        p999=tail["p999"],
-    )
-
-
-def _percentile(samples: Sequence[Sequence[int]], fraction: float) -> TimeEstimate | None:
-    value, _ = replicate_percentile(samples, fraction)
-    return None if value is None else TimeEstimate(value=round(value))
-
-
-def _throughput(samples: Sequence[Sequence[int]], batch: int, level: float) -> Throughput:
-    """calls x batch / total time of every replicate, and their median."""
-    found = median_estimate([len(calls) * batch * 1e9 / sum(calls) for calls in samples], level)
-    return Throughput(value=found.value, ci=found.interval)
 
 
 def _warm_ups(workers: Sequence[WorkerReport]) -> WarmUps:

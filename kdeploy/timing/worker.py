@@ -1,6 +1,7 @@
 """One arm: a fresh process that loads one model, and times calls of it when it is told to.
 
-    spec -> loaded;  warm_up -> warm-up;  run -> nanoseconds of every call;  finish -> memory, end
+    spec -> loaded;  warm_up -> warm-up;  run -> nanoseconds of every call;  window -> calls, their median;
+    finish -> memory, end;  a spec with `cold` -> its imports, its session and its first calls, end
 
 Pinned before the runtime is imported, because runtimes size their pools by what they may run on then. Standard output
 belongs to the conversation, so whatever a runtime prints goes to standard error. Imports no pydantic and no torch.
@@ -13,8 +14,10 @@ import math
 import os
 import sys
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import DataError, IntegrityError, KdeployError
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 MOST_BATCHES = 64
 GOLDEN_BATCHES = 8
 CHECK_EVERY = 64
+COLD_CALLS, LEAST_COLD_CALLS, COLD_NS = 1000, 40, 1_000_000_000
 
 
 class Bench:
@@ -48,7 +52,7 @@ class Bench:
     ) -> None:
         self._session, self._batches, self._expected = session, batches, expected
         self._tolerance, self._cpus, self._root = tolerance, cpus, root
-        self._position = 0
+        self._position, self._step = 0, 1
 
     def warm_up(self, rule: WarmUpRule) -> wire.Message:
         seen = warm_up(self._call, rule, time.perf_counter_ns)
@@ -60,12 +64,13 @@ class Bench:
             "median_ns": seen.median_ns,
         }
 
-    def run(self, calls: int, resume_calls: int) -> wire.Message:
-        """Time a block of calls over rotating inputs.
+    def run(self, calls: int, resume_calls: int, *, rotate: bool = True) -> wire.Message:
+        """Time a block of calls over rotating inputs, or over one alone.
 
         The first `resume_calls`, after the process stood still, are kept apart. Every 64th output is checked, outside
         the timed region. The counters of the system are read around the timed calls alone.
         """
+        self._step = 1 if rotate else 0
         gc.freeze()
         gc.disable()
         resume = [self._timed() for _ in range(resume_calls)]
@@ -86,11 +91,19 @@ class Bench:
             "counters": seen | {"before": before, "after": after},
         }
 
+    def window(self, duration_ns: int) -> wire.Message:
+        """Call without a pause for a time."""
+        began, took = time.perf_counter_ns(), array("q")
+        while not took or time.perf_counter_ns() - began < duration_ns:
+            took.append(self._timed())
+        elapsed = time.perf_counter_ns() - began
+        return {"at_ns": began, "elapsed_ns": elapsed, "calls": len(took), "median_ns": round(median(took))}
+
     def _call(self, _number: int) -> None:
         self._timed()
 
     def _timed(self) -> int:
-        self._position = (self._position + 1) % len(self._batches)
+        self._position = (self._position + self._step) % len(self._batches)
         batch, run = self._batches[self._position], self._session.run
         began = time.perf_counter_ns()
         outputs = run(batch)
@@ -149,6 +162,21 @@ def load(spec: wire.Message) -> tuple[Bench, wire.Message]:
 
     Raises: IntegrityError when the artefact is not the promised one, DataError, and what the runtime raises.
     """
+    session, batches, seen = opened(spec)
+    promised = cut(read_arrays(Path(spec["expected"])), spec["batch"]) if spec["expected"] else None
+    expected, tolerance, error = references(session, batches, promised, spec["tolerance"])
+    return Bench(session, batches, expected, tolerance, cpus=seen["cpus"]), seen | {
+        "tracer": counters.tracer(),
+        "settings": dict(session.settings),
+        "distinct_inputs": len(batches),
+        "input_shapes": {name: array.shape for name, array in batches[0].items()},
+        "passed": None if error is None else error <= tolerance,
+        "max_abs_err": error if error is not None and math.isfinite(error) else None,
+    }
+
+
+def opened(spec: wire.Message) -> tuple[Session, Sequence[Arrays], wire.Message]:
+    """The model, loaded and not yet called, its batches, and what that took."""
     cpus = processes.pin(tuple(spec["cpus"]))
     began = time.perf_counter_ns()
     from kdeploy.runtimes import find
@@ -158,26 +186,25 @@ def load(spec: wire.Message) -> tuple[Bench, wire.Message]:
     import_ns = time.perf_counter_ns() - began
     artefact = Path(spec["artefact"])
     batches = cut(read_arrays(Path(spec["inputs"])), spec["batch"])
-    promised = cut(read_arrays(Path(spec["expected"])), spec["batch"]) if spec["expected"] else None
     check_bytes(artefact, spec["sha256"])
     baseline = processes.memory_lines().get("VmRSS") if processes.forget_peak_memory() else None
     began = time.perf_counter_ns()
     session = runtime.load(artefact, threads=spec["threads"])
     load_ns = time.perf_counter_ns() - began
-    expected, tolerance, error = references(session, batches, promised, spec["tolerance"])
-    return Bench(session, batches, expected, tolerance, cpus=cpus), {
-        "cpus": cpus,
-        "tracer": counters.tracer(),
-        "settings": dict(session.settings),
-        "version": version,
-        "import_ns": import_ns,
-        "load_ns": load_ns,
-        "import_baseline_bytes": baseline,
-        "distinct_inputs": len(batches),
-        "input_shapes": {name: array.shape for name, array in batches[0].items()},
-        "passed": None if error is None else error <= tolerance,
-        "max_abs_err": error if error is not None and math.isfinite(error) else None,
-    }
+    seen = {"cpus": cpus, "version": version, "import_ns": import_ns, "load_ns": load_ns}
+    return session, batches, seen | {"import_baseline_bytes": baseline}
+
+
+def cold_start(spec: wire.Message) -> wire.Message:
+    """A fresh process from its imports to `COLD_CALLS` calls, or to the end of its time; every call in ns."""
+    session, batches, seen = opened(spec)
+    took, began = list[int](), time.perf_counter_ns()
+    while len(took) < COLD_CALLS and (len(took) < LEAST_COLD_CALLS or time.perf_counter_ns() - began < COLD_NS):
+        batch = batches[len(took) % len(batches)]
+        before = time.perf_counter_ns()
+        session.run(batch)
+        took.append(time.perf_counter_ns() - before)
+    return {"import_ns": seen["import_ns"], "load_ns": seen["load_ns"], "ns": took}
 
 
 def check_bytes(artefact: Path, promised: str | None) -> None:
@@ -215,7 +242,9 @@ def obey(bench: Bench, message: wire.Message) -> wire.Message:
     if message["do"] == "warm_up":
         return bench.warm_up(WarmUpRule(**message["rule"]))
     if message["do"] == "run":
-        return bench.run(message["calls"], message["resume_calls"])
+        return bench.run(message["calls"], message["resume_calls"], rotate=message["rotate"])
+    if message["do"] == "window":
+        return bench.window(message["ns"])
     return {"peak_rss_bytes": processes.memory_lines().get("VmHWM")}
 
 
@@ -223,6 +252,9 @@ def converse(commands: int, answers: int) -> None:
     """Serve one orchestrator until it says finish, or goes away."""
     spec = wire.receive(commands)
     processes.die_with_parent(spec["parent"])
+    if spec.get("cold"):
+        wire.send(answers, cold_start(spec))
+        return
     bench, loaded = load(spec)
     wire.send(answers, loaded)
     message: wire.Message = {"do": ""}

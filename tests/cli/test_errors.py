@@ -132,7 +132,7 @@ def test_a_runtime_that_is_not_installed_is_missing(nowhere, tmp_path):
     [
         (["nope"], "No such command 'nope'."),
         (["run"], "Missing argument 'RECIPE|RUN'."),
-        (["bench", "a.onnx"], "Invalid value: give one run, two .onnx files, or one .onnx file and --vs"),
+        (["bench", "a.onnx"], "Invalid value: give one run, two models, or one model and --vs"),
         (["verify", "a.onnx", "b"], "Invalid value: give one run, one bundle, or only .onnx files"),
         (
             ["recipes", "wrong"],
@@ -147,7 +147,7 @@ def test_a_usage_error_ends_with_2(command, words, sentence):
 
 def test_a_usage_error_is_json_with_json(command):
     found = command("bench", "a.onnx", "--json")
-    message = "Invalid value: give one run, two .onnx files, or one .onnx file and --vs"
+    message = "Invalid value: give one run, two models, or one model and --vs"
     assert (found.code, found.document) == (
         2,
         {"error": {"kind": "UsageError", "exit_code": 2, "message": message}},

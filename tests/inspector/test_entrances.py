@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdeploy import foreign
+from kdeploy import foreign, versus
 from kdeploy.errors import ModelError
 from kdeploy.progress import Progress
 from tests.inspector import hostile
@@ -33,7 +33,7 @@ def test_verify_refuses_with_the_exit_code_and_nobody_else_reads(found, code, tm
 def test_bench_refuses_whichever_of_the_two_is_hostile(tmp_path, command, monkeypatch):
     good = linear_model(tmp_path / "good.onnx")
     bomb = hostile.write(hostile.constant_bomb(), tmp_path / "bomb.onnx")
-    monkeypatch.setattr(foreign, "made_inputs", lambda path: pytest.fail("the file was read"))
+    monkeypatch.setattr(versus, "made_inputs", lambda path: pytest.fail("the file was read"))
     expected = (
         f"error: {bomb}: must hold at most 4294967296 bytes at once while it runs (1000000000016 bytes at one row).\n"
     )

@@ -95,3 +95,12 @@ def test_a_model_made_elsewhere_is_converted_and_measured_without_counts(
     assert [arm.compute for arm in record.arms] == [None, None]
     assert sorted(path.name for path in (tmp_path / "models" / "onnxruntime").iterdir()) == ["baseline", "candidate"]
     assert [arm.parity for arm in record.arms] == [None, None]
+
+
+def test_more_sizes_can_be_looked_at_briefly(contenders: tuple[Contender, Contender], tmp_path: Path):
+    record = measure(tmp_path, *contenders, brief=[(1, 8)])
+    assert [(row.batch, row.threads) for row in record.comparison] == [(1, 1)]
+    assert [(row.model, row.batch, row.processes) for row in record.throughput] in (
+        [("teacher", 8, 2), ("student", 8, 2)],
+        [],  # on a machine so busy that every block is void
+    )

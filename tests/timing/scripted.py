@@ -40,6 +40,8 @@ class Script:
     counters: Callable[[str, int], Message] = lambda arm, block: {}  # changes the readings of a block
     tracer: int | None = 0
     steady: bool = True
+    repeated: float = 1.0  # how long a call takes with the input of the one before, as a share
+    error: float | None = None  # of the outputs, where some were promised
     fails: str = ""
     log: list[tuple[str, str]] = field(default_factory=list)
     open_arms: list[str] = field(default_factory=list)
@@ -88,6 +90,9 @@ class ScriptedArm:
         self.script.open_arms.remove(self.name)
 
     def _load(self) -> Message:
+        if self.message.get("cold"):
+            took = self.script.latency_ns(self.name, self.start, 0)
+            return {"import_ns": 5_000_000, "load_ns": 2_000_000, "ns": [40 * took] + [took] * 59}
         self.script.clock.now_ns += self.script.start_ns
         return {
             "cpus": self.message["cpus"],
@@ -99,8 +104,8 @@ class ScriptedArm:
             "import_baseline_bytes": 50,
             "distinct_inputs": 64,
             "input_shapes": {"x": [1, 4]},
-            "passed": None,
-            "max_abs_err": None,
+            "passed": None if self.script.error is None else self.script.error <= 0,
+            "max_abs_err": self.script.error,
         }
 
     def _warm_up(self) -> Message:
@@ -114,6 +119,9 @@ class ScriptedArm:
         }
 
     def _run(self) -> Message:
+        if not self.message["rotate"]:
+            took = round(self.script.latency_ns(self.name, self.start, 0) * self.script.repeated)
+            return {"ns": [took] * self.message["calls"]}
         took = self.script.latency_ns(self.name, self.start, self.blocks)
         elapsed, began = took * self.message["calls"], self.script.clock.now_ns
         seen = counters_of(elapsed, at_ns=began, **self.script.counters(self.name, self.blocks))
@@ -121,6 +129,13 @@ class ScriptedArm:
         self.script.clock.now_ns += elapsed
         wrong = self.script.wrong.get(self.name, 0)
         return {"ns": [took] * self.message["calls"], "resume_ns": [took] * 3, "wrong": wrong, "counters": seen}
+
+    def _window(self) -> Message:
+        took, began = self.script.latency_ns(self.name, self.start, self.blocks), self.script.clock.now_ns
+        self.blocks += 1
+        self.script.clock.now_ns += self.message["ns"]
+        calls = self.message["ns"] // took
+        return {"at_ns": began, "elapsed_ns": self.message["ns"], "calls": calls, "median_ns": took}
 
     def _finish(self) -> Message:
         return {"peak_rss_bytes": 80}

@@ -48,6 +48,25 @@ def test_a_slower_candidate_is_called_slower_by_the_bound_nearest_to_1() -> None
     assert text.startswith("student >= 1.81x slower than teacher (median latency 0.50x, 99 % interval 0.45-0.56;")
 
 
+def test_outputs_that_are_not_those_promised_refuse_the_claim() -> None:
+    assert found(candidate=replace(STUDENT, not_as_promised="differ by 0.25")) == (
+        "refused",
+        ["R01"],
+        "no claim about student and teacher: the outputs of student are not those promised: they differ by 0.25",
+    )
+
+
+def test_without_the_null_a_claim_is_an_indication() -> None:
+    status, codes, text = found(with_null=False, null=None)
+    assert (status, codes) == ("indicative", ["R05"])
+    assert text.startswith("indication only: student >= 6.5x faster than teacher (")
+
+
+def test_a_refusal_does_not_name_the_missing_null_as_its_reason() -> None:
+    _, _, text = found(with_null=False, null=None, void_fraction=0.5)
+    assert text == "no claim about student and teacher: 50% of the blocks are void, at most 15% may be"
+
+
 def test_an_interval_that_contains_1_shows_no_difference() -> None:
     assert found(ratio=Estimate(1.05, 0.98, 1.1)) == (
         "no_difference_shown",

@@ -149,8 +149,8 @@ def test_nothing_measured_passes_these_gates() -> None:
     assert found([]) == []
 
 
-def measured(script: Script, folder: Path) -> BenchRecord:
-    return measure(request(folder), folder / "out", start=script.start, clock=script.clock)
+def measured(script: Script, folder: Path, **settings: object) -> BenchRecord:
+    return measure(request(folder, **settings), folder / "out", start=script.start, clock=script.clock)
 
 
 def hog(_arm: str, _block: int) -> Message:
@@ -158,12 +158,30 @@ def hog(_arm: str, _block: int) -> Message:
 
 
 def test_a_cpu_hog_is_refused_with_its_code_and_its_blocks_are_kept(tmp_path: Path) -> None:
-    record = measured(Script(counters=hog), tmp_path)
+    record = measured(Script(counters=hog), tmp_path, looks=(12,))
     claim = record.comparison[0].claim
     assert claim.status == "refused"
     assert {"R07", "R09"} <= {reason.code for reason in claim.reasons}
     assert record.noise.void_reasons == {"the arm waited for the CPU": 216}
     assert record.noise.cpu_wait_fraction == pytest.approx(0.5, rel=0.05)
+
+
+@pytest.mark.parametrize(("share", "codes"), [(0.9, []), (0.5, ["R15"])])
+def test_a_model_that_remembers_its_answers_is_refused(tmp_path: Path, share: float, codes: list[str]) -> None:
+    reasons = measured(Script(repeated=share), tmp_path, looks=(2,)).comparison[0].claim.reasons
+    found = [reason.text for reason in reasons if reason.code == "R15"]
+    assert [reason.code for reason in reasons if reason.code == "R15"] == codes * 2
+    assert not found or found[0] == (
+        "the baseline takes 2.0 times as long for rotating inputs as for one, at most 1.2 may be: it may remember its "
+        "answers"
+    )
+
+
+def test_of_one_distinct_input_nobody_can_say_whether_it_is_remembered() -> None:
+    one = replicates()
+    told = worker()
+    alone = replace(told, loaded=told.loaded | {"distinct_inputs": 1}, repeated_ns=[50_000] * 100)
+    assert found([replace(replicate, workers=dict.fromkeys(ARMS, alone)) for replicate in one]) == []
 
 
 def test_a_few_disturbed_blocks_leave_the_claim_and_the_statistics_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdeploy.errors import ClaimError, ResourceError
-from kdeploy.records.bench import BenchRecord
+from kdeploy.records.bench import BenchRecord, Reason
 from kdeploy.timing import raw
 from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.orchestrator import Step, bench_cpus, housekeeping, label, measure, would_pass
@@ -22,6 +22,7 @@ from kdeploy.timing.summary import Measured, arm_names, compared
 from tests.timing.scripted import Script, request
 
 ALLOWED = tuple(sorted(os.sched_getaffinity(0)))  # before any test had a chance to change it
+MINUTE = 60_000_000_000
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -64,21 +65,21 @@ def test_a_noisy_machine_is_looked_at_again_until_the_looks_end(tmp_path: Path) 
 
 
 def test_the_time_limit_ends_a_comparison_before_a_look_that_would_pass_it(tmp_path: Path) -> None:
-    record = measured(Script(latency_ns=noisy), request(tmp_path), tmp_path)
+    record = measured(Script(latency_ns=noisy), request(tmp_path, limit_ns=MINUTE), tmp_path)
     assert record.comparison[0].stopped == "time"
     assert record.comparison[0].ratio is not None
     assert record.comparison[0].ratio.n_pairs == 12
 
 
 def test_the_first_look_is_reached_although_the_time_limit_passes(tmp_path: Path) -> None:
-    record = measured(Script(start_ns=4_000_000_000, latency_ns=noisy), request(tmp_path), tmp_path)
+    record = measured(Script(start_ns=4_000_000_000, latency_ns=noisy), request(tmp_path, limit_ns=MINUTE), tmp_path)
     assert record.duration_ns > 140 * 10**9
     assert record.arms[0].latency_ns is not None
     assert record.arms[0].latency_ns.n_replicates == 12
 
 
 def test_the_hard_limit_ends_everything(tmp_path: Path) -> None:
-    record = measured(Script(start_ns=20_000_000_000), request(tmp_path), tmp_path)
+    record = measured(Script(start_ns=20_000_000_000), request(tmp_path, limit_ns=MINUTE), tmp_path)
     assert (record.comparison[0].stopped, record.noise.blocks_total) == ("hard limit", 3 * 18)
 
 
@@ -87,7 +88,7 @@ def test_the_hard_limit_ends_everything(tmp_path: Path) -> None:
     [(20, 12, False), (30, 12, False), (31, 12, True), (31, 24, True), (99, 48, False)],
 )
 def test_a_look_is_projected_at_the_pace_so_far(elapsed_s: int, replicates: int, passes: bool) -> None:
-    assert would_pass(Settings(), elapsed_s * 10**9, replicates) is passes
+    assert would_pass(Settings(limit_ns=MINUTE), elapsed_s * 10**9, replicates) is passes
 
 
 def test_workers_run_one_at_a_time_warm_up_before_blocks_and_none_is_left(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_workers_run_one_at_a_time_warm_up_before_blocks_and_none_is_left(tmp_pa
     assert script.open_arms == []
     assert script.starts == dict.fromkeys(ARMS, 1)
     first = [do for _, do in script.log[: len(script.log) // 2]]
-    assert first == ["load"] * 3 + ["warm_up"] * 3 + ["run"] * 18 + ["finish"] * 3
+    assert first == ["load"] * 3 + ["warm_up"] * 3 + ["run"] * (18 + 3) + ["finish"] * 3
 
 
 @pytest.mark.parametrize("command", ["load", "warm_up", "run", "finish"])
@@ -119,7 +120,7 @@ def test_a_clock_that_stands_still_is_an_error(tmp_path: Path) -> None:
 
 
 def test_every_order_of_the_arms_comes_equally_often() -> None:
-    found = orders(12, random.Random(3))
+    found = orders(ARMS, 12, random.Random(3))
     assert sorted(found) == sorted([*itertools.permutations(ARMS)] * 2)
     assert found[:6] != found[6:]
 
@@ -168,6 +169,17 @@ def test_a_difference_between_baseline_and_itself_refuses_the_claim(tmp_path: Pa
     claim = measured(script, request(tmp_path), tmp_path).comparison[0].claim
     assert claim.status == "refused"
     assert "R05" in [reason.code for reason in claim.reasons]
+
+
+def test_without_the_null_two_processes_make_an_indication(tmp_path: Path) -> None:
+    script = Script()
+    record = measured(script, request(tmp_path, null=False), tmp_path)
+    found = record.comparison[0]
+    assert script.starts.keys() == {FIRST, CANDIDATE}
+    assert (found.aa_null, found.claim.status) == (None, "indicative")
+    assert found.ratio is not None
+    assert found.ratio.value == pytest.approx(7.0, rel=1e-12)
+    assert ("R05", "the baseline was not compared with itself") in [(one.code, one.text) for one in found.claim.reasons]
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -247,6 +259,9 @@ def test_the_record_can_be_computed_again_from_the_raw_samples(tmp_path: Path) -
     surroundings = Surroundings(record.timer, record.host.power_source)
     names = arm_names(asked.comparisons[0], set())
     assert compared(again, asked.settings, *names, surroundings) == record.comparison[0]
+    further = Reason(code="R16", text="faster than this machine can be")
+    refused = compared(again, asked.settings, *names, surroundings, [further]).claim
+    assert (refused.status, further in refused.reasons) == ("refused", True)
 
 
 def test_the_raw_file_has_a_line_a_block_and_the_same_bytes_every_time(tmp_path: Path) -> None:

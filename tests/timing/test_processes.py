@@ -33,7 +33,7 @@ def test_a_worker_loads_warms_up_runs_and_finishes(tiny: Request, worker: Worker
     loaded = worker.listen()
     assert loaded["cpus"] == [max(os.sched_getaffinity(0))]
     assert loaded["passed"] is True
-    worker.tell({"do": "run", "calls": 100, "resume_calls": 3})
+    worker.tell({"do": "run", "calls": 100, "resume_calls": 3, "rotate": True})
     answer = worker.listen()
     assert (len(answer["ns"]), len(answer["resume_ns"]), answer["wrong"]) == (100, 3, 0)
     worker.tell({"do": "finish"})
@@ -44,12 +44,21 @@ def test_a_stopped_worker_stands_still_and_answers_once_it_goes_on(tiny: Request
     worker.tell(spec(tiny))
     worker.listen()
     worker.pause()
-    worker.tell({"do": "run", "calls": 2000, "resume_calls": 0})
+    worker.tell({"do": "run", "calls": 2000, "resume_calls": 0, "rotate": True})
     before = worker.cpu_ns()
     time.sleep(0.05)
-    assert worker.cpu_ns() == before
+    assert worker.cpu_ns() - before < 1_000_000  # it stands a moment after it is told to
     worker.resume()
     assert len(worker.listen()["ns"]) == 2000
+
+
+def test_a_worker_that_has_ended_can_be_paused(tiny: Request, worker: WorkerProcess) -> None:
+    worker.tell(spec(tiny))
+    worker.listen()
+    worker.tell({"do": "finish"})
+    worker.listen()
+    os.waitid(os.P_PID, worker._process.pid, os.WEXITED | os.WNOWAIT)
+    worker.pause()
 
 
 def test_a_stopped_worker_can_be_closed() -> None:
@@ -177,6 +186,16 @@ def test_cpu_time_is_user_and_system_time_even_of_a_process_with_a_strange_name(
     fields = " ".join(["S", *map(str, range(1, 11)), "30", "12", "0"])
     (tmp_path / "proc/7/stat").write_text(f"7 (a) b) {fields}\n")
     assert processes.cpu_ns(7, tmp_path) == 42 * 10**9 // os.sysconf("SC_CLK_TCK")
+
+
+def test_the_time_of_a_stopped_arm_is_read_finer_than_a_hundredth_of_a_second(tmp_path: Path) -> None:
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/stat").write_text(f"7 (x) {' '.join(['S', *map(str, range(1, 11)), '30', '12', '0'])}\n")
+    assert processes.scheduled_ns(7, tmp_path) == processes.cpu_ns(7, tmp_path)
+    for task, ran in (("7", 1_000_500), ("8", 42)):
+        (tmp_path / "proc/7/task" / task).mkdir(parents=True)
+        (tmp_path / "proc/7/task" / task / "schedstat").write_text(f"{ran} 900 3\n")
+    assert processes.scheduled_ns(7, tmp_path) == 1_000_542
 
 
 @pytest.mark.parametrize("text", ["", "7 (x) S 1", "7 (x) " + "a " * 20])

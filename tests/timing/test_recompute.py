@@ -27,6 +27,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+def test_outputs_that_were_promised_need_not_be_there_any_more(tmp_path: Path) -> None:
+    """A run is measured in one folder and kept in another."""
+    asked = request(tmp_path, looks=(1,))
+    (tmp_path / "expected.npz").write_bytes(b"outputs")
+    promised = asked.comparisons[0].candidate.model_copy(update={"expected": tmp_path / "expected.npz"})
+    comparison = asked.comparisons[0].model_copy(update={"candidate": promised})
+    script = Script(error=0.5)
+    record = measure(
+        asked.model_copy(update={"comparisons": (comparison,)}),
+        tmp_path / "out",
+        start=script.start,
+        clock=script.clock,
+    )
+    (tmp_path / "out" / "bench.json").write_text(record.to_json())
+    (tmp_path / "expected.npz").unlink()
+    [reason] = [reason for reason in recompute(tmp_path / "out").comparison[0].claim.reasons if reason.code == "R01"]
+    assert reason.text == "the outputs of student are not those promised: they differ by 0.5"
+
+
 def edited(path: Path, *place: str | int, to: object) -> None:
     document = json.loads(path.read_bytes())
     inner = document

@@ -38,5 +38,5 @@ def test_a_request_that_is_not_one_names_the_place(tmp_path: Path, text: str, pr
 
 
 def test_a_quick_measurement_has_too_few_replicates_for_a_claim() -> None:
-    assert Settings.quick(seed=3).looks == (8,)
-    assert Settings.quick(seed=3).seed == 3
+    assert Settings.quick(Settings(seed=3)).looks == (8,)
+    assert Settings.quick(Settings(seed=3)).seed == 3

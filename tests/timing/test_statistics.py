@@ -94,32 +94,6 @@ def test_a_clock_that_does_not_advance_is_an_error(samples: list[int]) -> None:
     )
 
 
-@pytest.mark.parametrize(("fraction", "calls"), [(0.5, 6), (0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995)])
-def test_the_calls_a_percentile_needs(fraction: float, calls: int) -> None:
-    assert statistics.calls_for_percentile(fraction) == calls
-
-
-@pytest.mark.parametrize(("fraction", "expected"), [(0.5, 50), (0.9, 90), (0.99, 99), (0.999, 100)])
-def test_a_percentile_is_the_nearest_rank(fraction: float, expected: int) -> None:
-    assert statistics.percentile(list(range(100, 0, -1)), fraction) == expected
-
-
-def test_a_percentile_is_the_median_over_replicates() -> None:
-    replicates = [list(range(1, 101)), list(range(11, 111)), list(range(1001, 1101))]
-    assert statistics.replicate_percentile(replicates, 0.9) == (100, "")
-
-
-def test_a_percentile_of_too_few_calls_is_left_out_with_its_reason() -> None:
-    reason = "a replicate has 99 calls and this percentile needs 100"
-    assert statistics.replicate_percentile([[5] * 99, [5] * 500], 0.9) == (None, reason)
-
-
-def test_a_percentile_of_too_few_calls_in_all_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "calls_for_percentile", lambda fraction: 1000)
-    reason = "there are 100 calls and this percentile needs 1000"
-    assert statistics.replicate_percentile([[5] * 100], 0.9) == (None, reason)
-
-
 def test_the_median_absolute_deviation_of_a_worked_example() -> None:
     assert statistics.median_absolute_deviation([1, 1, 2, 2, 4, 6, 9]) == 1
 

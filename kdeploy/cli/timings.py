@@ -1,0 +1,45 @@
+"""What `kdeploy bench` prints below its claims: throughputs, and what was asked for beside them, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kdeploy.records.bench import Arm, BatchThroughput, BenchRecord, ColdStart, TimeEstimate
+
+
+def timing_lines(record: BenchRecord) -> Iterator[str]:
+    """Times are medians."""
+    settings = groupby(record.throughput, key=lambda row: (row.runtime, row.batch, row.threads))
+    for (runtime, batch, threads), rows in settings:
+        yield f"throughput, {runtime}, batch {batch}, threads {threads}: {', '.join(map(_rate, rows))}"
+    for arm in record.arms:
+        yield from _of_arm(arm)
+
+
+def _rate(row: BatchThroughput) -> str:
+    return f"{row.model} {row.value:,.0f} samples/s"
+
+
+def _of_arm(arm: Arm) -> Iterator[str]:
+    if arm.cold_start_ns is not None:
+        yield f"cold start of {arm.name}: {_cold(arm.cold_start_ns)}"
+    if arm.sustained is not None:
+        seconds = arm.sustained.duration_ns / 1e9
+        drift = f"{100 * arm.sustained.drift:+.1f} %"
+        yield f"sustained {arm.name}: {drift} from the first tenth of {seconds:.0f} s to the last"
+    if arm.energy_uj is not None:
+        energy = arm.energy_uj
+        yield f"energy of {arm.name}: {energy.idle_subtracted:.0f} uJ a call above idle ({energy.domain})"
+
+
+def _cold(found: ColdStart) -> str:
+    steady = "never steady" if found.to_steady is None else f"steady after {_ms(found.to_steady)}"
+    parts = (f"imports {_ms(found.imports)}", f"session {_ms(found.session)}", f"first {_ms(found.first_inference)}")
+    return f"{', '.join(parts)}, {steady} ({found.n} processes, page cache {found.page_cache})"
+
+
+def _ms(time: TimeEstimate) -> str:
+    return f"{time.value / 1e6:.1f} ms"
