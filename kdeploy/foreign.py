@@ -20,6 +20,7 @@ from kdeploy.inspector import admit
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.count import CountRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes.onnxfile import copy_model
@@ -80,6 +81,19 @@ def bench_models(
         )
         store.commit("bench", print_, record, replace=True)
     return record
+
+
+def count_model(path: Path, batch: int = 1) -> CountRecord:
+    """What one call of an ONNX classifier costs, layer by layer; nothing is run.
+
+    Args:
+        batch: for a model that does not fix its own.
+    Raises: what the inspector raises, and ModelError for a file that is not a classifier.
+    """
+    admit(path)
+    shape = (signature(path).batch or batch, *_shape(path))
+    name = signature(path).input
+    return CountRecord(model=path.name, input_shapes={name: shape}, compute=bench.counted(path, shape))
 
 
 def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:
@@ -235,6 +249,6 @@ def _contender(path: Path, role: str, folder: Path, names: Sequence[str], progre
         inputs=inputs,
         expected=None,
         quality=None,
-        described=describe(path, inputs.shape[1:]),
+        torch_flops=None,
         artefacts={"onnxruntime": path} | _converted(path, inputs, folder, names, progress),
     )

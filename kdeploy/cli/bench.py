@@ -84,7 +84,7 @@ def _recompute(folder: Path, require_claim: bool, as_json: bool) -> None:
 
 def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
     """Raises: ClaimError when a claim is required, and one is not supported."""
-    from kdeploy.cli import output
+    from kdeploy.cli import counted, output
     from kdeploy.summarising import bench_rows
     from kdeploy.timing.claims import require_supported
 
@@ -98,6 +98,8 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
         output.line(row.claim)
         for reason in row.reasons:
             output.line(f"  {reason}")
+    for line in counted.bench_lines(record):
+        output.line(line)
     if require_claim:
         require_supported(record.comparison)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kdeploy import runtimes
+from kdeploy import counting, runtimes
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
-from kdeploy.records.bench import BenchRecord, Compute, Quality
-from kdeploy.records.export import Model
+from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
 from kdeploy.runtimes.protocol import Source
 from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.orchestrator import Step
@@ -29,6 +28,7 @@ class Contender:
         name: what a person calls it.
         inputs: real, preprocessed, float32 (samples, *shape); the first 256 are used in rotation.
         expected: its logits on those inputs, to catch a model that is fast because it is broken.
+        torch_flops: what torch counts of one sample, where there was a module to ask.
         artefacts: runtime name to a converted file; others are converted here.
     """
 
@@ -37,7 +37,7 @@ class Contender:
     inputs: np.ndarray
     expected: np.ndarray | None
     quality: Quality | None
-    described: Model | None
+    torch_flops: int | None
     artefacts: Mapping[str, Path]
 
 
@@ -62,10 +62,13 @@ def run(
     arms = {
         name: (_arm(folder, "baseline", baseline, name), _arm(folder, "candidate", candidate, name)) for name in names
     }
+    counts = {
+        batch: (_compute(baseline, batch), _compute(candidate, batch)) for batch in sorted({size[1] for size in sizes})
+    }
     comparisons = tuple(
         ComparisonRequest(
-            baseline=arms[name][0],
-            candidate=arms[name][1],
+            baseline=arms[name][0].model_copy(update={"compute": counts[batch][0]}),
+            candidate=arms[name][1].model_copy(update={"compute": counts[batch][1]}),
             runtime=name,
             threads=threads,
             batch=batch,
@@ -95,7 +98,6 @@ def _arm(folder: Path, role: str, contender: Contender, name: str) -> ArmRequest
         inputs=inputs,
         expected=expected if contender.expected is not None else None,
         quality=contender.quality,
-        compute=_compute(contender.described),
     )
 
 
@@ -107,14 +109,27 @@ def _artefact(target: Path, contender: Contender, name: str) -> Path:
     return runtimes.convert(name, source, target)
 
 
-def _compute(model: Model | None) -> Compute | None:
-    if model is None:
-        return None
+def _compute(contender: Contender, batch: int) -> Compute:
+    """Counted at the batch of the arm; a model that fixes its own is called with that."""
+    rows = signature(contender.onnx).batch or batch
+    torch_flops = {} if contender.torch_flops is None else {"torch_flop_counter": rows * contender.torch_flops}
+    return counted(contender.onnx, (rows, *contender.inputs.shape[1:])).model_copy(update={"cross_check": torch_flops})
+
+
+def counted(path: Path, shape: tuple[int, ...]) -> Compute:
+    """What one call of a classifier costs, its input of this shape, batch first.
+
+    Raises: ModelError when a shape inside cannot be known.
+    """
+    cost = counting.count(path, {signature(path).input: shape})
     return Compute(
-        multiply_adds=model.multiply_adds,
-        flops=2 * model.multiply_adds,
-        uncounted_ops=model.uncounted,
-        params=model.parameters,
+        multiply_adds=cost.multiply_adds,
+        flops=cost.flops,
+        coverage=cost.coverage,
+        uncounted_ops=dict(cost.uncounted),
+        params=cost.parameters,
+        weights_bytes=cost.weights_bytes,
+        layers=tuple(LayerCost(**asdict(layer)) for layer in cost.layers),
     )
 
 
