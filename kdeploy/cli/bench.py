@@ -98,6 +98,8 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
         output.line(row.claim)
         for reason in row.reasons:
             output.line(f"  {reason}")
+    for found in dict.fromkeys(note for comparison in record.comparison for note in comparison.notes):
+        output.line(found)
     for line in counted.bench_lines(record):
         output.line(line)
     if require_claim:

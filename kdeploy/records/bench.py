@@ -218,13 +218,14 @@ class Roofline(Part):
 
         limit_ns = max(flops / peak_flops, bytes_min / bandwidth_bytes_s) + call_floor_ns
 
-    `peak_flops` (FLOP/s) and `bandwidth_bytes_s` were measured between the arms' blocks, at their threads and
-    precision; `bytes_min` are weights, inputs and outputs. `fraction_of_limit` = limit_ns / latency.
+    `peak_flops` (FLOP/s) and `bandwidth_bytes_s` were measured between the replicates, at the arm's threads, in fp32;
+    `bytes_min` are the weights and the inputs. `fraction_of_limit` = limit_ns / latency.
     """
 
     peak_flops: float
     peak_engine: str
     bandwidth_bytes_s: float
+    bandwidth_of: Literal["cache", "memory"]
     bytes_min: int
     call_floor_ns: int
     limit_ns: int
@@ -344,6 +345,7 @@ class Comparison(Part):
     holm_level: float | None = None
     stopped: Stopped
     claim: Claim
+    notes: tuple[str, ...] = ()  # what a reader of the ratio should know, and weakens no claim
 
     def row(self) -> dict[str, str | int | float | None]:
         """What `--json` prints of a comparison."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kdeploy import counting, runtimes
+from kdeploy.errors import ModelError
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
 from kdeploy.runtimes.protocol import Source
 from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.orchestrator import Step
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
+from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 
 DISTINCT_INPUTS = 256
+PEAK_SHARE = 0.1  # of the time, for what the machine can do at best
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ def run(
         for name in names
         for threads, batch in sizes
     )
-    request = Request(comparisons=comparisons, settings=settings, command=command)
+    request = Request(
+        comparisons=comparisons,
+        floors=tuple(_floors(folder / "floor", names, sorted({size[0] for size in sizes}), progress)),
+        settings=settings.model_copy(update={"peak_share": PEAK_SHARE}),
+        command=command,
+    )
     with progress.task("latency", len(comparisons) * settings.looks[0]) as advance:
         return run_in_fresh_process(request, folder, lambda step: advance(_done(step, settings)))
 
@@ -99,6 +106,32 @@ def _arm(folder: Path, role: str, contender: Contender, name: str) -> ArmRequest
         expected=expected if contender.expected is not None else None,
         quality=contender.quality,
     )
+
+
+def _floors(folder: Path, names: Sequence[str], threads: Sequence[int], progress: Progress) -> Iterator[FloorRequest]:
+    """The graph that does nothing, for every runtime that takes it."""
+    folder.mkdir()
+    path, inputs, rows = folder / "identity.onnx", folder / "inputs.npz", np.zeros((3, 1), np.float32)
+    _write_identity(path)
+    np.savez(inputs, allow_pickle=False, x=rows)
+    for name in names:
+        (folder / name).mkdir()
+        try:
+            artefact = runtimes.convert(name, Source(path, None, {"x": rows}, None), folder / name)
+        except ModelError:
+            progress.say(f"call floor: not measured on {name}, which does not take a graph that does nothing")
+            continue
+        for count in threads:
+            yield FloorRequest(runtime=name, threads=count, artefact=artefact, inputs=inputs)
+
+
+def _write_identity(path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
 
 
 def _artefact(target: Path, contender: Contender, name: str) -> Path:

@@ -14,8 +14,8 @@ import platform
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -31,12 +31,13 @@ from kdeploy.records.bench import (
     Timer,
     Tool,
 )
-from kdeploy.timing import processes, raw
+from kdeploy.timing import floors, peaks, processes, raw
 from kdeploy.timing.claims import counted
 from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.raw import ARMS, CANDIDATE, RawWriter, Replicate
 from kdeploy.timing.replicate import run_replicate
 from kdeploy.timing.request import ComparisonRequest, Request, Settings
+from kdeploy.timing.roofline import bounds_of
 from kdeploy.timing.statistics import percentile, relative_half_width
 from kdeploy.timing.summary import (
     Measured,
@@ -70,9 +71,7 @@ _NOT_YET = (
         "arms[].cold_start_ns",
         "arms[].sustained",
         "arms[].energy_uj",
-        "arms[].roofline",
         "arms[].memory_bytes.pss",
-        "null_sut",
     ),
     *("arms[].latency_ns.*.ci of percentiles", "arms[].latency_ns.mlperf_upper", "comparison[].holm_level"),
     *("arms[].artifact.opset", "arms[].artifact.ir_version", "arms[].runtime.interop_threads"),
@@ -112,6 +111,7 @@ def measure(
     *,
     progress: Callable[[Step], None] = silent,
     start: StartWorker = start_worker,
+    start_probe: peaks.StartProbe = peaks.start_probe,
     clock: Clock = time.perf_counter_ns,
     now: Callable[[], datetime] = local_now,
 ) -> BenchRecord:
@@ -122,11 +122,18 @@ def measure(
     """
     created, began = now(), clock()
     allowed = machine.allowed_cpus()
-    loop = Loop(request, allowed, progress, start, clock)
+    caches, settings = machine.caches_bytes(), request.settings
     folder.mkdir(parents=True, exist_ok=True)
-    with RawWriter(folder / raw.NAME) as writer:
+    with (
+        RawWriter(folder / raw.NAME) as writer,
+        closing(peaks.Canaries(caches, settings, start=start_probe, clock=clock)) as canaries,
+    ):
+        loop = Loop(request, allowed, progress, start, clock, canaries)
         writer.request(request)
+        nothing = loop.floors(writer)
         measured = [loop.comparison(number, writer) for number in range(len(request.comparisons))]
+    bounds = bounds_of(nothing, loop.probes, caches, settings.level)
+    measured = [replace(one, bounds=bounds) for one in measured]
     return assembled(request, measured, allowed, folder, created=created, began=began, clock=clock)
 
 
@@ -139,6 +146,20 @@ class Loop:
     progress: Callable[[Step], None]
     start: StartWorker
     clock: Clock
+    canaries: peaks.Canaries
+    probes: list[raw.Probe] = field(default_factory=list)
+
+    def floors(self, writer: RawWriter) -> list[raw.FloorSample]:
+        """The calls of the graphs that do nothing, with their raw lines."""
+        found = []
+        for asked in self.request.floors:
+            cpus = bench_cpus(self.allowed, asked.threads)
+            with housekeeping(self.allowed, cpus):
+                settings = self.request.settings
+                found += floors.measure(asked, cpus, settings, lambda name: self.start(name, self.request.settings))
+        for sample in found:
+            writer.floor(sample)
+        return found
 
     def comparison(self, number: int, writer: RawWriter) -> Measured:
         """One comparison, with its raw lines."""
@@ -159,6 +180,7 @@ class Loop:
                         return Measured(asked, replicates, "hard limit")
                     replicates.append(self._replicate(number, len(replicates), cpus, calls))
                     keep(writer, number, replicates[-1])
+                    self._visit(writer, cpus, asked.threads)
                     self._tell(number, replicates, look, began)
                 if reached(asked, replicates, settings):
                     return Measured(asked, replicates, "target")
@@ -176,6 +198,12 @@ class Loop:
             seed=f"{settings.seed}/{number}/{replicate}",
             calls=calls,
         )
+
+    def _visit(self, writer: RawWriter, cpus: tuple[int, ...], threads: int) -> None:
+        """The machine's peaks, for a moment, while no arm is there."""
+        for probe in self.canaries.visit(cpus, threads):
+            writer.probe(probe)
+            self.probes.append(probe)
 
     def _tell(self, number: int, replicates: Sequence[Replicate], look: int, began: int) -> None:
         asked = self.request.comparisons[number]
@@ -284,8 +312,11 @@ def assembled(
             described_arm(one, "candidate", candidate, request.settings.level),
         ):
             arms.append(found)
-            missing += not_measured(one, found)
+            missing += not_measured(one, found, request.settings.level)
     missing += not_observed(measured, noise)
+    null_sut = measured[0].bounds.null_sut
+    if null_sut is None:
+        missing.append(Unavailable(field="null_sut", reason="no graph that does nothing was given"))
     return BenchRecord(
         id=str(uuid.uuid4()),
         created=created.isoformat(),
@@ -297,6 +328,7 @@ def assembled(
         software=software(measured),
         timer=surroundings.timer,
         arms=tuple(arms),
+        null_sut=null_sut,
         comparison=tuple(comparisons),
         noise=noise,
         unavailable=(*missing, *unread(host), *(Unavailable(field=f, reason="not measured yet") for f in _NOT_YET)),

@@ -48,13 +48,13 @@ class Arm(Protocol):
 
 
 class WorkerProcess:
-    """An arm in a fresh process of `kdeploy.timing.worker`."""
+    """An arm in a fresh process of `kdeploy.timing.worker`, or of another program that talks as it does."""
 
-    def __init__(self, name: str, *, patience_s: float) -> None:
+    def __init__(self, name: str, *, patience_s: float, program: str = "kdeploy.timing.worker") -> None:
         self._name, self._patience_s = name, patience_s
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "kdeploy.timing.worker"],
+            [sys.executable, "-m", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,

@@ -2,8 +2,8 @@
 
 The first line, of kind `request`, is what was asked; one of kind `end` says which rule ended a comparison.
 A line of kind `block` is one arm's turn: all its calls in ns, its place in the order, and why it does not count, if so.
-A line of kind `arm` is one worker: what it reported when loaded, its warm-up, its memory. The same lines give the same
-bytes.
+A line of kind `arm` is one worker: what it reported when loaded, its warm-up, its memory. Lines of kind `floor` and
+`probe` are what was measured beside the arms. The same lines give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import gzip
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from kdeploy.records.bench import Raw, Stopped
 from kdeploy.timing import artefacts
@@ -27,11 +27,14 @@ LAYOUT = (
     "kind block: comparison, replicate, block, order (place of this arm in the block), arm, n, inner_loops, ns[], "
     "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns, "
     "counters (kdeploy.timing.counters, before and after the timed calls); kind request: request; "
+    "kind floor: runtime, threads, ns[] (calls of a graph that does nothing); "
+    "kind probe: threads, place, name, size, work, ns[] (kdeploy.timing.peaks); "
     "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes"
 )
 
 FIRST, AGAIN, CANDIDATE = "A1", "A2", "B"
 ARMS = (FIRST, AGAIN, CANDIDATE)
+Place = Literal["product", "cache", "memory"]  # what a probe measures: the CPU, its caches, the memory
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,39 @@ class Replicate:
         )
 
 
+@dataclass(frozen=True)
+class FloorSample:
+    """The calls of one fresh worker with a graph that does nothing (kdeploy.timing.floors)."""
+
+    runtime: str
+    threads: int
+    ns: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a canary runs (kdeploy.timing.peaks). `size` is n of a product, or the bytes that a kernel goes through."""
+
+    place: Place
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A task and its times; `work` is FLOPs or bytes. No times where the engine is not here."""
+
+    threads: int
+    task: Task
+    work: int
+    ns: Sequence[int]
+
+    @property
+    def rate(self) -> float:
+        """FLOP/s or bytes/s of the fastest run."""
+        return self.work * 1e9 / min(self.ns)
+
+
 class RawWriter:
     """Writes the file as the replicates come; what is written stays when the run is interrupted."""
 
@@ -100,6 +136,14 @@ class RawWriter:
 
     def end(self, comparison: int, stopped: Stopped) -> None:
         self._write({"kind": "end", "comparison": comparison, "stopped": stopped})
+
+    def floor(self, sample: FloorSample) -> None:
+        line = {"kind": "floor", "runtime": sample.runtime, "threads": sample.threads}
+        self._write(line | {"ns": list(sample.ns)})
+
+    def probe(self, probe: Probe) -> None:
+        line = {"kind": "probe", "threads": probe.threads} | asdict(probe.task)
+        self._write(line | {"work": probe.work, "ns": list(probe.ns)})
 
     def block(self, comparison: int, replicate: int, block: Block) -> None:
         line = {"kind": "block", "comparison": comparison, "replicate": replicate, "block": block.block}
@@ -145,6 +189,17 @@ def read_question(path: Path) -> Request | None:
 def read_ends(path: Path) -> dict[int, Stopped]:
     """Which rule ended each comparison; one that was interrupted is not there."""
     return {line["comparison"]: line["stopped"] for line in _lines(path, "end")}
+
+
+def read_floors(path: Path) -> list[FloorSample]:
+    return [FloorSample(line["runtime"], line["threads"], line["ns"]) for line in _lines(path, "floor")]
+
+
+def read_probes(path: Path) -> list[Probe]:
+    return [
+        Probe(line["threads"], Task(line["place"], line["name"], line["size"]), line["work"], line["ns"])
+        for line in _lines(path, "probe")
+    ]
 
 
 def _lines(path: Path, *kinds: str) -> Iterator[dict[str, Any]]:

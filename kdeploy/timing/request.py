@@ -46,6 +46,15 @@ class ComparisonRequest(Part):
     provider: str = "CPU"
 
 
+class FloorRequest(Part):
+    """A graph that does nothing, for one runtime and number of threads, and an `.npz` of its inputs."""
+
+    runtime: str
+    threads: Count
+    artefact: Path
+    inputs: Path
+
+
 class Limits(Part):
     """How much may disturb a measurement; `kdeploy.timing.noise` and `.gates` say what each one bounds.
 
@@ -90,6 +99,7 @@ class Settings(Part):
     limit_ns: Count = 60_000_000_000
     hard_factor: Count = 3
     patience_s: float = 120.0  # how long a worker may be silent
+    peak_share: Annotated[float, Field(ge=0, le=1)] = 0.0  # of the time, for the machine's peaks; 0 measures none
     limits: Limits = Limits()
 
     @classmethod
@@ -100,6 +110,7 @@ class Settings(Part):
 
 class Request(Part):
     comparisons: Annotated[tuple[ComparisonRequest, ...], Field(min_length=1)]
+    floors: tuple[FloorRequest, ...] = ()
     settings: Settings = Settings()
     command: tuple[str, ...] = ()
 

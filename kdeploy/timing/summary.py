@@ -5,8 +5,9 @@ The calls of A2 serve the A/A null alone: they are in no number of the baseline.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from kdeploy.records.bench import (
     Noise,
     ParityEvidence,
     Ratio,
+    Reason,
+    Roofline,
     RuntimeUse,
     Stopped,
     Throughput,
@@ -27,7 +30,8 @@ from kdeploy.records.bench import (
     WarmUps,
     Workload,
 )
-from kdeploy.timing import artefacts, noise
+from kdeploy.timing import artefacts, floors, noise
+from kdeploy.timing import roofline as limits
 from kdeploy.timing.claims import Evidence, Side, judged
 from kdeploy.timing.gates import Surroundings, refusals, trend
 from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, Replicate, WorkerReport
@@ -43,6 +47,9 @@ from kdeploy.timing.statistics import (
 )
 
 Role = Literal["baseline", "candidate"]
+
+ROLES: tuple[Role, Role] = ("baseline", "candidate")
+FLOAT_BYTES = 4  # an element of an input
 
 NOISE_FIELDS = {
     "steal": "noise.steal_fraction",
@@ -60,6 +67,7 @@ class Measured:
     request: ComparisonRequest
     replicates: Sequence[Replicate]
     stopped: Stopped
+    bounds: limits.Bounds = field(default_factory=limits.Bounds)
 
     def log_ratios(self, against: str) -> list[float]:
         """d_r of every replicate that has a block left, of A1 against another arm."""
@@ -114,7 +122,10 @@ def compared(
             level=level,
             min_effect=settings.min_effect,
             most_void=settings.limits.run_void,
-            gates=refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider),
+            gates=(
+                *refusals(measured.replicates, surroundings, settings.limits, level=level, provider=request.provider),
+                *too_fast(measured, level),
+            ),
         )
     )
     return Comparison(
@@ -127,7 +138,56 @@ def compared(
         aa_null=_ratio(null, level, pairs),
         stopped=measured.stopped,
         claim=claim,
+        notes=tuple(notes(measured, level)),
     )
+
+
+def too_fast(measured: Measured, level: float) -> Iterator[Reason]:
+    """R16: an arm below the limit of the machine."""
+    for role in ROLES:
+        found = limited(measured, role, level)
+        if isinstance(found, Roofline):
+            model = asked_of(measured, role).model
+            yield from limits.refusals(model, found, latency_of(measured, role, level))
+
+
+def notes(measured: Measured, level: float) -> Iterator[str]:
+    """Which arms are bound by overhead."""
+    request = measured.request
+    floor_ns = measured.bounds.floor_ns(request.runtime, request.threads)
+    for role in ROLES:
+        latency = latency_of(measured, role, level)
+        if floor_ns is not None and latency is not None:
+            model = asked_of(measured, role).model
+            yield from filter(None, [floors.note(model, request.runtime, latency.median.value, floor_ns)])
+
+
+def limited(measured: Measured, role: Role, level: float) -> Roofline | str:
+    """The roofline of an arm, or why it has none."""
+    loaded = measured.workers(key_of(role))[0].loaded
+    elements = sum(math.prod(shape) for shape in loaded["input_shapes"].values())
+    subject = limits.Subject(
+        runtime=measured.request.runtime,
+        threads=measured.request.threads,
+        precision=loaded["settings"].get("precision"),
+        input_bytes=FLOAT_BYTES * elements,
+        compute=asked_of(measured, role).compute,
+        latency=latency_of(measured, role, level),
+    )
+    return limits.roofline(subject, measured.bounds)
+
+
+def asked_of(measured: Measured, role: Role) -> ArmRequest:
+    return measured.request.baseline if role == "baseline" else measured.request.candidate
+
+
+def key_of(role: Role) -> str:
+    return FIRST if role == "baseline" else CANDIDATE
+
+
+def latency_of(measured: Measured, role: Role, level: float) -> Latency | None:
+    samples = measured.samples(key_of(role))
+    return _latency(measured, key_of(role), samples, level) if samples else None
 
 
 def described_arm(measured: Measured, role: Role, name: str, level: float) -> Arm:
@@ -151,10 +211,12 @@ def described_arm(measured: Measured, role: Role, name: str, level: float) -> Ar
 
 def figures(measured: Measured, role: Role, level: float) -> dict[str, Any]:
     """The fields of an arm that are computed from its samples."""
-    key = FIRST if role == "baseline" else CANDIDATE
+    key = key_of(role)
     workers, samples = measured.workers(key), measured.samples(key)
+    roofline = limited(measured, role, level)
     return {
-        "latency_ns": _latency(measured, key, samples, level) if samples else None,
+        "latency_ns": latency_of(measured, role, level),
+        "roofline": roofline if isinstance(roofline, Roofline) else None,
         "throughput": _throughput(samples, measured.request.batch, level) if samples else None,
         "warm_up": _warm_ups(workers),
         "memory_bytes": _memory(workers),
@@ -190,7 +252,7 @@ def not_observed(measured: Sequence[Measured], found: Noise) -> Iterator[Unavail
         yield Unavailable(field="noise.trend_per_hour", reason="there are no two replicates to compare")
 
 
-def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
+def not_measured(measured: Measured, arm: Arm, level: float) -> Iterator[Unavailable]:
     """The fields of an arm that are null because of what was asked or seen, each with its reason."""
     place = f"arms[{arm.name}]"
     if arm.parity is None:
@@ -199,6 +261,9 @@ def not_measured(measured: Measured, arm: Arm) -> Iterator[Unavailable]:
         yield Unavailable(field=f"{place}.quality", reason="no quality was given")
     if arm.compute is None:
         yield Unavailable(field=f"{place}.compute", reason="no count was given")
+    roofline = limited(measured, arm.role, level)
+    if isinstance(roofline, str):
+        yield Unavailable(field=f"{place}.roofline", reason=roofline)
     if arm.memory_bytes is None:
         yield Unavailable(field=f"{place}.memory_bytes", reason="/proc/self/clear_refs or status cannot be used")
     samples = measured.samples(FIRST if arm.role == "baseline" else CANDIDATE)

@@ -68,6 +68,8 @@ def test_every_size_is_measured_and_the_record_has_what_was_given(
             assert arm.model == contender.name
             assert arm.artifact.sha256 == hash_file(contender.onnx)
             assert arm.quality == contender.quality
+    assert record.null_sut is not None
+    assert [(floor.runtime, floor.threads) for floor in record.null_sut] == [("onnxruntime", 1)]
     assert record.command == ("kdeploy", "bench")
     assert (tmp_path / "raw.jsonl.gz").is_file()
     assert BenchRecord.read(tmp_path / "bench.json") == record
