@@ -100,7 +100,7 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
             output.line(f"  {reason}")
     for found in dict.fromkeys(note for comparison in record.comparison for note in comparison.notes):
         output.line(found)
-    for line in counted.bench_lines(record):
+    for line in (*counted.bench_lines(record), *counted.roofline_lines(record)):
         output.line(line)
     if require_claim:
         require_supported(record.comparison)

@@ -22,6 +22,14 @@ def bench_lines(record: BenchRecord) -> Iterator[str]:
     yield from dict.fromkeys(lines)
 
 
+def roofline_lines(record: BenchRecord) -> Iterator[str]:
+    """`student@onnxruntime-b1-t1: 37 % of what this machine can do, bound by compute`, for each arm that has one."""
+    for arm in record.arms:
+        if arm.roofline is not None:
+            share = f"{100 * arm.roofline.fraction_of_limit.value:.0f} %"
+            yield f"{arm.name}: {share} of what this machine can do, bound by {arm.roofline.bound}"
+
+
 def words(found: Compute) -> str:
     """`>=` where a part of the graph has no formula."""
     return f"{found.params} parameters, {_least(found)}{_amount(found.multiply_adds)} multiply-adds a call"

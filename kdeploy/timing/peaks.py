@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from kdeploy.errors import KdeployError
 from kdeploy.timing.processes import Arm, WorkerProcess
 from kdeploy.timing.raw import Place, Probe, Task
 from kdeploy.timing.request import Settings
@@ -23,33 +24,35 @@ from kdeploy.timing.wire import Message
 
 PROGRAM = "kdeploy.timing.probes"
 SIZES = (256, 512, 1024, 2048)
-ENGINES = ("numpy", "onnxruntime", "openvino", "torch")
+OTHERS, TORCH = "others", "torch"  # the two processes
+ENGINES = ("numpy", "onnxruntime", "openvino", TORCH)
 KERNELS = ("read", "copy", "triad")
 START_NS = 1_000_000_000  # about what it takes until the first probe
 UNKNOWN_CACHE_BYTES = 32 * 2**20
 BEYOND_CACHE = 4  # times the last level: nothing that is read in turn is still there
+MOST_BYTES = 2**30  # a server's cache of more than a quarter of that is shared by many more CPUs than run an arm
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """FLOP/s with the engine that reached it, and bytes/s; `cache_bytes` is the last level's size."""
+    """FLOP/s with the engine that reached it, and bytes/s; of `far_bytes` that are read in turn no cache keeps any."""
 
     flops: float
     engine: str
     cache_bandwidth: float
     memory_bandwidth: float
-    cache_bytes: int
+    far_bytes: int
 
 
 def plan(caches_bytes: Mapping[str, int]) -> list[Task]:
     """Every task once, the cheap ones first."""
-    near, far = near_bytes(caches_bytes), BEYOND_CACHE * last_level_bytes(caches_bytes)
+    near, far = near_bytes(caches_bytes), far_bytes(caches_bytes)
     kernels = [Task("cache", name, near) for name in KERNELS] + [Task("memory", name, far) for name in KERNELS]
     return kernels + [Task("product", engine, size) for size in SIZES for engine in ENGINES]
 
 
-def last_level_bytes(caches_bytes: Mapping[str, int]) -> int:
-    return max(caches_bytes.values(), default=UNKNOWN_CACHE_BYTES)
+def far_bytes(caches_bytes: Mapping[str, int]) -> int:
+    return min(MOST_BYTES, BEYOND_CACHE * max(caches_bytes.values(), default=UNKNOWN_CACHE_BYTES))
 
 
 def near_bytes(caches_bytes: Mapping[str, int]) -> int:
@@ -71,7 +74,7 @@ def peaks_of(probes: Iterable[Probe], caches_bytes: Mapping[str, int]) -> Peaks 
         engine=f"{best['product'].task.name} {best['product'].task.size}",
         cache_bandwidth=best["cache"].rate,
         memory_bandwidth=best["memory"].rate,
-        cache_bytes=last_level_bytes(caches_bytes),
+        far_bytes=far_bytes(caches_bytes),
     )
 
 
@@ -100,6 +103,7 @@ class Canary:
         self._start, self._clock = start, clock
         self._tasks: Iterator[Task] = itertools.cycle(plan(caches_bytes))
         self._arms: dict[str, Arm] = {}
+        self._lost: set[str] = set()
         self._began, self._spent = clock(), 0
 
     def visit(self) -> list[Probe]:
@@ -117,15 +121,27 @@ class Canary:
 
     def _may(self) -> bool:
         allowed = self._settings.peak_share * (self._clock() - self._began)
-        return self._spent < allowed and (bool(self._arms) or allowed >= START_NS)
+        alive = self._lost < {OTHERS, TORCH}
+        return alive and self._spent < allowed and (bool(self._arms) or allowed >= START_NS)
 
     def _probe(self, task: Task) -> Probe:
-        arm = self._arm("torch" if task.name == "torch" else "others")
+        """A probe without times when its process died: that ends no benchmark."""
+        name = TORCH if task.name == TORCH else OTHERS
+        if name not in self._lost:
+            try:
+                answer = self._answer(name, {"do": "probe", "place": task.place, "name": task.name, "size": task.size})
+                return Probe(self._threads, task, answer["work"], answer["ns"])
+            except KdeployError:
+                self._lost.add(name)
+        return Probe(self._threads, task, 0, [])
+
+    def _answer(self, name: str, message: Message) -> Message:
+        arm = self._arm(name)
         arm.resume()
-        arm.tell({"do": "probe", "place": task.place, "name": task.name, "size": task.size})
+        arm.tell(message)
         answer = arm.listen()
         arm.pause()
-        return Probe(self._threads, task, answer["work"], answer["ns"])
+        return answer
 
     def _arm(self, name: str) -> Arm:
         if name not in self._arms:

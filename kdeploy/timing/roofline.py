@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from kdeploy.records.bench import CallFloor, Compute, Fraction, Latency, Reason, Roofline
 from kdeploy.timing.floors import call_floors
-from kdeploy.timing.peaks import BEYOND_CACHE, Peaks, peaks_of
+from kdeploy.timing.peaks import Peaks, peaks_of
 from kdeploy.timing.raw import FloorSample, Probe
 
 HIGHEST_FRACTION = 1.05
@@ -96,7 +96,7 @@ def refusals(model: str, found: Roofline | None, latency: Latency | None) -> Ite
 
 
 def _roofline(flops: int, bytes_min: int, latency: Latency, peaks: Peaks, floor_ns: int) -> Roofline:
-    beyond = bytes_min >= BEYOND_CACHE * peaks.cache_bytes
+    beyond = bytes_min >= peaks.far_bytes
     bandwidth = peaks.memory_bandwidth if beyond else peaks.cache_bandwidth
     parts = {"compute": flops / peaks.flops * 1e9, "memory": bytes_min / bandwidth * 1e9, "overhead": float(floor_ns)}
     limit = max(parts["compute"], parts["memory"]) + floor_ns

@@ -6,7 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from kdeploy.cli import counted
-from kdeploy.records.bench import Compute
+from kdeploy.records.bench import Compute, Fraction, Roofline
 from tests import made
 from tests.stages import report_records
 
@@ -33,6 +33,25 @@ def test_a_benchmark_says_once_what_each_of_its_models_costs():
         "student: 300 parameters, 1.23 M multiply-adds a call",
     ]
     assert list(counted.bench_lines(record.model_copy(update={"arms": ()}))) == []
+
+
+def test_a_benchmark_says_how_near_the_limit_each_arm_is():
+    record = report_records.bench()
+    line = Roofline(
+        peak_flops=1e11,
+        peak_engine="numpy 512",
+        bandwidth_bytes_s=1e10,
+        bandwidth_of="cache",
+        bytes_min=1000,
+        call_floor_ns=5000,
+        limit_ns=25_000,
+        fraction_of_limit=Fraction(value=0.367, ci=None),
+        bound="compute",
+    )
+    arms = (record.arms[0].model_copy(update={"roofline": line}), *record.arms[1:])
+    assert list(counted.roofline_lines(record.model_copy(update={"arms": arms}))) == [
+        "teacher@onnxruntime-b1-t1: 37 % of what this machine can do, bound by compute"
+    ]
 
 
 def test_show_prints_the_layers_of_a_model(command, tmp_path):

@@ -160,6 +160,10 @@ class ScriptedProbe:
         if do == "load":
             self.script.clock.now_ns += self.script.start_ns
             return {}
+        if do == self.script.fails:
+            raise ResourceError(
+                "bench worker canary", "must answer until it is told to end", got="it ended with signal 9"
+            )
         self.script.clock.now_ns += self.took_ns
         here = self.message["name"] not in self.script.missing
         work = self.message["size"] * (2 if self.message["place"] == "product" else 1)

@@ -28,7 +28,7 @@ PRODUCTS = [
 def test_the_fastest_run_of_the_fastest_engine_counts() -> None:
     # 128 FLOPs in 30 ns are more than 16 in 4; 1000 bytes in 8 ns more than in 10
     assert peaks_of(KERNELS + PRODUCTS, CACHES) == Peaks(
-        flops=128e9 / 30, engine="torch 4", cache_bandwidth=125e9, memory_bandwidth=40e9, cache_bytes=2**25
+        flops=128e9 / 30, engine="torch 4", cache_bandwidth=125e9, memory_bandwidth=40e9, far_bytes=4 * 2**25
     )
 
 
@@ -43,6 +43,7 @@ def test_the_plan_has_every_engine_and_size_the_cheap_ones_first() -> None:
     assert [task.size for task in tasks[:6]] == [2**19] * 3 + [4 * 2**25] * 3
     assert [(task.size, task.name) for task in tasks[6:]] == [(size, engine) for size in SIZES for engine in ENGINES]
     assert plan({})[5] == Task("memory", "triad", 4 * 2**25)  # where nothing is known of the caches
+    assert plan({"l3": 2**30})[5] == Task("memory", "triad", 2**30)
 
 
 def canary(script: Script, share: float) -> Canary:
@@ -78,6 +79,21 @@ def test_a_canary_takes_its_share_and_one_probe_more_at_most() -> None:
     assert names[6:10] == list(ENGINES)
     assert len(names) > len(plan(CACHES))  # from the beginning again
     assert names[len(plan(CACHES))] == "read"
+    found.close()
+    assert script.open_arms == []
+
+
+def test_a_process_that_dies_ends_no_benchmark_and_is_asked_no_more() -> None:
+    script = Script(fails="probe")
+    found = canary(script, 0.5)
+    script.clock.now_ns += 10 * START_NS
+    probes = found.visit()
+    assert {tuple(probe.ns) for probe in probes} == {()}
+    assert [entry for entry in script.log if entry[1] == "probe"] == [
+        ("canary, others", "probe"),
+        ("canary, torch", "probe"),
+    ]
+    assert found.visit() == []
     found.close()
     assert script.open_arms == []
 

@@ -18,8 +18,8 @@ from kdeploy.timing.request import Request
 from kdeploy.timing.roofline import Bounds, Subject, refusals, roofline
 from tests.timing.scripted import Script, request
 
-# 100 GFLOP/s; 50 GB/s in a cache of 1 MB, 10 GB/s beyond
-PEAKS = Peaks(flops=1e11, engine="numpy 512", cache_bandwidth=5e10, memory_bandwidth=1e10, cache_bytes=10**6)
+# 100 GFLOP/s; 50 GB/s in a cache of 1 MB, 10 GB/s where 4 MB are read in turn
+PEAKS = Peaks(flops=1e11, engine="numpy 512", cache_bandwidth=5e10, memory_bandwidth=1e10, far_bytes=4 * 10**6)
 
 
 def bounds(peaks: Peaks = PEAKS, floor_ns: int = 5_000) -> Bounds:
