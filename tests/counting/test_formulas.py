@@ -131,6 +131,19 @@ class TestAttention:
         )
         assert cost.multiply_adds == 2 * 6 * 16 * 72 + 2 * 6 * 6 * (32 + 8)
 
+    def test_onnx_runtimes_own_looks_at_the_past(self):
+        weights = [zeros("w", 16, 96), zeros("b", 96)]
+        inputs, order = {"x": (2, 1, 16), "past": (2, 2, 4, 5, 8)}, ["x", "w", "b", "", "past"]
+        cost = tried("Attention", inputs, weights, order=order, domain="com.microsoft", num_heads=4, outputs=2)
+        # one query, 5 keys of the past and its own
+        assert cost.multiply_adds == 2 * 16 * 96 + 2 * (2 * 4 * 6 * 8)
+
+    def test_many_heads_look_at_the_past(self):
+        inputs = dict.fromkeys("qkv", (2, 1, 32)) | {"pk": (2, 4, 5, 8), "pv": (2, 4, 5, 8)}
+        order = ["q", "k", "v", "", "", "", "pk", "pv"]
+        cost = tried("MultiHeadAttention", inputs, order=order, domain="com.microsoft", num_heads=4, outputs=3)
+        assert cost.multiply_adds == 2 * (2 * 4 * 6 * 8)
+
     @pytest.mark.parametrize(
         ("inputs", "multiply_adds"),
         [
@@ -164,6 +177,7 @@ class TestEinsum:
             ("ij, jk", [(2, 6), (6, 10)], 2 * 6 * 10),  # what is not said twice is the output
             ("bhqd,bhkd->bhqk", [(2, 4, 6, 8), (2, 4, 9, 8)], 2 * 4 * 6 * 9 * 8),
             ("...ij,...jk->...ik", [(3, 2, 6), (3, 6, 10)], 3 * 2 * 6 * 10),
+            ("...ij,...jk->...ik", [(3, 2, 6), (1, 6, 10)], 3 * 2 * 6 * 10),
             ("...ij,jk", [(3, 2, 6), (6, 10)], 3 * 2 * 6 * 10),
             ("i,i->", [(7,), (7,)], 7),
             ("i,j->ij", [(7,), (5,)], 0),  # no sum

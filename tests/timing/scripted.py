@@ -45,10 +45,12 @@ class Script:
     open_arms: list[str] = field(default_factory=list)
     starts: dict[str, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()  # engines of the canary that are not here
+    probes: list[ScriptedProbe] = field(default_factory=list)
 
     def start_probe(self, name: str, _settings: Settings) -> ScriptedProbe:
         self.open_arms.append(name)
-        return ScriptedProbe(name, self)
+        self.probes.append(ScriptedProbe(name, self))
+        return self.probes[-1]
 
     def start(self, name: str, _settings: Settings) -> ScriptedArm:
         self.starts[name] = self.starts.get(name, -1) + 1

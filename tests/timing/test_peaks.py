@@ -71,6 +71,7 @@ def test_a_canary_takes_its_share_and_one_probe_more_at_most() -> None:
         before = script.clock.now_ns
         names += [one.task.name for one in found.visit()]
         spent = script.clock.now_ns - before
+        assert not any(process.running for process in script.probes)
         assert spent <= 2 * start + 2 * probe
     total = script.clock.now_ns
     assert 0.09 * total <= len(names) * probe + 2 * start <= 0.1 * total + start + probe
