@@ -12,16 +12,19 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 
 ACTIVATIONS = """Celu Clip Elu Erf Exp Gelu HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax Mish PRelu Relu Selu
     Shrink Sigmoid Softmax Softplus Softsign Swish Tanh ThresholdedRelu"""
-ARITHMETIC = """Abs Add And Ceil Cos Div Equal Floor Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Max Mean Min
-    Mod Mul Neg Not Or Pow Reciprocal RotaryEmbedding Round Sign Sin Sqrt Sub Sum Where Xor"""
+ARITHMETIC = """Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor
+    BlackmanWindow Ceil Cos Cosh Div Equal Floor Greater GreaterOrEqual HammingWindow HannWindow IsInf IsNaN Less
+    LessOrEqual Max Mean Min Mod Mul Neg Not Or Pow Reciprocal RotaryEmbedding Round Sign Sin Sinh Sqrt Sub Sum Tan
+    Where Xor"""
 CONVERSIONS = "Cast CastLike DequantizeLinear DynamicQuantizeLinear QuantizeLinear"
-MOVES = """Concat Constant ConstantOfShape DepthToSpace Dropout Expand Flatten Gather GatherElements GatherND Identity
-    NonZero OneHot Pad Range Reshape ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile
-    Transpose Trilu Unsqueeze"""
+MOVES = """CenterCropPad Compress Concat Constant ConstantOfShape DepthToSpace Dropout Expand EyeLike Flatten Gather
+    GatherElements GatherND Identity NonZero OneHot Pad Range Reshape ReverseSequence Scatter ScatterElements ScatterND
+    Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze"""
 NORMS = """BatchNormalization GroupNormalization InstanceNormalization LayerNormalization LpNormalization LRN
     MeanVarianceNormalization RMSNormalization"""
-REDUCTIONS = """ArgMax ArgMin AveragePool CumSum GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool ReduceL1
-    ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare TopK"""
+REDUCTIONS = """ArgMax ArgMin AveragePool Col2Im CumSum GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool
+    MaxRoiPool MaxUnpool ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
+    ReduceSum ReduceSumSquare TopK"""
 
 CONTRIBUTED = "com.microsoft"  # the domain of ONNX Runtime's own: docs/ContribOperators.md of its repository
 _LIKE_THEIR_INPUT = """BiasGelu BiasSoftmax FastGelu Gelu QLinearAdd QLinearLeakyRelu QLinearMul QLinearSigmoid

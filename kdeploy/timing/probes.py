@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -39,12 +40,20 @@ Run = Callable[[], object]
 
 def probe(place: str, name: str, size: int, threads: int) -> wire.Message:
     """Run a task for 20 ms or so, after one run that does not count."""
-    work = 2 * size**3 if place == "product" else round(PASSES[name] * size)
+    work = work_of(place, name, size, threads)
     try:
-        run = product(name, size, threads) if place == "product" else kernel(name, size)
+        run = product(name, size, threads) if place == "product" else kernel(name, size, threads, place)
     except (ImportError, KdeployError):
         return {"work": work, "ns": []}
     return {"work": work, "ns": times(run, time.perf_counter_ns)}
+
+
+def work_of(place: str, name: str, size: int, threads: int) -> int:
+    """FLOPs, or bytes. In cache one thread runs and stands for all: each has a cache of its own, and to wake one takes
+    longer than the kernel does."""
+    if place == "product":
+        return 2 * size**3
+    return round(PASSES[name] * size) * (threads if place == "cache" else 1)
 
 
 def times(run: Run, clock: Callable[[], int]) -> list[int]:
@@ -79,12 +88,22 @@ def product(engine: str, size: int, threads: int) -> Run:
     return _in_runtime(engine, left, right, threads)
 
 
-@lru_cache(maxsize=4)
-def kernel(name: str, size: int) -> Run:
-    """One pass over a working set of this many bytes, float32."""
+@lru_cache(maxsize=6)
+def kernel(name: str, size: int, threads: int, place: str) -> Run:
+    """One pass over a working set of this many bytes, float32; in memory, a part of it for each thread."""
     import numpy as np
 
     buffer = _buffer(size // FLOAT_BYTES)
+    if threads == 1 or place == "cache":
+        return _kernel(name, buffer)
+    runs = [_kernel(name, part) for part in np.array_split(buffer, threads)]
+    pool = ThreadPoolExecutor(threads)  # numpy holds no lock while it computes
+    return lambda: list(pool.map(lambda run: run(), runs))
+
+
+def _kernel(name: str, buffer: Array) -> Run:
+    import numpy as np
+
     if name == "read":
         return lambda: np.dot(buffer, buffer)
     if name == "copy":
@@ -105,7 +124,7 @@ def matrix(size: int, seed: int) -> Array:
     return np.random.default_rng(seed).standard_normal((size, size), np.float32)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _buffer(length: int) -> Array:
     """Written once, so that every page is there; the kernels of one size share it."""
     import numpy as np

@@ -21,17 +21,31 @@ def test_every_engine_multiplies_two_matrices(engine: str) -> None:
     np.testing.assert_allclose(made, probes.matrix(8, 0) @ probes.matrix(8, 1), rtol=1e-4, atol=1e-5)
 
 
-def test_the_kernels_go_through_all_of_their_working_set() -> None:
-    buffer = probes._buffer(120)
-    assert probes.kernel("read", 480)() == 120
-    buffer[:60] = 3
-    probes.kernel("copy", 480)()
-    assert (buffer == [1] * 60 + [1] * 60).all()
-    buffer[40:80], buffer[80:] = 2, 8
-    probes.kernel("triad", 480)()
-    assert (buffer[:40] == 2 + 0.5 * 8).all()
+@pytest.fixture
+def buffer() -> Iterator[np.ndarray]:
+    """What the kernels of 480 bytes go through: 120 ones."""
+    yield probes._buffer(120)
     probes._buffer.cache_clear()
     probes.kernel.cache_clear()
+
+
+def test_the_kernels_go_through_all_of_their_working_set(buffer: np.ndarray) -> None:
+    assert probes.kernel("read", 480, 1, "memory")() == 120
+    buffer[:60] = 3
+    probes.kernel("copy", 480, 1, "memory")()
+    assert (buffer == 1).all()
+    buffer[40:80], buffer[80:] = 2, 8
+    probes.kernel("triad", 480, 1, "memory")()
+    assert (buffer[:40] == 2 + 0.5 * 8).all()
+
+
+def test_each_thread_has_a_part_of_what_is_in_memory(buffer: np.ndarray) -> None:
+    assert probes.kernel("read", 480, 3, "memory")() == [40, 40, 40]
+    buffer[30:60] = 3
+    probes.kernel("copy", 480, 2, "memory")()
+    assert (buffer[:60] == 3).all()  # from the second half of the first part
+    assert probes.kernel("read", 480, 3, "cache")() == 60 * 9 + 60
+    assert [probes.work_of(place, "copy", 480, 3) for place in ("memory", "cache")] == [480, 1440]
 
 
 def clock(*readings: int) -> Iterator[int]:
