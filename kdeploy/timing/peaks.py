@@ -23,7 +23,8 @@ from kdeploy.timing.request import Settings
 from kdeploy.timing.wire import Message
 
 PROGRAM = "kdeploy.timing.probes"
-SIZES = (256, 512, 1024, 2048)
+TELLING_SIZE = 512  # before every engine was tried at it, the first one would pass for the machine
+SIZES = (TELLING_SIZE, 256, 1024, 2048)
 OTHERS, TORCH = "others", "torch"  # the two processes
 ENGINES = ("numpy", "onnxruntime", "openvino", TORCH)
 KERNELS = ("read", "copy", "triad")
@@ -61,13 +62,16 @@ def near_bytes(caches_bytes: Mapping[str, int]) -> int:
 
 
 def peaks_of(probes: Iterable[Probe], caches_bytes: Mapping[str, int]) -> Peaks | None:
-    """The largest of each; None while one of the three is missing."""
+    """The largest of each; None while one of the three is missing, or an engine was not tried at a telling size."""
     best: dict[Place, Probe] = {}
+    untried = set(ENGINES)
     for probe in probes:
+        if probe.task.size >= TELLING_SIZE:
+            untried.discard(probe.task.name)
         held = best.get(probe.task.place)
         if probe.ns and (held is None or probe.rate > held.rate):
             best[probe.task.place] = probe
-    if best.keys() != {"product", "cache", "memory"}:
+    if untried or best.keys() != {"product", "cache", "memory"}:
         return None
     return Peaks(
         flops=best["product"].rate,

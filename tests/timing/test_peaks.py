@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kdeploy.records.bench import BenchRecord
@@ -19,23 +20,31 @@ KERNELS = [
     Probe(1, Task("memory", "read", 4000), 4000, [100]),
 ]
 PRODUCTS = [
-    Probe(1, Task("product", "numpy", 2), 16, [9, 4]),
-    Probe(1, Task("product", "torch", 4), 128, [30]),
-    Probe(1, Task("product", "openvino", 4), 128, []),
+    Probe(1, Task("product", "openvino", 512), 128, []),
+    Probe(1, Task("product", "numpy", 512), 16, [9, 4]),
+    Probe(1, Task("product", "onnxruntime", 512), 16, [5]),
+    Probe(1, Task("product", "torch", 1024), 128, [30]),
 ]
 
 
 def test_the_fastest_run_of_the_fastest_engine_counts() -> None:
     # 128 FLOPs in 30 ns are more than 16 in 4; 1000 bytes in 8 ns more than in 10
     assert peaks_of(KERNELS + PRODUCTS, CACHES) == Peaks(
-        flops=128e9 / 30, engine="torch 4", cache_bandwidth=125e9, memory_bandwidth=40e9, far_bytes=4 * 2**25
+        flops=128e9 / 30, engine="torch 1024", cache_bandwidth=125e9, memory_bandwidth=40e9, far_bytes=4 * 2**25
     )
 
 
 def test_without_one_of_the_three_there_are_no_peaks() -> None:
     assert peaks_of(KERNELS, CACHES) is None
     assert peaks_of([*KERNELS[:2], *PRODUCTS], CACHES) is None
-    assert peaks_of([*KERNELS, PRODUCTS[2]], CACHES) is None
+    assert peaks_of([*KERNELS, *(replace(probe, ns=[]) for probe in PRODUCTS)], CACHES) is None
+
+
+def test_before_every_engine_was_tried_at_a_telling_size_there_are_none() -> None:
+    """An engine that is not here counts as tried."""
+    assert peaks_of([*KERNELS, *PRODUCTS[:3]], CACHES) is None
+    small = Probe(1, Task("product", "torch", 256), 128, [30])
+    assert peaks_of([*KERNELS, *PRODUCTS[:3], small], CACHES) is None
 
 
 def test_the_plan_has_every_engine_and_size_the_cheap_ones_first() -> None:
