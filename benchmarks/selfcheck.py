@@ -33,7 +33,7 @@ from kdeploy import machine
 from kdeploy.errors import KdeployError
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.timing.fresh import run_in_fresh_process
-from kdeploy.timing.orchestrator import bench_cpus
+from kdeploy.timing.processes import bench_cpus
 from kdeploy.timing.recompute import recompute
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 from kdeploy.timing.statistics import relative_half_width

@@ -19,12 +19,13 @@ from kdeploy.errors import InputError, ModelError
 from kdeploy.inspector import admit
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
+from kdeploy.records.count import CountRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.samples.input_folder import read_folder
-from kdeploy.stages import verify
+from kdeploy.stages import bench, verify
 from kdeploy.stages.export import made_elsewhere
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.made_elsewhere import Asked
@@ -35,6 +36,19 @@ ORACLE = verify.REFERENCE  # numpy, and nobody deploys it
 FEWEST, MOST = 16, 1000  # inputs out of a folder
 AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
 FLOAT64 = "float64"
+
+
+def count_model(path: Path, batch: int = 1) -> CountRecord:
+    """What one call of an ONNX classifier costs, layer by layer; nothing is run.
+
+    Args:
+        batch: for a model that does not fix its own.
+    Raises: what the inspector raises, and ModelError for a file that is not a classifier.
+    """
+    admit(path)
+    shape = (signature(path).batch or batch, *shape_of(path))
+    name = signature(path).input
+    return CountRecord(model=path.name, input_shapes={name: shape}, compute=bench.counted(path, shape))
 
 
 def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:

@@ -27,7 +27,6 @@ from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord, Quality
 from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench
-from kdeploy.stages.export.describe import describe
 from kdeploy.store import Store, fingerprint, hash_file
 from kdeploy.timing import artefacts
 from kdeploy.timing.request import Settings
@@ -47,13 +46,13 @@ def given(path: Path, names: Sequence[str]) -> Given:
 
     Raises: what the inspector raises, what is wrong with a bundle, InputError for anything else.
     """
+    if path.suffix == ".onnx":
+        admit(path)
+        return Given(path, path, {"onnxruntime": path})
     if path.is_dir():
         onnx_file, formats = models_of(path)
         admit(onnx_file)
         return Given(path, onnx_file, {"onnxruntime": onnx_file} | formats)
-    if path.suffix == ".onnx":
-        admit(path)
-        return Given(path, path, {"onnxruntime": path})
     if len(names) != 1 or not path.is_file():
         must = "must be an ONNX file, the folder of a bundle, or a file of the runtime that --runtime names"
         got = "no such file" if not path.exists() else f"runtimes: {', '.join(names) or 'none'}"
@@ -174,8 +173,9 @@ def _contender(
         inputs=inputs,
         expected=None,
         quality=_quality(one, own, tried),
-        described=describe(one.onnx, inputs.shape[1:]) if one.onnx is not None else None,
+        torch_flops=None,
         artefacts={**one.artefacts, **made},
+        counts=one.onnx is not None,
     )
 
 

@@ -270,6 +270,8 @@ def test_two_models_are_timed_against_each_other(tmp_path: Path) -> None:
     [comparison] = found.document["comparison"]
     assert comparison["claim"]["status"] in {"indicative", "refused"}  # eight pairs never support a claim
     assert (comparison["runtime"], comparison["batch"], comparison["threads"]) == ("onnxruntime", 1, 1)
+    counts = [arm["compute"]["multiply_adds"] for arm in found.document["arms"]]
+    assert counts == [64 * 2048 + 2048 * 3, 64 * 8 + 8 * 3]
     [folder] = runs.glob("bench/*")
     assert (folder / "record.json").is_file()
     exported = json.loads((folder / "pytest-benchmark.json").read_bytes())

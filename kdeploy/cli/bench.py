@@ -154,7 +154,7 @@ def _compare(first: Path, second: Path, require_claim: bool, as_json: bool) -> N
 
 def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
     """Raises: ClaimError when a claim is required, and one is not supported."""
-    from kdeploy.cli import output
+    from kdeploy.cli import counted, output
     from kdeploy.cli.timings import timing_lines
     from kdeploy.summarising import bench_rows
     from kdeploy.timing.claims import require_supported
@@ -169,7 +169,8 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
         output.line(row.claim)
         for reason in row.reasons:
             output.line(f"  {reason}")
-    for line in timing_lines(record):
+    notes = dict.fromkeys(note for comparison in record.comparison for note in comparison.notes)
+    for line in (*notes, *counted.bench_lines(record), *counted.roofline_lines(record), *timing_lines(record)):
         output.line(line)
     if require_claim:
         require_supported(record.comparison)
@@ -188,9 +189,11 @@ def _models(subjects: list[str], versus: Path | None) -> tuple[Path, Path] | Non
 def _is_model(subject: str) -> bool:
     """Recipes and runs are .yaml and .json files, or bare names."""
     path = Path(subject)
+    if path.suffix == ".onnx":
+        return True
     if path.is_dir():
         return (path / "manifest.json").is_file()
-    return path.suffix == ".onnx" or (path.is_file() and path.suffix not in {".yaml", ".yml", ".json"})
+    return path.is_file() and path.suffix not in {".yaml", ".yml", ".json"}
 
 
 def _foreign(

@@ -30,7 +30,8 @@ def computed(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> d
     Args:
         shapes: of everything whose shape is wholly known.
     """
-    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    small = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) <= SMALL]
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
     found: dict[str, np.ndarray] = {}
     for node in model.graph.node:
         array = _value(node, known, shapes, model)
@@ -53,8 +54,9 @@ def _value(
 ) -> np.ndarray | None:
     if len(node.output) != 1:
         return None
-    if node.op_type == "Shape" and not node.attribute and node.input[0] in shapes:
-        return np.array(shapes[node.input[0]], np.int64)
+    if node.op_type == "Shape" and node.input[0] in shapes:
+        ends = {attribute.name: attribute.i for attribute in node.attribute}
+        return np.array(shapes[node.input[0]][ends.get("start", 0) : ends.get("end")], np.int64)
     if any(name and name not in known for name in node.input):
         return None
     is_small = node.op_type == "ConstantOfShape" and 0 <= math.prod(known[node.input[0]].tolist()) <= SMALL

@@ -45,7 +45,7 @@ def run(job: Job, folder: Path) -> Record:
             inputs=inputs[name],
             expected=logits[name],
             quality=Quality(metric="top1", value=accuracy(logits[name], labels), n=tests, dataset_sha256=hash_),
-            described=getattr(export, name),
+            torch_flops=getattr(export, name).torch_flops,
             artefacts=artefacts(job, export, name),
         )
         for name in ("teacher", "student")

@@ -14,7 +14,10 @@ FormName = Literal["fused", "factored", "refactored", "plain"]
 
 
 class Model(Part):
-    """One ONNX file."""
+    """One ONNX file.
+
+    `torch_flops` is what torch counts of the module that it was made from, 2 for a multiply-add; null without a module.
+    """
 
     file: str
     sha256: str
@@ -24,6 +27,7 @@ class Model(Part):
     opset: int
     ir_version: int
     uncounted: dict[str, int]
+    torch_flops: int | None = None
 
 
 class Fold(Part):

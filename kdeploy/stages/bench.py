@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kdeploy import runtimes
+from kdeploy import counting, runtimes
+from kdeploy.errors import ModelError
 from kdeploy.models.adapters import signature
 from kdeploy.progress import Progress
-from kdeploy.records.bench import BenchRecord, Compute, Quality
-from kdeploy.records.export import Model
+from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
 from kdeploy.runtimes.protocol import Source
 from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.orchestrator import Step
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
+from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 
 DISTINCT_INPUTS = 256
+PEAK_SHARE = 0.1  # of the time, for what the machine can do at best
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Contender:
         name: what a person calls it.
         inputs: real, preprocessed, float32 (samples, *shape); the first 256 are used in rotation.
         expected: its logits on those inputs, to catch a model that is fast because it is broken.
+        torch_flops: what torch counts of one sample, where there was a module to ask.
         artefacts: runtime name to a converted file; others are converted here.
+        counts: whether `onnx` is this model's own graph; a file of one runtime brings none, and borrows another's.
     """
 
     name: str
@@ -37,8 +40,9 @@ class Contender:
     inputs: np.ndarray
     expected: np.ndarray | None
     quality: Quality | None
-    described: Model | None
+    torch_flops: int | None
     artefacts: Mapping[str, Path]
+    counts: bool = True
 
 
 def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is told; all but the place are named
@@ -64,17 +68,33 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
     arms = {
         name: (_arm(folder, "baseline", baseline, name), _arm(folder, "candidate", candidate, name)) for name in names
     }
-    comparisons, throughput = (tuple(_asked(arms, wanted)) for wanted in (sizes, brief))
-    request = Request(comparisons=comparisons, throughput=throughput, settings=settings, command=command)
+    counts = {
+        batch: (_compute(baseline, batch), _compute(candidate, batch))
+        for batch in sorted({batch for _, batch in (*sizes, *brief)})
+    }
+    comparisons, throughput = (tuple(_asked(arms, counts, wanted)) for wanted in (sizes, brief))
+    request = Request(
+        comparisons=comparisons,
+        throughput=throughput,
+        floors=tuple(_floors(folder / "floor", names, sorted({size[0] for size in sizes}), progress)),
+        settings=settings.model_copy(update={"peak_share": PEAK_SHARE}),
+        command=command,
+    )
     with progress.task("latency", len(comparisons) * settings.looks[0]) as advance:
         return run_in_fresh_process(request, folder, lambda step: advance(_done(step, settings)))
 
 
 def _asked(
-    arms: Mapping[str, tuple[ArmRequest, ArmRequest]], sizes: Sequence[tuple[int, int]]
+    arms: Mapping[str, tuple[ArmRequest, ArmRequest]],
+    counts: Mapping[int, tuple[Compute | None, Compute | None]],
+    sizes: Sequence[tuple[int, int]],
 ) -> Iterator[ComparisonRequest]:
-    for name, (baseline, candidate) in arms.items():
+    """Each size on every runtime, with what a call of that batch costs."""
+    for name, pair in arms.items():
         for threads, batch in sizes:
+            baseline, candidate = (
+                arm.model_copy(update={"compute": compute}) for arm, compute in zip(pair, counts[batch], strict=True)
+            )
             yield ComparisonRequest(baseline=baseline, candidate=candidate, runtime=name, threads=threads, batch=batch)
 
 
@@ -95,8 +115,33 @@ def _arm(folder: Path, role: str, contender: Contender, name: str) -> ArmRequest
         inputs=inputs,
         expected=expected if contender.expected is not None else None,
         quality=contender.quality,
-        compute=_compute(contender.described),
     )
+
+
+def _floors(folder: Path, names: Sequence[str], threads: Sequence[int], progress: Progress) -> Iterator[FloorRequest]:
+    """The graph that does nothing, for every runtime that takes it."""
+    folder.mkdir()
+    path, inputs, rows = folder / "identity.onnx", folder / "inputs.npz", np.zeros((3, 1), np.float32)
+    _write_identity(path)
+    np.savez(inputs, allow_pickle=False, x=rows)
+    for name in names:
+        (folder / name).mkdir()
+        try:
+            artefact = runtimes.convert(name, Source(path, None, {"x": rows}, None), folder / name)
+        except ModelError:
+            progress.say(f"call floor: not measured on {name}, which does not take a graph that does nothing")
+            continue
+        for count in threads:
+            yield FloorRequest(runtime=name, threads=count, artefact=artefact, inputs=inputs)
+
+
+def _write_identity(path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
 
 
 def _artefact(target: Path, contender: Contender, name: str) -> Path:
@@ -107,14 +152,29 @@ def _artefact(target: Path, contender: Contender, name: str) -> Path:
     return runtimes.convert(name, source, target)
 
 
-def _compute(model: Model | None) -> Compute | None:
-    if model is None:
+def _compute(contender: Contender, batch: int) -> Compute | None:
+    """Counted at the batch of the arm; a model that fixes its own is called with that."""
+    if not contender.counts:
         return None
+    rows = signature(contender.onnx).batch or batch
+    torch_flops = {} if contender.torch_flops is None else {"torch_flop_counter": rows * contender.torch_flops}
+    return counted(contender.onnx, (rows, *contender.inputs.shape[1:])).model_copy(update={"cross_check": torch_flops})
+
+
+def counted(path: Path, shape: tuple[int, ...]) -> Compute:
+    """What one call of a classifier costs, its input of this shape, batch first.
+
+    Raises: ModelError when a shape inside cannot be known.
+    """
+    cost = counting.count(path, {signature(path).input: shape})
     return Compute(
-        multiply_adds=model.multiply_adds,
-        flops=2 * model.multiply_adds,
-        uncounted_ops=model.uncounted,
-        params=model.parameters,
+        multiply_adds=cost.multiply_adds,
+        flops=cost.flops,
+        coverage=cost.coverage,
+        uncounted_ops=dict(cost.uncounted),
+        params=cost.parameters,
+        weights_bytes=cost.weights_bytes,
+        layers=tuple(LayerCost(**asdict(layer)) for layer in cost.layers),
     )
 
 

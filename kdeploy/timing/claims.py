@@ -2,8 +2,8 @@
 
     refused              R01 the outputs are not those promised, R02 precision differs and the models are not called by
                          it (`student in int8`), R03 another setting differs, R05 the A/A null shows a difference or is
-                         too wide, R09 too many void blocks, R13 wrong outputs while timed, and every gate of
-                         kdeploy.timing.gates
+                         too wide, R09 too many void blocks, R13 wrong outputs while timed, R16 a time below what the
+                         hardware needs (kdeploy.timing.roofline), and every gate of kdeploy.timing.gates
     no_difference_shown  R06 the interval contains 1, or the effect is smaller than the smallest that counts
     indicative           R04 quality was not compared, R05 there is no A/A null, R08 too few replicates
     supported            none of these

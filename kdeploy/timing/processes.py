@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -49,13 +49,13 @@ class Arm(Protocol):
 
 
 class WorkerProcess:
-    """An arm in a fresh process of `kdeploy.timing.worker`."""
+    """An arm in a fresh process of `kdeploy.timing.worker`, or of another program that talks as it does."""
 
-    def __init__(self, name: str, *, patience_s: float) -> None:
+    def __init__(self, name: str, *, patience_s: float, program: str = "kdeploy.timing.worker") -> None:
         self._name, self._patience_s = name, patience_s
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "kdeploy.timing.worker"],
+            [sys.executable, "-m", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -193,3 +193,22 @@ def forget_peak_memory(root: Path = Path("/")) -> bool:
     except OSError:
         return False
     return True
+
+
+def bench_cpus(allowed: tuple[int, ...], threads: int) -> tuple[int, ...]:
+    """The last CPUs that are allowed, one a thread: the first ones serve most interrupts."""
+    return allowed[-threads:]
+
+
+@contextmanager
+def housekeeping(allowed: tuple[int, ...], busy: tuple[int, ...]) -> Iterator[None]:
+    """Stay off the CPUs that are measured, where there are others."""
+    others = tuple(cpu for cpu in allowed if cpu not in busy)
+    if not others:
+        yield
+        return
+    pin(others)
+    try:
+        yield
+    finally:
+        pin(allowed)

@@ -3,8 +3,8 @@
 The first line, of kind `request`, is what was asked; one of kind `end` says which rule ended a comparison.
 A line of kind `block` is one arm's turn: all its calls in ns, its place in the order, and why it does not count, if so.
 A line of kind `arm` is one worker: what it reported when loaded, its warm-up, its memory. Of the kinds `cold`, `window`
-and `energy` there is a line for each process, stretch and block of what was asked beside. The same lines give the same
-bytes.
+and `energy` there is a line for each process, stretch and block of what was asked beside; lines of kind `floor` and
+`probe` are what was measured between the arms. The same lines give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import gzip
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from kdeploy.records.bench import Raw, Stopped
 from kdeploy.timing import artefacts
@@ -29,12 +29,15 @@ LAYOUT = (
     "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns, "
     "counters (kdeploy.timing.counters, before and after the timed calls); kind request: request; "
     "kinds cold, window, energy: comparison, arm, seen (kdeploy.timing.extras); "
+    "kind floor: runtime, threads, ns[] (calls of a graph that does nothing); "
+    "kind probe: threads, place, name, size, work, ns[] (kdeploy.timing.peaks); "
     "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes, "
     "repeated_ns[] (calls with one input)"
 )
 
 FIRST, AGAIN, CANDIDATE = "A1", "A2", "B"
 ARMS = (FIRST, AGAIN, CANDIDATE)
+Place = Literal["product", "cache", "memory"]  # what a probe measures: the CPU, its caches, the memory
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,39 @@ class Replicate:
         )
 
 
+@dataclass(frozen=True)
+class FloorSample:
+    """The calls of one fresh worker with a graph that does nothing (kdeploy.timing.floors)."""
+
+    runtime: str
+    threads: int
+    ns: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a canary runs (kdeploy.timing.peaks). `size` is n of a product, or the bytes that a kernel goes through."""
+
+    place: Place
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A task and its times; `work` is FLOPs or bytes. No times where the engine is not here."""
+
+    threads: int
+    task: Task
+    work: int
+    ns: Sequence[int]
+
+    @property
+    def rate(self) -> float:
+        """FLOP/s or bytes/s of the fastest run."""
+        return self.work * 1e9 / min(self.ns)
+
+
 class RawWriter:
     """Writes the file as the replicates come; what is written stays when the run is interrupted."""
 
@@ -107,6 +143,14 @@ class RawWriter:
 
     def beside(self, comparison: int, kind: str, arm: str, seen: Message) -> None:
         self._write({"kind": kind, "comparison": comparison, "arm": arm, "seen": seen})
+
+    def floor(self, sample: FloorSample) -> None:
+        line = {"kind": "floor", "runtime": sample.runtime, "threads": sample.threads}
+        self._write(line | {"ns": list(sample.ns)})
+
+    def probe(self, probe: Probe) -> None:
+        line = {"kind": "probe", "threads": probe.threads} | asdict(probe.task)
+        self._write(line | {"work": probe.work, "ns": list(probe.ns)})
 
     def block(self, comparison: int, replicate: int, block: Block) -> None:
         line = {"kind": "block", "comparison": comparison, "replicate": replicate, "block": block.block}
@@ -162,6 +206,17 @@ def read_question(path: Path) -> Request | None:
 def read_ends(path: Path) -> dict[int, Stopped]:
     """Which rule ended each comparison; one that was interrupted is not there."""
     return {line["comparison"]: line["stopped"] for line in _lines(path, "end")}
+
+
+def read_floors(path: Path) -> list[FloorSample]:
+    return [FloorSample(line["runtime"], line["threads"], line["ns"]) for line in _lines(path, "floor")]
+
+
+def read_probes(path: Path) -> list[Probe]:
+    return [
+        Probe(line["threads"], Task(line["place"], line["name"], line["size"]), line["work"], line["ns"])
+        for line in _lines(path, "probe")
+    ]
 
 
 def _lines(path: Path, *kinds: str) -> Iterator[dict[str, Any]]:

@@ -1,20 +1,23 @@
 """The same numbers again, from the raw samples: bench.json = what is not computed + f(raw.jsonl.gz), byte for byte.
 
-`f` gives the arms' figures, the comparisons with their claims, and the noise. The machine, the clock's cost and the
-digests of the models are facts of the day, and are taken from the record.
+`f` gives the arms' figures and rooflines, the call floors, the comparisons with their claims, and the noise. The
+machine, the clock's cost and the digests of the models are facts of the day, and are taken from the record.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import Arm, BenchRecord
 from kdeploy.timing import artefacts, raw
 from kdeploy.timing.gates import Surroundings
+from kdeploy.timing.measured import Measured, Role
 from kdeploy.timing.request import Request
-from kdeploy.timing.summary import Measured, Role, arm_names, compared, figures, noise_of
+from kdeploy.timing.roofline import bounds_of
+from kdeploy.timing.summary import arm_names, compared, figures, noise_of
 from kdeploy.timing.throughput import throughputs
 
 RECORD_NAME = "bench.json"
@@ -69,7 +72,8 @@ def _computed(found: BenchRecord, path: Path) -> BenchRecord:
     """The record with all that is computed replaced."""
     asked = _question(path)
     level, surroundings = asked.settings.level, Surroundings(found.timer, found.host.power_source)
-    measured = _measured(asked, path)
+    bounds = bounds_of(raw.read_floors(path), raw.read_probes(path), found.host.caches_bytes, level)
+    measured = [replace(one, bounds=bounds) for one in _measured(asked, path)]
     arms, comparisons, taken = list[Arm](), [], set[str]()
     for one in measured:
         baseline, candidate = arm_names(one.request, taken)
@@ -77,8 +81,14 @@ def _computed(found: BenchRecord, path: Path) -> BenchRecord:
         pair = found.arms[len(arms) : len(arms) + 2]  # fewer in a record that was edited
         roles: tuple[tuple[Role, str], ...] = (("baseline", baseline), ("candidate", candidate))
         arms += [_arm(arm, name, one, role, level) for arm, (role, name) in zip(pair, roles, strict=False)]
-    computed = {"noise": noise_of(measured, level), "throughput": throughputs(_brief(asked, path))}
-    return found.model_copy(update={"arms": tuple(arms), "comparison": tuple(comparisons), **computed})
+    computed = {
+        "arms": tuple(arms),
+        "comparison": tuple(comparisons),
+        "noise": noise_of(measured, level),
+        "throughput": throughputs(_brief(asked, path)),
+        "null_sut": bounds.null_sut,
+    }
+    return found.model_copy(update=computed)
 
 
 def _arm(arm: Arm, name: str, measured: Measured, role: Role, level: float) -> Arm:

@@ -48,6 +48,15 @@ class ComparisonRequest(Part):
     provider: str = "CPU"
 
 
+class FloorRequest(Part):
+    """A graph that does nothing, for one runtime and number of threads, and an `.npz` of its inputs."""
+
+    runtime: str
+    threads: Count
+    artefact: Path
+    inputs: Path
+
+
 class Limits(Part):
     """How much may disturb a measurement; `kdeploy.timing.noise` and `.gates` say what each one bounds.
 
@@ -98,12 +107,13 @@ class Settings(Part):
     sustained_ns: int = 0  # of one arm called without a pause
     energy: bool = False
     patience_s: float = 120.0  # how long a worker may be silent
+    peak_share: Annotated[float, Field(ge=0, le=1)] = 0.0  # of the time, for the machine's peaks; 0 measures none
     limits: Limits = Limits()
 
     def brief(self) -> Settings:
         """2 processes an arm with a few calls each: what a throughput takes that carries no claim."""
         few = {"looks": (2,), "blocks": 2, "least_calls": 2, "resume_calls": 1, "null": False}
-        none = {"cold_starts": 0, "sustained_ns": 0, "energy": False}
+        none = {"cold_starts": 0, "sustained_ns": 0, "energy": False, "peak_share": 0.0}
         warm_up = {"warm_up_calls": 2, "warm_up_ns": 100_000_000, "warm_up_limit_ns": 1_000_000_000}
         return self.model_copy(update=few | none | warm_up)
 
@@ -118,6 +128,7 @@ class Request(Part):
 
     comparisons: Annotated[tuple[ComparisonRequest, ...], Field(min_length=1)]
     throughput: tuple[ComparisonRequest, ...] = ()
+    floors: tuple[FloorRequest, ...] = ()
     settings: Settings = Settings()
     command: tuple[str, ...] = ()
 

@@ -5,12 +5,10 @@ The calls of A2 serve the A/A null alone: they are in no number of the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
-from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import (
     Arm,
     Artifact,
@@ -19,77 +17,23 @@ from kdeploy.records.bench import (
     Noise,
     ParityEvidence,
     Ratio,
-    Reason,
+    Roofline,
     RuntimeUse,
-    Stopped,
     WarmUps,
     Workload,
 )
 from kdeploy.timing import artefacts, energy, noise
+from kdeploy.timing.bounded import limited, notes, too_fast
 from kdeploy.timing.claims import Evidence, Side, judged
 from kdeploy.timing.extras import cold_start, sustained
 from kdeploy.timing.gates import Surroundings, refusals, trend
-from kdeploy.timing.latency import latency, left_out, throughput
-from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, Replicate, WorkerReport
+from kdeploy.timing.latency import throughput
+from kdeploy.timing.measured import Measured, Role, key_of, latency_of
+from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, WorkerReport
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Settings
 from kdeploy.timing.statistics import (
     Estimate,
-    block_value,
-    ratio_estimate,
-    replicate_log_ratio,
 )
-from kdeploy.timing.wire import Message
-
-Role = Literal["baseline", "candidate"]
-
-NOISE_FIELDS = {
-    "steal": "noise.steal_fraction",
-    "cpu wait": "noise.cpu_wait_fraction",
-    "cpu pressure": "noise.psi_cpu_some",
-    "cgroup throttling": "noise.throttled_ns",
-}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One comparison, measured."""
-
-    request: ComparisonRequest
-    replicates: Sequence[Replicate]
-    stopped: Stopped
-    extras: Mapping[tuple[str, str], Sequence[Message]] = field(default_factory=dict)  # by kind and arm
-
-    def log_ratios(self, against: str) -> list[float]:
-        """d_r of every replicate that has a block left, of A1 against another arm."""
-        pairs = ((block_values(found, FIRST), block_values(found, against)) for found in self.replicates)
-        return [replicate_log_ratio(baseline, other) for baseline, other in pairs if baseline and other]
-
-    def estimate(self, against: str, level: float) -> Estimate | None:
-        logs = self.log_ratios(against)
-        return ratio_estimate(logs, level) if logs else None
-
-    def workers(self, arm: str) -> list[WorkerReport]:
-        return [replicate.workers[arm] for replicate in self.replicates if arm in replicate.workers]
-
-    def samples(self, arm: str) -> list[list[int]]:
-        """The calls that count, a list for each replicate that has any."""
-        found = ([ns for block in replicate.counted(arm) for ns in block.ns] for replicate in self.replicates)
-        return [calls for calls in found if calls]
-
-    def block_values(self, arm: str) -> list[list[float]]:
-        """The median call of every block that counts, a list for each replicate."""
-        return [block_values(replicate, arm) for replicate in self.replicates]
-
-    def wrong_outputs(self, arms: Sequence[str]) -> int:
-        return sum(block.wrong for found in self.replicates for block in found.blocks if block.arm in arms)
-
-    def void_blocks(self) -> list[str]:
-        """The reason of every block that is void."""
-        return [block.void for found in self.replicates for block in found.blocks if block.void]
-
-
-def block_values(replicate: Replicate, arm: str) -> list[float]:
-    return [block_value(block.ns) for block in replicate.counted(arm)]
 
 
 def compared(
@@ -98,9 +42,8 @@ def compared(
     baseline: str,
     candidate: str,
     surroundings: Surroundings,
-    further: Sequence[Reason] = (),
 ) -> Comparison:
-    """The comparison under the names of its arms; `further` reasons weaken its claim beside those found here."""
+    """The comparison under the names of its arms."""
     request, level = measured.request, settings.level
     ratio, null = measured.estimate(CANDIDATE, level), measured.estimate(AGAIN, level)
     pairs = len(measured.log_ratios(CANDIDATE))
@@ -123,7 +66,7 @@ def compared(
             min_effect=settings.min_effect,
             most_void=settings.limits.run_void,
             with_null=settings.null,
-            gates=(*gates, *further),
+            gates=(*gates, *too_fast(measured, level)),
         )
     )
     return Comparison(
@@ -136,6 +79,7 @@ def compared(
         aa_null=_ratio(null, level, pairs),
         stopped=measured.stopped,
         claim=claim,
+        notes=tuple(notes(measured, level)),
     )
 
 
@@ -160,10 +104,12 @@ def described_arm(measured: Measured, role: Role, name: str, level: float) -> Ar
 
 def figures(measured: Measured, role: Role, level: float) -> dict[str, Any]:
     """The fields of an arm that are computed from its samples."""
-    key = FIRST if role == "baseline" else CANDIDATE
+    key = key_of(role)
     workers, samples = measured.workers(key), measured.samples(key)
+    roofline = limited(measured, role, level)
     return {
-        "latency_ns": latency(measured.block_values(key), samples, level) if samples else None,
+        "latency_ns": latency_of(measured, role, level),
+        "roofline": roofline if isinstance(roofline, Roofline) else None,
         "throughput": throughput(samples, measured.request.batch, level) if samples else None,
         "warm_up": _warm_ups(workers),
         "memory_bytes": _memory(workers),
@@ -191,49 +137,6 @@ def noise_of(measured: Sequence[Measured], level: float) -> Noise:
         trend_per_hour=max((found.slope.value for found in trends), key=abs, default=None),
         unobserved=(*noise.unobserved(blocks), *(() if trends else ("trend",)), "canary"),
     )
-
-
-def not_observed(measured: Sequence[Measured], found: Noise) -> Iterator[Unavailable]:
-    """Why the signals of `unobserved`, and the figures that are null for their sake, were not read."""
-    blocks = [block for one in measured for replicate in one.replicates for block in replicate.blocks]
-    for signal, reason in noise.unobserved(blocks).items():
-        yield Unavailable(field=NOISE_FIELDS.get(signal, f"noise.unobserved.{signal}"), reason=reason)
-    if found.trend_per_hour is None:
-        yield Unavailable(field="noise.trend_per_hour", reason="there are no two replicates to compare")
-
-
-def not_measured(measured: Measured, arm: Arm, settings: Settings) -> Iterator[Unavailable]:
-    """The fields of an arm that are null because of what was asked or seen, each with its reason."""
-    place = f"arms[{arm.name}]"
-    if arm.parity is None:
-        yield Unavailable(field=f"{place}.parity", reason="no expected outputs were given")
-    if arm.quality is None:
-        yield Unavailable(field=f"{place}.quality", reason="no quality was given")
-    if arm.compute is None:
-        yield Unavailable(field=f"{place}.compute", reason="no count was given")
-    if arm.memory_bytes is None:
-        yield Unavailable(field=f"{place}.memory_bytes", reason="/proc/self/clear_refs or status cannot be used")
-    yield from _not_asked_for(arm, settings)
-    samples = measured.samples(FIRST if arm.role == "baseline" else CANDIDATE)
-    if not samples:
-        yield Unavailable(field=f"{place}.latency_ns", reason="every block is void")
-        yield Unavailable(field=f"{place}.throughput", reason="every block is void")
-        return
-    for name, reason in left_out(samples):
-        yield Unavailable(field=f"{place}.latency_ns.{name}", reason=reason)
-
-
-def _not_asked_for(arm: Arm, settings: Settings) -> Iterator[Unavailable]:
-    place, reason = f"arms[{arm.name}]", "not asked for"
-    if arm.cold_start_ns is None:
-        yield Unavailable(field=f"{place}.cold_start_ns", reason=reason)
-    elif arm.cold_start_ns.to_steady is None:
-        yield Unavailable(field=f"{place}.cold_start_ns.to_steady", reason="a process never became steady")
-    if arm.sustained is None:
-        yield Unavailable(field=f"{place}.sustained", reason=reason)
-    if arm.energy_uj is None:
-        why = (energy.unreadable() if settings.energy else None) or reason
-        yield Unavailable(field=f"{place}.energy_uj", reason=why)
 
 
 def _side(measured: Measured, arm: ArmRequest, keys: tuple[str, ...]) -> Side:

@@ -16,9 +16,9 @@ from kdeploy.errors import DataError, ModelError, ResourceError
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BatchThroughput
 from kdeploy.timing.claims import counted
+from kdeploy.timing.measured import Measured, Role
 from kdeploy.timing.raw import CANDIDATE, FIRST
 from kdeploy.timing.request import ComparisonRequest
-from kdeploy.timing.summary import Measured, Role
 
 Clock = Callable[[], int]
 Measure = Callable[[int], Measured]

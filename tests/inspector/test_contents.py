@@ -354,6 +354,19 @@ def test_a_shape_that_cannot_be_computed_is_refused(tmp_path):
     assert refusal(found, tmp_path) == expected
 
 
+def test_a_part_of_a_shape_that_goes_through_a_reshape_is_followed(tmp_path):
+    """ONNX's inference stops at such a Reshape, which torch writes for recurrent nets."""
+    nodes = [
+        onnx.helper.make_node("Shape", ["x"], ["part"], start=1, end=2),
+        node("Reshape", ["part", "flat"], "length"),
+        node("ConstantOfShape", ["length"], "zeros"),
+        node("Add", ["x", "zeros"], "y"),
+    ]
+    stored = [numpy_helper.from_array(np.array([-1]), "flat")]
+    found = model(nodes, outputs=[value("y", ["rows", 3])], tensors=stored)
+    assert inspected(found, tmp_path).activation_bytes == 4 * (3 + 3)  # x and y: the zeros are stored by then
+
+
 def test_a_bomb_behind_shape_arithmetic_is_seen(tmp_path):
     stored = [numpy_helper.from_array(np.array([10**6] * 2), "million"), numpy_helper.from_array(np.array([1]), "one")]
     nodes = [

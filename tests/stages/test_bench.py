@@ -34,7 +34,7 @@ def contenders(digits: SampleSet, taught: Done, distilled: Done, exported: Done)
             inputs=inputs_of(digits, preprocessing, "test"),
             expected=logits[name],
             quality=Quality(metric="top1", value=0.9, n=150, dataset_sha256=digits.sample_hash),
-            described=getattr(exported.record, name),
+            torch_flops=getattr(exported.record, name).torch_flops,
             artefacts={"onnxruntime": exported.folder / f"{name}.onnx"},
         )
         for name, preprocessing in (("teacher", HALF), ("student", IMAGE))
@@ -65,17 +65,31 @@ def test_every_size_is_measured_and_the_record_has_what_was_given(
     for found in record.comparison:
         for name, contender in zip((found.baseline, found.candidate), contenders, strict=True):
             arm = record.arm(name)
-            assert contender.described is not None
             assert arm.model == contender.name
             assert arm.artifact.sha256 == hash_file(contender.onnx)
             assert arm.quality == contender.quality
-            assert arm.compute is not None
-            assert arm.compute.multiply_adds == contender.described.multiply_adds
-            assert arm.compute.flops == 2 * contender.described.multiply_adds
-            assert arm.compute.params == contender.described.parameters
+    assert record.null_sut is not None
+    assert [(floor.runtime, floor.threads) for floor in record.null_sut] == [("onnxruntime", 1)]
     assert record.command == ("kdeploy", "bench")
     assert (tmp_path / "raw.jsonl.gz").is_file()
     assert BenchRecord.read(tmp_path / "bench.json") == record
+
+
+def test_both_models_are_counted_at_the_batch_of_the_arm(
+    contenders: tuple[Contender, Contender], exported: Done, tmp_path: Path
+):
+    record = measure(tmp_path, *contenders, sizes=[(1, 1), (1, 4)])
+    models = {"teacher": exported.record.teacher, "student": exported.record.student}
+    for arm in record.arms:
+        compute, model, batch = arm.compute, models[arm.model], arm.workload.batch
+        assert compute is not None
+        assert compute.multiply_adds == batch * model.multiply_adds > 0
+        assert compute.flops == 2 * compute.multiply_adds == compute.cross_check["torch_flop_counter"]
+        assert (compute.coverage, compute.uncounted_ops, compute.params) == (1, {}, model.parameters)
+        assert compute.weights_bytes is not None
+        assert 4 * model.parameters <= compute.weights_bytes < model.bytes
+        assert sum(layer.multiply_adds for layer in compute.layers) == compute.multiply_adds
+        assert {layer.output_shape[0] for layer in compute.layers} == {batch}
 
 
 def test_a_model_that_answers_wrongly_gets_no_claim(contenders: tuple[Contender, Contender], tmp_path: Path):
@@ -87,12 +101,15 @@ def test_a_model_that_answers_wrongly_gets_no_claim(contenders: tuple[Contender,
     assert "R13" in [reason.code for reason in claim.reasons]
 
 
-def test_a_model_made_elsewhere_is_converted_and_measured_without_counts(
+def test_a_model_made_elsewhere_is_converted_measured_and_counted_without_torch(
     contenders: tuple[Contender, Contender], tmp_path: Path
 ):
-    bare = [replace(found, expected=None, quality=None, described=None, artefacts={}) for found in contenders]
+    bare = [replace(found, expected=None, quality=None, torch_flops=None, artefacts={}) for found in contenders]
     record = measure(tmp_path, *bare)
-    assert [arm.compute for arm in record.arms] == [None, None]
+    for arm in record.arms:
+        assert arm.compute is not None
+        assert arm.compute.multiply_adds > 0
+        assert arm.compute.cross_check == {}
     assert sorted(path.name for path in (tmp_path / "models" / "onnxruntime").iterdir()) == ["baseline", "candidate"]
     assert [arm.parity for arm in record.arms] == [None, None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from kdeploy.errors import ResourceError
 from kdeploy.timing import noise
 from kdeploy.timing.raw import CANDIDATE
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
+from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 from kdeploy.timing.wire import Message
 
 NAMES = [name for names in noise.SIGNALS.values() for name in names]
@@ -46,6 +46,13 @@ class Script:
     log: list[tuple[str, str]] = field(default_factory=list)
     open_arms: list[str] = field(default_factory=list)
     starts: dict[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()  # engines of the canary that are not here
+    probes: list[ScriptedProbe] = field(default_factory=list)
+
+    def start_probe(self, name: str, _settings: Settings) -> ScriptedProbe:
+        self.open_arms.append(name)
+        self.probes.append(ScriptedProbe(name, self))
+        return self.probes[-1]
 
     def start(self, name: str, _settings: Settings) -> ScriptedArm:
         self.starts[name] = self.starts.get(name, -1) + 1
@@ -150,7 +157,49 @@ def counters_of(elapsed_ns: int, *, at_ns: int = 0, cpus: int = 1, **changes: in
     return {"at_ns": at_ns, "elapsed_ns": elapsed_ns, "cpus": cpus, "before": before, "after": after}
 
 
-def request(folder: Path, *, comparisons: int = 1, **settings: object) -> Request:
+@dataclass
+class ScriptedProbe:
+    """A process of the canary: every probe takes `took_ns`, on the script's clock too."""
+
+    name: str
+    script: Script
+    took_ns: int = 100_000_000
+    running: bool = True
+    message: Message = field(default_factory=dict)
+
+    def tell(self, message: Message) -> None:
+        assert self.running, "a stopped probe was told something"
+        self.message = message
+
+    def listen(self) -> Message:
+        do = self.message.get("do", "load")
+        self.script.log.append((self.name, do))
+        if do == "load":
+            self.script.clock.now_ns += self.script.start_ns
+            return {}
+        if do == self.script.fails:
+            raise ResourceError(
+                "bench worker canary", "must answer until it is told to end", got="it ended with signal 9"
+            )
+        self.script.clock.now_ns += self.took_ns
+        here = self.message["name"] not in self.script.missing
+        work = self.message["size"] * (2 if self.message["place"] == "product" else 1)
+        return {"work": work, "ns": [self.took_ns] if here else []}
+
+    def pause(self) -> None:
+        self.running = False
+
+    def resume(self) -> None:
+        self.running = True
+
+    def cpu_ns(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self.script.open_arms.remove(self.name)
+
+
+def request(folder: Path, *, comparisons: int = 1, floor: bool = False, **settings: object) -> Request:
     """A request whose files exist, for models that nobody runs."""
     for name in ("teacher.onnx", "student.onnx", "inputs.npz"):
         (folder / name).write_bytes(name.encode())
@@ -159,4 +208,5 @@ def request(folder: Path, *, comparisons: int = 1, **settings: object) -> Reques
         for name in ("teacher", "student")
     }
     asked = ComparisonRequest(baseline=arms["teacher"], candidate=arms["student"], runtime="onnxruntime")
-    return Request(comparisons=(asked,) * comparisons, settings=Settings(**settings))
+    floors = (FloorRequest(runtime="onnxruntime", threads=1, artefact=folder / "x", inputs=folder / "x"),) * floor
+    return Request(comparisons=(asked,) * comparisons, floors=floors, settings=Settings(**settings))

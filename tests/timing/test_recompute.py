@@ -21,7 +21,8 @@ from tests.timing.test_orchestrator import noisy
 def folder(tmp_path: Path) -> Path:
     """A finished benchmark of two comparisons, whose models are gone."""
     script = Script(latency_ns=noisy)
-    record = measure(request(tmp_path, comparisons=2), tmp_path / "out", start=script.start, clock=script.clock)
+    asked = request(tmp_path, comparisons=2, floor=True)
+    record = measure(asked, tmp_path / "out", start=script.start, clock=script.clock)
     (tmp_path / "out" / "bench.json").write_text(record.to_json())
     (tmp_path / "teacher.onnx").unlink()
     return tmp_path / "out"
@@ -84,6 +85,8 @@ def test_an_edited_ratio_is_refused(folder: Path) -> None:
         (("arms", 1, "name"), "unknown"),
         (("arms",), []),
         (("arms", 3, "memory_bytes", "peak_rss"), 1),
+        (("null_sut", 0, "call_floor_ns", "value"), 1),
+        (("comparison", 0, "notes"), []),
         (("noise", "blocks_void"), 100),
         (("noise", "steal_fraction"), 0.5),
     ],

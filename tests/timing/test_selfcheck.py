@@ -16,7 +16,7 @@ import pytest
 from kdeploy import machine
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.timing.fresh import run_in_fresh_process
-from kdeploy.timing.orchestrator import bench_cpus
+from kdeploy.timing.processes import bench_cpus
 from kdeploy.timing.request import ComparisonRequest, Limits, Request
 from tests.fakes.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 from tests.timing.conftest import BLIND, HASTY

@@ -27,7 +27,7 @@ from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.stages.export import ensemble, formats, forms
-from kdeploy.stages.export.describe import describe
+from kdeploy.stages.export.describe import describe, torch_flops
 from kdeploy.stages.export.forms import Choice, Pair
 from kdeploy.stages.export.refactored import Rank, Reduced, reduce
 from kdeploy.transforms.fold_average_pool import fold_average_pool
@@ -109,7 +109,7 @@ def run(
     name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
     made, shipped, nets = _student(folder, trained, name, inputs.student, bottleneck, target, folds, progress)
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / STUDENT)
-    student = Exported(describe(folder / STUDENT, record.preprocessing.model_shape), nets)
+    student = _exported(folder / STUDENT, record.preprocessing.model_shape, nets)
     subjects = [
         _subject("student", folder / STUDENT, student, inputs.student, inputs.student_transfer),
         _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher, inputs.teacher_transfer),
@@ -169,7 +169,7 @@ def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
     path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
     if combination is None:
         nets = _member(path, *teacher.members[0], folds)
-        return Exported(describe(path, spec.model_shape), nets)
+        return _exported(path, spec.model_shape, nets)
     with tempfile.TemporaryDirectory() as scratch:
         parts = [Path(scratch, f"{number}.onnx") for number in range(len(teacher.members))]
         members = [_member(part, *member, folds) for part, member in zip(parts, teacher.members, strict=True)]
@@ -177,10 +177,18 @@ def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
         ensemble.merge(parts, path, input_name=spec.input, shape=spec.model_shape, rule=rule)
     modules = [nets for nets in members if nets is not None]
     if len(modules) < len(members):
-        return Exported(describe(path, spec.model_shape), None)
+        return _exported(path, spec.model_shape, None)
     trained = Ensemble([nets.trained for nets in modules], rule).eval()
     deployed = Ensemble([nets.deployed for nets in modules], rule).eval()
-    return Exported(describe(path, spec.model_shape), Nets(trained, deployed))
+    return _exported(path, spec.model_shape, Nets(trained, deployed))
+
+
+def _exported(path: Path, shape: Sequence[int], nets: Nets | None) -> Exported:
+    """A file described, with torch's count beside ours where its module is at hand."""
+    model = describe(path, shape)
+    if nets is None:
+        return Exported(model, None)
+    return Exported(model.model_copy(update={"torch_flops": torch_flops(nets.deployed, shape)}), nets)
 
 
 def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> Nets | None:

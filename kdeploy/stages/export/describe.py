@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from kdeploy import counting
 from kdeploy.models.adapters import signature
@@ -29,3 +32,13 @@ def describe(path: Path, shape: Sequence[int]) -> Model:
         ir_version=header.ir_version,
         uncounted=dict(cost.uncounted),
     )
+
+
+def torch_flops(module: nn.Module, shape: Sequence[int]) -> int:
+    """What torch counts of one sample, on the CPU: another witness of `describe`'s multiply-adds, twice as many.
+
+    With gradients: without them torch 2.13 takes a path through its attention layers that it does not count.
+    """
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():
+        module(torch.zeros(1, *shape))
+    return int(counter.get_total_flops())

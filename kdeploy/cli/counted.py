@@ -1,0 +1,75 @@
+"""What a call costs, in words and as a table of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kdeploy.cli import output
+
+if TYPE_CHECKING:
+    from kdeploy.records.bench import BenchRecord, Compute
+    from kdeploy.records.count import CountRecord
+
+SURE = 0.99  # of the output elements: below it, a count is a lower bound worth naming
+
+
+def bench_lines(record: BenchRecord) -> Iterator[str]:
+    """A line for each model and batch: `student: 434506 parameters, 1.07 M multiply-adds a call`."""
+    lines = [
+        f"{arm.model}{_at(arm.workload.batch)}: {words(arm.compute)}" for arm in record.arms if arm.compute is not None
+    ]
+    yield from dict.fromkeys(lines)
+
+
+def roofline_lines(record: BenchRecord) -> Iterator[str]:
+    """`student@onnxruntime-b1-t1: 37 % of what this machine can do, bound by compute`, for each arm that has one."""
+    for arm in record.arms:
+        if arm.roofline is not None:
+            share = f"{100 * arm.roofline.fraction_of_limit.value:.0f} %"
+            yield f"{arm.name}: {share} of what this machine can do, bound by {arm.roofline.bound}"
+
+
+def words(found: Compute) -> str:
+    """`>=` where a part of the graph has no formula."""
+    return f"{found.params} parameters, {_least(found)}{_amount(found.multiply_adds)} multiply-adds a call"
+
+
+def show(record: CountRecord) -> None:
+    """The layers of a model, the totals, and what was not counted."""
+    found = record.compute
+    shapes = ", ".join(f"{name} {_shape(shape)}" for name, shape in record.input_shapes.items())
+    headings = ("layer", "operator", "output", "multiply-adds", "share", "parameters")
+    rows = [
+        (
+            layer.name,
+            layer.op_type,
+            _shape(layer.output_shape),
+            str(layer.multiply_adds),
+            f"{layer.multiply_adds / max(1, found.multiply_adds):.1%}",
+            str(layer.parameters),
+        )
+        for layer in found.layers
+    ]
+    output.table(f"{record.model} at {shapes}", headings, rows)
+    size = "" if found.weights_bytes is None else f", {output.size(found.weights_bytes)} of stored tensors"
+    output.line(f"{words(found)}, {_least(found)}{_amount(found.flops)} FLOPs{size}")
+    if found.uncounted_ops:
+        names = ", ".join(f"{name} ({count})" for name, count in found.uncounted_ops.items())
+        output.line(f"not counted: {names}; {found.coverage:.1%} of the output elements are")
+
+
+def _amount(count: int) -> str:
+    return output.millions(count) if count >= 100_000 else str(count)
+
+
+def _least(found: Compute) -> str:
+    return ">= " if found.coverage is not None and found.coverage < SURE else ""
+
+
+def _at(batch: int) -> str:
+    return "" if batch == 1 else f", batch {batch}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
