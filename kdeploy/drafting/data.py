@@ -16,7 +16,7 @@ from kdeploy.samples import sources
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sounds import Sounds
-from kdeploy.samples.split import Counts, Rows
+from kdeploy.samples.split import Rows
 
 ROWS = 256  # that are decoded, spread over the labelled ones
 
@@ -124,8 +124,6 @@ def _split(contents: Contents) -> dict[str, int]:
     known = int((contents.labels[: contents.first_test] >= 0).sum())
     test = 0 if contents.first_test is not None else max(1, known // 5)
     held_out = max(1, min((known - test) // 5, max(20, (known - test) // 50)))
-    # groups that are never divided leave less than what is counted off
-    rest = contents.divided(Counts(labelled=0, held_out=held_out, test=test or None), seed=0)["unlabelled"]
-    labelled = int((contents.labels[rest] >= 0).sum())
-    counts = {"labelled": labelled, "unlabelled": len(rest) - labelled, "held_out": held_out}
+    nameless = len(contents.labels[: contents.first_test]) - known
+    counts = {"labelled": known - test - held_out, "unlabelled": nameless, "held_out": held_out}
     return counts | ({"test": test} if test else {})

@@ -55,6 +55,7 @@ _SOURCES_OF_KEY = {
     "sample_rate": ("audio", "parquet", "hub"),
     "context": ("phones", "timit"),
     "targets": ("phones", "timit"),
+    "groups": ("parquet", "hub", "phones"),
 }
 _ORIGINS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
 
@@ -96,6 +97,11 @@ class Origin(Section):
     )
     targets: Literal["states", "phones", "folded"] | None = Field(
         default=None, description="classes of speech: three states a phone, phones, or TIMIT's 39; states when left out"
+    )
+    groups: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a column: rows with one value are never in two of training, held out, test",
     )
 
     @model_validator(mode="after")

@@ -2,9 +2,9 @@
 
 Column `image` (or `audio`) is struct<bytes, path>, or else one column, of any name, holds lists of numbers of one
 length. Column `label` is an integer (-1: no label), and the class names stand in the schema metadata under the key
-`huggingface`. A column `speaker` of strings says which rows are never divided between training, held-out and test part.
-The test part comes from the split `test`, or `validation` where there is no such split; everything else from `train`.
-Only the rows that some part takes are decoded.
+`huggingface`. Rows with the same value in the column that `groups` names are never divided between training, held-out
+and test part. The test part comes from the split `test`, or `validation` where there is no such split; everything else
+from `train`. Only the rows that some part takes are decoded.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class ParquetFolder:
     folder: Path
     pictures: Pictures = AS_THEY_ARE
     sounds: Sounds = AS_THEY_SOUND
+    groups: str | None = None
 
     @property
     def where(self) -> str:
@@ -78,7 +79,8 @@ class ParquetFolder:
             return {decoder.input_name: (array, decoder.kind)}
 
         first_test = int(first_rows[len(train)]) if test else None
-        return Contents(everything, class_names, decode, self.where, first_test, groups=_speakers(files))
+        groups = None if self.groups is None else _groups(files, self.groups)
+        return Contents(everything, class_names, decode, self.where, first_test, groups=groups)
 
     def _decoder(self, file: Path) -> Pictures | Sounds | Vectors:
         schema = opened(file).schema_arrow
@@ -113,10 +115,7 @@ def _labels(file: Path, column: str) -> NDArray[np.int64]:
 def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
     import pyarrow as pa
 
-    names = schema.names
-    if column not in names or "label" not in names:
-        must = f"must have the columns {column} and label"
-        raise DataError(str(file), must, got=", ".join(names))
+    check_there(file, (column, "label"))
     encoded, label = schema.field(column).type, schema.field("label").type
     if column not in ("image", "audio") and pa.types.is_integer(label):
         return  # it was chosen by its type
@@ -148,14 +147,21 @@ def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
         return {}
 
 
-def _speakers(files: Sequence[Path]) -> NDArray[np.int64] | None:
-    """The number of each row's speaker, or None where no file names them."""
-    if any("speaker" not in opened(file).schema_arrow.names for file in files):
-        return None
-    names = [
-        str(name) for file in files for batch in batches(file, ["speaker"]) for name in batch["speaker"].to_pylist()
-    ]
+def _groups(files: Sequence[Path], column: str) -> NDArray[np.int64]:
+    """The number of each row's group."""
+    names: list[str] = []
+    for file in files:
+        check_there(file, (column,))
+        names += [str(name) for batch in batches(file, [column]) for name in batch[column].to_pylist()]
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def check_there(file: Path, columns: Sequence[str]) -> None:
+    """Refuse a file without these columns."""
+    names = opened(file).schema_arrow.names
+    if not set(columns) <= set(names):
+        noun = "column" if len(columns) == 1 else "columns"
+        raise DataError(str(file), f"must have the {noun} {' and '.join(columns)}", got=", ".join(names))
 
 
 def opened(file: Path) -> pq.ParquetFile:
@@ -178,10 +184,13 @@ def batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         raise _unreadable(file, exc) from exc
 
 
-def rows_of(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """The file row by row, with those of the optional columns that it has."""
-    here = opened(file).schema_arrow.names
-    for batch in batches(file, [*columns, *(name for name in optional if name in here)]):
+def rows_of(file: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The file row by row.
+
+    Raises: DataError when it has not these columns.
+    """
+    check_there(file, columns)
+    for batch in batches(file, columns):
         for row in range(len(batch)):
             yield batch.slice(row, 1).to_pylist()[0]
 

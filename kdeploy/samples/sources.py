@@ -11,7 +11,8 @@
     {..., unlabelled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
 Beside a key may stand how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds, `context` and
-`targets` of speech. `content_hash` reads bytes and decodes nothing. Paths come resolved: the data root is the caller's.
+`targets` of speech; of parquet `groups`, a column that says which rows are never divided. `content_hash` reads bytes
+and decodes nothing. Paths come resolved: the data root is the caller's.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from kdeploy.samples.split import Counts
 
 SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
 KEYS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
-DECODING = ("size", "seconds", "sample_rate", "context", "targets")
+DECODING = ("size", "seconds", "sample_rate", "context", "targets", "groups")
 OWN_PARTS = ("unlabelled", "held_out", "test")
 
 
@@ -107,13 +108,14 @@ def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a sourc
     """The source that the settings name; exactly one key, beside how to decode it."""
     pictures = Pictures(None if settings.get("size") is None else tuple(settings["size"]))
     sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"))
+    groups: str | None = settings.get("groups")
     context: int = settings.get("context") or corpus.CONTEXT
     targets: corpus.Targets = settings.get("targets") or "states"
     match {key: value for key, value in settings.items() if key not in (*DECODING, *OWN_PARTS)}:
         case {"source": name, **rest} if not rest:
             return Builtin(name)
         case {"parquet": folder, **rest} if not rest:
-            return ParquetFolder(Path(folder), pictures, sounds)
+            return ParquetFolder(Path(folder), pictures, sounds, groups)
         case {"numpy": file, **rest} if not rest:
             return NumpyFile(Path(file))
         case {"images": folder, **rest} if not rest:
@@ -121,9 +123,9 @@ def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a sourc
         case {"audio": folder, **rest} if not rest:
             return MediaFolder("audio", Path(folder), sounds)
         case {"hub": name, **rest} if not rest:
-            return HubDataset(name, pictures, sounds)
+            return HubDataset(name, pictures, sounds, groups)
         case {"phones": folder, **rest} if not rest:
-            return AlignedPhones(Path(folder), context, targets)
+            return AlignedPhones(Path(folder), context, targets, groups)
         case {"timit": folder, **rest} if not rest:
             return Timit(Path(folder), context, targets)
     got = ", ".join(settings) or "nothing"

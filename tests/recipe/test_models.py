@@ -46,11 +46,13 @@ TRANSFERS = st.builds(Transfer, only=_some(_many(TEXT))) | st.builds(Transfer, w
 ORIGINS = st.builds(Origin, images=TEXT, size=_some(st.tuples(COUNT, COUNT))) | st.builds(
     Origin, audio=TEXT, seconds=_some(POSITIVE), sample_rate=_some(COUNT)
 )
+SPEECH = {"context": _some(st.sampled_from([1, 15])), "targets": _some(st.sampled_from(["states", "phones"]))}
 DATA = st.one_of(
     st.builds(Data, images=TEXT, unlabelled=_some(ORIGINS), held_out=_some(ORIGINS), test=_some(ORIGINS)),
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
     st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS, duplicates=st.sampled_from(["report", "drop"])),
     st.builds(Data, numpy=TEXT),
+    st.builds(Data, phones=TEXT, groups=_some(TEXT), **SPEECH) | st.builds(Data, timit=TEXT, **SPEECH),
 )
 BOTTLENECKS = (
     st.sampled_from(["auto", "fuse", "factored"])

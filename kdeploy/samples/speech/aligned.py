@@ -2,8 +2,8 @@
 
 Column `audio` is struct<bytes, path>, 16,000 samples a second; `frame_state` a list of integers, 3 x phone + state for
 each frame of 10 ms; the names of the phones stand in the schema metadata under `huggingface`, as the class names of the
-list `phone`. A column `speaker` says whose recordings are never divided between two parts; without one each recording
-stands for itself. The parts come from the splits as in `kdeploy.samples.parquet`.
+list `phone`. Recordings with the same value in the column that `groups` names are never divided between two parts;
+without it each recording stands for itself. The parts come from the splits as in `kdeploy.samples.parquet`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class AlignedPhones:
     folder: Path
     context: int = corpus.CONTEXT
     targets: Targets = "states"
+    groups: str | None = None
 
     @property
     def where(self) -> str:
@@ -56,8 +57,8 @@ class AlignedPhones:
 
     def _utterances(self, files: Sequence[Path], count: int) -> Iterator[Utterance]:
         for file in files:
-            _check_columns(file)
-            for row, found in enumerate(parquet.rows_of(file, ("audio", "frame_state"), optional=("speaker",))):
+            columns = ["audio", "frame_state", *([self.groups] if self.groups else [])]
+            for row, found in enumerate(parquet.rows_of(file, columns)):
                 place = f"{file}: row {row}"
                 states = np.asarray(found["frame_state"] or (), np.int64)
                 if found["audio"] is None or found["audio"]["bytes"] is None or not len(states):
@@ -65,19 +66,13 @@ class AlignedPhones:
                     raise DataError(place, must, got="null, or an empty list")
                 _check_states(states, STATES * count, place)
                 labels = states if self.targets == "states" else states // STATES
-                group = str(found.get("speaker") or place)
+                group = str(found[self.groups]) if self.groups else place
                 yield Utterance(place, group, found["audio"]["bytes"], partial(_all, labels))
 
 
 def _all(labels: NDArray[np.int64], _count: int) -> NDArray[np.int64]:
     """The labels as they are stored; a list that is shorter than the sound cuts its frames."""
     return labels
-
-
-def _check_columns(file: Path) -> None:
-    names = parquet.opened(file).schema_arrow.names
-    if "audio" not in names or "frame_state" not in names:
-        raise DataError(str(file), "must have the columns audio and frame_state", got=", ".join(names))
 
 
 def _check_states(states: NDArray[np.int64], count: int, place: str) -> None:
