@@ -78,6 +78,8 @@ def test_nets_with_dropout_are_put_in_the_order_of_their_errors(experiments: Mod
     }
     errors = [float(mean) for _, mean, _ in rows]
     assert errors == sorted(errors, reverse=True)
+    out = experiments.done("order.yaml", SimpleNamespace(variant="out", run="order-out"))
+    assert out.read("distill").student["hidden_dropout"] == 0.5
 
 
 def test_a_sweep_without_dropout_has_no_such_table(experiments: ModuleType):
