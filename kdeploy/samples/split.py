@@ -99,7 +99,8 @@ def order_of(labels: NDArray[np.int64], rows: Rows, seed: int, groups: NDArray[n
     """The rows in the order of which the parts are slices: stratified, or group by group."""
     if groups is None:
         return stratified_order(labels, rows, seed)
-    return rows[np.lexsort((rows, groups[rows], shuffle_keys(seed, groups[rows])))]
+    # the hash gives no two groups one key
+    return rows[np.lexsort((rows, shuffle_keys(seed, groups[rows])))]
 
 
 def stratified_order(labels: NDArray[np.int64], rows: Rows, seed: int) -> Rows:

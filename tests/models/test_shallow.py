@@ -111,6 +111,7 @@ def test_dropout_leaves_out_inputs_and_hidden_units_in_training_alone():
     batch = torch.ones(1, 1, 28, 28)
     out.train()
     torch.manual_seed(0)
+    assert not torch.equal(shallow.seeded(3, **arguments, input_dropout=0.25)(batch), plain(batch))
     left = (out.input_dropout(batch) != 0).float().mean().item()
     # four deviations of a share of 784 and of 4096 units; about half of these are 0 by the ReLU
     assert left == pytest.approx(0.75, abs=0.062)

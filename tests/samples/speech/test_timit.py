@@ -49,6 +49,12 @@ def test_the_middle_of_a_window_says_its_phone(tmp_path: Path):
     assert samples.record.inputs["speech"].shape == (123,)
 
 
+def test_a_speaker_who_is_held_out_is_in_no_other_part(tmp_path: Path):
+    counts = load({"timit": str(written(tmp_path))}, split={"labelled": 1, "held_out": 50}).record.counts
+    # the other 146 frames of the speaker are in no part
+    assert counts["unlabelled"] == 3 * 196 - 1
+
+
 def test_folded_targets_are_the_39_that_are_scored(tmp_path: Path):
     assert len(loaded(written(tmp_path), targets="folded").class_names) == 39
 
