@@ -26,7 +26,7 @@ from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sampleset import check_labels, numbered_classes
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
-from kdeploy.samples.vectors import Vectors
+from kdeploy.samples.vectors import Vectors, is_list_of_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,14 +116,20 @@ def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
     import pyarrow as pa
 
     check_there(file, (column, "label"))
-    encoded, label = schema.field(column).type, schema.field("label").type
-    if column not in ("image", "audio") and pa.types.is_integer(label):
-        return  # it was chosen by its type
-    bytes_at = encoded.get_field_index("bytes") if pa.types.is_struct(encoded) else -1
-    has_bytes = bytes_at >= 0 and encoded.field(bytes_at).type in (pa.binary(), pa.large_binary())
-    if not has_bytes or not pa.types.is_integer(label):
-        must = f"must have {column} as struct<bytes, path> and label as an integer"
-        raise DataError(str(file), must, got=f"{column} {encoded}, label {label}")
+    found, label = schema.field(column).type, schema.field("label").type
+    encoded = column in ("image", "audio")
+    fits = _has_bytes(found) if encoded else is_list_of_numbers(found)
+    if not fits or not pa.types.is_integer(label):
+        form = "struct<bytes, path>" if encoded else "lists of floating point numbers"
+        must = f"must have {column} as {form} and label as an integer"
+        raise DataError(str(file), must, got=f"{column} {found}, label {label}")
+
+
+def _has_bytes(found: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    at = found.get_field_index("bytes") if pa.types.is_struct(found) else -1
+    return at >= 0 and found.field(at).type in (pa.binary(), pa.large_binary())
 
 
 def _class_names(file: Path, labels: NDArray[np.int64]) -> tuple[str, ...]:
@@ -211,7 +217,7 @@ def _encoded(
             encoded = found if isinstance(decoder, Vectors) else found.field("bytes")
             for row in wanted[(wanted >= start) & (wanted < start + len(batch))]:
                 place, data = f"{file}: row {row}", encoded[int(row) - start].as_py()
-                if data is None:
+                if data is None and not isinstance(decoder, Vectors):
                     must, advice = f"must carry the bytes of its {decoder.column}", "Embed them in the file."
                     raise DataError(place, must, got="null", advice=advice)
                 yield place, data

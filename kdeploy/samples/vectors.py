@@ -26,14 +26,7 @@ class Vectors:
     @classmethod
     def among(cls, schema: pa.Schema) -> Vectors | None:
         """The only column of lists of floating point numbers; None when there is none, or more than one."""
-        import pyarrow as pa
-
-        lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-        found = [
-            column.name
-            for column in schema
-            if any(holds(column.type) for holds in lists) and pa.types.is_floating(column.type.value_type)
-        ]
+        found = [column.name for column in schema if is_list_of_numbers(column.type)]
         return cls(found[0]) if len(found) == 1 else None
 
     @property
@@ -48,6 +41,8 @@ class Vectors:
         """
         rows: NDArray[np.float32] | None = None
         for position, (place, numbers) in enumerate(lists):
+            if numbers is None:
+                raise DataError(place, f"must have numbers in {self.column}", got="null")
             if rows is None:
                 rows = _room(len(numbers), count, limit_bytes, where)
             if len(numbers) != rows.shape[1] or None in numbers:
@@ -57,6 +52,13 @@ class Vectors:
         if rows is None:
             raise DataError(where, "must have at least 1 sample", got="0")
         return rows
+
+
+def is_list_of_numbers(found: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(holds(found) for holds in lists) and pa.types.is_floating(found.value_type)
 
 
 def _room(numbers: int, count: int, limit_bytes: int, where: str) -> NDArray[np.float32]:

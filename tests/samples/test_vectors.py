@@ -66,6 +66,21 @@ def test_a_row_of_another_length_is_named(tmp_path: Path):
     )
 
 
+def test_a_row_without_numbers_is_named(tmp_path: Path):
+    rows = [*ROWS]
+    rows[3] = None
+    assert refused(saved(tmp_path, rows)) == f"{tmp_path}/train-0.parquet: row 3: must have numbers in spectrum (null)."
+
+
+def test_a_file_whose_column_is_of_another_type_is_refused(tmp_path: Path):
+    settings = saved(tmp_path)
+    pq.write_table(pa.table({"spectrum": ["a"], "label": [0]}), tmp_path / "train-1.parquet")
+    assert refused(settings) == (
+        f"{tmp_path}/train-1.parquet: must have spectrum as lists of floating point numbers and label as an integer "
+        "(spectrum string, label int64)."
+    )
+
+
 def test_a_null_among_the_numbers_is_named(tmp_path: Path):
     rows = [list(map(float, row)) for row in ROWS]
     rows[3][1] = None
