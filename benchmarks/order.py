@@ -63,7 +63,7 @@ def phone_errors(logits: np.ndarray, truth: np.ndarray, table: np.ndarray) -> fl
 def _rows(jobs: Sequence[Job]) -> Iterable[Row]:
     for job in jobs:
         record, more = job.read("distill"), ", dropout" if job.recipe.student.dropout else ""
-        for title, nets in (("shallow on labels", record.baselines), ("mimic", record.students)):
+        for title, nets in (("shallow on labels", record.baselines), (f"mimic, {record.loss}", record.students)):
             if nets:
                 yield Row(title + more, [_load(job.folder("distill") / net.logits) for net in nets])
     first = jobs[0]

@@ -71,8 +71,8 @@ def test_nets_with_dropout_are_put_in_the_order_of_their_errors(experiments: Mod
     assert {title: len(seeds.split()) for title, _, seeds in rows} == {
         "shallow on labels": 2,
         "shallow on labels, dropout": 2,
-        "mimic": 2,
-        "mimic, dropout": 2,
+        "mimic, logit-mse": 2,
+        "mimic, logit-mse, dropout": 2,
         "deep on labels, each teacher": 2,
         "the 2 teachers together": 1,
     }
