@@ -107,6 +107,7 @@ def test_curves_are_drawn_from_the_records_alone(experiments: ModuleType):
     assert b"mimic, plain" in drawn
     figures.lines("epochs", rows)
     assert Path("figures/epochs.svg").read_bytes() == drawn
+    assert figures.lowest({"mimic": [SimpleNamespace(curve=(0.1, 0.5, 0.4, 0.6, 0.6))]}) == pytest.approx(39.8)
     assert figures.lines("none", [rows[0].model_copy(update={"students": ()})]) == []
 
 
