@@ -35,7 +35,7 @@ def main(paths: Sequence[str]) -> None:
 
 def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
     rows = api.sweep(path).rows
-    return rows, order.lines([done(path, row) for row in rows])
+    return rows, order.lines({row.variant: done(path, row) for row in rows})
 
 
 def done(path: str, row: SweepRow) -> Job:

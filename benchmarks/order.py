@@ -6,7 +6,7 @@ scored as phones too, those of TIMIT as the 39 of Lee and Hon; the frames of q a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -22,23 +22,25 @@ class Row(NamedTuple):
     """Test logits of nets of one kind, a net a seed."""
 
     title: str
+    variant: str
     logits: list[np.ndarray]
 
 
-def lines(jobs: Sequence[Job]) -> list[str]:
-    """The table; nothing for a sweep in which nothing has dropout."""
-    if not any(job.recipe.student.dropout for job in jobs):
+def lines(jobs: Mapping[str, Job]) -> list[str]:
+    """The table of some variants; nothing for a sweep in which nothing has dropout."""
+    if not any(job.recipe.student.dropout for job in jobs.values()):
         return []
-    samples = jobs[0].samples()
+    samples = next(iter(jobs.values())).samples()
     truth, names = samples.labels[samples.parts["test"]], samples.class_names
     table = phone_of(names)
     scores = {"errors, %": lambda found: 100 * (found.argmax(1) != truth).mean()}
     if table is not None:
         scores["of phones, %"] = lambda found: phone_errors(found, truth, table)
     rows = sorted(_rows(jobs), key=lambda row: -fmean(map(scores["errors, %"], row.logits)))
-    headings = ("net, the worst first", *(heading for score in scores for heading in (score, "each seed")))
+    headings = ("net, the worst first", "variant", *(heading for score in scores for heading in (score, "each seed")))
     cells = [
-        (row.title, *(text for score in scores.values() for text in _mean(map(score, row.logits)))) for row in rows
+        (row.title, row.variant, *(text for score in scores.values() for text in _mean(map(score, row.logits))))
+        for row in rows
     ]
     return [f"Test errors of {len(truth):,} inputs of {len(names)} classes.", "", *sections.table(headings, cells)]
 
@@ -60,17 +62,17 @@ def phone_errors(logits: np.ndarray, truth: np.ndarray, table: np.ndarray) -> fl
     return float(100 * (table[logits.argmax(1)] != table[truth])[kept].mean())
 
 
-def _rows(jobs: Sequence[Job]) -> Iterable[Row]:
-    for job in jobs:
-        record, more = job.read("distill"), ", dropout" if job.recipe.student.dropout else ""
-        for title, nets in (("shallow on labels", record.baselines), (f"mimic, {record.loss}", record.students)):
+def _rows(jobs: Mapping[str, Job]) -> Iterable[Row]:
+    for variant, job in jobs.items():
+        record = job.read("distill")
+        for title, nets in (("shallow on labels", record.baselines), ("mimic", record.students)):
             if nets:
-                yield Row(title + more, [_load(job.folder("distill") / net.logits) for net in nets])
-    first = jobs[0]
+                yield Row(title, variant, [_load(job.folder("distill") / net.logits) for net in nets])
+    first = next(iter(jobs.values()))
     teachers = [_load(first.folder(name) / "test_logits.npy") for name in first.members("teacher")]
-    yield Row("deep on labels, each teacher", teachers)
+    yield Row("deep on labels, each teacher", "-", teachers)
     if len(teachers) > 1:
-        yield Row(f"the {len(teachers)} teachers together", [_load(first.folder("teacher") / "test_logits.npy")])
+        yield Row(f"the {len(teachers)} teachers together", "-", [_load(first.folder("teacher") / "test_logits.npy")])
 
 
 def _load(path: Path) -> np.ndarray:
