@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+import figure_epochs
 import missing_classes
 import numpy as np
+import order
 import sections
 
 from kdeploy import api, machine, sweeping
 from kdeploy.pipeline import Job
 from kdeploy.recipe.load import load
+from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRow
 from kdeploy.verdict import student_t_interval
 
@@ -25,13 +28,21 @@ def main(paths: Sequence[str]) -> None:
     for path in paths:
         loaded = load(Path(path))
         rows, more = swept(path) if loaded.recipe.variants else single(path)
-        sections.replace(
-            loaded.recipe.name, [*head(path, loaded.recipe.name, rows), *results(rows), *curves(rows), *more]
-        )
+        name = loaded.recipe.name
+        figure = figure_epochs.lines(name, rows)
+        sections.replace(name, [*head(path, name, rows), *results(rows), *figure, *curves(rows), *more])
 
 
 def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
-    return api.sweep(path).rows, []
+    rows = api.sweep(path).rows
+    return rows, order.lines({row.variant: done(path, row) for row in rows})
+
+
+def done(path: str, row: SweepRow) -> Job:
+    """A variant's job, all of whose stages that a sweep does are done."""
+    job, _ = api.prepare(path, api.Options(variant=row.variant))
+    job.prints = RunRecord.read(job.store.root / f"{row.run}.json").stages
+    return job
 
 
 def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:

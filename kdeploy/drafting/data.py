@@ -76,7 +76,7 @@ def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
         size=used,
         name=name,
         kind=kind,
-        inputs=inputs,
+        inputs=np.asarray(inputs),
         labels=contents.labels[rows],
         class_names=contents.class_names,
         split=_split(contents),

@@ -2,7 +2,7 @@
 
     h = ReLU(U V x + b),  logits = W h + c,    V: k x D,  U: H x k,  cost k (D + H) instead of D H
 
-V has no bias: U b_V would only be added to b.
+V has no bias: U b_V would only be added to b. Dropout, of x and of h, is what a net on labels is regularised by there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kdeploy.models.dropout import Dropout
 from kdeploy.models.normalise import Normalise
 
 
@@ -36,9 +37,10 @@ class ShallowStudent(nn.Module):
         bottleneck: k, or None for a first hidden layer without one.
         hidden: widths of the hidden layers, the first of which is behind the bottleneck.
         mean, std: per channel of the input.
+        input_dropout, hidden_dropout: the share of inputs and of hidden units that a training step leaves out.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a size of the net, or what the data or the training give it
         self,
         *,
         shape: Sequence[int],
@@ -48,9 +50,12 @@ class ShallowStudent(nn.Module):
         hidden: Sequence[int],
         mean: Sequence[float],
         std: Sequence[float],
+        input_dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.normalise = Normalise(mean, std, axes=len(shape) + 1)
+        self.input_dropout = Dropout(input_dropout)
         sizes = [ConvolutionSize(*size) for size in convolutions]
         self.features, features_shape = _features(shape, sizes)
         width = math.prod(features_shape)
@@ -59,6 +64,8 @@ class ShallowStudent(nn.Module):
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]
+            # the names of weights stay what they were in a net without
+            layers += [Dropout(hidden_dropout)] if hidden_dropout else []
         self.hidden = nn.Sequential(*layers)
         self.logits = nn.Linear(widths[-1], classes)
         self.apply(_initialise)
@@ -73,14 +80,15 @@ class ShallowStudent(nn.Module):
 
     def last_hidden(self, batch: Tensor) -> Tensor:
         """What the logits are a linear map of, shape (batch, H)."""
-        x = self.features(self.normalise(batch))
+        x = self.features(self.input_dropout(self.normalise(batch)))
         hidden: Tensor = self.hidden(self.bottleneck(x.flatten(1)))
         return hidden
 
     def chain(self) -> nn.Sequential:
-        """The same net as one chain of layers, for transformations."""
+        """The same net in evaluation as one chain of layers, for transformations."""
         bottleneck = [self.bottleneck] if isinstance(self.bottleneck, nn.Linear) else []
-        return nn.Sequential(self.normalise, *self.features, nn.Flatten(), *bottleneck, *self.hidden, self.logits)
+        hidden = [layer for layer in self.hidden if not isinstance(layer, Dropout)]
+        return nn.Sequential(self.normalise, *self.features, nn.Flatten(), *bottleneck, *hidden, self.logits)
 
 
 def break_even(inputs: int, outputs: int) -> float:

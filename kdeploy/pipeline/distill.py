@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def settings(job: Job) -> dict[str, Any]:
     distill = job.recipe.distill
     settings = distill.settings() | {"precision": precision(distill.precision)}
-    return {"student": job.recipe.student.model_dump(mode="json"), "distill": settings}
+    return {"student": job.recipe.student.settings(), "distill": settings}
 
 
 def run(job: Job, folder: Path) -> Record:
@@ -37,6 +37,7 @@ def run(job: Job, folder: Path) -> Record:
             "convolutions": [(size.channels, size.kernel, size.pool) for size in student.conv],
             "bottleneck": student.bottleneck,
             "hidden": student.hidden,
+            **(student.dropout.arguments if student.dropout else {}),
         },
         feed=feed(job, samples, plain_preprocessing(samples)),
         samples=samples,

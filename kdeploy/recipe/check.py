@@ -22,6 +22,8 @@ _PACKAGES = {
     "source": ("mlxtend", "demo"),
     "audio": ("soundfile", "audio"),
     "hub": ("huggingface_hub", "hub"),
+    "phones": ("kaldi_native_fbank", "speech"),
+    "timit": ("kaldi_native_fbank", "speech"),
 }
 # of a format
 _CONVERTERS = {"openvino:int8": ("nncf", "nncf")}
@@ -85,7 +87,7 @@ def _path_problem(key: str, path: Path) -> str:
         return f"must be an .npz file (got {path}: {what})" if what else ""
     if what != "a folder":
         return f"must be a folder (got {path}: {what or 'a file'})"
-    if key == "parquet" and not any(path.glob("*.parquet")):
+    if key in ("parquet", "phones") and not any(path.glob("*.parquet")):
         return f"must be a folder with .parquet files (got none in {path})"
     return ""
 

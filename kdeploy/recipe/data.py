@@ -53,15 +53,19 @@ _SOURCES_OF_KEY = {
     "size": ("images", "parquet", "hub"),
     "seconds": ("audio", "parquet", "hub"),
     "sample_rate": ("audio", "parquet", "hub"),
+    "context": ("phones", "timit"),
+    "targets": ("phones", "timit"),
+    "groups": ("parquet", "hub", "phones"),
 }
+_ORIGINS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
 
 
 class Origin(Section):
-    """Where samples come from: exactly one of `source`, `parquet`, `numpy`, `images`, `audio`, `hub`."""
+    """Where samples come from: one of `source`, `parquet`, `numpy`, `images`, `audio`, `hub`, `phones`, `timit`."""
 
     source: Literal["mnist-5k"] | None = Field(default=None, description="a built-in set that a dependency ships")
     parquet: str | None = Field(
-        default=None, min_length=1, description="a folder in the Hugging Face convention for images or sounds"
+        default=None, min_length=1, description="a folder in the Hugging Face convention for images, sounds or numbers"
     )
     numpy: str | None = Field(default=None, min_length=1, description="an .npz file")
     images: str | None = Field(
@@ -74,6 +78,12 @@ class Origin(Section):
         description="a data set on the Hugging Face hub, of which only parquet files are fetched and no code is run",
         json_schema_extra={"must": "must be org/name, org/name/folder or org/name@revision"},
     )
+    phones: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a folder of parquet files: speech, a state of a phone each 10 ms",
+    )
+    timit: str | None = Field(default=None, min_length=1, description="a folder of TIMIT, with TRAIN and TEST")
     size: tuple[Side, Side] | None = Field(
         default=None,
         description="[height, width] to which images of different sizes are resized",
@@ -82,10 +92,25 @@ class Origin(Section):
     )
     seconds: Positive | None = Field(default=None, description="length to which sounds are cut or filled up with zeros")
     sample_rate: int | None = Field(default=None, ge=1, description="samples a second; the first sound's, if left out")
+    context: int | None = Field(
+        default=None, ge=1, le=1_001, description="frames of speech that are one sample; 15 when left out"
+    )
+    targets: Literal["states", "phones", "folded"] | None = Field(
+        default=None, description="classes of speech: three states a phone, phones, or TIMIT's 39; states when left out"
+    )
+    groups: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a column: rows with one value are never in two of training, held out, test",
+    )
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
-        the_only(self, ("source", "parquet", "numpy", "images", "audio", "hub"), _SOURCES_OF_KEY)
+        the_only(self, _ORIGINS, _SOURCES_OF_KEY)
+        if self.context is not None and self.context % 2 == 0:
+            raise ValueError(f"must have an odd context (got {self.context}). The frame is in the middle of it.")
+        if self.targets == "folded" and self.timit is None:
+            raise ValueError("must have timit for targets folded. Set targets to phones.")
         return self
 
     @property

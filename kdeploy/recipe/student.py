@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.section import Section, Width
 
 
@@ -40,3 +41,9 @@ class Student(Section):
         json_schema_extra={"advice": "Leave it out for a student without a bottleneck."},
     )
     hidden: tuple[Width, ...] = Field(default=(512,), min_length=1, strict=False)
+    dropout: Dropout | None = Field(default=None, description="in training, of students and of baselines")
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides what a student is, for fingerprints; what came later is left out while it is not used."""
+        found = self.model_dump(mode="json")
+        return found if self.dropout else {key: value for key, value in found.items() if key != "dropout"}

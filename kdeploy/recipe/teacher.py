@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.regime import Regime
 from kdeploy.recipe.section import (
     NAME,
@@ -45,13 +46,6 @@ class TeacherTraining(Regime):
         if self.views and self.views.munge:
             raise ValueError("must not have munge among its views. The rows that it makes have no true label.")
         return self
-
-
-class Dropout(Section):
-    """The share of units that a training step leaves out."""
-
-    input: float = Field(default=0.0, ge=0, lt=1)
-    hidden: float = Field(default=0.0, ge=0, lt=1)
 
 
 class TeacherPreprocess(Section):
@@ -165,13 +159,8 @@ class Teacher(Section):
         """The arguments of a teacher of ours, besides those that the data give."""
         if self.model != "mlp":
             return {}
-        dropout = self.dropout or Dropout()
-        return {
-            "hidden": self.hidden or (1200, 1200),
-            "input_dropout": dropout.input,
-            "hidden_dropout": dropout.hidden,
-            "max_norm": self.max_norm,
-        }
+        dropout = (self.dropout or Dropout()).arguments
+        return {"hidden": self.hidden or (1200, 1200), **dropout, "max_norm": self.max_norm}
 
     def expanded(self) -> list[Teacher]:
         """The teachers that `count` stands for, each from a seed of its own."""

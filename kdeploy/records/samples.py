@@ -13,11 +13,15 @@ InputKind = Literal["image", "array"]
 
 
 class InputInfo(Part):
-    """One canonical input; `shape` is that of one sample, without the batch axis."""
+    """One canonical input; `shape` is that of one sample, without the batch axis.
+
+    `window`: how many neighbouring frames are a sample, where frames are what is kept.
+    """
 
     kind: InputKind
     shape: tuple[int, ...]
     dtype: Literal["uint8", "float32"]
+    window: int | None = None
 
 
 class TransferInfo(Part):

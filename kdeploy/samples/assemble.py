@@ -11,7 +11,7 @@ rest. Classes are matched by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,14 @@ from kdeploy.samples import duplicates
 from kdeploy.samples.choice import Choice
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.split import PARTS, Counts, Rows, compact, hide, stratified_order
+from kdeploy.samples.split import PARTS, Counts, Rows, compact, hide, order_of
+from kdeploy.samples.windows import Canonical, taken
 
 
 class Piece(NamedTuple):
     """What one source gives: decoded inputs, true labels, and which of its rows are in which part."""
 
-    inputs: Mapping[str, NDArray[Any]]
+    inputs: Mapping[str, Canonical]
     kinds: Mapping[str, InputKind]
     labels: NDArray[np.int64]
     parts: Mapping[str, Rows]
@@ -102,7 +103,7 @@ def _own_rows(contents: Contents, part: str, count: int | None, seed: int) -> Ro
     if count > len(rows):
         must, advice = f"must leave at least {count} samples for this part", "Ask for fewer samples."
         raise DataError(f"{contents.where}: split.{part}", must, got=str(len(rows)), advice=advice)
-    return np.sort(stratified_order(contents.labels, rows, seed)[:count])
+    return np.sort(order_of(contents.labels, rows, seed, contents.groups)[:count])
 
 
 def _piece(contents: Contents, divided: Mapping[str, Rows]) -> Piece:
@@ -148,7 +149,8 @@ def _likeness(piece: Piece) -> str:
 def _kept(piece: Piece, parts: Mapping[str, Rows]) -> Piece:
     """The piece without the rows that no part takes any more."""
     rows, parts = compact(parts)
-    return Piece({name: array[rows] for name, array in piece.inputs.items()}, piece.kinds, piece.labels[rows], parts)
+    inputs = {name: taken(array, rows) for name, array in piece.inputs.items()}
+    return Piece(inputs, piece.kinds, piece.labels[rows], parts)
 
 
 def _joined(pieces: list[Piece]) -> Piece:

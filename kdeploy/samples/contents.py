@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.records.samples import InputKind
 from kdeploy.samples.split import Counts, Rows, divide
+from kdeploy.samples.windows import Canonical
 
 OWN_DEFAULTS = Counts()
-Inputs = Mapping[str, tuple[NDArray[Any], InputKind]]
+Inputs = Mapping[str, tuple[Canonical, InputKind]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Contents:
         first_test: rows from this one on are the source's own test rows; None when it has none.
         given: what says the rows of each part where the source does; it refuses counts.
         defaults: the counts of a part that a recipe leaves out.
+        groups: int64 (N,), rows of one group are never divided between training, held-out and test part; None for none.
         where: what errors name.
     """
 
@@ -41,6 +42,7 @@ class Contents:
     first_test: int | None = None
     given: Callable[[Counts], Mapping[str, Rows]] | None = None
     defaults: Counts = OWN_DEFAULTS
+    groups: NDArray[np.int64] | None = None
 
     def divided(self, counts: Counts, *, seed: int) -> Mapping[str, Rows]:
         """The rows of each part.
@@ -50,4 +52,4 @@ class Contents:
         if self.given is not None:
             return self.given(counts)
         asked = counts.over(self.defaults)
-        return divide(self.labels, asked, seed=seed, where=self.where, first_test=self.first_test)
+        return divide(self.labels, asked, seed=seed, where=self.where, first_test=self.first_test, groups=self.groups)

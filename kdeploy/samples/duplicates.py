@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
 from kdeploy.records.samples import DuplicatesInfo, Overlap
 from kdeploy.samples.split import Rows
+from kdeploy.samples.windows import Canonical
 
 Policy = Literal["report", "drop", "error"]
 _FIRST = 5  # indices that are named
 _CHUNK = 4096
 
 
-def find(inputs: Mapping[str, NDArray[Any]], parts: Mapping[str, Rows]) -> dict[str, Rows]:
+def find(inputs: Mapping[str, Canonical], parts: Mapping[str, Rows]) -> dict[str, Rows]:
     """The sorted rows of the training parts ("transfer") and of the held-out part that are in the test part too."""
     test = set(_keys(inputs, parts["test"]))
     training = np.sort(np.concatenate([parts["labelled"], parts["unlabelled"]]))
@@ -61,12 +61,12 @@ def _overlap(rows: Rows) -> Overlap:
     return Overlap(count=len(rows), first=tuple(rows[:_FIRST].tolist()))
 
 
-def _in(keys: set[bytes], inputs: Mapping[str, NDArray[Any]], rows: Rows) -> Rows:
+def _in(keys: set[bytes], inputs: Mapping[str, Canonical], rows: Rows) -> Rows:
     found: Rows = rows[np.fromiter((key in keys for key in _keys(inputs, rows)), bool, len(rows))]
     return found
 
 
-def _keys(inputs: Mapping[str, NDArray[Any]], rows: Rows) -> Iterator[bytes]:
+def _keys(inputs: Mapping[str, Canonical], rows: Rows) -> Iterator[bytes]:
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
         arrays = [np.ascontiguousarray(inputs[name][chunk]) for name in sorted(inputs)]

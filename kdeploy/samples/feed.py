@@ -14,6 +14,7 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
 from kdeploy.samples.views import Views, mixup
 from kdeploy.samples.views.munge import Munge
+from kdeploy.samples.windows import Canonical
 
 _CHUNK_BYTES = 1 << 22  # of float64 samples; a few times as much lies in memory while they are squared
 
@@ -31,7 +32,7 @@ class Feed:
     Raises: DataError when there is mixup and nobody to mix with.
     """
 
-    canonical: np.ndarray
+    canonical: Canonical
     views: Views
     preprocessing: Preprocessing
     partners: np.ndarray | None = None
@@ -74,7 +75,7 @@ class Feed:
         return torch.from_numpy(np.ascontiguousarray(self.canonical[indices]))
 
 
-def statistics(canonical: np.ndarray, indices: np.ndarray, scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics(canonical: Canonical, indices: np.ndarray, scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel (first axis of a sample) over some samples, times `scale`.
 
     A channel that never changes gets the standard deviation 1, so that dividing by it does nothing.

@@ -29,6 +29,7 @@ class HubDataset:
     name: str
     pictures: Pictures = AS_THEY_ARE
     sounds: Sounds = AS_THEY_SOUND
+    groups: str | None = None
 
     @property
     def where(self) -> str:
@@ -54,7 +55,7 @@ class HubDataset:
         inside = root / (named["folder"] or "")
         folders = sorted({file.parent for file in inside.rglob("train-*.parquet")})
         if len(folders) == 1:
-            return ParquetFolder(folders[0], self.pictures, self.sounds)
+            return ParquetFolder(folders[0], self.pictures, self.sounds, self.groups)
         if folders:
             names = ", ".join(folder.relative_to(root).as_posix() for folder in folders)
             advice = "Write hub: org/name/folder."

@@ -1,8 +1,10 @@
-"""Images or sounds in Hugging Face's parquet convention: a folder of `SPLIT-*.parquet` files.
+"""Images, sounds or rows of numbers in Hugging Face's parquet convention: a folder of `SPLIT-*.parquet` files.
 
-Column `image` (or `audio`) is struct<bytes, path>, column `label` an integer (-1: no label), and the class names stand
-in the schema metadata under the key `huggingface`. The test part comes from the split `test`, or `validation` where
-there is no such split; everything else from `train`. Only the rows that some part takes are decoded.
+Column `image` (or `audio`) is struct<bytes, path>, or else one column, of any name, holds lists of numbers of one
+length. Column `label` is an integer (-1: no label), and the class names stand in the schema metadata under the key
+`huggingface`. Rows with the same value in the column that `groups` names are never divided between training, held-out
+and test part. The test part comes from the split `test`, or `validation` where there is no such split; everything else
+from `train`. Only the rows that some part takes are decoded.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sampleset import check_labels, numbered_classes
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
+from kdeploy.samples.vectors import Vectors, is_list_of_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +43,7 @@ class ParquetFolder:
     folder: Path
     pictures: Pictures = AS_THEY_ARE
     sounds: Sounds = AS_THEY_SOUND
+    groups: str | None = None
 
     @property
     def where(self) -> str:
@@ -48,7 +52,7 @@ class ParquetFolder:
     def content_hash(self) -> str:
         """SHA-256 over name and SHA-256 of each file that is read."""
         digest = hashlib.sha256()
-        train, test = self._files()
+        train, test = files_of(self.folder)
         for file in (*train, *test):
             with file.open("rb") as stream:
                 digest.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
@@ -59,9 +63,9 @@ class ParquetFolder:
         return {"parquet": self.folder.name}
 
     def contents(self, *, limit_bytes: int) -> Contents:
-        train, test = self._files()
+        train, test = files_of(self.folder)
         files = [*train, *test]
-        decoder = self.sounds if _holds_sound(files[0]) else self.pictures
+        decoder = self._decoder(files[0])
         labels = [_labels(file, decoder.column) for file in files]
         first_rows = np.cumsum([0, *(len(some) for some in labels)])
         everything = np.concatenate(labels)
@@ -70,35 +74,38 @@ class ParquetFolder:
             check_labels(some, least=0 if file in test else -1, classes=len(class_names), where=str(file))
 
         def decode(rows: Rows) -> Inputs:
-            encoded = _encoded(files, first_rows, rows, decoder.column)
+            encoded = _encoded(files, first_rows, rows, decoder)
             array = decoder.decode(encoded, len(rows), limit_bytes=limit_bytes, where=self.where)
             return {decoder.input_name: (array, decoder.kind)}
 
         first_test = int(first_rows[len(train)]) if test else None
-        return Contents(everything, class_names, decode, self.where, first_test)
+        groups = None if self.groups is None else _groups(files, self.groups)
+        return Contents(everything, class_names, decode, self.where, first_test, groups=groups)
 
-    def _files(self) -> tuple[list[Path], list[Path]]:
-        """The files of the train split, and of the test split, which may be none."""
-        found = {split: sorted(self.folder.glob(f"{split}-*.parquet")) for split in ("train", "test", "validation")}
-        if not found["train"]:
-            names = ", ".join(sorted(path.name for path in self.folder.glob("*"))[:5]) or "nothing"
-            advice = "Give a folder of Hugging Face parquet files."
-            raise DataError(str(self.folder), "must hold train-*.parquet files", got=names, advice=advice)
-        return found["train"], found["test"] or found["validation"]
+    def _decoder(self, file: Path) -> Pictures | Sounds | Vectors:
+        schema = opened(file).schema_arrow
+        if "image" in schema.names:
+            return self.pictures
+        return self.sounds if "audio" in schema.names else Vectors.among(schema) or self.pictures
 
 
-def _holds_sound(file: Path) -> bool:
-    names = _open(file).schema_arrow.names
-    return "audio" in names and "image" not in names
+def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files of the train split, and of the test split, which may be none."""
+    found = {split: sorted(folder.glob(f"{split}-*.parquet")) for split in ("train", "test", "validation")}
+    if not found["train"]:
+        names = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
+        advice = "Give a folder of Hugging Face parquet files."
+        raise DataError(str(folder), "must hold train-*.parquet files", got=names, advice=advice)
+    return found["train"], found["test"] or found["validation"]
 
 
 def _labels(file: Path, column: str) -> NDArray[np.int64]:
     """The labels of a file whose columns are the right ones."""
     import pyarrow as pa
 
-    schema = _open(file).schema_arrow
+    schema = opened(file).schema_arrow
     _check_columns(schema, column, file)
-    labels = pa.chunked_array([batch["label"] for batch in _batches(file, "label")], schema.field("label").type)
+    labels = pa.chunked_array([batch["label"] for batch in batches(file, ["label"])], schema.field("label").type)
     if labels.null_count:
         row = labels.is_null().index(True).as_py()
         raise DataError(f"{file}: row {row}", "must have a label, or -1 for none", got="null")
@@ -108,32 +115,62 @@ def _labels(file: Path, column: str) -> NDArray[np.int64]:
 def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
     import pyarrow as pa
 
-    names = schema.names
-    if column not in names or "label" not in names:
-        must = f"must have the columns {column} and label"
-        raise DataError(str(file), must, got=", ".join(names))
-    encoded, label = schema.field(column).type, schema.field("label").type
-    bytes_at = encoded.get_field_index("bytes") if pa.types.is_struct(encoded) else -1
-    has_bytes = bytes_at >= 0 and encoded.field(bytes_at).type in (pa.binary(), pa.large_binary())
-    if not has_bytes or not pa.types.is_integer(label):
-        must = f"must have {column} as struct<bytes, path> and label as an integer"
-        raise DataError(str(file), must, got=f"{column} {encoded}, label {label}")
+    check_there(file, (column, "label"))
+    found, label = schema.field(column).type, schema.field("label").type
+    encoded = column in ("image", "audio")
+    fits = _has_bytes(found) if encoded else is_list_of_numbers(found)
+    if not fits or not pa.types.is_integer(label):
+        form = "struct<bytes, path>" if encoded else "lists of floating point numbers"
+        must = f"must have {column} as {form} and label as an integer"
+        raise DataError(str(file), must, got=f"{column} {found}, label {label}")
+
+
+def _has_bytes(found: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    at = found.get_field_index("bytes") if pa.types.is_struct(found) else -1
+    return at >= 0 and found.field(at).type in (pa.binary(), pa.large_binary())
 
 
 def _class_names(file: Path, labels: NDArray[np.int64]) -> tuple[str, ...]:
     """The names in the file's Hugging Face features, else the numbers up to the largest label."""
-    stored = (_open(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
-        names = json.loads(stored)["info"]["features"]["label"]["names"]
-    except ValueError as exc:
-        must = "must have JSON in its metadata key huggingface"
-        raise DataError(str(file), must, got=str(exc)) from exc
+        names = features_of(file)["label"]["names"]
     except (KeyError, TypeError):
         return numbered_classes(labels, str(file))
     return tuple(str(name) for name in names)
 
 
-def _open(file: Path) -> pq.ParquetFile:
+def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
+    """What the schema metadata say of the columns; none where they say nothing."""
+    stored = (opened(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        return json.loads(stored)["info"]["features"]
+    except ValueError as exc:
+        must = "must have JSON in its metadata key huggingface"
+        raise DataError(str(file), must, got=str(exc)) from exc
+    except (KeyError, TypeError):
+        return {}
+
+
+def _groups(files: Sequence[Path], column: str) -> NDArray[np.int64]:
+    """The number of each row's group."""
+    names: list[str] = []
+    for file in files:
+        check_there(file, (column,))
+        names += [str(name) for batch in batches(file, [column]) for name in batch[column].to_pylist()]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def check_there(file: Path, columns: Sequence[str]) -> None:
+    """Refuse a file without these columns."""
+    names = opened(file).schema_arrow.names
+    if not set(columns) <= set(names):
+        noun = "column" if len(columns) == 1 else "columns"
+        raise DataError(str(file), f"must have the {noun} {' and '.join(columns)}", got=", ".join(names))
+
+
+def opened(file: Path) -> pq.ParquetFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -143,14 +180,25 @@ def _open(file: Path) -> pq.ParquetFile:
         raise _unreadable(file, exc) from exc
 
 
-def _batches(file: Path, column: str) -> Iterator[pa.RecordBatch]:
+def batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The file piece by piece, so that its size does not matter."""
     import pyarrow as pa
 
     try:
-        yield from _open(file).iter_batches(columns=[column], batch_size=_BATCH_ROWS)
+        yield from opened(file).iter_batches(columns=list(columns), batch_size=_BATCH_ROWS)
     except (OSError, pa.ArrowException) as exc:
         raise _unreadable(file, exc) from exc
+
+
+def rows_of(file: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The file row by row.
+
+    Raises: DataError when it has not these columns.
+    """
+    check_there(file, columns)
+    for batch in batches(file, columns):
+        for row in range(len(batch)):
+            yield batch.slice(row, 1).to_pylist()[0]
 
 
 def _unreadable(file: Path, exc: Exception) -> DataError:
@@ -158,18 +206,19 @@ def _unreadable(file: Path, exc: Exception) -> DataError:
 
 
 def _encoded(
-    files: Sequence[Path], first_rows: NDArray[np.int64], rows: Rows, column: str
-) -> Iterator[tuple[str, bytes]]:
-    """The place ("FILE: row N") and the encoded bytes of each of the sorted global `rows`."""
+    files: Sequence[Path], first_rows: NDArray[np.int64], rows: Rows, decoder: Pictures | Sounds | Vectors
+) -> Iterator[tuple[str, Any]]:
+    """The place ("FILE: row N") and what the decoder reads, of each of the sorted global `rows`."""
     for file, (first, end) in zip(files, pairwise(first_rows), strict=True):
         wanted = rows[(rows >= first) & (rows < end)] - first
         start = 0
-        for batch in _batches(file, column):
-            encoded = batch[column].field("bytes")
+        for batch in batches(file, [decoder.column]):
+            found = batch[decoder.column]
+            encoded = found if isinstance(decoder, Vectors) else found.field("bytes")
             for row in wanted[(wanted >= start) & (wanted < start + len(batch))]:
                 place, data = f"{file}: row {row}", encoded[int(row) - start].as_py()
-                if data is None:
-                    must, advice = f"must carry the bytes of its {column}", "Embed them in the file."
+                if data is None and not isinstance(decoder, Vectors):
+                    must, advice = f"must carry the bytes of its {decoder.column}", "Embed them in the file."
                     raise DataError(place, must, got="null", advice=advice)
                 yield place, data
             start += len(batch)

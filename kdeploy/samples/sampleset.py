@@ -3,7 +3,7 @@
 Canonical images are uint8 (N, channels, height, width); every other input is float32 (N, ...). A label is -1 for every
 sample of the unlabelled part: it is hidden when the set is built, so that nothing later can leak it. On disk a set is a
 folder with `samples.json`, `inputs/<name>.npy`, `labels.npy` and `parts.npz`, memory-mapped on reading; the same set
-gives the same bytes.
+gives the same bytes. Of windows `inputs/<name>.npy` are the frames and `inputs/<name>.first.npy` where each begins.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from kdeploy.errors import DataError, IntegrityError
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
 from kdeploy.samples.choice import EVERYTHING, Choice
 from kdeploy.samples.split import PARTS, Rows
+from kdeploy.samples.windows import Canonical, Windows
 
 RECORD_FILE = "samples.json"
 _INPUT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # it becomes a file name
@@ -50,7 +51,7 @@ class SampleSet:
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
     """
 
-    inputs: Mapping[str, NDArray[Any]]
+    inputs: Mapping[str, Canonical]
     labels: NDArray[np.int64]
     parts: Mapping[str, Rows]
     class_names: tuple[str, ...]
@@ -106,7 +107,7 @@ class SampleSet:
     def sample_hash(self) -> str:
         """SHA-256 over names, kinds, class names, canonical arrays, labels, parts, and the transfer set if chosen."""
         digest = hashlib.sha256(json.dumps([self.class_names, sorted(self.kinds.items())]).encode())
-        arrays = {f"input {name}": array for name, array in self.inputs.items()}
+        arrays = {f"input {name}": array for name, array in _stored(self.inputs).items()}
         arrays |= {f"part {name}": part for name, part in self.parts.items()} | {"labels": self.labels}
         arrays |= {} if self.chosen is None else {"transfer": self.chosen}
         for name in sorted(arrays):
@@ -140,7 +141,7 @@ class SampleSet:
     def save(self, folder: Path) -> SamplesRecord:
         """Write the set into `folder` (made if absent); the record is written last."""
         (folder / "inputs").mkdir(parents=True, exist_ok=True)
-        for name, array in self.inputs.items():
+        for name, array in _stored(self.inputs).items():
             np.save(_input_file(folder, name), array, allow_pickle=False)
         np.save(folder / "labels.npy", self.labels, allow_pickle=False)
         _save_rows(folder / "parts.npz", self._rows)
@@ -170,9 +171,7 @@ class SampleSet:
             parts = {name: stored[name] for name in PARTS}
             chosen = stored["transfer"] if record.transfer else None
         return cls(
-            inputs={
-                name: np.load(_input_file(folder, name), mmap_mode="r", allow_pickle=False) for name in record.inputs
-            },
+            inputs={name: _opened(folder, name, info.window) for name, info in record.inputs.items()},
             labels=np.load(folder / "labels.npy", allow_pickle=False),
             parts=parts,
             class_names=record.class_names,
@@ -216,7 +215,7 @@ def check_labels(labels: NDArray[np.int64], *, least: int, classes: int, where: 
         raise DataError(f"{where}: row {row}", must, got=str(labels[first]))
 
 
-def check_finite(array: NDArray[np.float32], where: str) -> None:
+def check_finite(array: Canonical, where: str) -> None:
     """Refuse a NaN or an infinity, naming its row."""
     for start, chunk in _chunks(array):
         finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
@@ -230,13 +229,30 @@ def _input_file(folder: Path, name: str) -> Path:
     return folder / "inputs" / f"{name}.npy"
 
 
+def _stored(inputs: Mapping[str, Canonical]) -> dict[str, NDArray[Any]]:
+    """The arrays that hold the inputs, by the names of their files."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, array in inputs.items():
+        kept = {name: array.frames, f"{name}.first": array.first} if isinstance(array, Windows) else {name: array}
+        found |= kept
+    return found
+
+
+def _opened(folder: Path, name: str, window: int | None) -> Canonical:
+    array: NDArray[Any] = np.load(_input_file(folder, name), mmap_mode="r", allow_pickle=False)
+    if window is None:
+        return array
+    return Windows(array, np.load(_input_file(folder, f"{name}.first"), allow_pickle=False), window)
+
+
 def _altered(folder: Path, got: str) -> IntegrityError:
     advice = "Remove the folder and run again."
     return IntegrityError(str(folder), "must hold the samples that were saved in it", got=got, advice=advice)
 
 
-def _info(array: NDArray[Any], kind: InputKind) -> InputInfo:
-    return InputInfo(kind=kind, shape=array.shape[1:], dtype="uint8" if kind == "image" else "float32")
+def _info(array: Canonical, kind: InputKind) -> InputInfo:
+    window = array.width if isinstance(array, Windows) else None
+    return InputInfo(kind=kind, shape=array.shape[1:], dtype="uint8" if kind == "image" else "float32", window=window)
 
 
 def _save_rows(path: Path, rows: Mapping[str, Rows]) -> None:
@@ -248,7 +264,7 @@ def _save_rows(path: Path, rows: Mapping[str, Rows]) -> None:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue())
 
 
-def _chunks(array: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+def _chunks(array: Canonical) -> Iterator[tuple[int, NDArray[Any]]]:
     for start in range(0, len(array), _CHUNK):
         yield start, array[start : start + _CHUNK]
 
@@ -272,7 +288,7 @@ def _check_names(names: Iterable[str], where: str) -> None:
             raise DataError(f"{where}: name of an input", must, got=repr(name))
 
 
-def _check_input(array: NDArray[Any], kind: InputKind, where: str) -> None:
+def _check_input(array: Canonical, kind: InputKind, where: str) -> None:
     got = f"{array.dtype} {array.shape}"
     if kind == "image" and (array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3)):
         raise DataError(where, "must be uint8 (N, 1 or 3, height, width) for an image", got=got)

@@ -1,15 +1,18 @@
 """Where samples come from: settings with one of the keys below -> a SampleSet.
 
     {source: mnist-5k}      a data set that a dependency ships                     builtin.py
-    {parquet: FOLDER}       images or sounds in Hugging Face's parquet convention  parquet.py
+    {parquet: FOLDER}       images, sounds or numbers in Hugging Face's parquet convention  parquet.py
     {numpy: FILE.npz}       arrays                                                 numpy_file.py
     {images: FOLDER}        image files                                            media_folder.py
     {audio: FOLDER}         sound files                                            media_folder.py
     {hub: ORG/NAME}         a data set on the Hugging Face hub                     hub.py
+    {phones: FOLDER}        speech with aligned phones as parquet                  speech/aligned.py
+    {timit: FOLDER}         the user's own TIMIT                                   speech/timit.py
     {..., unlabelled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
-Beside a key may stand how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds. `content_hash` reads
-bytes and decodes nothing. Paths come resolved: the data root is the caller's.
+Beside a key may stand how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds, `context` and
+`targets` of speech; of parquet `groups`, a column that says which rows are never divided. `content_hash` reads bytes
+and decodes nothing. Paths come resolved: the data root is the caller's.
 """
 
 from __future__ import annotations
@@ -33,11 +36,14 @@ from kdeploy.samples.parquet import ParquetFolder
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.sounds import Sounds
+from kdeploy.samples.speech import corpus
+from kdeploy.samples.speech.aligned import AlignedPhones
+from kdeploy.samples.speech.timit import Timit
 from kdeploy.samples.split import Counts
 
 SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
-KEYS = ("source", "parquet", "numpy", "images", "audio", "hub")
-DECODING = ("size", "seconds", "sample_rate")
+KEYS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
+DECODING = ("size", "seconds", "sample_rate", "context", "targets", "groups")
 OWN_PARTS = ("unlabelled", "held_out", "test")
 
 
@@ -98,15 +104,18 @@ def load(
     )
 
 
-def source_of(settings: Mapping[str, Any]) -> Source:
+def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a source, a line
     """The source that the settings name; exactly one key, beside how to decode it."""
     pictures = Pictures(None if settings.get("size") is None else tuple(settings["size"]))
     sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"))
+    groups: str | None = settings.get("groups")
+    context: int = settings.get("context") or corpus.CONTEXT
+    targets: corpus.Targets = settings.get("targets") or "states"
     match {key: value for key, value in settings.items() if key not in (*DECODING, *OWN_PARTS)}:
         case {"source": name, **rest} if not rest:
             return Builtin(name)
         case {"parquet": folder, **rest} if not rest:
-            return ParquetFolder(Path(folder), pictures, sounds)
+            return ParquetFolder(Path(folder), pictures, sounds, groups)
         case {"numpy": file, **rest} if not rest:
             return NumpyFile(Path(file))
         case {"images": folder, **rest} if not rest:
@@ -114,7 +123,11 @@ def source_of(settings: Mapping[str, Any]) -> Source:
         case {"audio": folder, **rest} if not rest:
             return MediaFolder("audio", Path(folder), sounds)
         case {"hub": name, **rest} if not rest:
-            return HubDataset(name, pictures, sounds)
+            return HubDataset(name, pictures, sounds, groups)
+        case {"phones": folder, **rest} if not rest:
+            return AlignedPhones(Path(folder), context, targets, groups)
+        case {"timit": folder, **rest} if not rest:
+            return Timit(Path(folder), context, targets)
     got = ", ".join(settings) or "nothing"
     raise DataError("data", f"must have one of the keys {', '.join(KEYS)}", got=got)
 

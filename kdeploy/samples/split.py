@@ -4,6 +4,9 @@ Rows are ordered so that any run of them holds every class in proportion: each c
 the position (i + 1/2) / n, and rows are sorted by position (ties by the shuffle). The parts are consecutive slices of
 that order: test, held out, labelled, unlabelled. So the test part does not depend on how much is labelled, and a
 larger labelled part contains the smaller one.
+
+Where rows belong to groups, such as the frames of one speaker, the order shuffles the groups and keeps their rows
+together, and what a group gives to the test or the held-out part keeps the rest of it out of every other.
 """
 
 from __future__ import annotations
@@ -55,31 +58,49 @@ class Counts:
 
 
 def divide(
-    labels: NDArray[np.int64], counts: Counts, *, seed: int, where: str, first_test: int | None = None
+    labels: NDArray[np.int64],
+    counts: Counts,
+    *,
+    seed: int,
+    where: str,
+    first_test: int | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> dict[str, Rows]:
     """Sorted rows of each part; rows that no part takes are in none.
 
     Args:
         labels: one a row; -1 for a row without a label, which only the unlabelled part can take.
         first_test: rows from this one on are the source's own test rows; None when it has none.
+        groups: the group of each row; None when every row stands for itself.
     Raises: DataError when the counts ask for more rows than there are.
     """
     rows = np.arange(len(labels), dtype=np.int64)
     known = rows[:first_test][labels[:first_test] >= 0]
     nameless = rows[:first_test][labels[:first_test] < 0]
-    order = stratified_order(labels, known, seed)
+    order = order_of(labels, known, seed, groups)
     if first_test is None:
         test, order = _take(order, counts.test, len(order) // 5, "test", where)
     else:
-        own = stratified_order(labels, rows[first_test:], seed)
+        own = order_of(labels, rows[first_test:], seed, groups)
         test, _ = _take(own, counts.test, len(own), "test", where)
+    order = _apart(order, test, groups)
     available = len(order)
     held_out, order = _take(order, counts.held_out, available // 50, "held_out", where)
+    order = _apart(order, held_out, groups)
+    nameless = _apart(nameless, np.concatenate([test, held_out]), groups)
     labelled, order = _take(order, counts.labelled, len(order) if len(nameless) else available // 10, "labelled", where)
     hidden = np.concatenate([nameless[np.argsort(shuffle_keys(seed, nameless))], order])
     unlabelled, _ = _take(hidden, counts.unlabelled, len(hidden), "unlabelled", where)
     parts = {"labelled": labelled, "unlabelled": unlabelled, "held_out": held_out, "test": test}
     return {name: np.sort(part) for name, part in parts.items()}
+
+
+def order_of(labels: NDArray[np.int64], rows: Rows, seed: int, groups: NDArray[np.int64] | None) -> Rows:
+    """The rows in the order of which the parts are slices: stratified, or group by group."""
+    if groups is None:
+        return stratified_order(labels, rows, seed)
+    # the hash gives no two groups one key
+    return rows[np.lexsort((rows, shuffle_keys(seed, groups[rows])))]
 
 
 def stratified_order(labels: NDArray[np.int64], rows: Rows, seed: int) -> Rows:
@@ -111,6 +132,11 @@ def _take(order: Rows, asked: int | None, default: int, part: str, where: str) -
         must = f"must leave at least {count} samples for this part"
         raise DataError(f"{where}: split.{part}", must, got=str(len(order)), advice="Ask for fewer samples.")
     return order[:count], order[count:]
+
+
+def _apart(rows: Rows, taken: Rows, groups: NDArray[np.int64] | None) -> Rows:
+    """The rows of groups of which nothing is taken."""
+    return rows if groups is None else rows[~np.isin(groups[rows], groups[taken])]
 
 
 def _first(value: int | None, default: int | None) -> int | None:

@@ -95,7 +95,7 @@ def run(
     """Train every net that is not in the folder yet, and judge.
 
     Args:
-        student: `convolutions`, `bottleneck` and `hidden` of kdeploy.models.shallow.ShallowStudent.
+        student: `convolutions`, `bottleneck`, `hidden` and dropout of kdeploy.models.shallow.ShallowStudent.
         feed: the samples as the students read them.
     """
     mean, std = statistics(feed.canonical, samples.transfer, feed.preprocessing.scale)

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from kdeploy.records.sweep import SweepRow
@@ -60,6 +61,54 @@ def test_a_variant_helps_when_its_interval_over_paired_seeds_is_below_0(experime
     assert experiments.against(row(0.88, 0.86, 0.84), first) == "+3.0 [+0.5, +5.5] harms"
     assert experiments.against(row(0.90, 0.90, 0.87), first) == "+0.0 [-2.5, +2.5] no evidence"
     assert experiments.against(row(0.95), first) == experiments.against(first, first) == "-"
+
+
+def test_nets_with_dropout_are_put_in_the_order_of_their_errors(experiments: ModuleType):
+    text = BASE.replace("TRANSFER", "").replace("COUNT", "count: 2, ").replace("MORE", "")
+    found = written(experiments, "order", text + "variants: {plain: {}, out: {student: {dropout: {hidden: 0.5}}}}\n")
+    table = found.partition("Test errors of 120 inputs of 3 classes.")[2].splitlines()[4:10]
+    rows = [line.strip("| ").split(" | ") for line in table]
+    assert {(title, variant): len(seeds.split()) for title, variant, _, seeds in rows} == {
+        ("shallow on labels", "plain"): 2,
+        ("shallow on labels", "out"): 2,
+        ("mimic", "plain"): 2,
+        ("mimic", "out"): 2,
+        ("deep on labels, each teacher", "-"): 2,
+        ("the 2 teachers together", "-"): 1,
+    }
+    errors = [float(mean) for _, _, mean, _ in rows]
+    assert errors == sorted(errors, reverse=True)
+    out = experiments.done("order.yaml", SimpleNamespace(variant="out", run="order-out"))
+    assert out.read("distill").student["hidden_dropout"] == 0.5
+
+
+def test_a_sweep_without_dropout_has_no_such_table(experiments: ModuleType):
+    text = BASE.replace("TRANSFER", "").replace("COUNT", "").replace("MORE", "")
+    assert "the worst first" not in written(experiments, "plain", text + "variants: {one: {}}\n")
+
+
+def test_states_are_scored_as_phones_and_timits_as_39(experiments: ModuleType):
+    order = importlib.import_module("order")
+    assert order.phone_of(["cat", "dog"]) is None
+    assert order.phone_of(["AO 0", "AO 1", "AA 0"]).tolist() == [0, 0, 1]
+    table = order.phone_of(["ao 0", "ao 1", "aa 0", "q 0", "s 0"])
+    assert table.tolist() == [0, 0, 0, -1, 1]
+    logits = np.eye(5)[[2, 4, 4, 1, 0]]
+    # of the four frames that are not q, the second alone is of another phone
+    assert order.phone_errors(logits, np.array([0, 1, 4, 2, 3]), table) == 25
+
+
+def test_curves_are_drawn_from_the_records_alone(experiments: ModuleType):
+    figures = importlib.import_module("figure_epochs")
+    nets = tuple(SimpleNamespace(curve=(0.5, value)) for value in (0.6, 0.7))
+    rows = [SweepRow.model_construct(variant="plain", students=nets, baselines=())]
+    assert figures.lines("epochs", rows) == ["![Test accuracy over the epochs](figures/epochs.svg)", ""]
+    drawn = Path("figures/epochs.svg").read_bytes()
+    assert b"mimic, plain" in drawn
+    figures.lines("epochs", rows)
+    assert Path("figures/epochs.svg").read_bytes() == drawn
+    assert figures.lowest({"mimic": [SimpleNamespace(curve=(0.1, 0.5, 0.4, 0.6, 0.6))]}) == pytest.approx(39.8)
+    assert figures.lines("none", [rows[0].model_copy(update={"students": ()})]) == []
 
 
 def test_missing_classes_and_an_ensemble_say_what_they_came_to(experiments: ModuleType):

@@ -103,6 +103,24 @@ def test_the_bottleneck_stands_before_the_first_hidden_layer_without_a_bias():
     assert (first.in_features, first.out_features, second.out_features) == (6272, 64, 512)
 
 
+def test_dropout_leaves_out_inputs_and_hidden_units_in_training_alone():
+    arguments = MNIST | {"convolutions": [], "hidden": [4096, 4096]}
+    plain, out = (
+        shallow.seeded(3, **arguments, **more) for more in ({}, {"input_dropout": 0.25, "hidden_dropout": 0.5})
+    )
+    batch = torch.ones(1, 1, 28, 28)
+    out.train()
+    torch.manual_seed(0)
+    assert not torch.equal(shallow.seeded(3, **arguments, input_dropout=0.25)(batch), plain(batch))
+    left = (out.input_dropout(batch) != 0).float().mean().item()
+    # four deviations of a share of 784 and of 4096 units; about half of these are 0 by the ReLU
+    assert left == pytest.approx(0.75, abs=0.062)
+    assert (out.last_hidden(batch) != 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(out.eval()(batch), plain.eval()(batch))
+    assert torch.equal(out.chain()(batch), plain.chain()(batch))
+    assert [type(layer) for layer in out.chain()] == [type(layer) for layer in plain.chain()]
+
+
 def test_convolutions_on_flat_features_are_refused():
     with pytest.raises(ValueError) as caught:
         shallow.seeded(0, **(MNIST | {"shape": (784,)}))

@@ -12,7 +12,9 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import regime
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.distill import Distill
+from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.models import Recipe
+from kdeploy.recipe.student import Student
 from kdeploy.recipe.teacher import Labels, Teacher
 from kdeploy.schedules import Regime
 from kdeploy.store import Store
@@ -171,6 +173,13 @@ def test_the_stage_trains_as_the_recipe_says(tmp_path: Path):
     asked = Distill(schedule="linear", lr_warm_up=0.1, clip=None, ema=0.99, compile=True)
     assert regime(asked, job(asked, tmp_path)) == Regime("linear", 0.1, None, 0.99, True)
     assert regime(Distill(), job(Distill(), tmp_path)) == Regime()
+
+
+def test_a_student_without_dropout_depends_on_what_it_did_before_there_was_any(tmp_path: Path):
+    plain = job(Distill(), tmp_path)
+    assert distill.settings(plain)["student"] == {"conv": [], "bottleneck": None, "hidden": [512]}
+    plain.recipe = plain.recipe.model_copy(update={"student": Student(dropout=Dropout(hidden=0.5))})
+    assert distill.settings(plain)["student"]["dropout"] == {"input": 0.0, "hidden": 0.5}
 
 
 def test_a_tracker_changes_no_fingerprint(tmp_path):

@@ -78,6 +78,28 @@ def test_sounds_need_the_package_that_decodes_them(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("key", ["phones", "timit"])
+def test_speech_needs_the_package_of_its_front_end(tmp_path, monkeypatch, key):
+    loaded = _loaded(tmp_path, data=f"numpy: x.npz, test: {{{key}: speech}}")
+    (tmp_path / "data" / "speech").mkdir()
+    (tmp_path / "data" / "speech" / "train-0.parquet").touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "kaldi_native_fbank" else object())
+    with pytest.raises(MissingError) as caught:
+        _check(loaded)
+    assert str(caught.value) == (
+        "r.yaml:2: kaldi_native_fbank must be installed (not here). Install it with: pip install 'kdeploy[speech]'."
+    )
+
+
+def test_a_folder_of_phones_without_parquet_files_is_refused(tmp_path):
+    loaded = _loaded(tmp_path, data="phones: speech")
+    path = tmp_path / "data" / "speech"
+    path.mkdir()
+    assert _problems(loaded) == [
+        f"r.yaml:2: data.phones must be a folder with .parquet files (got none in {path}). {RELATIVE}"
+    ]
+
+
 def test_the_real_parquet_data_pass():
     root = Path(os.environ.get("KDEPLOY_DATA") or Path(__file__).parents[2] / "../shared/data")
     if not (root / "mnist").is_dir():

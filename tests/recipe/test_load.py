@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").glob("*.yaml"))
 SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give a list of teachers; one is enough."
+SOURCES = "source, parquet, numpy, images, audio, hub, phones and timit"
 ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
 TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
 
@@ -307,12 +308,11 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
     [
         (
             "{}",
-            "data must have exactly one of source, parquet, numpy, images, audio and hub (got none). Keep one of them.",
+            f"data must have exactly one of {SOURCES} (got none). Keep one of them.",
         ),
         (
             "{source: mnist-5k, numpy: x.npz}",
-            "data must have exactly one of source, parquet, numpy, images, audio and hub (got source, numpy). "
-            "Keep one of them.",
+            f"data must have exactly one of {SOURCES} (got source, numpy). Keep one of them.",
         ),
         ("{source: mnist}", "data.source must be 'mnist-5k' (got 'mnist')."),
         ('{parquet: ""}', "data.parquet must not be empty (got '')."),
@@ -328,10 +328,15 @@ def test_a_bad_teacher_is_a_whole_sentence(teacher, problem):
         ("{audio: a, sample_rate: 0}", "data.sample_rate must be at least 1 (got 0)."),
         (
             "{images: a, unlabelled: {}}",
-            "data.unlabelled must have exactly one of source, parquet, numpy, images, audio and hub (got none). "
-            "Keep one of them.",
+            f"data.unlabelled must have exactly one of {SOURCES} (got none). Keep one of them.",
         ),
         ("{images: a, test: {numpy: 3}}", "data.test.numpy must be text (got 3)."),
+        ("{numpy: a, context: 15}", "data must not have context beside numpy. Remove context."),
+        ("{timit: a, groups: b}", "data must not have groups beside timit. Remove groups."),
+        ("{timit: a, context: 0}", "data.context must be at least 1 (got 0)."),
+        ("{timit: a, context: 4}", "data must have an odd context (got 4). The frame is in the middle of it."),
+        ("{phones: a, targets: folded}", "data must have timit for targets folded. Set targets to phones."),
+        ("{phones: a, targets: words}", "data.targets must be 'states', 'phones' or 'folded' (got 'words')."),
         ("{source: mnist-5k, transfer: {only: []}}", "data.transfer.only must have at least 1 entry (got 0)."),
         ("{source: mnist-5k, transfer: {only: [2.5]}}", "data.transfer.only[0] must be text (got 2.5)."),
         (
@@ -449,8 +454,7 @@ def test_an_override_mends_what_the_file_says():
         ("teacher=[{onnx: 3}]", "--set teacher: teacher[0].onnx must be text (got 3)."),
         (
             "data.numpy=x",
-            "--set data.numpy: data must have exactly one of source, parquet, numpy, images, audio and hub "
-            "(got source, numpy). Keep one of them.",
+            f"--set data.numpy: data must have exactly one of {SOURCES} (got source, numpy). Keep one of them.",
         ),
         ("student.hidden.0=3", "--set student.hidden.0: student.hidden must be a list (got {'0': 3})."),
     ],

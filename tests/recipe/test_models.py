@@ -15,6 +15,7 @@ from kdeploy.errors import RecipeError
 from kdeploy.recipe import load as load_module
 from kdeploy.recipe.data import Data, Origin, Split, Transfer
 from kdeploy.recipe.distill import Distill, Relational, Selection, TeacherNoise
+from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.load import parse
 from kdeploy.recipe.models import Bench, Export, Gate, Rank, Recipe
 from kdeploy.recipe.student import Convolution, Student
@@ -46,11 +47,14 @@ TRANSFERS = st.builds(Transfer, only=_some(_many(TEXT))) | st.builds(Transfer, w
 ORIGINS = st.builds(Origin, images=TEXT, size=_some(st.tuples(COUNT, COUNT))) | st.builds(
     Origin, audio=TEXT, seconds=_some(POSITIVE), sample_rate=_some(COUNT)
 )
+DROPOUTS = st.builds(Dropout, input=st.floats(0, 0.9), hidden=st.floats(0, 0.9))
+SPEECH = {"context": _some(st.sampled_from([1, 15])), "targets": _some(st.sampled_from(["states", "phones"]))}
 DATA = st.one_of(
     st.builds(Data, images=TEXT, unlabelled=_some(ORIGINS), held_out=_some(ORIGINS), test=_some(ORIGINS)),
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
     st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS, duplicates=st.sampled_from(["report", "drop"])),
     st.builds(Data, numpy=TEXT),
+    st.builds(Data, phones=TEXT, groups=_some(TEXT), **SPEECH) | st.builds(Data, timit=TEXT, **SPEECH),
 )
 BOTTLENECKS = (
     st.sampled_from(["auto", "fuse", "factored"])
@@ -132,7 +136,9 @@ def _recipe_with(views, distill):
         teacher=TEACHERS.map(lambda teacher: (teacher,)),
         views=st.just(views),
         labels=LABELS,
-        student=st.builds(Student, conv=_many(CONVOLUTIONS, 0), bottleneck=_some(COUNT), hidden=_many(COUNT)),
+        student=st.builds(
+            Student, conv=_many(CONVOLUTIONS, 0), bottleneck=_some(COUNT), hidden=_many(COUNT), dropout=_some(DROPOUTS)
+        ),
         distill=st.just(distill),
         export=st.builds(
             Export,

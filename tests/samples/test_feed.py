@@ -11,6 +11,8 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.draws import Draws
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.views import Views, mixup
+from kdeploy.samples.views.munge import Munge
+from kdeploy.samples.windows import Windows
 
 IMAGE = Preprocessing(input="image", kind="image", shape=(3, 6, 5), dtype="uint8", scale=1 / 255)
 PIXELS = np.random.default_rng(0).integers(0, 256, (9, 3, 6, 5), np.uint8)
@@ -41,6 +43,20 @@ def test_two_models_see_the_same_view_each_in_its_own_preprocessing():
     other = IMAGE.model_copy(update={"scale": 1.0})
     one, two = (Feed(PIXELS, Views(7, shift=2), spec).view(np.arange(9), 1) for spec in (IMAGE, other))
     torch.testing.assert_close(one * 255, two, rtol=1e-6, atol=0)
+
+
+def test_windows_are_fed_as_the_array_of_all_of_them():
+    frames = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    windows = Windows(frames, np.array([0, 1, 3, 4, 5, 6, 8, 9]), 3)
+    rows = Preprocessing(input="speech", kind="array", shape=(9,), dtype="float32")
+    pool, asked = np.arange(2, 8), np.array([7, 2, 5])
+    ours, plain = (
+        Feed(array, Views(7, noise=0.1, mixup=0.4), rows, pool, Munge(array, pool, probability=0.5, variance=1.0))
+        for array in (windows, np.asarray(windows))
+    )
+    assert torch.equal(ours.plain(asked), plain.plain(asked))
+    assert torch.equal(ours.view(asked, 3), plain.view(asked, 3))
+    assert statistics(windows, pool, 1.0) == statistics(np.asarray(windows), pool, 1.0)
 
 
 MIXED = Views(7, shift=2, crop=1, flip=True, colour=0.3, noise=0.1, cutout=2, mixup=0.4)

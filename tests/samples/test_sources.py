@@ -24,4 +24,7 @@ def test_each_key_names_its_source():
 def test_exactly_one_key_is_required(settings: dict[str, str], got: str):
     with pytest.raises(DataError) as caught:
         source_of(settings)
-    assert str(caught.value) == f"data: must have one of the keys source, parquet, numpy, images, audio, hub ({got})."
+    assert (
+        str(caught.value)
+        == f"data: must have one of the keys source, parquet, numpy, images, audio, hub, phones, timit ({got})."
+    )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdeploy.errors import DataError
-from kdeploy.samples.split import PARTS, Counts, compact, divide, hide, stratified_order
+from kdeploy.samples.split import PARTS, Counts, compact, divide, hide, order_of, stratified_order
 
 LABELS = np.repeat(np.arange(4), 25)
 
@@ -97,6 +97,26 @@ def test_where_some_rows_have_no_label_all_that_have_one_are_labelled():
     assert len(parts["labelled"]) == 79
     few = divide(labels, Counts(labelled=10, unlabelled=50), seed=0, where="data")
     assert few["unlabelled"].tolist() == list(range(100, 150))
+
+
+@given(st.data(), st.integers(0, 100), st.booleans())
+def test_a_group_of_the_test_or_the_held_out_part_is_in_no_other(data: st.DataObject, seed: int, own_test: bool):
+    groups = np.array(data.draw(st.lists(st.integers(0, 9), min_size=20, max_size=80)), np.int64)
+    labels = np.array(data.draw(st.lists(st.integers(-1, 2), min_size=len(groups), max_size=len(groups))), np.int64)
+    first_test = len(groups) // 2 if own_test else None
+    parts = divide(labels, Counts(), seed=seed, where="data", first_test=first_test, groups=groups)
+    found = {name: set(groups[rows].tolist()) for name, rows in parts.items()}
+    training = found["labelled"] | found["unlabelled"]
+    assert not found["test"] & (training | found["held_out"])
+    assert not found["held_out"] & training
+
+
+def test_groups_are_shuffled_and_their_rows_kept_together():
+    groups = np.arange(100) // 10
+    order = order_of(LABELS, np.arange(100), 0, groups)
+    assert groups[order].tolist() == np.repeat(groups[order][::10], 10).tolist()
+    assert groups[order][::10].tolist() != list(range(10))
+    assert (np.diff(order.reshape(10, 10)) == 1).all()
 
 
 def test_too_large_a_part_is_refused():

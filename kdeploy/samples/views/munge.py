@@ -27,6 +27,7 @@ from kdeploy.errors import DataError
 from kdeploy.samples.draws import Draws
 from kdeploy.samples.views.noise import quantiles
 from kdeploy.samples.views.numbers import DrawNumber
+from kdeploy.samples.windows import Canonical
 
 _CHUNK_BYTES = 64 << 20  # of the distances that are in memory at once
 
@@ -44,7 +45,7 @@ class Munge:
     Raises: DataError when the samples are no rows of a table, there is no such column, or nobody to be a neighbour.
     """
 
-    table: NDArray[np.float32]
+    table: Canonical
     pool: NDArray[np.int64]
     probability: float
     variance: float

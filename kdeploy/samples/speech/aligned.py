@@ -1,0 +1,91 @@
+"""Recordings with time-aligned phones as parquet: a folder of `SPLIT-*.parquet` files.
+
+Column `audio` is struct<bytes, path>, 16,000 samples a second; `frame_state` a list of integers, 3 x phone + state for
+each frame of 10 ms; the names of the phones stand in the schema metadata under `huggingface`, as the class names of the
+list `phone`. Recordings with the same value in the column that `groups` names are never divided between two parts;
+without it each recording stands for itself. The parts come from the splits as in `kdeploy.samples.parquet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdeploy.errors import DataError
+from kdeploy.samples import parquet
+from kdeploy.samples.contents import Contents
+from kdeploy.samples.speech import corpus, phones
+from kdeploy.samples.speech.corpus import STATES, Targets, Utterance
+
+
+@dataclass(frozen=True)
+class AlignedPhones:
+    """A folder of parquet files; `context` in frames."""
+
+    folder: Path
+    context: int = corpus.CONTEXT
+    targets: Targets = "states"
+    groups: str | None = None
+
+    @property
+    def where(self) -> str:
+        return str(self.folder)
+
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"phones": self.folder.name}
+
+    def content_hash(self) -> str:
+        return parquet.ParquetFolder(self.folder).content_hash()
+
+    def contents(self, *, limit_bytes: int) -> Contents:
+        train, test = parquet.files_of(self.folder)
+        names = _phones(train[0])
+        return corpus.contents(
+            self._utterances(train, len(names)),
+            self._utterances(test, len(names)),
+            class_names=phones.class_names(names, self.targets),
+            context=self.context,
+            where=self.where,
+            limit_bytes=limit_bytes,
+        )
+
+    def _utterances(self, files: Sequence[Path], count: int) -> Iterator[Utterance]:
+        for file in files:
+            columns = ["audio", "frame_state", *([self.groups] if self.groups else [])]
+            for row, found in enumerate(parquet.rows_of(file, columns)):
+                place = f"{file}: row {row}"
+                states = np.asarray(found["frame_state"] or (), np.int64)
+                if found["audio"] is None or found["audio"]["bytes"] is None or not len(states):
+                    must = "must have the bytes of its audio, and a state for each frame"
+                    raise DataError(place, must, got="null, or an empty list")
+                _check_states(states, STATES * count, place)
+                labels = states if self.targets == "states" else states // STATES
+                group = str(found[self.groups]) if self.groups else place
+                yield Utterance(place, group, found["audio"]["bytes"], partial(_all, labels))
+
+
+def _all(labels: NDArray[np.int64], _count: int) -> NDArray[np.int64]:
+    """The labels as they are stored; a list that is shorter than the sound cuts its frames."""
+    return labels
+
+
+def _check_states(states: NDArray[np.int64], count: int, place: str) -> None:
+    if states.min() < 0 or states.max() >= count:
+        must = f"must have states from 0 to {count - 1}"
+        raise DataError(place, must, got=f"{states.min()} to {states.max()}")
+
+
+def _phones(file: Path) -> tuple[str, ...]:
+    features = parquet.features_of(file)
+    try:
+        names = features["phone"]["feature"]["names"]
+    except (KeyError, TypeError) as exc:
+        must = "must name its phones in the metadata key huggingface, as the classes of the list phone"
+        raise DataError(str(file), must, got="no names") from exc
+    return tuple(str(name) for name in names)

@@ -1,0 +1,68 @@
+"""Rows of numbers in parquet -> canonical ones: float32 (N, numbers). Every row must have as many as the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdeploy.errors import DataError, ResourceError
+from kdeploy.records.samples import InputKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The lists of numbers in one column, which names the input."""
+
+    column: str
+    kind: ClassVar[InputKind] = "array"
+
+    @classmethod
+    def among(cls, schema: pa.Schema) -> Vectors | None:
+        """The only column of lists of floating point numbers; None when there is none, or more than one."""
+        found = [column.name for column in schema if is_list_of_numbers(column.type)]
+        return cls(found[0]) if len(found) == 1 else None
+
+    @property
+    def input_name(self) -> str:
+        return self.column
+
+    def decode(self, lists: Iterable[tuple[str, Any]], count: int, *, limit_bytes: int, where: str) -> NDArray[Any]:
+        """The numbers of `count` pairs of a place, for errors, and a list.
+
+        Raises: DataError with the place of the first list that is not as long as the others, or has a null;
+            ResourceError when all would take more than the limit.
+        """
+        rows: NDArray[np.float32] | None = None
+        for position, (place, numbers) in enumerate(lists):
+            if numbers is None:
+                raise DataError(place, f"must have numbers in {self.column}", got="null")
+            if rows is None:
+                rows = _room(len(numbers), count, limit_bytes, where)
+            if len(numbers) != rows.shape[1] or None in numbers:
+                must = f"must have {rows.shape[1]} numbers like the first row"
+                raise DataError(place, must, got="a null" if None in numbers else str(len(numbers)))
+            rows[position] = numbers
+        if rows is None:
+            raise DataError(where, "must have at least 1 sample", got="0")
+        return rows
+
+
+def is_list_of_numbers(found: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(holds(found) for holds in lists) and pa.types.is_floating(found.value_type)
+
+
+def _room(numbers: int, count: int, limit_bytes: int, where: str) -> NDArray[np.float32]:
+    if 4 * numbers * count > limit_bytes:
+        must, advice = f"must decode to at most {limit_bytes} bytes", "Take fewer samples with split."
+        raise ResourceError(where, must, got=str(4 * numbers * count), advice=advice)
+    return np.zeros((count, numbers), np.float32)
