@@ -40,6 +40,8 @@ SIGNALS = {
 
 def disturbances(counters: Message, idle_cpu_ns: int | None, limits: Limits) -> Iterator[str]:
     """Why a block is void, the strongest reason first; nothing for a block that counts."""
+    if not limits.voids:
+        return
     if _over(idle_cpu_ns, limits.block_idle_ns):
         yield IDLE_ARM_RAN
     if _over(change(counters, "throttled_ns"), 0) or _over(change(counters, "throttled_times"), 0):

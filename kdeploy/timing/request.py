@@ -61,7 +61,10 @@ class Limits(Part):
     """How much may disturb a measurement; `kdeploy.timing.noise` and `.gates` say what each one bounds.
 
     `block_` limits void a block, `run_` limits refuse a claim. Shares are of the time in blocks, per CPU of the arm.
+    Without `voids` every block counts: for a choice that has to be made, however busy the machine is.
     """
+
+    voids: bool = True
 
     block_steal: float = 0.05
     run_steal: float = 0.02

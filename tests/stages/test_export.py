@@ -260,7 +260,7 @@ def test_auto_times_both_forms_and_ships_one(
     digits: SampleSet, taught: Done, distilled: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     short = forms.Settings(looks=(1,), blocks=2, block_ns=1_000_000, warm_up_ns=1_000_000, warm_up_calls=1)
-    monkeypatch.setattr(forms.Settings, "quick", lambda: short)
+    monkeypatch.setattr(forms.Settings, "quick", lambda asked: short.model_copy(update={"limits": asked.limits}))
     record = make_export(tmp_path, digits, taught, distilled, bottleneck="auto", formats=[])
     timed = {form.form: form.latency_ns for form in record.forms}
     assert all(timed.values())

@@ -25,6 +25,11 @@ def test_a_quiet_block_counts() -> None:
     assert reasons() == []
 
 
+def test_every_block_counts_where_a_choice_has_to_be_made() -> None:
+    busy = counters_of(ELAPSED, throttled_ns=1, wait_ns=ELAPSED, major_faults=9)
+    assert list(noise.disturbances(busy, ELAPSED, Limits(voids=False))) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "most", "reason"),
     [
