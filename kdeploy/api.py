@@ -138,7 +138,7 @@ def verify(subject: str | Path, options: Options = _DEFAULT) -> VerifyRecord:
 
 
 def bench(subject: str | Path, options: Options = _DEFAULT) -> BenchRecord:
-    """Student against teacher. Models made elsewhere: kdeploy.foreign."""
+    """Student against teacher. Models made elsewhere: kdeploy.versus."""
     return run(subject, options, upto="bench").read("bench")  # type: ignore[no-any-return]
 
 

@@ -91,7 +91,8 @@ def test_a_fixed_batch_is_the_only_one(path):
     found = trial(path, fixed_batch="4")
     assert probing.batches(found) == ((4,), None)
     assert probing.constancy(found, BUDGET) is None
-    np.testing.assert_array_equal(found.logits(INPUTS[:6]), trial(path).logits(INPUTS[:6]))
+    # another batch may take another kernel, and end in another last bit
+    np.testing.assert_allclose(found.logits(INPUTS[:6]), trial(path).logits(INPUTS[:6]), rtol=1e-6, atol=1e-7)
     assert probing.propagates_nan(found) is True
 
 

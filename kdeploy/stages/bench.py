@@ -120,12 +120,12 @@ def _arm(folder: Path, role: str, contender: Contender, name: str) -> ArmRequest
 
 def _floors(folder: Path, names: Sequence[str], threads: Sequence[int], progress: Progress) -> Iterator[FloorRequest]:
     """The graph that does nothing, for every runtime that takes it."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # what an interrupted benchmark left is written again
     path, inputs, rows = folder / "identity.onnx", folder / "inputs.npz", np.zeros((3, 1), np.float32)
     _write_identity(path)
     np.savez(inputs, allow_pickle=False, x=rows)
     for name in names:
-        (folder / name).mkdir()
+        (folder / name).mkdir(exist_ok=True)
         try:
             artefact = runtimes.convert(name, Source(path, None, {"x": rows}, None), folder / name)
         except ModelError:

@@ -44,7 +44,7 @@ class Reduced(NamedTuple):
     outputs: int
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode: its tensors could not be counted with gradients, as torch wants it
 def reduce(chain: nn.Sequential, asked: Rank, inputs: np.ndarray) -> Reduced | str:
     """Re-factor the trained chain; a reason when no rank that saves anything is within the tolerance.
 
