@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from kdeploy.records.base import Part, Record, Unavailable
-from kdeploy.records.bench import Host, Status
+from kdeploy.records.bench import Status
+from kdeploy.records.circumstances import Host
 from kdeploy.records.distill import Gap, Verdict
 from kdeploy.records.export import FormName
 from kdeploy.records.samples import DuplicatesInfo

@@ -14,7 +14,8 @@ from statistics import median
 
 from kdeploy import machine
 from kdeploy.records.base import Unavailable
-from kdeploy.records.bench import BenchRecord, Host, Package, PairCost, Software, Timer, Tool
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.circumstances import Host, Package, PairCost, Software, Timer, Tool
 from kdeploy.timing import raw
 from kdeploy.timing.gates import Surroundings
 from kdeploy.timing.measured import Measured

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from kdeploy.records.bench import Reason, Timer
+from kdeploy.records.bench import Reason
+from kdeploy.records.circumstances import Timer
 from kdeploy.timing import noise
 from kdeploy.timing.claims import counted
 from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kdeploy.records.bench import BenchRecord, PairCost, Timer
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.circumstances import PairCost, Timer
 from kdeploy.timing.gates import Surroundings, refusals, timer_texts
 from kdeploy.timing.orchestrator import measure
 from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate, WorkerReport
