@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kdeploy import gate
 from kdeploy.records import bench as b
+from kdeploy.records import circumstances
 from kdeploy.records.base import Unavailable
 from kdeploy.records.distill import DistillRecord, Gap, Net, Verdict
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format, Model
@@ -225,8 +226,8 @@ def arm(name: str, runtime: str, median_ns: int, size: int) -> b.Arm:
     )
 
 
-def host() -> b.Host:
-    return b.Host(
+def host() -> circumstances.Host:
+    return circumstances.Host(
         id="3f9c" * 16,
         cpu_model="Example CPU @ 2.70GHz",
         isa=("avx2", "fma", "avx512f"),
@@ -255,13 +256,15 @@ def bench(**changes: object) -> b.BenchRecord:
     record = b.BenchRecord(
         id="3f1e7f2e-0000-4000-8000-000000000000",
         created="2030-01-02T03:04:05Z",
-        tool=b.Tool(name="kdeploy", version="0.1.0"),
+        tool=circumstances.Tool(name="kdeploy", version="0.1.0"),
         command=("kdeploy", "bench"),
         seed=0,
         duration_ns=110_000_000_000,
         host=host(),
-        software=b.Software(python="3.11.2", runtimes={"onnxruntime": "1.32.0"}, packages=(), env={}),
-        timer=b.Timer(clock="perf_counter_ns", resolution_ns=1, pair_cost_ns=b.PairCost(median=80, p99=131)),
+        software=circumstances.Software(python="3.11.2", runtimes={"onnxruntime": "1.32.0"}, packages=(), env={}),
+        timer=circumstances.Timer(
+            clock="perf_counter_ns", resolution_ns=1, pair_cost_ns=circumstances.PairCost(median=80, p99=131)
+        ),
         arms=tuple(
             arm(name, runtime, time_ns, size)
             for runtime, times_ns in MEDIANS_NS.items()
