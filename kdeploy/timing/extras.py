@@ -18,7 +18,7 @@ from statistics import median
 from kdeploy.records.bench import ColdStart, Sustained, TimeEstimate, Window
 from kdeploy.timing import energy
 from kdeploy.timing.latency import time as estimated
-from kdeploy.timing.processes import Arm
+from kdeploy.timing.processes import Arm, ask
 from kdeploy.timing.raw import CANDIDATE, FIRST
 from kdeploy.timing.replicate import warm_up_command
 from kdeploy.timing.request import Settings
@@ -49,8 +49,7 @@ def cold_starts(specs: Mapping[str, Message], count: int, start: StartArm, seed:
     for name in order:
         arm = start(name)
         try:
-            arm.tell(specs[name] | {"cold": True})
-            yield "cold", name, arm.listen()
+            yield "cold", name, ask(arm, specs[name] | {"cold": True})
         finally:
             arm.close()
 
@@ -59,7 +58,7 @@ def windows(spec: Message, name: str, settings: Settings, start: StartArm) -> It
     """The windows of a sustained run; the pause between two is that of one message."""
     with warm(spec, name, settings, start) as arm:
         for _ in range(WINDOWS):
-            yield asked(arm, {"do": "window", "ns": settings.sustained_ns // WINDOWS})
+            yield ask(arm, {"do": "window", "ns": settings.sustained_ns // WINDOWS})
 
 
 def energy_blocks(spec: Message, name: str, settings: Settings, start: StartArm) -> Iterator[Message]:
@@ -68,7 +67,7 @@ def energy_blocks(spec: Message, name: str, settings: Settings, start: StartArm)
         for _ in range(ENERGY_BLOCKS):
             idle = idle_uw()
             before = energy.read()
-            seen = asked(arm, {"do": "window", "ns": SECOND_NS})
+            seen = ask(arm, {"do": "window", "ns": SECOND_NS})
             used = energy.spent(before, energy.read())
             yield seen | {"energy_uj": used, "idle_uw": round((idle + idle_uw()) / 2)}
 
@@ -80,18 +79,13 @@ def idle_uw() -> float:
     return energy.spent(before, energy.read()) / (time.perf_counter() - began)
 
 
-def asked(arm: Arm, message: Message) -> Message:
-    arm.tell(message)
-    return arm.listen()
-
-
 @contextmanager
 def warm(spec: Message, name: str, settings: Settings, start: StartArm) -> Iterator[Arm]:
     """One arm, loaded and warmed up; ended on the way out."""
     arm = start(name)
     try:
-        asked(arm, spec)
-        asked(arm, warm_up_command(settings))
+        ask(arm, spec)
+        ask(arm, warm_up_command(settings))
         yield arm
     finally:
         arm.close()

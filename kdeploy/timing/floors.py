@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from kdeploy.records.bench import CallFloor, TimeEstimate
-from kdeploy.timing.processes import Arm
+from kdeploy.timing.latency import time
+from kdeploy.timing.processes import ask
 from kdeploy.timing.raw import FloorSample
 from kdeploy.timing.replicate import StartArm, calls_per_block, run_command, warm_up_command
 from kdeploy.timing.request import FloorRequest, Settings
@@ -52,16 +53,11 @@ def note(model: str, runtime: str, latency_ns: int, floor_ns: int) -> str:
 
 def _started(asked: FloorRequest, cpus: Sequence[int], settings: Settings, start: StartArm) -> FloorSample:
     with closing(start(NAME)) as worker:
-        _answer(worker, _spec(asked, cpus))
-        warm = _answer(worker, warm_up_command(settings))
+        ask(worker, _spec(asked, cpus))
+        warm = ask(worker, warm_up_command(settings))
         calls = calls_per_block(warm["median_ns"], settings)
-        block = _answer(worker, run_command(calls, settings))
+        block = ask(worker, run_command(calls, settings))
     return FloorSample(asked.runtime, asked.threads, array("q", block["ns"]))
-
-
-def _answer(worker: Arm, message: Message) -> Message:
-    worker.tell(message)
-    return worker.listen()
 
 
 def _spec(asked: FloorRequest, cpus: Sequence[int]) -> Message:
@@ -80,11 +76,4 @@ def _spec(asked: FloorRequest, cpus: Sequence[int]) -> Message:
 
 
 def _estimate(blocks: Sequence[float], level: float) -> TimeEstimate:
-    found = median_estimate(blocks, level)
-    bounds = found.interval
-    return TimeEstimate(
-        value=round(found.value),
-        ci=None if bounds is None else (round(bounds[0]), round(bounds[1])),
-        level=level,
-        method="median/starts",
-    )
+    return time(median_estimate(blocks, level), level).model_copy(update={"method": "median/starts"})

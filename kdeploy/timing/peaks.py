@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from kdeploy.errors import KdeployError
-from kdeploy.timing.processes import Arm, WorkerProcess
+from kdeploy.timing.processes import Arm, WorkerProcess, ask
 from kdeploy.timing.raw import Place, Probe, Task
 from kdeploy.timing.request import Settings
 from kdeploy.timing.wire import Message
@@ -150,8 +150,7 @@ class Canary:
     def _arm(self, name: str) -> Arm:
         if name not in self._arms:
             arm = self._arms[name] = self._start(f"canary, {name}", self._settings)
-            arm.tell(self._spec())
-            arm.listen()
+            ask(arm, self._spec())
         return self._arms[name]
 
     def _spec(self) -> Message:

@@ -195,6 +195,12 @@ def forget_peak_memory(root: Path = Path("/")) -> bool:
     return True
 
 
+def ask(arm: Arm, message: wire.Message) -> wire.Message:
+    """Send a command and wait for its answer."""
+    arm.tell(message)
+    return arm.listen()
+
+
 def bench_cpus(allowed: tuple[int, ...], threads: int) -> tuple[int, ...]:
     """The last CPUs that are allowed, one a thread: the first ones serve most interrupts."""
     return allowed[-threads:]

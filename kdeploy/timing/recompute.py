@@ -14,7 +14,7 @@ from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import Arm, BenchRecord
 from kdeploy.timing import artefacts, raw
 from kdeploy.timing.gates import Surroundings
-from kdeploy.timing.measured import Measured, Role
+from kdeploy.timing.measured import Measured, Role, asked_of
 from kdeploy.timing.request import Request
 from kdeploy.timing.roofline import bounds_of
 from kdeploy.timing.summary import arm_names, compared, figures, noise_of
@@ -93,8 +93,7 @@ def _computed(found: BenchRecord, path: Path) -> BenchRecord:
 
 def _arm(arm: Arm, name: str, measured: Measured, role: Role, level: float) -> Arm:
     """An arm with what was asked of it and its figures."""
-    request = measured.request
-    asked = request.baseline if role == "baseline" else request.candidate
+    asked = asked_of(measured, role)
     told = {"name": name, "model": asked.model, "role": role, "quality": asked.quality, "compute": asked.compute}
     return arm.model_copy(update=told | figures(measured, role, level))
 

@@ -28,7 +28,7 @@ from kdeploy.timing.claims import Evidence, Side, judged
 from kdeploy.timing.extras import cold_start, sustained
 from kdeploy.timing.gates import Surroundings, refusals, trend
 from kdeploy.timing.latency import throughput
-from kdeploy.timing.measured import Measured, Role, key_of, latency_of
+from kdeploy.timing.measured import Measured, Role, asked_of, key_of, latency_of
 from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, WorkerReport
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Settings
 from kdeploy.timing.statistics import (
@@ -86,8 +86,8 @@ def compared(
 def described_arm(measured: Measured, role: Role, name: str, level: float) -> Arm:
     """Everything measured of one arm."""
     request = measured.request
-    arm = request.baseline if role == "baseline" else request.candidate
-    workers = measured.workers(FIRST if role == "baseline" else CANDIDATE)
+    arm = asked_of(measured, role)
+    workers = measured.workers(key_of(role))
     return Arm(
         name=name,
         model=arm.model,

@@ -16,8 +16,8 @@ from kdeploy.errors import DataError, ModelError, ResourceError
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BatchThroughput
 from kdeploy.timing.claims import counted
-from kdeploy.timing.measured import Measured, Role
-from kdeploy.timing.raw import CANDIDATE, FIRST
+from kdeploy.timing.measured import ROLES, Measured, Role, asked_of, key_of
+from kdeploy.timing.raw import FIRST
 from kdeploy.timing.request import ComparisonRequest
 
 Clock = Callable[[], int]
@@ -59,17 +59,16 @@ def _tried(asked: ComparisonRequest, measure: Measure, number: int) -> Measured 
 
 def throughputs(found: Sequence[Measured]) -> tuple[BatchThroughput, ...]:
     """Both models of each setting; one whose blocks are all void is not there."""
-    roles: tuple[tuple[Role, str], ...] = (("baseline", FIRST), ("candidate", CANDIDATE))
-    rows = (_row(one, role, arm) for one in found for role, arm in roles)
+    rows = (_row(one, role) for one in found for role in ROLES)
     return tuple(row for row in rows if row is not None)
 
 
-def _row(one: Measured, role: Role, arm: str) -> BatchThroughput | None:
-    asked, samples = one.request, one.samples(arm)
+def _row(one: Measured, role: Role) -> BatchThroughput | None:
+    asked, samples = one.request, one.samples(key_of(role))
     if not samples:
         return None
     return BatchThroughput(
-        model=(asked.baseline if role == "baseline" else asked.candidate).model,
+        model=asked_of(one, role).model,
         role=role,
         runtime=asked.runtime,
         batch=asked.batch,
