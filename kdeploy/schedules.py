@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["one-cycle", "cosine", "linear", "constant"]
+Optimizer = Literal["adamw", "sgd"]
 
 ONE_CYCLE_WARM_UP = 0.15
 
@@ -31,6 +32,7 @@ class Regime:
         clip_norm: gradients longer than this are shortened to it; None for no limit.
         average: decay of the exponential moving average that becomes the weights at the end; 0 for none.
         compiled: run the module through torch.compile?
+        optimizer: AdamW, or SGD with Nesterov momentum.
         require_exact: refuse a checkpoint from which the same bits are not promised?
     """
 
@@ -40,11 +42,12 @@ class Regime:
     average: float = 0.0
     compiled: bool = False
     require_exact: bool = False
+    optimizer: Optimizer = "adamw"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast, by AdamW."""
+    """How long and how fast."""
 
     steps: int
     learning_rate: float

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdeploy import checkpoints, machine, processes
+from kdeploy.allocator import keeping_pages
 from kdeploy.checkpoints import State
 from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
 from kdeploy.progress import Progress
@@ -39,6 +40,7 @@ from kdeploy.store import commit_bytes
 __all__ = ["BatchPlan", "Loss", "Regime", "Samples", "Schedule", "device_named", "software", "train"]
 
 CHECKPOINT_SECONDS = 15.0
+MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     step, value = resumed.step, resumed.loss
     started, saved = time.monotonic_ns(), time.monotonic()
     interval = _checkpoint_seconds()
-    with progress.task(description, schedule.steps) as advance:
+    with keeping_pages(), progress.task(description, schedule.steps) as advance:
         advance(step)
         try:
             while step < schedule.steps:
@@ -203,9 +205,7 @@ class _Loop:
         self.device = self.parameters[0].device
         self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
         self.called = cast("nn.Module", torch.compile(module)) if schedule.regime.compiled else module
-        optimizer = torch.optim.AdamW(
-            self.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
-        )
+        optimizer = _optimizer(self.parameters, schedule)
         average = None
         if schedule.regime.average:
             rule = get_ema_multi_avg_fn(schedule.regime.average)  # type: ignore[no-untyped-call]  # torch's
@@ -276,6 +276,13 @@ class _Loop:
         if self.state.average is not None:
             self.module.load_state_dict(self.state.average.module.state_dict())
         self.module.to("cpu").eval()
+
+
+def _optimizer(parameters: list[nn.Parameter], schedule: Schedule) -> torch.optim.Optimizer:
+    rate, decay = schedule.learning_rate, schedule.weight_decay
+    if schedule.regime.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
 
 
 def _check_means(device: torch.device, precision: str, compiled: bool) -> None:

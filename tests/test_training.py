@@ -26,6 +26,7 @@ CPU = torch.device("cpu")
 STEPS = 12
 USUAL = Regime()
 AVERAGED = Regime("linear", 0.25, 0.1, average=0.9)
+MOMENTUM = Regime(optimizer="sgd")
 PLAN = BatchPlan(samples=20, batch=6, seed=1)
 IMAGES = torch.rand(20, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(20) % 3
@@ -138,7 +139,9 @@ def test_training_twice_gives_the_same_bits(tmp_path: Path):
     assert bits(one) != bits(net())
 
 
-@pytest.mark.parametrize(("precision", "regime"), [("fp32", USUAL), ("bf16", USUAL), ("fp32", AVERAGED)])
+@pytest.mark.parametrize(
+    ("precision", "regime"), [("fp32", USUAL), ("bf16", USUAL), ("fp32", AVERAGED), ("fp32", MOMENTUM)]
+)
 @pytest.mark.parametrize("steps", [1, 5, STEPS])
 def test_a_resumed_training_ends_with_the_same_bits(tmp_path: Path, precision: str, regime: Regime, steps: int):
     whole, checkpoint = net(), tmp_path / "checkpoint"

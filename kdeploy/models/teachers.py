@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models import deep, mlp, named, shallow
+from kdeploy.models import deep, mlp, named, shallow, whitened
 from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
@@ -48,7 +48,9 @@ def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:
             return deep.seeded(seed, **arguments)
         case "mlp":
             return mlp.seeded(seed, **arguments)
-    raise ModelError(model, "must be deep-cnn or mlp, the teachers of ours")
+        case "whitened-cnn":
+            return whitened.seeded(seed, **arguments)
+    raise ModelError(model, "must be deep-cnn, whitened-cnn or mlp, the teachers of ours")
 
 
 def module(folder: Path, spec: Spec) -> nn.Module:

@@ -18,7 +18,9 @@ def precision(asked: str) -> str:
 
 def regime(asked: recipe.Regime, job: Job) -> Regime:
     """What a recipe chose about a training."""
-    return Regime(asked.schedule, asked.lr_warm_up, asked.clip, asked.ema, asked.compile, job.require_exact)
+    return Regime(
+        asked.schedule, asked.lr_warm_up, asked.clip, asked.ema, asked.compile, job.require_exact, asked.optimizer
+    )
 
 
 def host_settings() -> dict[str, Any]:

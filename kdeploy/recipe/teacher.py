@@ -77,7 +77,7 @@ _ORIGINS_OF_KEY = {
 class Teacher(Section):
     """One teacher: exactly one of `model`, `onnx`, `torch`, `run`, `timm`, `torchvision`, `huggingface`."""
 
-    model: Literal["deep-cnn", "mlp"] | None = Field(
+    model: Literal["deep-cnn", "whitened-cnn", "mlp"] | None = Field(
         default=None, description="a teacher of ours, trained on the labelled part"
     )
     hidden: tuple[Width, ...] | None = Field(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy import labelstore
+from kdeploy.allocator import keeping_pages
 from kdeploy.evaluation import BATCH, accuracy
 from kdeploy.models.adapters import Classifier
 from kdeploy.progress import Progress
@@ -50,7 +51,8 @@ def run(
         assert found is not None  # a block has rows
         return found
 
-    written = labelstore.write(folder, header, label, progress)
+    with keeping_pages():
+        written = labelstore.write(folder, header, label, progress)
     first = labelstore.Reader(folder, header).rows(0, np.arange(len(transfer)))
     known = samples.labels[transfer] >= 0
     return LabelsRecord(

@@ -20,6 +20,8 @@ from kdeploy.inspector import admit
 from kdeploy.models import named, teachers
 from kdeploy.models.adapters import Classifier, signature
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
+from kdeploy.models.whitened import WhitenedCnn
+from kdeploy.models.whitening import SAMPLES
 from kdeploy.progress import Progress
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord, Training
@@ -125,6 +127,8 @@ def _train(
     arguments = {"shape": shape, "classes": classes, **teacher.net, "mean": mean, "std": std}
     module = teachers.seeded(teacher.model, teacher.seed, arguments)
     labelled = samples.parts["labelled"]
+    if isinstance(module, WhitenedCnn):
+        module.whiten(feed.plain(labelled[:SAMPLES]))
     labels = torch.from_numpy(samples.labels[labelled])
     plan = BatchPlan(len(labelled), teacher.batch, teacher.seed)
 

@@ -37,7 +37,7 @@ def test_a_teacher_of_ours_is_built_again_from_its_file_alone(tmp_path: Path):
 def test_a_teacher_that_is_not_ours_is_refused():
     with pytest.raises(ModelError) as caught:
         teachers.seeded("resnet", 0, ARGUMENTS)
-    assert str(caught.value) == "resnet: must be deep-cnn or mlp, the teachers of ours."
+    assert str(caught.value) == "resnet: must be deep-cnn, whitened-cnn or mlp, the teachers of ours."
 
 
 def test_a_users_module_gets_the_weights_of_its_file(tmp_path: Path):

@@ -264,7 +264,7 @@ def test_a_bad_setting_is_a_whole_sentence(more, problem):
             "teacher[0] must not have preprocess beside model. Remove preprocess.",
         ),
         ('[{onnx: ""}]', "teacher[0].onnx must not be empty (got '')."),
-        ("[{model: big}]", "teacher[0].model must be 'deep-cnn' or 'mlp' (got 'big')."),
+        ("[{model: big}]", "teacher[0].model must be 'deep-cnn', 'whitened-cnn' or 'mlp' (got 'big')."),
         (
             "[{model: deep-cnn, hidden: [8]}]",
             "teacher[0] must not have hidden beside deep-cnn. It belongs to model: mlp.",

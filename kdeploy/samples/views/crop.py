@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from kdeploy.samples.draws import Draws
+from kdeploy.samples.views.cut import cut
 from kdeploy.samples.views.images import must_be_images
 from kdeploy.samples.views.numbers import DrawNumber
 
@@ -23,14 +24,14 @@ class Crop:
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
         must_be_images(batch, "crop")
-        rows = _mirrored(draws.integers(DrawNumber.CROP_DOWN, -self.most, self.most), batch.shape[2])
-        columns = _mirrored(draws.integers(DrawNumber.CROP_RIGHT, -self.most, self.most), batch.shape[3])
-        sample = torch.arange(len(batch), device=batch.device).view(-1, 1, 1, 1)
-        channel = torch.arange(batch.shape[1], device=batch.device).view(1, -1, 1, 1)
-        return batch[sample, channel, rows[:, None, :, None], columns[:, None, None, :]]
+        down = draws.integers(DrawNumber.CROP_DOWN, -self.most, self.most)
+        right = draws.integers(DrawNumber.CROP_RIGHT, -self.most, self.most)
+        rows, columns = (_mirrored(length, self.most).to(batch.device) for length in batch.shape[2:])
+        padded = batch.index_select(2, rows).index_select(3, columns)
+        return cut(padded, self.most + down, self.most + right, batch.shape[2:])
 
 
-def _mirrored(offsets: Tensor, length: int) -> Tensor:
-    """Which of `length` places each place of a window reads, (B, length)."""
-    places = torch.arange(length, device=offsets.device) + offsets[:, None]
+def _mirrored(length: int, most: int) -> Tensor:
+    """Which of `length` places each place of the mirrored line reads, from -most to length + most - 1."""
+    places = torch.arange(-most, length + most)
     return length - 1 - (places % max(2 * (length - 1), 1) - (length - 1)).abs()

@@ -39,13 +39,15 @@ def weights(draws: Draws, alpha: float) -> Tensor:
 
 
 def mix(batch: Tensor, others: Tensor, own: Tensor) -> Tensor:
-    """The weighted mean of two batches, of their dtype; pixels are rounded, half up, in integers.
+    """The weighted mean of two batches, of their dtype; pixels are rounded, half up.
 
     Args:
         own: the weight of each row of `batch`, as `weights` gives it.
     """
     own = own.view(-1, *(1,) * (batch.ndim - 1))
     if batch.dtype == torch.uint8:
-        own = own.to(torch.int32)  # 65,536 * 255 + 32,768 fits
-        return ((own * batch + (WHOLE - own) * others + WHOLE // 2) >> 16).to(torch.uint8)
+        # exact: a byte and sixteen binary places fit in the 24 bits of a float32
+        behind = others.to(torch.float32)
+        apart = batch.to(torch.float32) - behind
+        return behind.addcmul_(apart, (own / WHOLE).to(torch.float32)).add_(0.5).to(torch.uint8)
     return batch * (own / WHOLE).to(batch.dtype) + others * ((WHOLE - own) / WHOLE).to(batch.dtype)

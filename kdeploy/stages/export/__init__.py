@@ -20,6 +20,7 @@ from kdeploy.models.deep import DeepCnn
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.models.mlp import Mlp
 from kdeploy.models.weights import load_weights
+from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.parity import thinned
 from kdeploy.progress import Progress
 from kdeploy.recipe.formats import Asked
@@ -198,7 +199,7 @@ def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) 
         return None
     module = teachers.module(source, teachers.spec_of(record))
     deployed: nn.Module
-    if isinstance(module, DeepCnn | Mlp | shallow.ShallowStudent):
+    if isinstance(module, DeepCnn | WhitenedCnn | Mlp | shallow.ShallowStudent):
         deployed = _folded(module.chain(), record.preprocessing.model_shape, "teacher", folds)
     else:
         deployed, done, reason = fuse_module(module)

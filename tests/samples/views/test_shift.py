@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kdeploy.samples.draws import Draws
 from kdeploy.samples.views import DrawNumber, Views
-from kdeploy.samples.views.shift import _cut_array, _cut_tensor
+from kdeploy.samples.views.cut import _cut_array, _cut_tensor
 from tests.samples.views.pictures import pictures
 
 
