@@ -3,6 +3,7 @@
     h = ReLU(U V x + b),  logits = W h + c,    V: k x D,  U: H x k,  cost k (D + H) instead of D H
 
 V has no bias: U b_V would only be added to b. Dropout, of x and of h, is what a net on labels is regularised by there.
+Batch norm, which neither paper has, stands behind each convolution, V and each hidden layer, and folds away.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kdeploy.models.batch_norm import without_factor
 from kdeploy.models.dropout import Dropout
 from kdeploy.models.normalise import Normalise
 
 
 class ConvolutionSize(NamedTuple):
-    """A convolution with zero padding that keeps height and width (odd kernel), ReLU, and max pooling (1: none)."""
+    """A convolution with zero padding that keeps height and width (odd kernel), max pooling (1: none), and ReLU."""
 
     channels: int
     kernel: int
@@ -37,6 +39,7 @@ class ShallowStudent(nn.Module):
         bottleneck: k, or None for a first hidden layer without one.
         hidden: widths of the hidden layers, the first of which is behind the bottleneck.
         mean, std: per channel of the input.
+        batch_norm: normalise behind convolutions, bottleneck and hidden layers?
         input_dropout, hidden_dropout: the share of inputs and of hidden units that a training step leaves out.
     """
 
@@ -50,6 +53,7 @@ class ShallowStudent(nn.Module):
         hidden: Sequence[int],
         mean: Sequence[float],
         std: Sequence[float],
+        batch_norm: bool = False,
         input_dropout: float = 0.0,
         hidden_dropout: float = 0.0,
     ) -> None:
@@ -57,14 +61,18 @@ class ShallowStudent(nn.Module):
         self.normalise = Normalise(mean, std, axes=len(shape) + 1)
         self.input_dropout = Dropout(input_dropout)
         sizes = [ConvolutionSize(*size) for size in convolutions]
-        self.features, features_shape = _features(shape, sizes)
+        self.features, features_shape = _features(shape, sizes, batch_norm)
         width = math.prod(features_shape)
         self.bottleneck = nn.Identity() if bottleneck is None else nn.Linear(width, bottleneck, bias=False)
+        normed = batch_norm and bottleneck is not None
+        self.norm = without_factor(bottleneck or 1, images=False) if normed else nn.Identity()
         widths = [width if bottleneck is None else bottleneck, *hidden]
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
-            layers += [nn.Linear(before, after), nn.ReLU()]
+            layers.append(nn.Linear(before, after))
             # the names of weights stay what they were in a net without
+            layers += [without_factor(after, images=False)] if batch_norm else []
+            layers.append(nn.ReLU())
             layers += [Dropout(hidden_dropout)] if hidden_dropout else []
         self.hidden = nn.Sequential(*layers)
         self.logits = nn.Linear(widths[-1], classes)
@@ -81,14 +89,19 @@ class ShallowStudent(nn.Module):
     def last_hidden(self, batch: Tensor) -> Tensor:
         """What the logits are a linear map of, shape (batch, H)."""
         x = self.features(self.input_dropout(self.normalise(batch)))
-        hidden: Tensor = self.hidden(self.bottleneck(x.flatten(1)))
+        if x.ndim == 4 and x.requires_grad:
+            x.register_hook(_as_images)
+        x = x.flatten(1)
+        hidden: Tensor = self.hidden(self.norm(self.bottleneck(x)))
         return hidden
 
     def chain(self) -> nn.Sequential:
-        """The same net in evaluation as one chain of layers, for transformations."""
-        bottleneck = [self.bottleneck] if isinstance(self.bottleneck, nn.Linear) else []
-        hidden = [layer for layer in self.hidden if not isinstance(layer, Dropout)]
-        return nn.Sequential(self.normalise, *self.features, nn.Flatten(), *bottleneck, *hidden, self.logits)
+        """The same net in evaluation as one chain of layers, for transformations.
+
+        Pooling stands last in it: where a ReLU follows a convolution, runtimes compute both at once.
+        """
+        layers = [*_pooled_last(self.features), nn.Flatten(), self.bottleneck, self.norm, *self.hidden, self.logits]
+        return nn.Sequential(self.normalise, *(x for x in layers if not isinstance(x, nn.Identity | Dropout)))
 
 
 def break_even(inputs: int, outputs: int) -> float:
@@ -96,17 +109,41 @@ def break_even(inputs: int, outputs: int) -> float:
     return inputs * outputs / (inputs + outputs)
 
 
-def _features(shape: Sequence[int], sizes: Sequence[ConvolutionSize]) -> tuple[nn.Sequential, tuple[int, ...]]:
+def _features(
+    shape: Sequence[int], sizes: Sequence[ConvolutionSize], batch_norm: bool
+) -> tuple[nn.Sequential, tuple[int, ...]]:
+    """Convolution, pooling, batch norm, ReLU: what comes behind the pooling has less to do."""
     layers: list[nn.Module] = []
     if sizes and len(shape) != 3:
         raise ValueError(f"convolutions need samples of shape (channels, height, width) (got {tuple(shape)})")
     for size in sizes:
         channels, height, width = shape
-        layers += [nn.Conv2d(channels, size.channels, size.kernel, padding=size.kernel // 2), nn.ReLU()]
-        if size.pool > 1:
-            layers.append(nn.MaxPool2d(size.pool))
+        layers.append(nn.Conv2d(channels, size.channels, size.kernel, padding=size.kernel // 2))
+        layers += [nn.MaxPool2d(size.pool)] if size.pool > 1 else []
+        layers += [without_factor(size.channels, images=True)] if batch_norm else []
+        layers.append(nn.ReLU())
         shape = (size.channels, height // size.pool, width // size.pool)
     return nn.Sequential(*layers), tuple(shape)
+
+
+def _as_images(gradient: Tensor) -> Tensor:
+    """The layout of the images. Flattening leaves a gradient of another, with which every layer would be slow."""
+    return gradient.contiguous(memory_format=torch.channels_last)
+
+
+def _pooled_last(features: nn.Sequential) -> list[nn.Module]:
+    """The features as they are deployed, pooling behind the ReLU: what stands between them never decreases."""
+    found: list[nn.Module] = []
+    pools: list[nn.Module] = []
+    for layer in features:
+        if isinstance(layer, nn.MaxPool2d):
+            pools.append(layer)
+        else:
+            found.append(layer)
+        if isinstance(layer, nn.ReLU):
+            found += pools
+            pools = []
+    return found
 
 
 def _initialise(module: nn.Module) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from kdeploy.models.batch_norm import without_factor
 from kdeploy.models.normalise import Normalise
 from kdeploy.models.whitening import whitening
 
@@ -43,8 +44,8 @@ class WhitenedCnn(nn.Module):
         self.patches.weight.requires_grad = False
         layers: list[nn.Module] = [nn.GELU()]
         for width in _WIDTHS:
-            layers += [_convolution(channels, width), nn.MaxPool2d(2), _norm(width), nn.GELU()]
-            layers += [_convolution(width, width), _norm(width), nn.GELU()]
+            layers += [_convolution(channels, width), nn.MaxPool2d(2), without_factor(width, images=True), nn.GELU()]
+            layers += [_convolution(width, width), without_factor(width, images=True), nn.GELU()]
             channels = width
         self.features = nn.Sequential(*layers)
         self.pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
@@ -74,12 +75,6 @@ def _convolution(before: int, after: int) -> nn.Conv2d:
     layer = nn.Conv2d(before, after, 3, padding=1, bias=False)
     with torch.no_grad():
         nn.init.dirac_(layer.weight[:before])
-    return layer
-
-
-def _norm(width: int) -> nn.BatchNorm2d:
-    layer = nn.BatchNorm2d(width)
-    layer.weight.requires_grad = False
     return layer
 
 

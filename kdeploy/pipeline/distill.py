@@ -37,6 +37,7 @@ def run(job: Job, folder: Path) -> Record:
             "convolutions": [(size.channels, size.kernel, size.pool) for size in student.conv],
             "bottleneck": student.bottleneck,
             "hidden": student.hidden,
+            **({"batch_norm": True} if student.batch_norm else {}),
             **(student.dropout.arguments if student.dropout else {}),
         },
         feed=feed(job, samples, plain_preprocessing(samples)),

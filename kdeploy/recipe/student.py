@@ -41,9 +41,12 @@ class Student(Section):
         json_schema_extra={"advice": "Leave it out for a student without a bottleneck."},
     )
     hidden: tuple[Width, ...] = Field(default=(512,), min_length=1, strict=False)
+    batch_norm: bool = Field(
+        default=False, description="behind each convolution, the bottleneck and each hidden layer; folded away in files"
+    )
     dropout: Dropout | None = Field(default=None, description="in training, of students and of baselines")
 
     def settings(self) -> dict[str, Any]:
         """All that decides what a student is, for fingerprints; what came later is left out while it is not used."""
         found = self.model_dump(mode="json")
-        return found if self.dropout else {key: value for key, value in found.items() if key != "dropout"}
+        return {key: value for key, value in found.items() if value or key not in ("batch_norm", "dropout")}

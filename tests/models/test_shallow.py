@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from kdeploy import counting, onnx_export
 from kdeploy.models import shallow
+from kdeploy.transforms.fold_batch_norm import fold_batch_norm
+from kdeploy.transforms.fold_bias import fold_bias
 
 MNIST = {
     "shape": (1, 28, 28),
@@ -65,6 +67,7 @@ def test_initial_weights_have_hes_variance_and_the_bottleneck_half_of_it():
     ),
     bottleneck=st.none() | st.integers(1, 6),
     hidden=st.lists(st.integers(1, 8), max_size=3),
+    batch_norm=st.booleans(),
 )
 @settings(max_examples=25, deadline=None)
 def test_the_chain_is_the_net(
@@ -72,6 +75,7 @@ def test_the_chain_is_the_net(
     convolutions: list[tuple[int, int, int]],
     bottleneck: int | None,
     hidden: list[int],
+    batch_norm: bool,
 ):
     net = shallow.seeded(
         1,
@@ -82,8 +86,11 @@ def test_the_chain_is_the_net(
         hidden=hidden,
         mean=[0.3] * shape[0],
         std=[0.7] * shape[0],
+        batch_norm=batch_norm,
     )
     batch = torch.rand(2, *shape)
+    net(torch.rand(9, *shape))  # statistics that are not those of the beginning
+    net.eval()
     assert net(batch).shape == (2, 4)
     assert torch.equal(net.chain()(batch), net(batch))
 
@@ -101,6 +108,40 @@ def test_the_bottleneck_stands_before_the_first_hidden_layer_without_a_bias():
     assert isinstance(first, nn.Linear)
     assert first.bias is None
     assert (first.in_features, first.out_features, second.out_features) == (6272, 64, 512)
+
+
+def test_batch_norm_stands_behind_every_layer_but_the_last_and_has_no_factor_that_is_trained():
+    net = shallow.seeded(0, **MNIST, batch_norm=True)
+    kinds = [type(layer).__name__ for layer in net.chain()]
+    convolution, bottleneck = ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"], ["Linear", "BatchNorm1d"]
+    assert kinds == ["Normalise", *convolution, "Flatten", *bottleneck, *bottleneck, "ReLU", "Linear"]
+    still = {name for name, value in net.named_parameters() if not value.requires_grad}
+    assert still == {"features.2.weight", "norm.weight", "hidden.1.weight"}
+    assert all(torch.equal(value, torch.ones_like(value)) for name, value in net.named_parameters() if name in still)
+
+
+def test_batch_norm_folds_away_and_leaves_one_pair_of_factors():
+    net = shallow.seeded(0, **MNIST, batch_norm=True)
+    for _ in range(3):
+        net(torch.rand(20, 1, 28, 28))
+    net.eval()
+    folded, done, reason = fold_batch_norm(net.chain().eval())
+    assert done
+    assert reason == "1 folded into the convolutions before them, 2 folded into the linear layers before them"
+    plain, done, _ = fold_bias(folded)
+    assert done
+    kinds = ["Normalise", "Conv2d", "ReLU", "MaxPool2d", "Flatten", "Linear", "Linear", "ReLU", "Linear"]
+    assert [type(layer).__name__ for layer in plain] == kinds
+    batch = torch.rand(5, 1, 28, 28)
+    torch.testing.assert_close(plain(batch), net(batch), rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_of_the_features_keeps_the_layout_of_images():
+    net = shallow.seeded(0, **MNIST, batch_norm=True).to(memory_format=torch.channels_last)
+    seen: list[Tensor] = []
+    net.features[-1].register_full_backward_hook(lambda _layer, _of_input, given: seen.extend(given))
+    net(torch.rand(4, 1, 28, 28)).sum().backward()
+    assert [gradient.is_contiguous(memory_format=torch.channels_last) for gradient in seen] == [True]
 
 
 def test_dropout_leaves_out_inputs_and_hidden_units_in_training_alone():
