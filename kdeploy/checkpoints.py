@@ -1,6 +1,6 @@
 """A training on disk: everything that the next step reads and that is not a function of its number.
 
-    module.*  optimizer.*  average.*     tensors of one safetensors file
+    module.*  optimizers.*  average.*    tensors of one safetensors file
     step, loss, scaler, environment      its metadata; what the process computed on decides the last bits
 
 Bit-identical when torch version, CPU capability, thread count, number of processes and kdeploy version are those in the
@@ -31,7 +31,7 @@ class State:
     """What a checkpoint holds; `average` is None without a moving average."""
 
     module: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: tuple[torch.optim.Optimizer, ...]
     scaler: torch.amp.GradScaler
     average: AveragedModel | None
 
@@ -61,8 +61,10 @@ def write(path: Path, state: State, step: int, loss: float) -> None:
     tensors = _tensors("module", state.module)
     if state.average is not None:
         tensors |= _tensors("average", state.average)
-    for number, found in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in found.items()}
+    for place, optimizer in enumerate(state.optimizers):
+        for number, found in optimizer.state_dict()["state"].items():
+            prefix = f"optimizers.{place}.{number}"
+            tensors |= {f"{prefix}.{name}": torch.as_tensor(value) for name, value in found.items()}
     content = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
     }
@@ -90,7 +92,8 @@ def resume(path: Path, state: State) -> Resumed:
     state.module.load_state_dict(_part(tensors, "module"))
     if state.average is not None:
         state.average.load_state_dict(_part(tensors, "average"))
-    state.optimizer.load_state_dict(_optimizer(state.optimizer, tensors))
+    for place, optimizer in enumerate(state.optimizers):
+        optimizer.load_state_dict(_optimizer(optimizer, _part(tensors, f"optimizers.{place}")))
     state.scaler.load_state_dict(json.loads(told.get("scaler", "{}")))
     return Resumed(step, loss, _differences(json.loads(told.get("environment", "{}"))))
 
@@ -107,7 +110,7 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> dict[str, Any]:
     whole = optimizer.state_dict()
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
-    for name, value in _part(tensors, "optimizer").items():
+    for name, value in tensors.items():
         number, key = name.split(".", 1)
         like = parameters[int(number)]
         # the fused optimizer walks over memory: moments must lie in it as their weights do

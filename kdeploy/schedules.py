@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["one-cycle", "cosine", "linear", "constant"]
-Optimizer = Literal["adamw", "sgd"]
+Optimizer = Literal["adamw", "sgd", "muon"]
 
 ONE_CYCLE_WARM_UP = 0.15
 
@@ -32,7 +32,7 @@ class Regime:
         clip_norm: gradients longer than this are shortened to it; None for no limit.
         average: decay of the exponential moving average that becomes the weights at the end; 0 for none.
         compiled: run the module through torch.compile?
-        optimizer: AdamW, or SGD with Nesterov momentum.
+        optimizer: by name; `kdeploy.optimizers` says what each does.
         require_exact: refuse a checkpoint from which the same bits are not promised?
     """
 

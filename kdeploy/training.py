@@ -30,6 +30,7 @@ from kdeploy import checkpoints, machine, processes
 from kdeploy.allocator import keeping_pages
 from kdeploy.checkpoints import State
 from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
+from kdeploy.optimizers import optimizers
 from kdeploy.progress import Progress
 from kdeploy.records.software import Software
 from kdeploy.records.teacher import Training
@@ -40,7 +41,6 @@ from kdeploy.store import commit_bytes
 __all__ = ["BatchPlan", "Loss", "Regime", "Samples", "Schedule", "device_named", "software", "train"]
 
 CHECKPOINT_SECONDS = 15.0
-MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
@@ -205,13 +205,12 @@ class _Loop:
         self.device = self.parameters[0].device
         self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
         self.called = cast("nn.Module", torch.compile(module)) if schedule.regime.compiled else module
-        optimizer = _optimizer(self.parameters, schedule)
         average = None
         if schedule.regime.average:
             rule = get_ema_multi_avg_fn(schedule.regime.average)  # type: ignore[no-untyped-call]  # torch's
             average = AveragedModel(module, multi_avg_fn=rule)
         scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        self.state = State(module, optimizer, scaler, average)
+        self.state = State(module, optimizers(module, schedule), scaler, average)
         self.norm = math.nan
 
     def step(self, number: int) -> float:
@@ -219,17 +218,19 @@ class _Loop:
 
         Raises: NonFiniteError before the weights change.
         """
-        optimizer, scaler = self.state.optimizer, self.state.scaler
+        scaler, rate = self.state.scaler, self.schedule.rate(number)
         # whatever the module draws is of this step; each process leaves out units of its own
         _seed(self.device, mix(mix(mix(self.schedule.seed) + number) + processes.rank()))
-        for group in optimizer.param_groups:
-            group["lr"] = self.schedule.rate(number)
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.state.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             found = self.loss(self.called, number)
         scaler.scale(found).backward()  # type: ignore[no-untyped-call]  # torch's
         value = self._shared(found.detach(), number)
-        scaler.unscale_(optimizer)
+        for optimizer in self.state.optimizers:
+            scaler.unscale_(optimizer)
         self._clip()
         # a scale that was too large makes infinite gradients: the scaler then leaves the step out and halves it
         if not (math.isfinite(value) and (scaler.is_enabled() or math.isfinite(self.norm))):
@@ -239,7 +240,8 @@ class _Loop:
                 got=f"loss {value}, gradient norm {self.norm}",
                 advice="Lower the learning rate (lr), or look for broken inputs or labels.",
             )
-        scaler.step(optimizer)
+        for optimizer in self.state.optimizers:
+            scaler.step(optimizer)
         scaler.update()
         if self.state.average is not None:
             self.state.average.update_parameters(self.module)
@@ -276,13 +278,6 @@ class _Loop:
         if self.state.average is not None:
             self.module.load_state_dict(self.state.average.module.state_dict())
         self.module.to("cpu").eval()
-
-
-def _optimizer(parameters: list[nn.Parameter], schedule: Schedule) -> torch.optim.Optimizer:
-    rate, decay = schedule.learning_rate, schedule.weight_decay
-    if schedule.regime.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay, fused=True)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
 
 
 def _check_means(device: torch.device, precision: str, compiled: bool) -> None:

@@ -15,7 +15,7 @@ from kdeploy.checkpoints import State
 def state(scale: float) -> State:
     module = nn.Linear(2, 2)
     scaler = torch.amp.GradScaler("cpu", init_scale=scale)
-    return State(module, torch.optim.AdamW(module.parameters(), fused=True), scaler, None)
+    return State(module, (torch.optim.AdamW(module.parameters(), fused=True),), scaler, None)
 
 
 def test_the_scale_of_fp16_is_in_the_checkpoint(tmp_path: Path):
@@ -42,7 +42,8 @@ def test_a_checkpoint_that_does_not_say_where_it_is_from_promises_nothing(tmp_pa
     path, module = tmp_path / "c", nn.Linear(2, 2)
     tensors = {f"module.{name}": value.contiguous() for name, value in module.state_dict().items()}
     save_file(tensors, path, {"step": "1", "loss": "0.5"})
-    unscaled = State(module, torch.optim.AdamW(module.parameters()), torch.amp.GradScaler("cpu", enabled=False), None)
+    optimizers = (torch.optim.AdamW(module.parameters()),)
+    unscaled = State(module, optimizers, torch.amp.GradScaler("cpu", enabled=False), None)
     found = checkpoints.resume(path, unscaled)
     assert len(found.differs) == 5
     assert found.differs[0] == f"kdeploy {__version__} instead of unknown"

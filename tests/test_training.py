@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 STEPS = 12
 USUAL = Regime()
 AVERAGED = Regime("linear", 0.25, 0.1, average=0.9)
-MOMENTUM = Regime(optimizer="sgd")
+MOMENTUM, ORTHOGONAL = Regime(optimizer="sgd"), Regime(optimizer="muon")
 PLAN = BatchPlan(samples=20, batch=6, seed=1)
 IMAGES = torch.rand(20, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(20) % 3
@@ -140,7 +140,8 @@ def test_training_twice_gives_the_same_bits(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("precision", "regime"), [("fp32", USUAL), ("bf16", USUAL), ("fp32", AVERAGED), ("fp32", MOMENTUM)]
+    ("precision", "regime"),
+    [("fp32", USUAL), ("bf16", USUAL), ("fp32", AVERAGED), ("fp32", MOMENTUM), ("bf16", ORTHOGONAL)],
 )
 @pytest.mark.parametrize("steps", [1, 5, STEPS])
 def test_a_resumed_training_ends_with_the_same_bits(tmp_path: Path, precision: str, regime: Regime, steps: int):

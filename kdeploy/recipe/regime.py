@@ -21,8 +21,9 @@ class Regime(Section):
         lt=1,
         description="the part of the steps in which the rate rises; the schedule's own when left out",
     )
-    optimizer: Literal["adamw", "sgd"] = Field(
-        default="adamw", description="sgd: with Nesterov momentum 0.9; weight_decay is then a part of the gradient"
+    optimizer: Literal["adamw", "sgd", "muon"] = Field(
+        default="adamw",
+        description="sgd: with Nesterov momentum 0.9; muon: of matrices but the logits', and adamw for the rest",
     )
     clip: Positive | None = Field(default=5.0, description="the longest gradient; null for no limit")
     ema: float = Field(
