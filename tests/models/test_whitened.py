@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from kdeploy import counting, onnx_export
 from kdeploy.models import whitened
+from kdeploy.models.adapters import ModuleClassifier
 from kdeploy.models.whitening import whitening
 
 COLOUR = {"shape": (3, 32, 32), "classes": 10, "mean": (0.5, 0.4, 0.3), "std": (0.25, 0.2, 0.3)}
@@ -83,3 +84,12 @@ def test_the_chain_is_the_net(shape: tuple[int, ...]):
     batch = images(3, shape)
     assert net(batch).shape == (3, 5)
     torch.testing.assert_close(net.chain()(batch), net(batch))
+
+
+def test_its_features_are_what_the_last_layer_reads():
+    net = whitened.seeded(0, **COLOUR)
+    net.whiten(images())
+    classifier = ModuleClassifier(net, device=torch.device("cpu"), precision="fp32")
+    found = classifier.logits_and_features(images(3))
+    assert found.shape == (3, 10 + 256)
+    torch.testing.assert_close(found[:, 10:] @ net.logits.weight.T, found[:, :10])
