@@ -19,6 +19,7 @@ from kdeploy.parity import module_oracle
 from kdeploy.records.bench import BenchRecord, Ratio
 from kdeploy.records.export import Form
 from kdeploy.samples.sampleset import SampleSet
+from kdeploy.schedules import Regime
 from kdeploy.stages import export, teacher
 from kdeploy.stages.export import forms
 from kdeploy.stages.export.describe import describe
@@ -29,7 +30,17 @@ from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.outcome import Outcome
 from tests.models import user_code
 from tests.stages import report_records
-from tests.stages.conftest import HALF, IMAGE, SETTINGS, Done, inputs_of, make_export, make_students, make_teacher
+from tests.stages.conftest import (
+    HALF,
+    IMAGE,
+    SETTINGS,
+    STUDENT,
+    Done,
+    inputs_of,
+    make_export,
+    make_students,
+    make_teacher,
+)
 
 PAIR = Pair(inputs=6272, width=64, outputs=512)
 CHAIN = nn.Sequential()
@@ -292,6 +303,26 @@ def test_a_student_without_a_bottleneck_or_a_baseline_is_exported_plain(
     assert [form.form for form in cut.forms] == ["plain", "refactored"]
     assert nodes(tmp_path / "rank" / "student.onnx") == ["Flatten", "Gemm", "Gemm", "Relu", "Gemm"]
     assert found.student.multiply_adds - cut.student.multiply_adds == 784 * 8 - 4 * (784 + 8)
+
+
+def test_the_batch_norm_of_a_student_is_not_in_its_file(
+    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+):
+    settings = replace(SETTINGS, epochs=1, seeds=1, regime=Regime(optimizer="muon"))
+    (tmp_path / "export").mkdir()
+    record = make_students(
+        tmp_path, digits, taught.folder, labelled.folder, student=STUDENT | {"batch_norm": True}, settings=settings
+    )
+    found = make_export(tmp_path / "export", digits, taught, Done(tmp_path, record))
+    expected = ["Sub", "Conv", "Relu", "MaxPool", "Flatten", "Gemm", "Gemm", "Relu", "Gemm"]
+    for name in ("student.onnx", "baseline.onnx"):
+        assert nodes(tmp_path / "export" / name) == expected
+    # both forms agree with the net that has them, on real inputs
+    assert all(row.passed for form in found.forms for row in form.parity)
+    folded = "1 folded into the convolutions before them, 2 folded into the linear layers before them"
+    assert ("student", "batch norm", True, folded) in [
+        (fold.model, fold.name, fold.done, fold.reason) for fold in found.folds
+    ]
 
 
 def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Done, tmp_path: Path):

@@ -12,16 +12,18 @@ from kdeploy.errors import ModelError
 from kdeploy.evaluation import accuracy
 from kdeploy.models import teachers
 from kdeploy.models.weights import save_weights
+from kdeploy.models.whitening import SAMPLES, whitening
 from kdeploy.progress import Progress
 from kdeploy.samples.choice import Choice
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views import Views
+from kdeploy.schedules import Regime
 from kdeploy.stages import teacher
 from kdeploy.store import hash_file
 from tests.inspector import hostile
 from tests.models import user_code
 from tests.models.test_adapters import linear_model
-from tests.stages.conftest import IMAGE, TRAINED, VIEWS, Done, classifier, feed, make_teacher
+from tests.stages.conftest import HALF, IMAGE, TRAINED, VIEWS, Done, classifier, feed, make_teacher
 
 
 def test_training_lifts_the_teacher_far_above_chance(taught: Done):
@@ -184,3 +186,14 @@ def test_an_mlp_is_trained_for_epochs_with_the_net_that_was_asked_for(digits: Sa
     # HALF shows it 14 x 14 pixels
     assert record.parameters == 14 * 14 * 40 + 40 + 40 * 10 + 10
     assert record.test_accuracy > 0.4  # chance is 0.1
+
+
+def test_a_whitened_teacher_begins_with_the_patches_of_its_samples_and_learns(digits: SampleSet, tmp_path: Path):
+    regime = Regime(optimizer="sgd")
+    asked = teacher.Trained("whitened-cnn", teacher.Length(25), 50, 0.1, 1e-3, 0, "fp32", regime=regime)
+    record = make_teacher(tmp_path, digits, teacher=asked)
+    assert record.test_accuracy > 0.5  # chance is 0.1
+    net = teachers.module(tmp_path, teachers.Spec("model", "whitened-cnn"))
+    seen = feed(digits, HALF).plain(digits.parts["labelled"][:SAMPLES])
+    rows = whitening(net.normalise(seen), 2, 5e-4)
+    torch.testing.assert_close(net.patches.weight, torch.cat([rows, -rows]))
