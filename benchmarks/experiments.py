@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 import figure_epochs
+import figure_size
 import missing_classes
 import numpy as np
 import order
@@ -29,7 +30,7 @@ def main(paths: Sequence[str]) -> None:
         loaded = load(Path(path))
         rows, more = swept(path) if loaded.recipe.variants else single(path)
         name = loaded.recipe.name
-        figure = figure_epochs.lines(name, rows)
+        figure = figure_epochs.lines(name, rows) or figure_size.lines(name, rows)
         sections.replace(name, [*head(path, name, rows), *results(rows), *figure, *curves(rows), *more])
 
 

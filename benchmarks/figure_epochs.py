@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from kdeploy.records.distill import Net
 from kdeploy.records.sweep import SweepRow
 
-_STYLE = {"svg.hashsalt": "kdeploy", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+STYLE = {"svg.hashsalt": "kdeploy", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 
 
 def lines(name: str, rows: Sequence[SweepRow]) -> list[str]:
@@ -31,7 +31,7 @@ def lines(name: str, rows: Sequence[SweepRow]) -> list[str]:
         return []
     target = sections.TARGET.parent / "figures" / f"{name}.svg"
     target.parent.mkdir(exist_ok=True)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         drawn(curves, seeds=max(map(len, curves.values()))).savefig(target, metadata={"Date": None})
     return [f"![Test accuracy over the epochs](figures/{target.name})", ""]
 

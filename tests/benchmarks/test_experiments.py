@@ -111,6 +111,49 @@ def test_curves_are_drawn_from_the_records_alone(experiments: ModuleType):
     assert figures.lines("none", [rows[0].model_copy(update={"students": ()})]) == []
 
 
+def sized(parameters: int, teacher: float, *accuracies: float) -> SweepRow:
+    students = tuple(SimpleNamespace(test_accuracy=one) for one in accuracies)
+    return SweepRow.model_construct(parameters=parameters, teacher_accuracy=teacher, students=students)
+
+
+def test_sizes_and_teachers_are_drawn_with_their_rank_correlations(experiments: ModuleType):
+    figures = importlib.import_module("figure_size")
+    better = {(1000, 0.8): 0.5, (1000, 0.9): 0.6, (1000, 0.95): 0.55, (2000, 0.8): 0.6, (2000, 0.9): 0.65}
+    better |= {(2000, 0.95): 0.7, (4000, 0.8): 0.7, (4000, 0.9): 0.75, (4000, 0.95): 0.8}
+    rows = [sized(size, teacher, accuracy - 0.01, accuracy + 0.01) for (size, teacher), accuracy in better.items()]
+    found = figures.lines("sizes", rows)
+    assert found[0] == "![Students of 3 sizes against their teachers](figures/sizes.svg)"
+    drawn = Path("figures/sizes.svg").read_bytes()
+    assert b"0.004M parameters" in drawn
+    figures.lines("sizes", rows)
+    assert Path("figures/sizes.svg").read_bytes() == drawn
+    # by hand: the ranks 1, 3, 2 against 1, 2, 3 correlate by 0.5, all others by 1
+    assert found[2:-1] == [
+        "| students | Spearman's rank correlation |",
+        "|---|---:|",
+        "| 1,000 parameters, by teacher | 0.50 |",
+        "| 2,000 parameters, by teacher | 1.00 |",
+        "| 4,000 parameters, by teacher | 1.00 |",
+        "| teacher of 80.00%, by size | 1.00 |",
+        "| teacher of 90.00%, by size | 1.00 |",
+        "| teacher of 95.00%, by size | 1.00 |",
+        "| mean | 0.92 |",
+    ]
+
+
+def test_equal_accuracies_share_their_rank(experiments: ModuleType):
+    figures = importlib.import_module("figure_size")
+    rows = [sized(1, teacher, accuracy) for teacher, accuracy in ((0.7, 0.5), (0.8, 0.5), (0.9, 0.6))]
+    # by hand: ranks 1.5, 1.5, 3 against 1, 2, 3: sqrt(3) / 2
+    assert figures.rank_correlation(rows, lambda row: row.teacher_accuracy) == pytest.approx(3**0.5 / 2)
+
+
+def test_a_sweep_of_other_things_has_no_such_figure(experiments: ModuleType):
+    figures = importlib.import_module("figure_size")
+    rows = [sized(size, teacher, 0.5) for size in (1, 2, 3) for teacher in (0.8, 0.9)]
+    assert figures.lines("none", rows) == []
+
+
 def test_missing_classes_and_an_ensemble_say_what_they_came_to(experiments: ModuleType):
     text = BASE.replace("TRANSFER", ", transfer: {without: [top]}").replace("COUNT", "count: 2, ")
     found = written(experiments, "single", text.replace("MORE", "match_prior: true"))
