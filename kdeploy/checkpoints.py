@@ -1,7 +1,7 @@
 """A training on disk: everything that the next step reads and that is not a function of its number.
 
     module.*  optimizers.*  average.*    tensors of one safetensors file
-    step, loss, scaler, environment      its metadata; what the process computed on decides the last bits
+    step, loss, spent_ns, scaler, environment    its metadata; what the process computed on decides the last bits
 
 Bit-identical when torch version, CPU capability, thread count, number of processes and kdeploy version are those in the
 checkpoint; otherwise resuming goes on, and says which differ.
@@ -38,10 +38,11 @@ class State:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The number of steps done, the loss of the last, and what is not as it was when they were done."""
+    """The number of steps done, the loss of the last, the time they took, and what is not as it was then."""
 
     step: int = 0
     loss: float = math.nan
+    spent_ns: int = 0
     differs: tuple[str, ...] = ()
 
 
@@ -56,7 +57,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def write(path: Path, state: State, step: int, loss: float) -> None:
+def write(path: Path, state: State, step: int, loss: float, spent_ns: int) -> None:
     """Everything in one file, replaced atomically."""
     tensors = _tensors("module", state.module)
     if state.average is not None:
@@ -69,7 +70,8 @@ def write(path: Path, state: State, step: int, loss: float) -> None:
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
     }
     told = {"scaler": state.scaler.state_dict(), "environment": environment()}
-    metadata = {"step": str(step), "loss": repr(loss)} | {key: json.dumps(value) for key, value in told.items()}
+    metadata = {"step": str(step), "loss": repr(loss), "spent_ns": str(spent_ns)}
+    metadata |= {key: json.dumps(value) for key, value in told.items()}
     commit_bytes(path, save(content, metadata=metadata))
 
 
@@ -84,7 +86,7 @@ def resume(path: Path, state: State) -> Resumed:
         with safetensors.safe_open(path, framework="pt") as stream:
             told = stream.metadata()
         tensors = load_file(path)
-        step, loss = int(told["step"]), float(told["loss"])
+        step, loss, spent_ns = int(told["step"]), float(told["loss"]), int(told.get("spent_ns", 0))
     except Exception as exc:
         raise InputError(
             str(path), "must be a checkpoint", got=str(exc), advice="Remove it to train from the start."
@@ -95,7 +97,7 @@ def resume(path: Path, state: State) -> Resumed:
     for place, optimizer in enumerate(state.optimizers):
         optimizer.load_state_dict(_optimizer(optimizer, _part(tensors, f"optimizers.{place}")))
     state.scaler.load_state_dict(json.loads(told.get("scaler", "{}")))
-    return Resumed(step, loss, _differences(json.loads(told.get("environment", "{}"))))
+    return Resumed(step, loss, spent_ns, _differences(json.loads(told.get("environment", "{}"))))
 
 
 def _tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:

@@ -149,7 +149,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     _say_differences(resumed.differs, checkpoint, description, schedule.regime.require_exact, progress)
     module.train()
     step, value = resumed.step, resumed.loss
-    started, saved = time.monotonic_ns(), time.monotonic()
+    started, saved = time.monotonic_ns() - resumed.spent_ns, time.monotonic()
     interval = _checkpoint_seconds()
     with keeping_pages(), progress.task(description, schedule.steps) as advance:
         advance(step)
@@ -161,11 +161,11 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
                     watch(module, step, value)
                 advance(step)
                 if time.monotonic() - saved > interval and processes.is_first():
-                    checkpoints.write(checkpoint, loop.state, step, value)
+                    checkpoints.write(checkpoint, loop.state, step, value, time.monotonic_ns() - started)
                     saved = time.monotonic()
         except Interrupted:
             if processes.is_first():
-                checkpoints.write(checkpoint, loop.state, step, value)
+                checkpoints.write(checkpoint, loop.state, step, value, time.monotonic_ns() - started)
             raise
         except NonFiniteError:
             loop.diagnose(checkpoint.with_name("diagnostics.json"), step)

@@ -19,17 +19,17 @@ def state(scale: float) -> State:
 
 
 def test_the_scale_of_fp16_is_in_the_checkpoint(tmp_path: Path):
-    checkpoints.write(tmp_path / "c", state(8.0), 3, 0.5)
+    checkpoints.write(tmp_path / "c", state(8.0), 3, 0.5, 7)
     fresh = state(1024.0)
     found = checkpoints.resume(tmp_path / "c", fresh)
-    assert (found.step, found.loss, found.differs) == (3, 0.5, ())
+    assert (found.step, found.loss, found.spent_ns, found.differs) == (3, 0.5, 7, ())
     assert fresh.scaler.get_scale() == 8.0
 
 
 @pytest.mark.parametrize("name", ["kdeploy", "torch", "CPU capability", "threads", "processes"])
 def test_everything_that_decides_the_last_bits_is_compared(tmp_path: Path, name: str):
     path = tmp_path / "c"
-    checkpoints.write(path, state(8.0), 3, 0.5)
+    checkpoints.write(path, state(8.0), 3, 0.5, 7)
     with safe_open(path, framework="pt") as stream:
         told = stream.metadata()
     environment = json.loads(told["environment"]) | {name: "other"}

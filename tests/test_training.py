@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, safe_open, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -166,6 +167,18 @@ def test_a_resumed_training_does_only_the_steps_that_are_left(tmp_path: Path):
     counting = Interrupting(steps=100)
     trained(net(), tmp_path / "checkpoint", progress=counting)
     assert 100 - counting.left == STEPS - 5
+
+
+def test_the_time_of_a_resumed_training_is_that_of_all_its_processes(tmp_path: Path):
+    with pytest.raises(Interrupted):
+        trained(net(), tmp_path / "checkpoint", progress=Interrupting(5))
+    with safe_open(tmp_path / "checkpoint", framework="pt") as stream:
+        told = stream.metadata()
+    hour = 3_600_000_000_000
+    assert 0 < int(told["spent_ns"]) < hour
+    save_file(load_file(tmp_path / "checkpoint"), tmp_path / "checkpoint", told | {"spent_ns": str(hour)})
+    found = trained(net(), tmp_path / "checkpoint")
+    assert hour < found.duration_ns < 2 * hour
 
 
 def test_one_process_trains_in_one_precision_and_then_in_another(tmp_path: Path):

@@ -14,7 +14,7 @@ class Training(Part):
 
     steps: int
     final_loss: float
-    duration_ns: int  # of this process only, when the training was resumed
+    duration_ns: int  # of all its processes, when it was resumed; what was lost between them does not count
     resume_exact: bool = True  # False: went on from a checkpoint of another torch, processor or number of threads
 
 
