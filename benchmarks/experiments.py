@@ -6,7 +6,7 @@ A recipe that did not run yet is run first; what is done is read. Every net of e
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -36,7 +36,8 @@ def main(paths: Sequence[str]) -> None:
 
 def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
     rows = api.sweep(path).rows
-    return rows, order.lines({row.variant: done(path, row) for row in rows})
+    jobs = {row.variant: done(path, row) for row in rows}
+    return rows, [*teachers(jobs.values()), *order.lines(jobs)]
 
 
 def done(path: str, row: SweepRow) -> Job:
@@ -48,7 +49,21 @@ def done(path: str, row: SweepRow) -> Job:
 
 def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
     job = api.run(path, upto="distill")
-    return [sweeping.row("", job)], [*missing_classes.lines(job), *ensemble(job)]
+    return [sweeping.row("", job)], [*teachers([job]), *missing_classes.lines(job), *ensemble(job)]
+
+
+def teachers(jobs: Iterable[Job]) -> list[str]:
+    """What each teacher that was trained here came to, and how long that took."""
+    records = {job.folder(name): job.read(name) for job in jobs for name in job.members("teacher")}
+    lines = []
+    for record in records.values():
+        if record.training is not None:
+            wrong, on = f"{1 - record.test_accuracy:.2%} errors", record.software
+            took = f"{record.training.steps:,} steps in {duration(record.training.duration_ns)}"
+            lines += [
+                f"- teacher {record.name}: {wrong}; {took} on {on.device}, {on.threads} thread(s), {on.precision}"
+            ]
+    return [*lines, ""] if lines else []
 
 
 def ensemble(job: Job) -> list[str]:

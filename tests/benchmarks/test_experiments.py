@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -45,6 +46,9 @@ def test_a_sweep_is_a_table_of_its_variants_and_of_their_curves(experiments: Mod
     assert "- command: `kdeploy sweep swept.yaml`, then `python benchmarks/experiments.py swept.yaml`" in found
     rows = [line.split(" | ") for line in found.splitlines() if line.startswith(("| one |", "| two |"))]
     # two lines of errors, then two students and two baselines of the first, and two students of the second
+    taught = [line for line in found.splitlines() if line.startswith("- teacher mlp: ")]
+    assert len(taught) == 1  # of both variants
+    assert re.fullmatch(r"- teacher mlp: \d+\.\d\d% errors; 60 steps in \d+ s on cpu, \d+ thread\(s\), fp32", taught[0])
     assert [row[0] for row in rows] == ["| one", "| two", *["| one"] * 4, *["| two"] * 2]
     assert [len(row[3].split()) for row in rows[:2]] == [2, 2]
     assert rows[1][4:6] == ["-", "-"]
