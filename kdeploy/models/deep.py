@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from kdeploy.models.normalise import Normalise
+from kdeploy.models.seeding import drawn_from
 
 _WIDTHS = ((32, 32), (64, 64), (128, 128))
 
@@ -52,6 +52,5 @@ class DeepCnn(nn.Module):
 
 def seeded(seed: int, **arguments: object) -> DeepCnn:
     """A teacher whose initial weights depend on the seed and on nothing else."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return DeepCnn(**arguments)  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
+from kdeploy.models.seeding import drawn_from
 from kdeploy.models.shallow import ShallowStudent
 
 
@@ -35,8 +35,7 @@ class Guided(nn.Module):
     def __init__(self, student: ShallowStudent, *, width: int | None, seed: int) -> None:
         super().__init__()
         self.student = student
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with drawn_from(seed):
             self.projection = None if width is None else nn.Linear(student.logits.in_features, width)
 
     def forward(self, batch: Tensor) -> Answer:

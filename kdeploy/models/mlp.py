@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kdeploy.models.dropout import Dropout
 from kdeploy.models.normalise import Normalise
+from kdeploy.models.seeding import drawn_from
 
 
 class Mlp(nn.Module):
@@ -76,6 +77,5 @@ class Mlp(nn.Module):
 
 def seeded(seed: int, **arguments: object) -> Mlp:
     """A teacher whose initial weights depend on the seed and on nothing else."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return Mlp(**arguments)  # type: ignore[arg-type]

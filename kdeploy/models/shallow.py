@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from kdeploy.models.batch_norm import without_factor
 from kdeploy.models.dropout import Dropout
 from kdeploy.models.normalise import Normalise
+from kdeploy.models.seeding import drawn_from
 
 
 class ConvolutionSize(NamedTuple):
@@ -156,6 +157,5 @@ def _initialise(module: nn.Module) -> None:
 
 def seeded(seed: int, **arguments: object) -> ShallowStudent:
     """A student whose initial weights depend on the seed and on nothing else."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return ShallowStudent(**arguments)  # type: ignore[arg-type]

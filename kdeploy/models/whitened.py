@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from kdeploy.models.batch_norm import without_factor
 from kdeploy.models.normalise import Normalise
+from kdeploy.models.seeding import drawn_from
 from kdeploy.models.whitening import whitening
 
 _WIDTHS = (64, 256, 256)
@@ -81,6 +82,5 @@ def _convolution(before: int, after: int) -> nn.Conv2d:
 
 def seeded(seed: int, **arguments: object) -> WhitenedCnn:
     """A teacher whose initial weights depend on the seed and on nothing else; `whiten` is the caller's."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return WhitenedCnn(**arguments)  # type: ignore[arg-type]
