@@ -6,7 +6,7 @@ first rise is cut off: the axis begins at the lowest accuracy after the first fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from kdeploy.records.distill import Net
 from kdeploy.records.sweep import SweepRow
 
-STYLE = {"svg.hashsalt": "kdeploy", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+_STYLE = {"svg.hashsalt": "kdeploy", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 
 
 def lines(name: str, rows: Sequence[SweepRow]) -> list[str]:
@@ -29,11 +29,16 @@ def lines(name: str, rows: Sequence[SweepRow]) -> list[str]:
     }
     if not curves:
         return []
+    return saved(name, "Test accuracy over the epochs", lambda: drawn(curves, seeds=max(map(len, curves.values()))))
+
+
+def saved(name: str, title: str, draw: Callable[[], Figure]) -> list[str]:
+    """The link to a figure, which is drawn in the style of all of them; without a date, so that its bytes stay."""
     target = sections.TARGET.parent / "figures" / f"{name}.svg"
     target.parent.mkdir(exist_ok=True)
-    with mpl.rc_context(STYLE):
-        drawn(curves, seeds=max(map(len, curves.values()))).savefig(target, metadata={"Date": None})
-    return [f"![Test accuracy over the epochs](figures/{target.name})", ""]
+    with mpl.rc_context(_STYLE):
+        draw().savefig(target, metadata={"Date": None})
+    return [f"![{title}](figures/{target.name})", ""]
 
 
 def drawn(curves: dict[str, Sequence[Net]], *, seeds: int) -> Figure:

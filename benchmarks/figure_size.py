@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from statistics import fmean
 
-import matplotlib as mpl
 import numpy as np
 import sections
-from figure_epochs import STYLE
+from figure_epochs import saved
 from matplotlib.figure import Figure
 
 from kdeploy.records.sweep import SweepRow
@@ -27,18 +26,13 @@ def lines(name: str, rows: Sequence[SweepRow]) -> list[str]:
     sizes, taught = grouped(rows, _size), grouped(rows, _teacher)
     if min(len(sizes), len(taught)) < LEAST or len(rows) != len(sizes) * len(taught):
         return []
-    target = sections.TARGET.parent / "figures" / f"{name}.svg"
-    target.parent.mkdir(exist_ok=True)
-    with mpl.rc_context(STYLE):
-        drawn(sizes).savefig(target, metadata={"Date": None})
     found = [
         *((f"{size:,.0f} parameters, by teacher", rank_correlation(line, _teacher)) for size, line in sizes),
         *((f"teacher of {teacher:.2%}, by size", rank_correlation(line, _size)) for teacher, line in taught),
     ]
     cells = [(title, f"{value:.2f}") for title, value in [*found, ("mean", fmean(value for _, value in found))]]
     return [
-        f"![Students of {len(sizes)} sizes against their teachers](figures/{target.name})",
-        "",
+        *saved(name, f"Students of {len(sizes)} sizes against their teachers", lambda: drawn(sizes)),
         *sections.table(("students", "Spearman's rank correlation"), cells),
     ]
 

@@ -26,13 +26,13 @@ def optimizers(module: nn.Module, schedule: Schedule) -> tuple[torch.optim.Optim
     if kind == "sgd":
         values = trained.values()
         return (torch.optim.SGD(values, rate, MOMENTUM, weight_decay=decay, nesterov=True, fused=True),)
-    matrices = [value for name, value in trained.items() if kind == "muon" and _is_inner(name, value)]
-    rest = [value for value in trained.values() if not any(value is matrix for matrix in matrices)]
+    matrices = {name: value for name, value in trained.items() if kind == "muon" and _is_inner(name, value)}
+    rest = [value for name, value in trained.items() if name not in matrices]
     found: list[torch.optim.Optimizer] = []
     if rest:
         found.append(torch.optim.AdamW(rest, lr=rate, weight_decay=decay, fused=True))
     if matrices:
-        found.append(torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        found.append(torch.optim.Muon(matrices.values(), lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return tuple(found)
 
 
