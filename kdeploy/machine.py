@@ -10,9 +10,10 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from kdeploy.records.circumstances import HostFacts
 
 ROOT = Path("/")
 
@@ -23,31 +24,6 @@ _TELLING_FLAGS = (
 )
 _HYPERVISORS = (("kvm", "kvm"), ("qemu", "kvm"), ("vmware", "vmware"), ("microsoft", "hyperv"), ("xen", "xen"))
 _HOST_SALT = b"kdeploy host 1"
-
-
-@dataclass(frozen=True)
-class HostFacts:
-    """Sizes are bytes, `cgroup_cpu_quota` is CPUs; None is unreadable, for the quota also unlimited."""
-
-    id: str
-    cpu_model: str | None
-    isa: tuple[str, ...]
-    sockets: int | None
-    physical_cores: int | None
-    logical_cpus: int
-    smt: bool | None
-    caches_bytes: dict[str, int]
-    memory_bytes: int | None
-    os: str | None
-    kernel: str | None
-    libc: str | None
-    virtualization: str | None
-    container: bool
-    cgroup_cpu_quota: float | None
-    governor: str | None
-    boost: bool | None
-    aslr: int | None
-    thp: str | None
 
 
 def host_facts(root: Path = ROOT) -> HostFacts:

@@ -145,38 +145,53 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     _check_means(device, precision, schedule.regime.compiled)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
     loop = _Loop(module, loss, schedule, precision, samples)
-    resumed = checkpoints.resume(checkpoint, loop.state)
-    _say_differences(resumed.differs, checkpoint, description, schedule.regime.require_exact, progress)
+    kept = _Checkpoint(checkpoint, loop.state)
+    _say_differences(kept.differs, checkpoint, description, schedule.regime.require_exact, progress)
     module.train()
-    step, value = resumed.step, resumed.loss
-    started, saved = time.monotonic_ns() - resumed.spent_ns, time.monotonic()
-    interval = _checkpoint_seconds()
     with keeping_pages(), progress.task(description, schedule.steps) as advance:
-        advance(step)
+        advance(kept.step)
         try:
-            while step < schedule.steps:
+            while kept.step < schedule.steps:
                 with progress.shield():
-                    value = loop.step(step)
-                    step += 1
-                    watch(module, step, value)
-                advance(step)
-                if time.monotonic() - saved > interval and processes.is_first():
-                    checkpoints.write(checkpoint, loop.state, step, value, time.monotonic_ns() - started)
-                    saved = time.monotonic()
+                    kept.loss = loop.step(kept.step)
+                    kept.step += 1
+                    watch(module, kept.step, kept.loss)
+                advance(kept.step)
+                kept.write_if_due()
         except Interrupted:
-            if processes.is_first():
-                checkpoints.write(checkpoint, loop.state, step, value, time.monotonic_ns() - started)
+            kept.write()
             raise
         except NonFiniteError:
-            loop.diagnose(checkpoint.with_name("diagnostics.json"), step)
+            loop.diagnose(checkpoint.with_name("diagnostics.json"), kept.step)
             raise
     loop.finish()
     return Training(
-        steps=schedule.steps,
-        final_loss=value,
-        duration_ns=time.monotonic_ns() - started,
-        resume_exact=not resumed.differs,
+        steps=schedule.steps, final_loss=kept.loss, duration_ns=kept.spent_ns(), resume_exact=not kept.differs
     )
+
+
+class _Checkpoint:
+    """How far a training is, `step` steps done and the loss of the last, kept in a file by the first process."""
+
+    def __init__(self, path: Path, state: State) -> None:
+        resumed = checkpoints.resume(path, state)
+        self.path, self.state = path, state
+        self.step, self.loss, self.differs = resumed.step, resumed.loss, resumed.differs
+        self._started, self._written = time.monotonic_ns() - resumed.spent_ns, time.monotonic()
+        self._interval = _checkpoint_seconds()
+
+    def spent_ns(self) -> int:
+        """By every process of this training that there was."""
+        return time.monotonic_ns() - self._started
+
+    def write_if_due(self) -> None:
+        if time.monotonic() - self._written > self._interval:
+            self.write()
+            self._written = time.monotonic()
+
+    def write(self) -> None:
+        if processes.is_first():
+            checkpoints.write(self.path, self.state, self.step, self.loss, self.spent_ns())
 
 
 def _seed(device: torch.device, seed: int) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kdeploy import machine
+from kdeploy.records.circumstances import HostFacts
 
 CPUINFO = "".join(
     f"processor\t: {cpu}\nmodel name\t: Test CPU 3000\nphysical id\t: 0\ncore id\t\t: {cpu // 2}\n"
@@ -58,7 +58,7 @@ def linux(tmp_path: Path) -> Path:
 
 def test_the_facts_of_a_linux_machine(linux: Path) -> None:
     facts = machine.host_facts(linux)
-    assert replace(facts, id="", libc=None) == machine.HostFacts(
+    assert facts.model_copy(update={"id": "", "libc": None}) == HostFacts(
         id="",
         cpu_model="Test CPU 3000",
         isa=("avx2", "avx512_bf16"),

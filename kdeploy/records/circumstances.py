@@ -11,8 +11,8 @@ class Tool(Part):
     commit: str | None = None
 
 
-class Host(Part):
-    """The machine. `id` is a salted hash; `bench_cpus` ran the arms, `housekeeping_cpus` the orchestrator."""
+class HostFacts(Part):
+    """A machine. `id` is a salted hash, the quota is in CPUs; None is what cannot be read, and no quota."""
 
     id: str
     cpu_model: str | None
@@ -33,6 +33,11 @@ class Host(Part):
     boost: bool | None
     aslr: int | None
     thp: str | None
+
+
+class Host(HostFacts):
+    """The machine of a benchmark: `bench_cpus` ran the arms, `housekeeping_cpus` the orchestrator."""
+
     bench_cpus: tuple[int, ...]
     housekeeping_cpus: tuple[int, ...]
     power_source: str | None = None

@@ -7,7 +7,6 @@ import platform
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -99,7 +98,7 @@ def assembled(
 def described_host(allowed: tuple[int, ...], threads: int) -> Host:
     busy = bench_cpus(allowed, threads)
     others = tuple(cpu for cpu in allowed if cpu not in busy)
-    facts = asdict(machine.host_facts())
+    facts = machine.host_facts().model_dump()
     return Host(**facts, bench_cpus=busy, housekeeping_cpus=others, power_source=machine.power_source())
 
 
