@@ -5,10 +5,11 @@ A recipe that did not run yet is run first; what is done is read. Every net of e
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import NormalDist, fmean
 
 import figure_epochs
 import figure_size
@@ -23,6 +24,8 @@ from kdeploy.recipe.load import load
 from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRow
 from kdeploy.verdict import student_t_interval
+
+SEEDS = 3  # that an interval over seeds needs
 
 
 def main(paths: Sequence[str]) -> None:
@@ -124,7 +127,33 @@ def results(rows: Sequence[SweepRow]) -> list[str]:
         for row in rows
     ]
     chance = ["Of twenty such intervals, one is expected to leave out 0 by chance.", ""] if len(rows) > 4 else []
-    return [f"Test errors of {rows[0].test_inputs:,}.", "", *sections.table(headings, cells), *chance, *unmatched(rows)]
+    found = [f"Test errors of {rows[0].test_inputs:,}.", "", *sections.table(headings, cells), *chance]
+    return [*found, *few_seeds(rows), *unmatched(rows)]
+
+
+def few_seeds(rows: Sequence[SweepRow]) -> list[str]:
+    """Where there are too few seeds for an interval over them: what the test inputs alone leave open."""
+    lines = []
+    for row in rows:
+        if len(row.students) < SEEDS:
+            accuracy = fmean(net.test_accuracy for net in row.students)
+            low, high = wilson(accuracy, row.test_inputs)
+            gained, ends = row.verdict.difference, row.verdict.inputs_interval
+            over = ""
+            if gained is not None and ends is not None:
+                over = f"; {100 * gained:+.2f} points ({100 * ends[0]:+.2f} to {100 * ends[1]:+.2f}) over labels alone"
+            lines += [
+                f"- {row.variant or 'the recipe'}, {row.parameters:,} parameters: {accuracy:.2%}, "
+                f"over test inputs {low:.2%} to {high:.2%} at 95 %{over}"
+            ]
+    return [*lines, ""] if lines else []
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The interval of a share of `count` at 95 % (Wilson 1927)."""
+    z = NormalDist().inv_cdf(0.975)
+    middle, half = share + z * z / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return (middle - half) / (1 + z * z / count), (middle + half) / (1 + z * z / count)
 
 
 def duration(nanoseconds: float) -> str:

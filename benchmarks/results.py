@@ -22,7 +22,9 @@ def main(name: str) -> None:
     job.prints = RunRecord.read(job.store.root / f"{name}.json").stages
     bench: BenchRecord = job.read("bench")
     summary = api.show(name, options)
-    sections.replace(f"run of {name}", [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)])
+    sections.replace(
+        f"run of {name}", [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)]
+    )
 
 
 def head(name: str, bench: BenchRecord, summary: Summary) -> list[str]:

@@ -54,6 +54,26 @@ def test_a_sweep_is_a_table_of_its_variants_and_of_their_curves(experiments: Mod
     assert rows[1][4:6] == ["-", "-"]
 
 
+def test_few_seeds_have_an_interval_over_the_test_inputs(experiments: ModuleType):
+    text = BASE.replace("TRANSFER", "").replace("COUNT", "").replace("MORE", "")
+    found = written(experiments, "two", text)
+    number = r"\d+\.\d\d"
+    accuracy = rf"- the recipe, [\d,]+ parameters: {number}%, over test inputs {number}% to {number}% at 95 %"
+    assert re.search(
+        rf"^{accuracy}; [+-]{number} points \([+-]{number} to [+-]{number}\) over labels alone$", found, re.M
+    )
+    three = written(experiments, "three", text.replace("seeds: 2", "seeds: 3")).partition("## three")[2]
+    assert "Test errors of 120." in three
+    assert "over test inputs" not in three
+
+
+@pytest.mark.parametrize(("share", "count", "ends"), [(0.5, 100, (0.40383, 0.59617)), (0.0, 10, (0.0, 0.27753))])
+def test_the_interval_of_a_share_is_wilsons(
+    experiments: ModuleType, share: float, count: int, ends: tuple[float, float]
+):
+    assert experiments.wilson(share, count) == pytest.approx(ends, abs=1e-5)
+
+
 def test_a_variant_helps_when_its_interval_over_paired_seeds_is_below_0(experiments: ModuleType):
     def row(*accuracies: float) -> SweepRow:
         students = tuple(SimpleNamespace(test_accuracy=one) for one in accuracies)
