@@ -25,6 +25,8 @@ from kdeploy import __version__, processes
 from kdeploy.errors import InputError
 from kdeploy.store import commit_bytes
 
+KINDS = ("module", "optimizers", "average")
+
 
 @dataclass(frozen=True)
 class State:
@@ -78,7 +80,7 @@ def write(path: Path, state: State, step: int, loss: float, spent_ns: int) -> No
 def resume(path: Path, state: State) -> Resumed:
     """Load a checkpoint into the state, if there is one.
 
-    Raises: InputError when the file is not one.
+    Raises: InputError when the file is not one, or holds what this version does not know.
     """
     if not path.exists():
         return Resumed()
@@ -91,6 +93,11 @@ def resume(path: Path, state: State) -> Resumed:
         raise InputError(
             str(path), "must be a checkpoint", got=str(exc), advice="Remove it to train from the start."
         ) from exc
+    unknown = sorted({name.partition(".")[0] for name in tensors} - set(KINDS))
+    if unknown:  # by another version, whose moments would be lost without a word
+        must = f"must be a checkpoint of tensors called {', '.join(KINDS)}"
+        advice = "Remove it to train from the start, or go on with the kdeploy that wrote it."
+        raise InputError(str(path), must, got=", ".join(unknown), advice=advice)
     state.module.load_state_dict(_part(tensors, "module"))
     if state.average is not None:
         state.average.load_state_dict(_part(tensors, "average"))

@@ -10,6 +10,7 @@ from torch import nn
 
 from kdeploy import __version__, checkpoints
 from kdeploy.checkpoints import State
+from kdeploy.errors import InputError
 
 
 def state(scale: float) -> State:
@@ -47,3 +48,17 @@ def test_a_checkpoint_that_does_not_say_where_it_is_from_promises_nothing(tmp_pa
     found = checkpoints.resume(path, unscaled)
     assert len(found.differs) == 5
     assert found.differs[0] == f"kdeploy {__version__} instead of unknown"
+
+
+def test_the_tensors_of_another_version_are_not_passed_over(tmp_path: Path):
+    path = tmp_path / "c"
+    checkpoints.write(path, state(8.0), 3, 0.5, 7)
+    with safe_open(path, framework="pt") as stream:
+        told = stream.metadata()
+    save_file(load_file(path) | {"optimizer.0.exp_avg": torch.zeros(2, 2)}, path, told)
+    with pytest.raises(InputError) as caught:
+        checkpoints.resume(path, state(8.0))
+    assert str(caught.value) == (
+        f"{path}: must be a checkpoint of tensors called module, optimizers, average (optimizer). "
+        "Remove it to train from the start, or go on with the kdeploy that wrote it."
+    )
