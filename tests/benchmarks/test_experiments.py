@@ -54,6 +54,14 @@ def test_a_sweep_is_a_table_of_its_variants_and_of_their_curves(experiments: Mod
     assert rows[1][4:6] == ["-", "-"]
 
 
+def test_a_column_that_says_nothing_is_left_out(experiments: ModuleType):
+    rows = [["one", "-", "3", "-"], ["two", "-", "-", "4"]]
+    assert experiments.told(["variant", "verdict", "a", "b"], rows) == (
+        ["variant", "a", "b"],
+        [["one", "3", "-"], ["two", "-", "4"]],
+    )
+
+
 def test_few_seeds_have_an_interval_over_the_test_inputs(experiments: ModuleType):
     text = BASE.replace("TRANSFER", "").replace("COUNT", "").replace("MORE", "")
     found = written(experiments, "two", text)
