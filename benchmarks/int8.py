@@ -170,11 +170,11 @@ def accuracy_cells(cost: Cost) -> tuple[str, ...]:
 
 
 def latency_cells(row: Speed) -> tuple[str, ...]:
-    sizes = ", ".join(f"{size:,}" for size in row.bytes)
-    times = ", ".join("-" if time is None else f"{time / 1e3:.1f}" for time in row.times_ns)
+    sizes = " / ".join(f"{size:,}" for size in row.bytes)
+    times = " / ".join("-" if time is None else f"{time / 1e3:.1f}" for time in row.times_ns)
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
     interval = "-" if row.interval is None else f"{row.interval[0]:.2f} to {row.interval[1]:.2f}"
-    return f"{row.first}, {row.second}", row.runtime, str(row.batch), sizes, times, ratio, interval, row.status
+    return f"{row.first} / {row.second}", row.runtime, str(row.batch), sizes, times, ratio, interval, row.status
 
 
 def verdict(costs: Sequence[Cost]) -> list[str]:

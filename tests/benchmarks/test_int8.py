@@ -56,10 +56,10 @@ def test_a_comparison_without_an_interval_has_none(int8: ModuleType):
         *((2_000_000, 500_000), (50_000, None), None, None, "refused"),
     )
     assert int8.latency_cells(row) == (
-        *("student fp32, student int8", "onnxruntime", "1", "2,000,000, 500,000", "50.0, -", "-", "-", "refused"),
+        *("student fp32 / student int8", "onnxruntime", "1", "2,000,000 / 500,000", "50.0 / -", "-", "-", "refused"),
     )
     timed = row._replace(times_ns=(50_000, 25_000), ratio=2.0, interval=(1.9, 2.1), status="supported")
-    assert int8.latency_cells(timed)[4:] == ("50.0, 25.0", "2.00", "1.90 to 2.10", "supported")
+    assert int8.latency_cells(timed)[4:] == ("50.0 / 25.0", "2.00", "1.90 to 2.10", "supported")
 
 
 @pytest.mark.slow
