@@ -63,7 +63,7 @@ def main() -> None:
     settings = Settings.quick().model_copy(update={"looks": (asked.replicates,)})
     found = measured(job, runtimes, settings, costs, asked.batch)
     name = Path(asked.recipe).stem
-    sections.replace(f"int8 of {name}", written(name, costs, speeds(found), asked.replicates))
+    sections.replace(f"int8-{name}", written(name, costs, speeds(found), asked.replicates))
 
 
 def exported(recipe: str, runs: Path, runtimes: Sequence[str]) -> Job:

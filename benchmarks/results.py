@@ -23,7 +23,7 @@ def main(name: str) -> None:
     bench: BenchRecord = job.read("bench")
     summary = api.show(name, options)
     sections.replace(
-        f"run of {name}", [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)]
+        f"deployed-{name}", [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)]
     )
 
 

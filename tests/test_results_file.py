@@ -42,7 +42,8 @@ def test_a_table_is_markdown_with_figures_to_the_right(sections: ModuleType):
 def test_the_results_are_sections_and_each_says_its_command_machine_and_versions():
     text = (BENCHMARKS / "RESULTS.md").read_text()
     names = re.findall(r"<!-- begin (\S+) -->", text)
-    assert "mnist-5k" in names
+    assert "deployed-mnist-5k" in names
+    assert len(names) == text.count("<!-- begin ")
     assert names == re.findall(r"<!-- end (\S+) -->", text)
     for name in names:
         section = text.partition(f"<!-- begin {name} -->")[2].partition(f"<!-- end {name} -->")[0]
