@@ -23,9 +23,7 @@ from kdeploy.pipeline import Job
 from kdeploy.recipe.load import load
 from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRow
-from kdeploy.verdict import student_t_interval
-
-SEEDS = 3  # that an interval over seeds needs
+from kdeploy.verdict import LEAST_SEEDS, student_t_interval
 
 
 def main(paths: Sequence[str]) -> None:
@@ -143,7 +141,7 @@ def few_seeds(rows: Sequence[SweepRow]) -> list[str]:
     """Where there are too few seeds for an interval over them: what the test inputs alone leave open."""
     lines = []
     for row in rows:
-        if len(row.students) < SEEDS:
+        if len(row.students) < LEAST_SEEDS:
             accuracy = fmean(net.test_accuracy for net in row.students)
             low, high = wilson(accuracy, row.test_inputs)
             gained, ends = row.verdict.difference, row.verdict.inputs_interval

@@ -27,6 +27,7 @@ from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 
 BATCHES = (1, 64)
+TIMED = ("student", "teacher")
 PAIRS = (  # the second should be the faster
     ("student fp32", "student int8"),
     ("teacher fp32", "teacher int8"),
@@ -85,7 +86,12 @@ def measured(
     with tempfile.TemporaryDirectory() as place:
         comparisons = []
         for runtime in runtimes:
-            found = arms(job, Path(place), runtime, [cost for cost in costs if cost.format == f"{runtime}:int8"])
+            found = arms(
+                job,
+                Path(place),
+                runtime,
+                [cost for cost in costs if cost.model in TIMED and cost.format == f"{runtime}:int8"],
+            )
             comparisons += [
                 ComparisonRequest(baseline=found[first], candidate=found[second], runtime=runtime, batch=batch)
                 for first, second in PAIRS
@@ -96,8 +102,8 @@ def measured(
 
 
 def arms(job: Job, folder: Path, runtime: str, costs: Sequence[Cost]) -> dict[str, ArmRequest]:
-    """What can be timed, by model and precision."""
-    found, timed = {}, {name for pair in PAIRS for name in pair}
+    """These models in both precisions, by name; the name has the precision, so that a claim may be made of it."""
+    found = {}
     for cost in costs:
         samples, files = job.samples(), artefacts(job, job.read("export"), cost.model)
         spec = job.read("teacher" if cost.model == "teacher" else "distill").preprocessing
@@ -106,8 +112,7 @@ def arms(job: Job, folder: Path, runtime: str, costs: Sequence[Cost]) -> dict[st
         for precision, key, accuracy in (("fp32", runtime, cost.fp32), ("int8", cost.format, cost.accuracy)):
             name = f"{cost.model} {precision}"
             quality = Quality(metric="top1", value=accuracy, n=cost.inputs, dataset_sha256=hash_)
-            if name in timed:
-                found[name] = ArmRequest(model=name, artefact=files[key], inputs=inputs, quality=quality)
+            found[name] = ArmRequest(model=name, artefact=files[key], inputs=inputs, quality=quality)
     return found
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from kdeploy.records.distill import Gap, Verdict
 
 LEVEL = 0.95
+LEAST_SEEDS = 3  # that an interval over seeds needs
 RESAMPLES = 10_000
 NOT_COVERED = "one teacher, one split of the data, one setting of the training"
 
@@ -34,7 +35,11 @@ def judge(students: np.ndarray, baselines: np.ndarray | None) -> Verdict:
     difference = float(by_seed.mean())
     if seeds is None:
         return _verdict(
-            "NO EVIDENCE", difference, None, inputs, f"an interval needs 3 seeds (distill.seeds is {len(by_seed)})"
+            "NO EVIDENCE",
+            difference,
+            None,
+            inputs,
+            f"an interval needs {LEAST_SEEDS} seeds (distill.seeds is {len(by_seed)})",
         )
     if min(seeds[0], inputs[0]) > 0:
         return _verdict("BETTER", difference, seeds, inputs, "both intervals are above 0")
@@ -57,7 +62,7 @@ def gap(students: np.ndarray, teacher: np.ndarray) -> Gap:
 def student_t_interval(values: np.ndarray) -> tuple[float, float] | None:
     """The t-interval of a mean at 95 %, or None for fewer than three values."""
     count = len(values)
-    if count < 3:
+    if count < LEAST_SEEDS:
         return None
     half = student_t_quantile(count - 1) * float(values.std(ddof=1)) / math.sqrt(count)
     return float(values.mean()) - half, float(values.mean()) + half
