@@ -20,6 +20,7 @@ import sections
 from kdeploy import api, machine
 from kdeploy.pipeline import Job
 from kdeploy.pipeline.inputs import artefacts, inputs_of
+from kdeploy.ratios import interval_text, ratio_text
 from kdeploy.records.bench import Arm, BenchRecord, Comparison, Quality
 from kdeploy.records.precision import Cost
 from kdeploy.stages.bench import DISTINCT_INPUTS
@@ -177,8 +178,8 @@ def accuracy_cells(cost: Cost) -> tuple[str, ...]:
 def latency_cells(row: Speed) -> tuple[str, ...]:
     sizes = " / ".join(f"{size:,}" for size in row.bytes)
     times = " / ".join("-" if time is None else f"{time / 1e3:.1f}" for time in row.times_ns)
-    ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-    interval = "-" if row.interval is None else f"{row.interval[0]:.2f} to {row.interval[1]:.2f}"
+    ratio = "-" if row.ratio is None else ratio_text(row.ratio)
+    interval = "-" if row.interval is None else interval_text(*row.interval)
     return f"{row.first} / {row.second}", row.runtime, str(row.batch), sizes, times, ratio, interval, row.status
 
 

@@ -11,6 +11,7 @@ import sections
 from sections import table
 
 from kdeploy import api
+from kdeploy.ratios import interval_text, ratio_text
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.report import Summary
 from kdeploy.records.run import RunRecord
@@ -97,8 +98,8 @@ def speed(summary: Summary) -> list[str]:
             row.runtime,
             str(row.batch),
             str(row.threads),
-            "-" if row.ratio is None else f"{row.ratio:.2f}",
-            "-" if row.low is None or row.high is None else f"{row.low:.2f} to {row.high:.2f}",
+            "-" if row.ratio is None else ratio_text(row.ratio),
+            "-" if row.low is None or row.high is None else interval_text(row.low, row.high),
             str(row.pairs),
             *("-" if time is None else f"{time / 1e6:.4f}" for time in (row.teacher_ns, row.student_ns)),
             row.status,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdeploy.cli import output
+from kdeploy.ratios import interval_text, ratio_text
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScore
 
@@ -87,8 +88,8 @@ def _speed(summary: Summary) -> None:
 def _speed_row(row: BenchRow) -> tuple[str, ...]:
     return (
         f"{row.runtime}, batch {row.batch}, {row.threads} thread{'s' if row.threads > 1 else ''}",
-        "-" if row.ratio is None else f"{row.ratio:.2f}x",
-        "-" if row.low is None or row.high is None else f"{row.low:.2f} to {row.high:.2f}",
+        "-" if row.ratio is None else f"{ratio_text(row.ratio)}x",
+        "-" if row.low is None or row.high is None else interval_text(row.low, row.high),
         str(row.pairs),
         "-" if row.teacher_ns is None else output.milliseconds(row.teacher_ns),
         "-" if row.student_ns is None else output.milliseconds(row.student_ns),

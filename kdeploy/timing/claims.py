@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kdeploy.errors import ClaimError
+from kdeploy.ratios import interval_text, low_bound, ratio_text
 from kdeploy.records.bench import Claim, Comparison, Quality, Reason, Status
 from kdeploy.timing.statistics import Estimate, relative_half_width
 
@@ -146,11 +147,13 @@ def null_reasons(evidence: Evidence) -> list[Reason]:
     if null is None or ratio is None or null.interval is None:
         return []
     if not null.contains(1.0):
-        text = f"the baseline differs from itself: {interval_text(null)}, so this machine makes up differences"
+        text = (
+            f"the baseline differs from itself: {interval_text(*null.interval)}, so this machine makes up differences"
+        )
         return [Reason(code="R05", text=text)]
     width = relative_half_width(null)
     if width is not None and not ratio.contains(1.0) and width > abs(math.log(ratio.value)) / 2:
-        text = f"the baseline against itself varies by {width:.1%}, too much for a ratio of {number(ratio.value)}x"
+        text = f"the baseline against itself varies by {width:.1%}, too much for a ratio of {ratio_text(ratio.value)}x"
         return [Reason(code="R05", text=text)]
     return []
 
@@ -175,7 +178,7 @@ def effect_reasons(evidence: Evidence) -> list[Reason]:
     if ratio is None:
         return []
     if ratio.interval is not None and ratio.contains(1.0):
-        return [Reason(code="R06", text=f"the interval {interval_text(ratio)} contains 1")]
+        return [Reason(code="R06", text=f"the interval {interval_text(*ratio.interval)} contains 1")]
     if abs(ratio.value - 1) < evidence.min_effect:
         text = (
             f"the difference of {abs(ratio.value - 1):.1%} is below the smallest that counts, {evidence.min_effect:.0%}"
@@ -219,15 +222,15 @@ def headline(ratio: Estimate) -> str:
     faster = ratio.value >= 1
     word = "faster" if faster else "slower"
     if ratio.interval is None:
-        return f"about {number(ratio.value if faster else 1 / ratio.value)}x {word}"
-    return f">= {number(ratio.interval[0] if faster else 1 / ratio.interval[1], math.floor)}x {word}"
+        return f"about {ratio_text(ratio.value if faster else 1 / ratio.value)}x {word}"
+    return f">= {low_bound(ratio.interval[0] if faster else 1 / ratio.interval[1])}x {word}"
 
 
 def measured_text(evidence: Evidence, ratio: Estimate) -> str:
-    median = f"median latency {number(ratio.value)}x"
+    median = f"median latency {ratio_text(ratio.value)}x"
     if ratio.interval is None:
         return f"{median}, too few process pairs for an interval"
-    return f"{median}, {evidence.level * 100:g} % interval {interval_text(ratio)}"
+    return f"{median}, {evidence.level * 100:g} % interval {interval_text(*ratio.interval)}"
 
 
 def circumstances(evidence: Evidence) -> str:
@@ -249,17 +252,3 @@ def quality_text(evidence: Evidence) -> str:
     if one is None or other is None or quality_reasons(evidence.baseline, evidence.candidate):
         return "quality was not compared"
     return f"{other.metric} {(other.value - one.value) * 100:+.1f} pt"
-
-
-def interval_text(ratio: Estimate) -> str:
-    """`6.5-7.1`, rounded outwards."""
-    assert ratio.interval is not None
-    low, high = ratio.interval
-    return f"{number(low, math.floor)}-{number(high, math.ceil)}"
-
-
-def number(value: float, rounded: object = round) -> str:
-    """A ratio with the digits a reader can use: two decimals below 2, then one."""
-    assert callable(rounded)
-    decimals = 2 if value < 2 else 1
-    return f"{rounded(value * 10**decimals) / 10**decimals:.{decimals}f}"

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from kdeploy.ratios import interval_text
 from kdeploy.records.bench import Arm, BenchRecord, Claim, Ratio, Reason, TimeEstimate
 from kdeploy.records.bench_compare import ArmComparison, BenchCompareRecord, Difference
-from kdeploy.timing.claims import headline, interval_text
+from kdeploy.timing.claims import headline
 from kdeploy.timing.recompute import recompute
 from kdeploy.timing.statistics import Estimate
 
@@ -94,8 +95,8 @@ def _ratio(one: TimeEstimate, other: TimeEstimate) -> Estimate:
 def _claim(arm: str, ratio: Estimate) -> Claim:
     two_runs = Reason(code="R08", text=TWO_RUNS)
     if ratio.interval is not None and ratio.contains(1.0):
-        text = f"no difference shown for {arm}: the interval {interval_text(ratio)} contains 1"
-        reason = Reason(code="R06", text=f"the interval {interval_text(ratio)} contains 1")
+        text = f"no difference shown for {arm}: the interval {interval_text(*ratio.interval)} contains 1"
+        reason = Reason(code="R06", text=f"the interval {interval_text(*ratio.interval)} contains 1")
         return Claim(status="no_difference_shown", text=text, reasons=(reason, two_runs))
     text = f"indication only: {arm} {headline(ratio)} in the second result than in the first"
     return Claim(status="indicative", text=text, reasons=(two_runs,))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kdeploy.records.bench import Quality
-from kdeploy.timing.claims import Evidence, Side, judged, number
+from kdeploy.timing.claims import Evidence, Side, judged
 from kdeploy.timing.statistics import Estimate
 
 SETTINGS = {"precision": "fp32", "provider": "CPUExecutionProvider", "threads": "1"}
@@ -37,7 +37,7 @@ def test_a_supported_claim_states_the_lower_bound() -> None:
     assert found() == (
         "supported",
         [],
-        "student >= 6.5x faster than teacher (median latency 6.8x, 99 % interval 6.5-7.1; batch 1, 1 thread, "
+        "student >= 6.5x faster than teacher (median latency 6.8x, 99 % interval 6.5 to 7.1; batch 1, 1 thread, "
         "onnxruntime 1.32.0 CPU fp32, 12 process pairs; top-1 -0.4 pt)",
     )
 
@@ -45,7 +45,7 @@ def test_a_supported_claim_states_the_lower_bound() -> None:
 def test_a_slower_candidate_is_called_slower_by_the_bound_nearest_to_1() -> None:
     status, codes, text = found(ratio=Estimate(0.5, 0.45, 0.55))
     assert (status, codes) == ("supported", [])
-    assert text.startswith("student >= 1.81x slower than teacher (median latency 0.50x, 99 % interval 0.45-0.56;")
+    assert text.startswith("student >= 1.81x slower than teacher (median latency 0.50x, 99 % interval 0.45 to 0.55;")
 
 
 def test_outputs_that_are_not_those_promised_refuse_the_claim() -> None:
@@ -71,7 +71,7 @@ def test_an_interval_that_contains_1_shows_no_difference() -> None:
     assert found(ratio=Estimate(1.05, 0.98, 1.1)) == (
         "no_difference_shown",
         ["R06"],
-        "no difference shown between student and teacher (median latency 1.05x, 99 % interval 0.98-1.11; batch 1, "
+        "no difference shown between student and teacher (median latency 1.05x, 99 % interval 0.98 to 1.10; batch 1, "
         "1 thread, onnxruntime 1.32.0 CPU fp32, 12 process pairs; top-1 -0.4 pt)",
     )
 
@@ -117,7 +117,7 @@ def test_a_null_that_excludes_1_refuses() -> None:
     assert found(null=Estimate(1.05, 1.02, 1.08)) == (
         "refused",
         ["R05"],
-        "no claim about student and teacher: the baseline differs from itself: 1.02-1.08, so this machine makes up "
+        "no claim about student and teacher: the baseline differs from itself: 1.02 to 1.08, so this machine makes up "
         "differences",
     )
 
@@ -191,10 +191,3 @@ def test_the_strongest_reason_decides_and_all_are_listed() -> None:
 def test_the_text_gives_the_release_of_a_runtime_without_its_build() -> None:
     text = found(runtime="openvino", version="2026.4.1-22982-abc", batch=8, threads=2)[2]
     assert "batch 8, 2 threads, openvino 2026.4.1 CPU fp32" in text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.5, "0.50"), (1.054, "1.05"), (1.999, "2.00"), (6.84, "6.8"), (123.4, "123.4")]
-)
-def test_a_ratio_has_the_digits_a_reader_can_use(value: float, text: str) -> None:
-    assert number(value) == text

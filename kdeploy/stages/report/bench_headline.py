@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kdeploy.ratios import high_bound, low_bound
 from kdeploy.records.bench import Arm
 from kdeploy.stages.report.headline import CLAIMING, Tile
 from kdeploy.stages.report.timed import Pair
 from kdeploy.stages.report.words import (
     DASH,
     TIMES,
-    high_bound,
-    low_bound,
     megabytes,
     metric,
     milliseconds,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kdeploy.ratios import low_bound
 from kdeploy.records.report import BenchRow, Summary
 from kdeploy.stages.report.words import (
     DASH,
     TIMES,
-    low_bound,
     megabytes,
     percent,
     points_interval,

@@ -1,13 +1,14 @@
 """Numbers and names as a person reads them: the only place with ms, MB and MMAC.
 
-A value that was not measured reads as a dash. Bounds are rounded outwards: the low one down, the high one up.
+A value that was not measured reads as a dash.
 """
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from kdeploy.ratios import interval_text, ratio_text
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
@@ -82,29 +83,11 @@ def error_size(value: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    return DASH if value is None else f"{value:.{_decimals(value)}f}{TIMES}"
-
-
-def low_bound(value: float) -> str:
-    return _rounded(value, ROUND_FLOOR)
-
-
-def high_bound(value: float) -> str:
-    return _rounded(value, ROUND_CEILING)
+    return DASH if value is None else f"{ratio_text(value)}{TIMES}"
 
 
 def ratio_interval(low: float | None, high: float | None) -> str:
-    return DASH if low is None or high is None else f"{low_bound(low)} to {high_bound(high)}{TIMES}"
-
-
-def _rounded(value: float, towards: str) -> str:
-    """In decimals: in floats a value just beyond a hundredth would become that hundredth."""
-    return str(Decimal(repr(value)).quantize(Decimal(1).scaleb(-_decimals(value)), towards))
-
-
-def _decimals(value: float) -> int:
-    """Two below 2, where a hundredth tells; then one."""
-    return 2 if value < 2 else 1
+    return DASH if low is None or high is None else f"{interval_text(low, high)}{TIMES}"
 
 
 def metric(name: str) -> str:
