@@ -261,6 +261,15 @@ def test_each_verdict_has_its_sentence(status, sentence):
     assert headline.verdict_sentence(summary(records(distill=distill(verdict=verdict)))) == sentence
 
 
+def test_a_difference_of_too_few_seeds_is_told_with_what_is_missing():
+    reason = "an interval needs 3 seeds (distill.seeds is 1)"
+    verdict = distill().verdict.model_copy(update={"status": "NO EVIDENCE", "seeds_interval": None, "reason": reason})
+    assert headline.verdict_sentence(summary(records(distill=distill(verdict=verdict)))) == (
+        "Too few seeds to say whether distillation helped: 2.30 points above the same net trained without a teacher, "
+        "but an interval needs 3 seeds (distill.seeds is 1)."
+    )
+
+
 def test_a_gap_that_may_be_chance_is_bounded_and_not_called_better_or_worse():
     near = distill(gap=Gap(difference=0.0008, inputs_interval=(-0.0052, 0.0067), level=0.95))
     found = summary(records(distill=near))
