@@ -166,11 +166,15 @@ def report_bench(folder: Path, options: Options = _DEFAULT) -> tuple[Path, Repor
     return of_bench(folder, Store(options.runs))
 
 
-def plan(subject: str | Path, options: Options = _DEFAULT) -> PlanRecord:
-    """What a run would do; nothing is written."""
+def plan(subject: str | Path, options: Options = _DEFAULT, *, speed: bool = False) -> PlanRecord:
+    """What a run would do; nothing is written.
+
+    Args:
+        speed: time an untrained student against the teacher as well.
+    """
     from kdeploy.planning import plan as plan_job
 
-    return plan_job(prepare(subject, options, planned=True)[0])
+    return plan_job(prepare(subject, options, planned=True)[0], speed=speed)
 
 
 def sweep(subject: str | Path, options: Options = _DEFAULT, *, only: Collection[str] = ()) -> SweepRecord:

@@ -40,7 +40,7 @@ def check(
     if max_drop is not None:
         results.append(_check_drop(max_drop, drop_points(teacher_accuracy, student_accuracies)))
     if min_speedup is not None:
-        results.append(_check_speedup(min_speedup, comparisons))
+        results.append(check_speedup(min_speedup, comparisons))
     return tuple(results)
 
 
@@ -72,7 +72,8 @@ def _check_drop(max_drop: float, drop: float) -> GateResult:
     return GateResult(key="max_drop", required=max_drop, measured=drop, passed=passed, text=text)
 
 
-def _check_speedup(min_speedup: float, comparisons: Sequence[Comparison]) -> GateResult:
+def check_speedup(min_speedup: float, comparisons: Sequence[Comparison]) -> GateResult:
+    """The one requirement that can be looked at before there is an accuracy."""
     bounds = [_lower_bound(comparison) for comparison in comparisons]
     known = [bound for bound in bounds if bound is not None]
     measured = min(known) if known and len(known) == len(bounds) else None

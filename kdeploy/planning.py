@@ -19,13 +19,21 @@ from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.labels import classifier_of, label_header
 from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
 from kdeploy.records.samples import SamplesRecord
+from kdeploy.rehearsing import rehearse
 from kdeploy.samples import sources
 
 
-def plan(job: Job) -> PlanRecord:
-    """Plan a job. The data is decoded when no earlier run has done that, and thrown away again."""
+def plan(job: Job, *, speed: bool = False) -> PlanRecord:
+    """Plan a job. The data is decoded when no earlier run has done that, and thrown away again.
+
+    Args:
+        speed: time an untrained student against the teacher as well, about a minute a runtime.
+    """
     job.prints = pipeline.fingerprints(job)
-    samples = job.find("samples") or sources.load(job.source, **job.division()).record
+    samples, decoded = job.find("samples"), None
+    if samples is None:
+        decoded = sources.load(job.source, **job.division())
+        samples = decoded.record
     student, shape = _student(job, samples)
     count = _multiply_adds(student, shape)
     teachers = tuple(_teacher(job, number, samples) for number in range(job.count))
@@ -47,6 +55,7 @@ def plan(job: Job) -> PlanRecord:
         bottleneck=width,
         break_even=None if width is None else break_even(inputs, outputs),
         teachers=teachers,
+        rehearsal=rehearse(job, decoded or job.samples()) if speed else None,
         missing=job.missing,
     )
 

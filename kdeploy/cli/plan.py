@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
+
+if TYPE_CHECKING:
+    from kdeploy.records.plan import Rehearsal
+
+Speed = Annotated[
+    bool,
+    typer.Option("--speed", help="Time an untrained student against the teacher: about a minute a runtime."),
+]
 
 
 def command(
@@ -12,6 +24,7 @@ def command(
     data_root: DataRoot = None,
     runs: Runs = RUNS,
     trust: Trust = False,
+    speed: Speed = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what a run would do: stages, label store, multiply-adds, the bottleneck's break-even. Writes nothing."""
@@ -20,7 +33,7 @@ def command(
     from kdeploy.cli.progress import watched
 
     with watched() as progress:
-        record = api.plan(subject, options.options(runs, data_root, set_, trust, progress))
+        record = api.plan(subject, options.options(runs, data_root, set_, trust, progress), speed=speed)
     if as_json:
         output.record(record)
         return
@@ -47,4 +60,23 @@ def command(
             f"bottleneck: k {record.bottleneck}, break-even {record.break_even:.0f}; "
             f"fused it would be {output.millions(record.fused_multiply_adds)} multiply-adds"
         )
+    if record.rehearsal is not None:
+        _rehearsal(record.rehearsal)
     output.next_command(f"kdeploy run {subject}")
+
+
+def _rehearsal(found: Rehearsal) -> None:
+    from kdeploy.cli import output
+    from kdeploy.cli.summary import speeds
+
+    if found.reason:
+        output.line(f"speed: not known, {found.reason}")
+        return
+    both = " and an untrained teacher" if found.untrained_teacher else ""
+    output.line(f"speed: an untrained student{both}; latency depends on sizes, not on weights")
+    output.line(f"bottleneck: would ship {found.bottleneck}")
+    # that it is short and knows no accuracy is so of every one
+    speeds([row if row.status == "refused" else row.model_copy(update={"reasons": ()}) for row in found.bench])
+    if found.gate is not None:
+        missed = "cannot be told" if found.gate.measured is None else "would NOT be met"
+        output.line(f"gate: min_speedup {'would be met' if found.gate.passed else missed} ({found.gate.text})")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kdeploy.cli import output
 from kdeploy.ratios import interval_text, ratio_text
 from kdeploy.records.distill import Verdict
@@ -25,7 +27,7 @@ def show(summary: Summary) -> None:
         "fused": " To ship the factored form: --bottleneck factored",
     }
     output.line(f"bottleneck: shipped {bottleneck.shipped} ({bottleneck.reason}).{hint.get(bottleneck.shipped, '')}")
-    _speed(summary)
+    speeds(summary.bench)
     failed = [row for row in summary.parity if not row.passed]
     output.line(f"parity: {len(summary.parity) - len(failed)} of {len(summary.parity)} comparisons within budget")
     for result in summary.gate:
@@ -74,13 +76,14 @@ def verdict_words(verdict: Verdict) -> str:
     return f"{', '.join(words)} at {verdict.level:.0%}; {verdict.reason}"
 
 
-def _speed(summary: Summary) -> None:
-    if not summary.bench:
+def speeds(rows: Sequence[BenchRow]) -> None:
+    """Print the speed-ups as a table, and below it what weakens them."""
+    if not rows:
         return
     headings = ("speed-up over the teacher", "", "interval", "pairs", "teacher", "student", "status")
     output.line("")
-    output.table("", headings, map(_speed_row, summary.bench))
-    for row in summary.bench:
+    output.table("", headings, map(_speed_row, rows))
+    for row in rows:
         for reason in row.reasons:
             output.line(f"{row.runtime}: {reason}")
 

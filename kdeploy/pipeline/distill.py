@@ -10,6 +10,7 @@ from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, regime
 from kdeploy.recipe.distill import Distill
+from kdeploy.recipe.student import Student
 from kdeploy.records.base import Record
 
 if TYPE_CHECKING:
@@ -27,19 +28,13 @@ def run(job: Job, folder: Path) -> Record:
 
     from kdeploy.stages import distill as stage
 
-    samples, student, distill = job.samples(), job.recipe.student, job.recipe.distill
+    samples, distill = job.samples(), job.recipe.distill
     logits = {
         part: np.load(job.folder("teacher") / f"{part}_logits.npy", allow_pickle=False) for part in ("test", "held_out")
     }
     return stage.run(
         folder,
-        student={
-            "convolutions": [(size.channels, size.kernel, size.pool) for size in student.conv],
-            "bottleneck": student.bottleneck,
-            "hidden": student.hidden,
-            **({"batch_norm": True} if student.batch_norm else {}),
-            **(student.dropout.arguments if student.dropout else {}),
-        },
+        student=student_arguments(job.recipe.student),
         feed=feed(job, samples, plain_preprocessing(samples)),
         samples=samples,
         teacher=stage.Teacher(open_labels(job), logits["test"], logits["held_out"]),
@@ -61,6 +56,17 @@ def run(job: Job, folder: Path) -> Record:
         ),
         progress=job.progress,
     )
+
+
+def student_arguments(student: Student) -> dict[str, Any]:
+    """Of kdeploy.models.shallow.ShallowStudent, without what the data give."""
+    return {
+        "convolutions": [(size.channels, size.kernel, size.pool) for size in student.conv],
+        "bottleneck": student.bottleneck,
+        "hidden": student.hidden,
+        **({"batch_norm": True} if student.batch_norm else {}),
+        **(student.dropout.arguments if student.dropout else {}),
+    }
 
 
 def _loss_options(distill: Distill) -> Options:

@@ -46,7 +46,7 @@ def run(job: Job, folder: Path) -> Record:
             student_transfer=transfer,
             teacher_transfer=feed(job, samples, teacher.preprocessing).plain(rows).numpy(),
         ),
-        bottleneck=_choice(export.bottleneck),
+        bottleneck=choice(export.bottleneck),
         target=export.target,
         asked=expanded(export.formats, _deployed()),
         progress=job.progress,
@@ -71,7 +71,8 @@ def _deployed() -> list[str]:
     return [name for name in runtimes.available() if name != ORACLE]
 
 
-def _choice(asked: recipe.Bottleneck) -> Choice:
+def choice(asked: recipe.Bottleneck) -> Choice:
+    """What the recipe asks for, as the stage takes it."""
     from kdeploy.stages.export.refactored import Rank
 
     return Rank(asked.rank, asked.tolerance) if isinstance(asked, recipe.Rank) else asked

@@ -71,7 +71,7 @@ def _student(job: Job, name: str) -> Taught:
     return student_of(job.store, name, "teacher", "run")
 
 
-def _teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -> Preprocessing:
+def teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -> Preprocessing:
     given = {} if asked is None else {key: value for key, value in asked.model_dump().items() if value is not None}
     return plain_preprocessing(samples).model_copy(update=given)
 
@@ -90,7 +90,7 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
     from kdeploy.stages import teacher as stage
 
     asked, samples, path = job.recipe.members[number], job.samples(), job.teacher_files[number]
-    preprocessing = _teacher_preprocessing(asked.preprocess, samples)
+    preprocessing = teacher_preprocessing(asked.preprocess, samples)
     teacher: stage.Trained | stage.Given
     if asked.model is not None:
         train = asked.training

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
+from kdeploy.records.report import BenchRow, GateResult
 from kdeploy.records.samples import DuplicatesInfo
 
 
@@ -32,6 +33,16 @@ class PlannedTeacher(Part):
     reason: str
 
 
+class Rehearsal(Part):
+    """Student against teacher before the student is trained; `reason` says why there are no rows."""
+
+    bottleneck: str = ""  # the form that would ship, and why
+    untrained_teacher: bool = False
+    bench: tuple[BenchRow, ...] = ()
+    gate: GateResult | None = None
+    reason: str = ""
+
+
 class PlanRecord(Record):
     """Sizes of what a run would make. Multiply-adds are of one sample; null for a student without a bottleneck."""
 
@@ -49,4 +60,5 @@ class PlanRecord(Record):
     bottleneck: int | None
     break_even: float | None
     teachers: tuple[PlannedTeacher, ...] = ()
+    rehearsal: Rehearsal | None = None  # where it was asked for
     missing: tuple[str, ...] = ()  # packages that are not here, each with what to install

@@ -332,7 +332,7 @@ def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Do
     onnx_export.write(user_code.build().eval(), origin, input_name="pixels", shape=(1, 28, 28))
     record = make_teacher(stage, digits, teacher=teacher.Given("onnx", "net.onnx", origin), preprocessing=IMAGE)
     folds: list[export.Fold] = []
-    found = export._teacher(out, export.Teacher(record, [(stage, record)]), folds)
+    found = export.teacher_file(out, export.Teacher(record, [(stage, record)]), folds)
     assert found.model.sha256 == hash_file(origin) == hash_file(out / "teacher.onnx")
     assert (found.model.multiply_adds, found.nets) == (7840, None)
     assert folds == []
@@ -343,7 +343,7 @@ def test_a_users_module_goes_out_as_it_is(digits: SampleSet, tmp_path: Path):
     record = report_records.teacher(origin="torch", name="tests.models.user_code:build")
     (tmp_path / "out").mkdir()
     folds: list[export.Fold] = []
-    export._teacher(tmp_path / "out", export.Teacher(record, [(tmp_path, record)]), folds)
+    export.teacher_file(tmp_path / "out", export.Teacher(record, [(tmp_path, record)]), folds)
     session = onnxruntime.InferenceSession(tmp_path / "out" / "teacher.onnx", providers=["CPUExecutionProvider"])
     inputs = inputs_of(digits, IMAGE, "test")
     with torch.inference_mode():
@@ -359,7 +359,7 @@ def test_a_pair_of_a_users_module_goes_out_as_one_layer(digits: SampleSet, tmp_p
     record = report_records.teacher(origin="torch", name="tests.models.user_code:build_a_pair")
     (tmp_path / "out").mkdir()
     folds: list[export.Fold] = []
-    export._teacher(tmp_path / "out", export.Teacher(record, [(tmp_path, record)]), folds)
+    export.teacher_file(tmp_path / "out", export.Teacher(record, [(tmp_path, record)]), folds)
     assert [(fold.model, fold.name, fold.done, fold.reason) for fold in folds] == [
         ("teacher", "bottleneck", True, "one layer in place of 784 x 30 x 10")
     ]

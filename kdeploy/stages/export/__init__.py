@@ -26,6 +26,7 @@ from kdeploy.progress import Progress
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
+from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.stages.export import ensemble, formats, forms
 from kdeploy.stages.export.describe import describe, torch_flops
@@ -105,10 +106,10 @@ def run(
     Raises: ParityError when a form or a format is not the trained net; MissingError for a runtime that is not here.
     """
     folds: list[Fold] = []
-    exported_teacher = _teacher(folder, teacher, folds)
+    exported_teacher = teacher_file(folder, teacher, folds)
     source, record = distilled
     name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
-    made, shipped, nets = _student(folder, trained, name, inputs.student, bottleneck, target, folds, progress)
+    made, shipped, nets = student_forms(folder, trained, name, inputs.student, bottleneck, target, folds, progress)
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / STUDENT)
     student = _exported(folder / STUDENT, record.preprocessing.model_shape, nets)
     subjects = [
@@ -130,7 +131,7 @@ def run(
     )
 
 
-def _student(
+def student_forms(
     folder: Path,
     trained: shallow.ShallowStudent,
     name: str,
@@ -166,7 +167,8 @@ def _student(
     return forms.with_latencies(made, measured), shipped, Nets(trained, chains[shipped.shipped])
 
 
-def _teacher(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
+def teacher_file(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
+    """`teacher.onnx` of a teacher that is made; what was folded or refused is added to `folds`."""
     path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
     if combination is None:
         nets = _member(path, *teacher.members[0], folds)
@@ -197,14 +199,18 @@ def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) 
     if record.origin == "onnx":
         shutil.copyfile(source / record.file, path)
         return None
-    module = teachers.module(source, teachers.spec_of(record))
+    return module_file(path, teachers.module(source, teachers.spec_of(record)), record.preprocessing, folds)
+
+
+def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing, folds: list[Fold]) -> Nets:
+    """A teacher that is a torch module as `path`; what was folded or refused is added to `folds`."""
     deployed: nn.Module
     if isinstance(module, DeepCnn | WhitenedCnn | Mlp | shallow.ShallowStudent):
-        deployed = _folded(module.chain(), record.preprocessing.model_shape, "teacher", folds)
+        deployed = _folded(module.chain(), preprocessing.model_shape, "teacher", folds)
     else:
         deployed, done, reason = fuse_module(module)
         folds.append(Fold(model="teacher", name="bottleneck", done=done, reason=reason))
-    onnx_export.write(deployed, path, input_name=record.preprocessing.input, shape=record.preprocessing.model_shape)
+    onnx_export.write(deployed, path, input_name=preprocessing.input, shape=preprocessing.model_shape)
     return Nets(module, deployed)
 
 
