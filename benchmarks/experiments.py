@@ -149,7 +149,7 @@ def few_seeds(rows: Sequence[SweepRow]) -> list[str]:
             if gained is not None and ends is not None:
                 over = f"; {100 * gained:+.2f} points ({100 * ends[0]:+.2f} to {100 * ends[1]:+.2f}) over labels alone"
             lines += [
-                f"- {row.variant or 'the recipe'}, {row.parameters:,} parameters: {accuracy:.2%}, "
+                f"- {row.variant or 'the recipe'}, {row.parameters:,} parameters in training: {accuracy:.2%}, "
                 f"over test inputs {low:.2%} to {high:.2%} at 95 %{over}"
             ]
     return [*lines, ""] if lines else []
