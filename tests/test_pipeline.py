@@ -175,6 +175,16 @@ def test_force_does_one_stage_again_and_keeps_the_others(runs):
     assert job.ran == ["report"]
 
 
+def test_what_shows_a_measurement_is_made_again_with_it(runs):
+    shown = runs / "report" / next((runs / "report").iterdir()).name / "report.json"
+    before = shown.read_bytes()
+    job = api.run(TINY, api.Options(runs=runs), force=["bench"])
+    assert job.ran == ["bench", "bundle", "report"]
+    assert shown.read_bytes() != before
+    raw = job.read("bench").raw.sha256
+    assert raw in (job.folder("bundle") / "bundle" / "evidence" / "bench.json").read_text()
+
+
 def test_force_leaves_alone_what_another_process_works_on(runs):
     job, index = api.prepare(TINY, api.Options(runs=runs))
     job.prints = pipeline.fingerprints(job)

@@ -13,7 +13,10 @@ from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set,
 Force = Annotated[
     list[str] | None,
     typer.Option(
-        "--force", metavar="STAGE", help="Do a stage again although it is done; repeatable.", show_default=False
+        "--force",
+        metavar="STAGE",
+        help="Do a stage again although it is done, and what shows what it measured; repeatable.",
+        show_default=False,
     ),
 ]
 

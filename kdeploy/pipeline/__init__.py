@@ -43,6 +43,10 @@ STAGES: dict[str, Stage] = {
 }
 
 
+# done again with the same fingerprint, these need not say the same; all others end with the same bits
+MEASURING = ("export", "verify", "bench")
+
+
 class Several(NamedTuple):
     """A stage that is done for each of several teachers, and what that comes to."""
 
@@ -104,13 +108,19 @@ def advance(
 ) -> None:
     """Do every stage up to one that is not done yet; `done` is called after each.
 
-    A gate that is not met stops the bundle, not the report: the error is raised at the end.
+    A gate that is not met stops the bundle, not the report: the error is raised at the end. A stage that measures may
+    say something else when it is forced, so what rests on it is done again as well.
     """
     job.prints = fingerprints(job)
     failed: GateError | None = None
+    measured_again: set[str] = set()
     for name, stage in stages_of(job).items():
+        rests = not measured_again.isdisjoint(stage.reads)
+        forced = rests or name in force or kind_of(name) in force
+        if rests or (forced and name in MEASURING):
+            measured_again.add(name)
         try:
-            _do(job, name, stage, force=name in force or kind_of(name) in force)
+            _do(job, name, stage, force=forced)
         except GateError as exc:
             failed = exc
         if processes.is_first():

@@ -66,7 +66,9 @@ def test_few_seeds_have_an_interval_over_the_test_inputs(experiments: ModuleType
     text = BASE.replace("TRANSFER", "").replace("COUNT", "").replace("MORE", "")
     found = written(experiments, "two", text)
     number = r"\d+\.\d\d"
-    accuracy = rf"- the recipe, [\d,]+ parameters in training: {number}%, over test inputs {number}% to {number}% at 95 %"
+    accuracy = (
+        rf"- the recipe, [\d,]+ parameters in training: {number}%, over test inputs {number}% to {number}% at 95 %"
+    )
     assert re.search(
         rf"^{accuracy}; [+-]{number} points \([+-]{number} to [+-]{number}\) over labels alone$", found, re.M
     )
