@@ -53,8 +53,9 @@ def verdict_sentence(summary: Summary) -> str:
     points = f"{abs(100 * verdict.difference):.2f} points"
     if verdict.seeds_interval is None:
         side = "below" if verdict.difference < 0 else "above"
-        compared = f"{points} {side} the same net trained without a teacher"
-        return f"Too few seeds to say whether distillation helped: {compared}, but {verdict.reason}."
+        return (
+            f"Too few seeds to say whether distillation helped: {points} {side} the same net trained without a teacher."
+        )
     return {
         "BETTER": f"Distillation helped: {points} above the same net trained without a teacher.",
         "WORSE": f"Distillation did harm: {points} below the same net trained without a teacher.",
