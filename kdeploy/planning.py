@@ -15,6 +15,7 @@ from kdeploy.errors import KdeployError
 from kdeploy.evaluation import BATCH
 from kdeploy.models.shallow import ShallowStudent, break_even
 from kdeploy.pipeline import Job
+from kdeploy.pipeline.distill import student_arguments
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.labels import classifier_of, label_header
 from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
@@ -111,16 +112,12 @@ def _speed(job: Job, number: int) -> _Speed:
 
 def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[int, ...]]:
     """The student without memory for its weights, and the shape of one sample."""
-    shape, student = next(iter(samples.inputs.values())).shape, job.recipe.student
+    shape = next(iter(samples.inputs.values())).shape
+    # batch norm folds away: the plan is of what ships
+    sizes = student_arguments(job.recipe.student) | {"batch_norm": False}
     with torch.device("meta"):
         module = ShallowStudent(
-            shape=shape,
-            classes=len(samples.class_names),
-            convolutions=[(size.channels, size.kernel, size.pool) for size in student.conv],
-            bottleneck=student.bottleneck,
-            hidden=student.hidden,
-            mean=[0.0] * shape[0],
-            std=[1.0] * shape[0],
+            shape=shape, classes=len(samples.class_names), mean=[0.0] * shape[0], std=[1.0] * shape[0], **sizes
         )
     return module, shape
 

@@ -123,7 +123,7 @@ def _timed(job: Job, folder: Path, baseline: Contender, candidate: Contender) ->
         baseline=baseline,
         candidate=candidate,
         names=asked.runtimes,
-        sizes=[(threads, batch) for threads in asked.threads for batch in asked.batch],
+        sizes=asked.sizes,
         settings=Settings.quick(Settings(limit_ns=round(asked.max_seconds * 1e9), limits=Limits(voids=False))),
         command=job.command,
         progress=job.progress,

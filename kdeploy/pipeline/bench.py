@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +50,14 @@ def run(job: Job, folder: Path) -> Record:
         for name in ("teacher", "student")
     }
     asked = job.recipe.bench
-    sizes = [(threads, batch) for threads in asked.threads for batch in asked.batch]
     looks = tuple(sorted({asked.replicates, 24, 48} if asked.replicates >= 12 else {asked.replicates}))
     return stage.run(
         folder,
         baseline=contenders["teacher"],
         candidate=contenders["student"],
         names=asked.runtimes,
-        sizes=sizes,
-        brief=_brief(asked, sizes),
+        sizes=asked.sizes,
+        brief=_brief(asked),
         settings=Settings(
             looks=looks,
             limit_ns=round(asked.max_seconds * 1e9),
@@ -72,7 +70,7 @@ def run(job: Job, folder: Path) -> Record:
     )
 
 
-def _brief(asked: Bench, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _brief(asked: Bench) -> list[tuple[int, int]]:
     """Threads and batch of the throughputs that the comparisons do not show, on one thread and on all.
 
     Fewer replicates than an interval needs are a look at whether it runs: such a recipe gets none.
@@ -81,4 +79,4 @@ def _brief(asked: Bench, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, in
         return []
     every = sorted({1, len(allowed_cpus())})
     pairs = [(threads, batch) for batch in sorted({1, *asked.throughput}) for threads in every]
-    return [pair for pair in pairs if pair not in sizes] if asked.throughput else []
+    return [pair for pair in pairs if pair not in asked.sizes] if asked.throughput else []

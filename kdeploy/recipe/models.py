@@ -102,6 +102,11 @@ class Bench(Section):
     sustained: float = Field(default=0.0, ge=0, le=86_400, description="seconds without a pause, of each model")
     energy: bool = Field(default=False, description="read the energy of the processor, where the system shows it")
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Threads and batch of each comparison."""
+        return [(threads, batch) for threads in self.threads for batch in self.batch]
+
 
 class Gate(Section):
     """What must be met, or the run ends with exit code 5."""
