@@ -4,7 +4,7 @@
     probabilities  p = softmax(z); read as log p
     topk           the k largest z, their classes, and t = log sum_{j not in top k} exp z_j, always in float32;
                    the rest is read as that mass spread evenly: z_j = t - log(C - k)
-    features       z, and behind it what the teacher's last linear layer reads
+    features       z, and behind it the teacher's features, or their principal components (`kdeploy.components`)
 
 all rounded to the dtype. A probability in float16 has a relative error of at most 2^-11 where it is 2^-14 or more, and
 an absolute error of at most 2^-25 below; one that was rounded to 0 is read as 2^-25. Logits that are read from

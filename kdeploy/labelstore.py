@@ -91,7 +91,7 @@ class Reader:
         return labelkinds.decode(self._stored(view, rows), self.header.kind, self.header.shape[2])
 
     def features(self, view: int, rows: np.ndarray) -> np.ndarray:
-        """What the teacher's last linear layer read, float32 of shape (len(rows), width).
+        """The teacher's features, or their principal components, float32 of shape (len(rows), width).
 
         Raises: DataError when the store has none.
         """

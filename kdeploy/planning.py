@@ -81,7 +81,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
 
 
 class _Speed(NamedTuple):
-    """What a few batches say of a teacher; `width` is that of its outputs."""
+    """What a few batches say of a teacher; `width` is of a row that is stored."""
 
     width: int | None = None
     rows_per_second: float | None = None
@@ -107,7 +107,8 @@ def _speed(job: Job, number: int) -> _Speed:
             started = time.perf_counter_ns()
             answer(fed.view(rows, view))
             times.append(time.perf_counter_ns() - started)
-    return _Speed(width, len(rows) * 1e9 / min(times))
+    stored = width if header.components is None else len(header.class_names) + header.components
+    return _Speed(stored, len(rows) * 1e9 / min(times))
 
 
 def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[int, ...]]:

@@ -182,6 +182,8 @@ def test_several_teachers_go_all_the_way_and_are_redone_together(tmp_path: Path)
     [
         ("{onnx: teacher.onnx, features: active}", "{kind: features}", 2 * (3 + 16)),
         ("{model: deep-cnn, train: {steps: 2}}", "{kind: features, dtype: float32}", 4 * (3 + 128)),
+        ("{model: deep-cnn, features: features.2, train: {steps: 2}}", "{kind: features, components: 5}", 2 * (3 + 5)),
+        ("{onnx: teacher.onnx, features: active}", "{kind: features, components: 5}", 2 * (3 + 5)),
         ("{onnx: teacher.onnx}", "{kind: topk, top: 2}", 2 * 2 + 2 * 2 + 4),
         ("{onnx: teacher.onnx}", "{kind: probabilities}", 2 * 3),
     ],

@@ -22,17 +22,24 @@ class Classifier(Protocol):
         ...
 
     def logits_and_features(self, batch: Tensor) -> Tensor:
-        """As `logits`, and behind them what the last linear layer reads: (batch, classes + width)."""
+        """As `logits`, and behind them the features, flattened: (batch, classes + width)."""
         ...
 
 
 class ModuleClassifier:
-    """A torch module in evaluation mode, in bfloat16 autocast where that was asked for."""
+    """A torch module in evaluation mode, in bfloat16 autocast where that was asked for.
 
-    def __init__(self, module: nn.Module, *, device: torch.device, precision: str) -> None:
+    Args:
+        features: the layer whose output is its features, by its name in the module; None for what the last linear
+            layer reads.
+    Raises: ModelError when there is no such layer.
+    """
+
+    def __init__(self, module: nn.Module, *, device: torch.device, precision: str, features: str | None = None) -> None:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
         self.module = module.to(device).eval()
         self.device, self.precision = device, precision
+        self.layer = None if features is None else _layer(module, features)
 
     @torch.inference_mode()
     def logits(self, batch: Tensor) -> Tensor:
@@ -44,7 +51,22 @@ class ModuleClassifier:
         return found.float().cpu()
 
     def logits_and_features(self, batch: Tensor) -> Tensor:
-        """Raises: ModelError when the logits are not what a linear layer gives."""
+        """Raises: ModelError when the logits are not what a linear layer gives, or the features are no tensor."""
+        return self._with_last_read(batch) if self.layer is None else self._with_output(batch, self.layer)
+
+    def _with_output(self, batch: Tensor, layer: nn.Module) -> Tensor:
+        given: list[object] = []
+        hook = layer.register_forward_hook(lambda _layer, _inputs, output: given.append(output))
+        try:
+            logits = self.logits(batch)
+        finally:
+            hook.remove()
+        if not given or not isinstance(given[-1], Tensor):
+            got = type(given[-1]).__name__ if given else "it is not called"
+            raise ModelError(type(layer).__name__, "must give a tensor, to be features", got=got)
+        return torch.cat([logits, given[-1].float().cpu().flatten(1)], 1)
+
+    def _with_last_read(self, batch: Tensor) -> Tensor:
         read: list[tuple[Tensor, Tensor]] = []
 
         def note(_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -65,6 +87,16 @@ class ModuleClassifier:
                 advice="Set labels.kind to logits.",
             )
         return torch.cat([logits, read[0][0].float().cpu().flatten(1)], 1)
+
+
+def _layer(module: nn.Module, name: str) -> nn.Module:
+    # the module itself has no name
+    layers: dict[str, nn.Module] = {found: layer for found, layer in module.named_modules() if found}
+    if name not in layers:
+        near = difflib.get_close_matches(name, layers, n=1)
+        advice = f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join([*layers][-4:])}."
+        raise ModelError(type(module).__name__, "features must name a layer of it", got=name, advice=advice)
+    return layers[name]
 
 
 class OnnxClassifier:

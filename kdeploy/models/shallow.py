@@ -3,11 +3,13 @@
     h = ReLU(U V x + b),  logits = W h + c,    V: k x D,  U: H x k,  cost k (D + H) instead of D H
 
 V has no bias: U b_V would only be added to b. Dropout, of x and of h, is what a net on labels is regularised by there.
-Batch norm, which neither paper has, stands behind each convolution, V and each hidden layer, and folds away.
+Batch norm, which neither paper has, stands behind each convolution, V and each hidden layer, and folds away. Nor has
+either locality, of the layer that reads the pixels of a net without convolutions (`local`): it is gone after training.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 
 from kdeploy.models.batch_norm import without_factor
 from kdeploy.models.dropout import Dropout
+from kdeploy.models.local import LocalLinear
 from kdeploy.models.normalise import Normalise
 from kdeploy.models.seeding import drawn_from
 
@@ -41,6 +44,7 @@ class ShallowStudent(nn.Module):
         hidden: widths of the hidden layers, the first of which is behind the bottleneck.
         mean, std: per channel of the input.
         batch_norm: normalise behind convolutions, bottleneck and hidden layers?
+        locality: sigma of the layer that reads the pixels, in pixels, for images; None: a plain layer.
         input_dropout, hidden_dropout: the share of inputs and of hidden units that a training step leaves out.
     """
 
@@ -55,6 +59,7 @@ class ShallowStudent(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         batch_norm: bool = False,
+        locality: float | None = None,
         input_dropout: float = 0.0,
         hidden_dropout: float = 0.0,
     ) -> None:
@@ -64,37 +69,48 @@ class ShallowStudent(nn.Module):
         sizes = [ConvolutionSize(*size) for size in convolutions]
         self.features, features_shape = _features(shape, sizes, batch_norm)
         width = math.prod(features_shape)
-        self.bottleneck = nn.Identity() if bottleneck is None else nn.Linear(width, bottleneck, bias=False)
+        first = functools.partial(_first, features_shape, locality=locality)
+        self.bottleneck = nn.Identity() if bottleneck is None else first(bottleneck, bias=False)
         normed = batch_norm and bottleneck is not None
         self.norm = without_factor(bottleneck or 1, images=False) if normed else nn.Identity()
         widths = [width if bottleneck is None else bottleneck, *hidden]
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
-            layers.append(nn.Linear(before, after))
+            layers.append(first(after) if bottleneck is None and not layers else nn.Linear(before, after))
             # the names of weights stay what they were in a net without
             layers += [without_factor(after, images=False)] if batch_norm else []
             layers.append(nn.ReLU())
             layers += [Dropout(hidden_dropout)] if hidden_dropout else []
         self.hidden = nn.Sequential(*layers)
+        self.widths = tuple(hidden)
         self.logits = nn.Linear(widths[-1], classes)
         self.apply(_initialise)
         if isinstance(self.bottleneck, nn.Linear):
             # nothing is cut off behind V, so its outputs keep the scale of its inputs: half of He's variance
-            nn.init.normal_(self.bottleneck.weight, std=math.sqrt(1 / width))
+            _draw(self.bottleneck, 1.0)
 
     def forward(self, batch: Tensor) -> Tensor:
         """Logits of a preprocessed batch: (batch, *shape) to (batch, classes)."""
-        logits: Tensor = self.logits(self.last_hidden(batch))
+        logits: Tensor = self.logits(self.hidden(self._read(batch)))
         return logits
 
-    def last_hidden(self, batch: Tensor) -> Tensor:
-        """What the logits are a linear map of, shape (batch, H)."""
+    def each_hidden(self, batch: Tensor) -> list[Tensor]:
+        """What each hidden layer gives, shapes (batch, its width); the logits are a linear map of the last."""
+        x = self._read(batch)
+        found: list[Tensor] = []
+        parts = len(self.hidden) // len(self.widths)  # of one hidden layer: linear, batch norm, ReLU, dropout
+        for number, part in enumerate(self.hidden, start=1):
+            x = part(x)
+            found += [x] if number % parts == 0 else []
+        return found
+
+    def _read(self, batch: Tensor) -> Tensor:
+        """What the first hidden layer reads."""
         x = self.features(self.input_dropout(self.normalise(batch)))
         if x.ndim == 4 and x.requires_grad:
             x.register_hook(_as_images)
-        x = x.flatten(1)
-        hidden: Tensor = self.hidden(self.norm(self.bottleneck(x)))
-        return hidden
+        read: Tensor = self.norm(self.bottleneck(x.flatten(1)))
+        return read
 
     def chain(self) -> nn.Sequential:
         """The same net in evaluation as one chain of layers, for transformations.
@@ -102,12 +118,24 @@ class ShallowStudent(nn.Module):
         Pooling stands last in it: where a ReLU follows a convolution, runtimes compute both at once.
         """
         layers = [*_pooled_last(self.features), nn.Flatten(), self.bottleneck, self.norm, *self.hidden, self.logits]
-        return nn.Sequential(self.normalise, *(x for x in layers if not isinstance(x, nn.Identity | Dropout)))
+        kept = [layer for layer in layers if not isinstance(layer, nn.Identity | Dropout)]
+        return nn.Sequential(
+            self.normalise, *(layer.dense() if isinstance(layer, LocalLinear) else layer for layer in kept)
+        )
 
 
 def break_even(inputs: int, outputs: int) -> float:
     """The k above which one D x H layer has fewer multiply-adds than its factors: D H / (D + H)."""
     return inputs * outputs / (inputs + outputs)
+
+
+def _first(shape: Sequence[int], units: int, *, bias: bool = True, locality: float | None) -> nn.Linear:
+    """The layer that reads the pixels, or what the convolutions make of them."""
+    if locality is None:
+        return nn.Linear(math.prod(shape), units, bias=bias)
+    if len(shape) != 3:
+        raise ValueError(f"locality needs samples of shape (channels, height, width) (got {tuple(shape)})")
+    return LocalLinear(shape, units, sigma=locality, bias=bias)
 
 
 def _features(
@@ -150,9 +178,17 @@ def _pooled_last(features: nn.Sequential) -> list[nn.Module]:
 def _initialise(module: nn.Module) -> None:
     """He et al. 2015: variance 2 / fan-in before a ReLU."""
     if isinstance(module, nn.Linear | nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        _draw(module, 2.0)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _draw(layer: nn.Linear | nn.Conv2d, variance: float) -> None:
+    """Initial weights, so that inputs of variance 1 give outputs of this one."""
+    if isinstance(layer, LocalLinear):
+        layer.draw(variance)
+    else:
+        nn.init.normal_(layer.weight, std=math.sqrt(variance / layer.weight[0].numel()))
 
 
 def seeded(seed: int, **arguments: object) -> ShallowStudent:

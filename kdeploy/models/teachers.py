@@ -84,11 +84,12 @@ def classifier(
     """The teacher behind `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for.
 
     Args:
-        features: of an ONNX teacher, the tensor that is its features; a module has those of its last linear layer.
+        features: the tensor of an ONNX teacher that is its features, or the layer of a module; a module without has
+            what its last linear layer reads.
     """
     if spec.origin == "onnx":
         return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads(), features=features)
-    return ModuleClassifier(module(folder, spec), device=device, precision=precision)
+    return ModuleClassifier(module(folder, spec), device=device, precision=precision, features=features)
 
 
 def _build(name: str) -> nn.Module:

@@ -50,6 +50,7 @@ def run(job: Job, folder: Path) -> Record:
             match_prior=distill.match_prior,
             curve=distill.curve,
             tracker=distill.tracker,
+            hint_layer=distill.hint_layer,
             loss_options=_loss_options(distill),
             weight_decay=distill.weight_decay,
             regime=regime(distill, job),
@@ -65,6 +66,7 @@ def student_arguments(student: Student) -> dict[str, Any]:
         "bottleneck": student.bottleneck,
         "hidden": student.hidden,
         **({"batch_norm": True} if student.batch_norm else {}),
+        **({"locality": student.locality} if student.locality is not None else {}),
         **(student.dropout.arguments if student.dropout else {}),
     }
 

@@ -21,7 +21,8 @@ def settings(job: Job, number: int = 0) -> dict[str, Any]:
     plain = {"views": view_settings(job, count=True), "dtype": labels.dtype, "precision": precision(labels.precision)}
     # what came after `logits` is left out for them, so that older results stay valid
     other = {"kind": labels.kind, "top": labels.top, "features": job.recipe.members[number].features}
-    return plain if labels.kind == "logits" else plain | other
+    reduced = {} if labels.components is None else {"components": labels.components}
+    return plain if labels.kind == "logits" else plain | other | reduced
 
 
 def label_header(job: Job, number: int = 0) -> LabelHeader:
@@ -36,6 +37,7 @@ def label_header(job: Job, number: int = 0) -> LabelHeader:
         kind=job.recipe.labels.kind,
         top=top,
         features=job.recipe.members[number].features,
+        components=job.recipe.labels.components,
         dtype=job.recipe.labels.dtype,
         teacher=job.prints[name],
         samples=samples.sample_hash,

@@ -67,6 +67,7 @@ _LATER = {
     "weighting": "none",
     "mixture": "mean",
     "hint_weight": 0.0,
+    "hint_layer": None,
     "relational": None,
     "selection": None,
     "match_prior": False,
@@ -115,6 +116,9 @@ class Distill(Regime):
     hint_weight: float = Field(
         default=0.0, ge=0, description="also learn the teacher's features, which need labels.kind features"
     )
+    hint_layer: int | None = Field(
+        default=None, ge=1, description="which hidden layer learns them, from 1; the last when left out"
+    )
     relational: Relational | None = Field(
         default=None, description="also learn how the teacher's outputs of a batch lie to each other"
     )
@@ -154,6 +158,8 @@ class Distill(Regime):
             if getattr(self, one) == getattr(self, other) == 0:
                 advice = "With neither, nothing is learned."
                 raise ValueError(f"must have {one} or {other} above 0 (got 0 for both). {advice}")
+        if self.hint_layer is not None and not self.hint_weight:
+            raise ValueError("must not have hint_layer without hint_weight. Set hint_weight, or remove hint_layer.")
         if self.warm_up > self.epochs:
             raise ValueError(
                 f"must have a warm_up within its epochs (got {self.warm_up} of {self.epochs}). Lower warm_up."

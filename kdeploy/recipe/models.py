@@ -194,13 +194,13 @@ class Recipe(Section):
     @model_validator(mode="after")
     def features_are_named(self) -> Self:
         for number, teacher in enumerate(self.teacher):
-            wanted = self.labels.kind == "features" and teacher.onnx is not None
-            if wanted and teacher.features is None:
+            stored = self.labels.kind == "features"
+            if stored and teacher.onnx is not None and teacher.features is None:
                 raise ValueError(
                     f"must have features in teacher[{number}] for labels.kind features. Name what a node of the ONNX "
                     "file gives, or set labels.kind to logits."
                 )
-            if teacher.features is not None and not wanted:
+            if teacher.features is not None and not stored:
                 raise ValueError(
                     f"must not have features in teacher[{number}] beside labels.kind {self.labels.kind}. "
                     "Remove features, or set labels.kind to features."
@@ -218,6 +218,16 @@ class Recipe(Section):
             raise ValueError(
                 f"must have labels.kind features for {key} (got {self.labels.kind}). "
                 "The teacher's features must be stored."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_hidden_layer_is_guided(self) -> Self:
+        layer, layers = self.distill.hint_layer, len(self.student.hidden)
+        if layer is not None and layer > layers:
+            raise ValueError(
+                f"must have distill.hint_layer within the hidden layers of the student (got {layer} of {layers}). "
+                "They are counted from the input."
             )
         return self
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from kdeploy.recipe.dropout import Dropout
-from kdeploy.recipe.section import Section, Width
+from kdeploy.recipe.section import Positive, Section, Width
 
 
 class Convolution(Section):
@@ -44,9 +44,19 @@ class Student(Section):
     batch_norm: bool = Field(
         default=False, description="behind each convolution, the bottleneck and each hidden layer; folded away in files"
     )
+    locality: Positive | None = Field(
+        default=None,
+        description="of images without conv: how many pixels around its place a unit of the first layer learns from",
+    )
     dropout: Dropout | None = Field(default=None, description="in training, of students and of baselines")
+
+    @model_validator(mode="after")
+    def one_way_to_be_local(self) -> Self:
+        if self.conv and self.locality is not None:
+            raise ValueError("must not have locality beside conv. A convolution sees what is near: remove locality.")
+        return self
 
     def settings(self) -> dict[str, Any]:
         """All that decides what a student is, for fingerprints; what came later is left out while it is not used."""
         found = self.model_dump(mode="json")
-        return {key: value for key, value in found.items() if value or key not in ("batch_norm", "dropout")}
+        return {key: value for key, value in found.items() if value or key not in ("batch_norm", "locality", "dropout")}

@@ -70,7 +70,6 @@ _ORIGINS_OF_KEY = {
     "weights": ("torch", *NAMED),
     "pretrained": NAMED,
     "preprocess": ("onnx", "torch", *NAMED),
-    "features": ("onnx",),
 }
 
 
@@ -117,7 +116,9 @@ class Teacher(Section):
         default=None, description="of a name: with its published weights and classes; needs the network or a cache"
     )
     features: str | None = Field(
-        default=None, min_length=1, description="of `onnx`, for labels.kind features: what a node inside gives"
+        default=None,
+        min_length=1,
+        description="for labels.kind features: what a node inside an ONNX file gives, or the name of a layer of torch",
     )
 
     @model_validator(mode="after")
@@ -186,16 +187,27 @@ class Labels(Section):
     """How the teacher's outputs are stored."""
 
     kind: Literal["logits", "probabilities", "topk", "features"] = Field(
-        default="logits", description="features: the logits, and what the teacher's last linear layer reads"
+        default="logits",
+        description="features: the logits, and what the teacher's last linear layer reads, or teacher.features give",
     )
     top: int | None = Field(default=None, ge=1, le=65_536, description="of topk: how many logits are kept of a row")
+    components: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        description="of features: how many principal components of them are kept; all when left out",
+    )
     dtype: Literal["float16", "float32"] = Field(default="float16", description="float32 for logits above 16,376")
     precision: Precision = Field(default="auto", description="in which a teacher of ours computes them")
 
     @model_validator(mode="after")
-    def top_of_topk(self) -> Self:
+    def keys_of_the_kind(self) -> Self:
         if self.kind == "topk" and self.top is None:
             raise ValueError("must have top beside kind topk. Set top to the number of logits to keep.")
         if self.kind != "topk" and self.top is not None:
             raise ValueError(f"must not have top beside kind {self.kind}. Remove top: it belongs to topk.")
+        if self.kind != "features" and self.components is not None:
+            raise ValueError(
+                f"must not have components beside kind {self.kind}. Remove components: it belongs to features."
+            )
         return self

@@ -35,7 +35,8 @@ class LabelHeader(Record):
     shape: tuple[int, int, int]  # views, samples of the transfer set, classes
     blocks: tuple[Block, ...] = ()
     top: int | None = None  # k of kind topk
-    features: str | None = None  # of kind features: the tensor of an ONNX teacher that they are
+    features: str | None = None  # of kind features: the tensor or layer that gives them; None: what the logits read
+    components: int | None = None  # of kind features: how many principal components of them are stored; None: all
 
 
 class LabelsRecord(Record):

@@ -54,6 +54,7 @@ class Settings:
     match_prior: bool = False
     curve: bool = False
     tracker: Literal["none", "tensorboard"] = "none"
+    hint_layer: int | None = None
     loss_options: choice.Options = field(default_factory=choice.Options)
     weight_decay: float = 0.0
     regime: Regime = field(default_factory=Regime)
@@ -167,7 +168,7 @@ def _guided(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Modul
     if not options.reads_features:
         return student
     width = task.teacher.labels.features(0, np.arange(1)).shape[1] if options.hint_weight else None
-    return Guided(student, width=width, seed=seed)
+    return Guided(student, width=width, seed=seed, layer=task.settings.hint_layer)
 
 
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:

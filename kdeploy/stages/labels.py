@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from kdeploy import labelstore
+from kdeploy import components, labelstore
 from kdeploy.allocator import keeping_pages
+from kdeploy.errors import IntegrityError
 from kdeploy.evaluation import BATCH, accuracy
 from kdeploy.models.adapters import Classifier
 from kdeploy.progress import Progress
@@ -17,6 +21,10 @@ from kdeploy.records.software import Software
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.store import hash_file
+
+COMPONENTS = "components.safetensors"
+
+Answer = Callable[[Tensor], Tensor]  # preprocessed inputs in, (batch, classes + width) out
 
 
 def run(
@@ -36,7 +44,11 @@ def run(
         feed: the transfer set as the teacher reads it.
     """
     transfer, started = samples.transfer, time.monotonic_ns()
-    answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
+    answer: Answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
+    if header.components is not None:
+        with keeping_pages():
+            classes = len(header.class_names)
+            answer = _reduced(folder, header.components, classes, answer=answer, feed=feed, transfer=transfer)
 
     def label(view: int, start: int, stop: int) -> np.ndarray:
         # one array for all: small ones that stay would lie between the batches that go, and the memory with them
@@ -64,3 +76,38 @@ def run(
         duration_ns=time.monotonic_ns() - started,
         software=software,
     )
+
+
+def _reduced(folder: Path, count: int, classes: int, *, answer: Answer, feed: Feed, transfer: np.ndarray) -> Answer:
+    """The logits, and behind them `count` principal components of the features, which are kept in the folder.
+
+    Raises: IntegrityError when blocks were stored with components that are not there any more.
+    """
+    path = folder / COMPONENTS
+    if not path.is_file():
+        if (folder / labelstore.HEADER).is_file():
+            raise IntegrityError(
+                str(path),
+                "must be what the blocks beside it were stored with",
+                got="there is no such file",
+                advice="Run: kdeploy run --force labels.",
+            )
+        components.fit(_features(answer, feed, transfer, classes, count), count).save(path)
+    found = components.Components.load(path)
+
+    def reduced(batch: Tensor) -> Tensor:
+        outputs = answer(batch)
+        return torch.cat([outputs[:, :classes], found.of(outputs[:, classes:])], 1)
+
+    return reduced
+
+
+def _features(answer: Answer, feed: Feed, transfer: np.ndarray, classes: int, count: int) -> Tensor:
+    """Features of samples of the first view, spread evenly over the transfer set."""
+    width = answer(feed.view(transfer[:1], 0)).shape[1] - classes
+    needed = components.samples_needed(width, count, len(transfer))
+    chosen = transfer[np.linspace(0, len(transfer) - 1, needed).astype(int)]
+    found = torch.empty(needed, width)
+    for first in range(0, needed, BATCH):
+        found[first : first + BATCH] = answer(feed.view(chosen[first : first + BATCH], 0))[:, classes:]
+    return found

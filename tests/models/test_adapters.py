@@ -161,6 +161,51 @@ def test_a_module_that_does_not_end_in_a_linear_layer_has_no_features():
     )
 
 
+def test_the_output_of_a_layer_that_is_named_is_the_features_whatever_comes_behind():
+    first, norm = nn.Conv2d(1, 2, 3, padding=1), nn.Softmax(1)
+    net = nn.Sequential(first, nn.ReLU(), nn.Flatten(), nn.Linear(2 * 4 * 5, 3), norm)
+    batch = torch.rand(6, 1, 4, 5)
+    found = ModuleClassifier(net, device=CPU, precision="fp32", features="1").logits_and_features(batch)
+    with torch.inference_mode():
+        expected = torch.cat([net(batch), first(batch).relu().flatten(1)], 1)
+    assert found.shape == (6, 3 + 40)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    assert not net[1]._forward_hooks
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("featuers", "Did you mean 'features'?"), ("~", "The last are: features, logits.")]
+)
+def test_a_layer_that_is_not_there_is_refused(name: str, advice: str):
+    net = nn.Module()
+    net.features, net.logits = nn.Linear(3, 4), nn.Linear(4, 2)
+    with pytest.raises(ModelError) as caught:
+        ModuleClassifier(net, device=CPU, precision="fp32", features=name)
+    assert str(caught.value) == f"Module: features must name a layer of it ({name}). {advice}"
+
+
+class _Pair(nn.Module):
+    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return batch, batch
+
+
+class _Odd(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair, self.unused, self.logits = _Pair(), nn.ReLU(), nn.Linear(3, 2)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return self.logits(self.pair(batch)[0])
+
+
+@pytest.mark.parametrize(("name", "kind", "got"), [("pair", "_Pair", "tuple"), ("unused", "ReLU", "it is not called")])
+def test_a_layer_that_gives_no_tensor_is_no_features(name: str, kind: str, got: str):
+    classifier = ModuleClassifier(_Odd(), device=CPU, precision="fp32", features=name)
+    with pytest.raises(ModelError) as caught:
+        classifier.logits_and_features(torch.rand(2, 3))
+    assert str(caught.value) == f"{kind}: must give a tensor, to be features ({got})."
+
+
 def test_a_tensor_inside_an_onnx_file_is_its_features(tmp_path: Path):
     path, batch = made.linear(tmp_path / "m.onnx", (4,)), torch.rand(5, 4)
     found = OnnxClassifier(path, threads=1, features="active").logits_and_features(batch)

@@ -148,7 +148,7 @@ def test_dropout_leaves_out_inputs_and_hidden_units_in_training_alone():
     left = (out.input_dropout(batch) != 0).float().mean().item()
     # four deviations of a share of 784 and of 4096 units; about half of these are 0 by the ReLU
     assert left == pytest.approx(0.75, abs=0.062)
-    assert (out.last_hidden(batch) != 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert (out.each_hidden(batch)[-1] != 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert torch.equal(out.eval()(batch), plain.eval()(batch))
     assert torch.equal(out.chain()(batch), plain.chain()(batch))
     assert [type(layer) for layer in out.chain()] == [type(layer) for layer in plain.chain()]

@@ -112,6 +112,7 @@ def test_what_the_first_losses_depend_on_is_what_it_was(given: dict[str, Any], r
         ({"relational": {}}, {"relational": {"angle": 0.0}}),
         ({"relational": {}}, {"relational": {"of": "features"}}),
         ({}, {"hint_weight": 0.5}),
+        ({"hint_weight": 0.5}, {"hint_weight": 0.5, "hint_layer": 1}),
         ({}, {"selection": {"uncertainty": 1.0}}),
         ({"selection": {"uncertainty": 1.0}}, {"selection": {"uncertainty": 0.5}}),
         ({}, {"schedule": "cosine"}),

@@ -629,6 +629,33 @@ def test_features_are_learned_only_where_they_are_stored(distill, problem):
     assert parse((text + "labels: {kind: features}\n").encode(), "r.yaml").recipe.labels.kind == "features"
 
 
+@pytest.mark.parametrize(
+    ("distill", "problem"),
+    [
+        (
+            "{hint_layer: 1}",
+            "distill must not have hint_layer without hint_weight. Set hint_weight, or remove hint_layer.",
+        ),
+        (
+            "{hint_weight: 1, hint_layer: 3}",
+            "the recipe must have distill.hint_layer within the hidden layers of the student (got 3 of 2). They are "
+            "counted from the input.",
+        ),
+        ("{hint_weight: 1, hint_layer: 0}", "distill.hint_layer must be at least 1 (got 0)."),
+    ],
+)
+def test_a_hint_is_learned_by_a_hidden_layer_that_there_is(distill, problem):
+    text = f"{SMALL}labels: {{kind: features}}\nstudent: {{hidden: [8, 4]}}\ndistill: {distill}\n"
+    assert [found.split(": ", 1)[1] for found in _problems(text)] == [problem]
+
+
+def test_a_student_is_local_in_one_way():
+    text = f"{SMALL}student: {{conv: {{channels: 4}}, locality: 3}}\n"
+    assert _problems(text) == [
+        "r.yaml:4: student must not have locality beside conv. A convolution sees what is near: remove locality."
+    ]
+
+
 def test_weights_of_an_ensemble_are_not_0():
     text = "name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {onnx: b}]\nensemble: {weights: [1, 0]}\n"
     assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be at least 1e-06 (got 0)."]
@@ -644,10 +671,14 @@ def test_a_count_stands_for_teachers_from_seeds_of_their_own():
     ("more", "problem"),
     [
         ("labels: {kind: topk}", "labels must have top beside kind topk. Set top to the number of logits to keep."),
+        (
+            "labels: {components: 3}",
+            "labels must not have components beside kind logits. Remove components: it belongs to features.",
+        ),
         ("labels: {top: 3}", "labels must not have top beside kind logits. Remove top: it belongs to topk."),
     ],
 )
-def test_the_number_of_top_logits_belongs_to_topk(more, problem):
+def test_a_key_of_one_kind_of_labels_belongs_to_it(more, problem):
     assert _problems(SMALL + more + "\n") == [f"r.yaml:4: {problem}"]
 
 

@@ -300,6 +300,24 @@ def test_features_guide_a_student_that_is_measured_and_kept_without_them(
     assert record.parameters == sum(value.numel() for value in module.parameters())
 
 
+def test_a_hint_for_the_first_hidden_layer_trains_another_student(
+    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path
+):
+    settings = replace(SETTINGS, epochs=1, seeds=1, baseline=False, loss_options=Options(hint_weight=5.0))
+
+    def trained(layer: int | None) -> str:
+        folder = tmp_path / str(layer)
+        folder.mkdir()
+        changes = {
+            "settings": replace(settings, hint_layer=layer),
+            "labels": features,
+            "student": STUDENT | {"hidden": [32, 16]},
+        }
+        return make_students(folder, digits, taught.folder, labelled.folder, **changes).students[0].sha256
+
+    assert trained(1) != trained(2) == trained(None)
+
+
 def test_a_guided_student_that_was_interrupted_ends_with_the_same_weights(
     digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path
 ):

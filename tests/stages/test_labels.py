@@ -8,13 +8,19 @@ from signal import SIGTERM
 
 import numpy as np
 import pytest
+import torch
 
-from kdeploy.errors import Interrupted
+from kdeploy.components import Components
+from kdeploy.errors import IntegrityError, Interrupted
 from kdeploy.labelstore import Reader
+from kdeploy.models import teachers
 from kdeploy.progress import Progress
+from kdeploy.records.labels import LabelsRecord
 from kdeploy.samples.sampleset import SampleSet
+from kdeploy.stages import labels
 from kdeploy.store import hash_file
-from tests.stages.conftest import COUNT, HALF, VIEWS, Done, classifier, feed, label_header, make_labels
+from kdeploy.training import software
+from tests.stages.conftest import COUNT, CPU, HALF, VIEWS, Done, classifier, feed, label_header, make_labels
 
 
 class Interrupting(Progress):
@@ -73,3 +79,64 @@ def test_interrupted_labelling_goes_on_and_ends_with_the_same_store(
     record = make_labels(tmp_path, digits, taught.folder, resumed)
     assert 100 - resumed.left == 2
     assert record.header_sha256 == labelled.record.header_sha256
+
+
+LAYER = "features.2"  # of the deep-cnn: ReLU of its first convolution
+
+
+def _reduced(folder: Path, digits: SampleSet, taught: Path, progress: Progress | None = None) -> LabelsRecord:
+    """Labels with seven components of what a layer gives."""
+    spec = teachers.Spec("model", "deep-cnn")
+    return labels.run(
+        folder,
+        header=label_header(digits).model_copy(update={"kind": "features", "features": LAYER, "components": 7}),
+        classifier=teachers.classifier(taught, spec, device=CPU, precision="fp32", features=LAYER),
+        feed=feed(digits, HALF),
+        samples=digits,
+        software=software(CPU, "fp32"),
+        progress=progress or Progress(),
+    )
+
+
+def test_components_of_a_layer_are_stored_behind_the_logits(
+    labelled: Done, taught: Done, digits: SampleSet, tmp_path: Path
+):
+    _reduced(tmp_path, digits, taught.folder)
+    header = label_header(digits).model_copy(update={"kind": "features", "features": LAYER, "components": 7})
+    reader, rows = Reader(tmp_path, header), np.arange(len(digits.transfer))
+    plain = Reader(labelled.folder, label_header(digits))
+    module, kept = (
+        teachers.module(taught.folder, teachers.Spec("model", "deep-cnn")),
+        Components.load(tmp_path / labels.COMPONENTS),
+    )
+    for view in range(COUNT):
+        np.testing.assert_array_equal(reader.rows(view, rows), plain.rows(view, rows))
+        with torch.inference_mode():
+            fed = module.normalise(feed(digits, HALF).view(digits.transfer, view))
+            given = module.features[:3](fed).flatten(1)
+        found = reader.features(view, rows)
+        assert found.shape == (400, 7)
+        np.testing.assert_allclose(found, kept.of(given).numpy(), rtol=2**-9, atol=2e-3)
+    assert reader.features(0, rows).var(0).mean() == pytest.approx(1.0, rel=1e-2)
+
+
+def test_interrupted_labelling_goes_on_with_the_same_components(taught: Done, digits: SampleSet, tmp_path: Path):
+    whole = _reduced(tmp_path / "whole", digits, taught.folder)
+    with pytest.raises(Interrupted):
+        _reduced(tmp_path / "parts", digits, taught.folder, Interrupting(3))
+    kept = (tmp_path / "parts" / labels.COMPONENTS).stat().st_mtime_ns
+    assert _reduced(tmp_path / "parts", digits, taught.folder).header_sha256 == whole.header_sha256
+    assert (tmp_path / "parts" / labels.COMPONENTS).stat().st_mtime_ns == kept
+
+
+def test_blocks_without_their_components_are_not_gone_on_with(taught: Done, digits: SampleSet, tmp_path: Path):
+    with pytest.raises(Interrupted):
+        _reduced(tmp_path, digits, taught.folder, Interrupting(3))
+    path = tmp_path / labels.COMPONENTS
+    path.unlink()
+    with pytest.raises(IntegrityError) as caught:
+        _reduced(tmp_path, digits, taught.folder)
+    assert str(caught.value) == (
+        f"{path}: must be what the blocks beside it were stored with (there is no such file). "
+        "Run: kdeploy run --force labels."
+    )
