@@ -15,7 +15,7 @@ from kdeploy.errors import KdeployError
 from kdeploy.evaluation import BATCH
 from kdeploy.models.shallow import ShallowStudent, break_even
 from kdeploy.pipeline import Job
-from kdeploy.pipeline.distill import student_arguments
+from kdeploy.pipeline.distill import must_fit, student_arguments
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.labels import classifier_of, label_header
 from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
@@ -113,7 +113,8 @@ def _speed(job: Job, number: int) -> _Speed:
 
 def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[int, ...]]:
     """The student without memory for its weights, and the shape of one sample."""
-    shape = next(iter(samples.inputs.values())).shape
+    shape = samples.shape
+    must_fit(job.recipe.student, shape)
     # batch norm folds away: the plan is of what ships
     sizes = student_arguments(job.recipe.student) | {"batch_norm": False}
     with torch.device("meta"):

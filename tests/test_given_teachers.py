@@ -201,6 +201,42 @@ def test_labels_of_every_kind_teach_a_student(tmp_path: Path, teacher: str, labe
     assert 0 < record["bytes"] - bytes_of_a_row * record["rows"] <= headers
 
 
+@pytest.mark.parametrize("bottleneck", ["2", "null"])
+def test_a_local_student_that_learns_from_a_layer_goes_all_the_way(tmp_path: Path, bottleneck: str) -> None:
+    made.images(tmp_path / "data.npz")
+    recipe = _write(tmp_path, "{model: deep-cnn, features: features.6, train: {steps: 20}}")
+    recipe.write_text(recipe.read_text() + "labels: {kind: features, components: 6}\n")
+    student = f"student={{bottleneck: {bottleneck}, hidden: [18, 16], locality: 2.5, batch_norm: true}}"
+    hint = ("--set", "distill.hint_weight=10", "--set", "distill.hint_layer=1")
+    words = ("--runs", tmp_path / "runs", "--data-root", tmp_path)
+    plan = inside("plan", recipe, *words, "--set", student, *hint, "--json")
+    assert plan.code == 0, plan.stderr
+    found = inside("run", recipe, *words, "--set", student, *hint, "--json")
+    assert found.code == 0, found.stderr
+    summary = found.document
+    assert summary["student"]["parameters"] == plan.document["student_parameters"]
+    assert all(row["passed"] for row in summary["parity"])
+    assert inside("verify", tmp_path / "runs" / summary["bundle"]).code == 0
+    again = inside("run", recipe, *words, "--set", student, *hint, "--json")
+    assert again.document["stages_run"] == []
+
+
+@pytest.mark.parametrize("key", ["conv={channels: 4}", "locality=2"])
+def test_a_student_of_images_is_refused_for_other_samples_before_a_teacher_is_taught(tmp_path: Path, key: str) -> None:
+    made.points(tmp_path / "data.npz")
+    made.linear(tmp_path / "teacher.onnx", (2,))
+    recipe = _write(tmp_path, "{onnx: teacher.onnx}")
+    name = key.partition("=")[0]
+    for verb in ("plan", "run"):
+        found = inside(verb, recipe, "--runs", tmp_path / "runs", "--data-root", tmp_path, "--set", f"student.{key}")
+        assert (found.code, found.stderr.splitlines()[-1]) == (
+            3,
+            f"error: student.{name}: must be left out where samples are not (channels, height, width) "
+            f"(samples of shape (2,)). Remove student.{name}.",
+        )
+    assert not (tmp_path / "runs" / "teacher").exists()
+
+
 def test_more_top_logits_than_classes_are_refused(tmp_path: Path) -> None:
     made.images(tmp_path / "data.npz")
     made.linear(tmp_path / "teacher.onnx", (1, 8, 8))

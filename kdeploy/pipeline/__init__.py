@@ -123,6 +123,8 @@ def advance(
             _do(job, name, stage, force=forced)
         except GateError as exc:
             failed = exc
+        if name == "samples":  # before hours of teaching
+            distill.must_fit(job.recipe.student, job.read("samples").shape)
         if processes.is_first():
             done(job)
         if name == upto:

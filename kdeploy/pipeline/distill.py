@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdeploy.errors import DataError
 from kdeploy.pipeline.ensemble import open_labels
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
@@ -57,6 +59,21 @@ def run(job: Job, folder: Path) -> Record:
         ),
         progress=job.progress,
     )
+
+
+def must_fit(student: Student, shape: Sequence[int]) -> None:
+    """What the recipe cannot know before the data are read.
+
+    Raises: DataError when the student reads images and the samples are none.
+    """
+    for key, given in (("conv", bool(student.conv)), ("locality", student.locality is not None)):
+        if given and len(shape) != 3:
+            raise DataError(
+                f"student.{key}",
+                "must be left out where samples are not (channels, height, width)",
+                got=f"samples of shape {tuple(shape)}",
+                advice=f"Remove student.{key}.",
+            )
 
 
 def student_arguments(student: Student) -> dict[str, Any]:

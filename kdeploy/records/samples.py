@@ -94,6 +94,11 @@ class SamplesRecord(Record):
     duplicates: DuplicatesInfo | None = None  # null in a record from before they were looked for
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what the students read: one sample of the only input, or of the first."""
+        return next(iter(self.inputs.values())).shape
+
+    @property
     def transfer_rows(self) -> int:
         """Samples of the transfer set."""
         counts = self.transfer.counts if self.transfer else self.counts
