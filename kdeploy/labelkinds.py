@@ -45,10 +45,10 @@ def decode(stored: np.ndarray, kind: Kind, classes: int) -> np.ndarray:
     return np.asarray(stored[:, :classes], np.float32)
 
 
-def row_bytes(kind: Kind, dtype: str, classes: int, top: int | None) -> int | None:
-    """Bytes of one stored row; None for features, whose width the teacher decides."""
+def row_bytes(kind: Kind, dtype: str, classes: int, top: int | None, components: int | None = None) -> int | None:
+    """Bytes of one stored row; None for features that are all kept, whose number the teacher decides."""
     if kind == "features":
-        return None
+        return None if components is None else (classes + components) * np.dtype(dtype).itemsize
     return _layout(dtype, classes, int(top or 0)).itemsize if kind == "topk" else classes * np.dtype(dtype).itemsize
 
 

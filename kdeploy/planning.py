@@ -65,7 +65,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
     made, labelled = (job.store.has(kind, job.prints[job.member(kind, number)]) for kind in ("teacher", "labels"))
     labels, rows = job.recipe.labels, job.recipe.views.count * samples.transfer_rows
     speed = _speed(job, number) if made else _Speed(reason="this teacher is not made yet")
-    row_bytes = labelkinds.row_bytes(labels.kind, labels.dtype, len(samples.class_names), labels.top)
+    row_bytes = labelkinds.row_bytes(labels.kind, labels.dtype, len(samples.class_names), labels.top, labels.components)
     if row_bytes is None and speed.width is not None:
         row_bytes = speed.width * np.dtype(labels.dtype).itemsize
     return PlannedTeacher(
@@ -81,7 +81,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
 
 
 class _Speed(NamedTuple):
-    """What a few batches say of a teacher; `width` is of a row that is stored."""
+    """What a few batches say of a teacher; `width` is that of its outputs."""
 
     width: int | None = None
     rows_per_second: float | None = None
@@ -107,8 +107,7 @@ def _speed(job: Job, number: int) -> _Speed:
             started = time.perf_counter_ns()
             answer(fed.view(rows, view))
             times.append(time.perf_counter_ns() - started)
-    stored = width if header.components is None else len(header.class_names) + header.components
-    return _Speed(stored, len(rows) * 1e9 / min(times))
+    return _Speed(width, len(rows) * 1e9 / min(times))
 
 
 def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[int, ...]]:

@@ -100,3 +100,4 @@ def test_the_bytes_of_a_row_are_those_that_are_stored(kind, dtype, classes):
 
 def test_only_the_teacher_knows_how_wide_features_are():
     assert row_bytes("features", "float16", 10, None) is None
+    assert row_bytes("features", "float16", 10, None, components=6) == 2 * (10 + 6)

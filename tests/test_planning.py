@@ -101,6 +101,8 @@ def test_the_size_of_features_is_known_once_there_is_a_teacher(tmp_path, runs):
     kind = "labels.kind=features"
     assert _plan(tmp_path / "none", kind).label_bytes is None
     assert _plan(runs, kind).label_bytes == 1200 * 2 * (10 + 128)
+    few = _plan(tmp_path / "none", "labels={kind: features, components: 6}")
+    assert few.label_bytes == _plan(runs, "labels={kind: features, components: 6}").label_bytes == 1200 * 2 * (10 + 6)
     assert "label store: 1200 rows, unknown until the teacher is made\n" in (
         inside("plan", TINY, "--runs", tmp_path / "none", "--set", kind).stdout
     )

@@ -1,11 +1,12 @@
-"""A dense layer on images whose units begin, and mostly stay, with what is near them.
+"""A dense layer on images whose units learn from what is near them.
 
     y = (S * W) x + b,    S[i, (c, p)] = exp(-|p - centre(i)|^2 / (2 sigma^2)),    * elementwise
 
-Every weight is trained, at a rate that falls with the distance of its pixel p from the unit's place. Nothing is shared
-between places: this is no convolution, and S * W is an ordinary matrix as soon as the training is over. What a dense
-net lacks on images is not capacity but locality: Neyshabur 2020, "Towards Learning Convolutions from Scratch"
-(arXiv 2007.13657), section 3, compares them.
+W is trained: initial weights and steps are the smaller, the farther their pixel p is from the unit's place, and beyond
+some three sigma they come to nothing. So it is a locally connected layer with a soft edge. Nothing is shared between
+places, which a convolution does, and S * W is an ordinary matrix as soon as the training is over. Neyshabur 2020,
+"Towards Learning Convolutions from Scratch" (arXiv 2007.13657), compares dense, local and convolutional nets: most of
+what a dense net lacks on images is locality.
 """
 
 from __future__ import annotations
