@@ -52,7 +52,7 @@ def python(*words: str | Path, folder: Path = REPOSITORY, **changes: str) -> Out
 
 def outcome(command: list[str | Path], folder: Path, **changes: str) -> Outcome:
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=200, cwd=folder, env=environment(**changes)
+        command, capture_output=True, text=True, check=False, timeout=600, cwd=folder, env=environment(**changes)
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
