@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from kdeploy.recipe.dropout import Dropout
-from kdeploy.recipe.section import Positive, Section, Width
+from kdeploy.recipe.section import Section, Width
 
 
 class Convolution(Section):
@@ -44,8 +44,10 @@ class Student(Section):
     batch_norm: bool = Field(
         default=False, description="behind each convolution, the bottleneck and each hidden layer; folded away in files"
     )
-    locality: Positive | None = Field(
+    locality: float | None = Field(
         default=None,
+        ge=0.5,
+        le=65_536,
         description="of images without conv: how many pixels around its place a unit of the first layer learns from",
     )
     dropout: Dropout | None = Field(default=None, description="in training, of students and of baselines")

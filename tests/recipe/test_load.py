@@ -656,6 +656,11 @@ def test_a_student_is_local_in_one_way():
     ]
 
 
+def test_a_student_sees_more_than_between_two_pixels():
+    text = f"{SMALL}student: {{locality: 0.3}}\n"
+    assert _problems(text) == ["r.yaml:4: student.locality must be at least 0.5 (got 0.3)."]
+
+
 def test_weights_of_an_ensemble_are_not_0():
     text = "name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {onnx: b}]\nensemble: {weights: [1, 0]}\n"
     assert _problems(text) == ["r.yaml:4: ensemble.weights[1] must be at least 1e-06 (got 0)."]
