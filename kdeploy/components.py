@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kdeploy.errors import DataError, IntegrityError
 from kdeploy.models.seeding import drawn_from
+from kdeploy.models.whitening import signed
 from kdeploy.store import commit_bytes
 
 _SAMPLES = 2000
@@ -70,7 +71,7 @@ def fit(features: Tensor, count: int) -> Components:
         )
     with drawn_from(0):
         _, values, vectors = torch.pca_lowrank(features, q=count)
-    # an eigenvector has no sign of its own, and libraries differ: the entry of largest size is positive here
-    vectors = vectors * vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
     spread = (values.square().mean() / samples).sqrt()
-    return Components(features.mean(0), vectors / spread.clamp(min=torch.finfo(spread.dtype).tiny))
+    return Components(
+        features.mean(0), signed(vectors.T).T.contiguous() / spread.clamp(min=torch.finfo(spread.dtype).tiny)
+    )

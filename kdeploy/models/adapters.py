@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -52,9 +53,9 @@ class ModuleClassifier:
 
     def logits_and_features(self, batch: Tensor) -> Tensor:
         """Raises: ModelError when the logits are not what a linear layer gives, or the features are no tensor."""
-        return self._with_last_read(batch) if self.layer is None else self._with_output(batch, self.layer)
+        return self._with_last_read(batch) if self.layer is None else self._with_given(batch, self.layer)
 
-    def _with_output(self, batch: Tensor, layer: nn.Module) -> Tensor:
+    def _with_given(self, batch: Tensor, layer: nn.Module) -> Tensor:
         given: list[object] = []
         hook = layer.register_forward_hook(lambda _layer, _inputs, output: given.append(output))
         try:
@@ -93,10 +94,15 @@ def _layer(module: nn.Module, name: str) -> nn.Module:
     # the module itself has no name
     layers: dict[str, nn.Module] = {found: layer for found, layer in module.named_modules() if found}
     if name not in layers:
-        near = difflib.get_close_matches(name, layers, n=1)
-        advice = f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join([*layers][-4:])}."
-        raise ModelError(type(module).__name__, "features must name a layer of it", got=name, advice=advice)
+        must = "features must name a layer of it"
+        raise ModelError(type(module).__name__, must, got=name, advice=_nearest(name, [*layers]))
     return layers[name]
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """Advice for who gave a name that is not among these."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join(names[-4:])}."
 
 
 class OnnxClassifier:
@@ -143,9 +149,8 @@ def _with_output(path: Path, tensor: str, folder: Path) -> Path:
     logits = model.graph.output[0].name
     names = [name for node in model.graph.node for name in node.output if name not in ("", logits)]
     if tensor not in names:
-        near = difflib.get_close_matches(tensor, names, n=1)
-        advice = f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join(names[-4:])}."
-        raise ModelError(str(path), "features must name what a node before the logits gives", got=tensor, advice=advice)
+        must = "features must name what a node before the logits gives"
+        raise ModelError(str(path), must, got=tensor, advice=_nearest(tensor, names))
     model.graph.output.add(name=tensor)
     target = folder / "with-features.onnx"
     onnx.save(model, target)

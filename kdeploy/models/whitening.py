@@ -37,10 +37,10 @@ def whitening(images: Tensor, kernel: int, floor: float) -> Tensor:
     mean = total / count
     values, vectors = torch.linalg.eigh(second / count - torch.outer(mean, mean))
     rows = (vectors / torch.sqrt(values.clamp(min=0) + floor)).T.flip(0)
-    return _signed(rows).reshape(width, channels, kernel, kernel).float()
+    return signed(rows).reshape(width, channels, kernel, kernel).float()
 
 
-def _signed(rows: Tensor) -> Tensor:
-    """An eigenvector has no sign of its own, and libraries differ: the entry of largest size is positive here."""
+def signed(rows: Tensor) -> Tensor:
+    """Eigenvectors, one a row. None has a sign of its own, and libraries differ: the largest entry is positive here."""
     largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
     return rows * largest.sign()
