@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def test_the_command_prints_the_plan(runs):
     found = inside("plan", "tiny", "--runs", runs)
     assert found.code == 0
     assert "label store: 1200 rows, 24.0 kB\n" in found.stdout
+    assert "teacher deep-cnn: its 1200 labels are stored\n" in found.stdout
     assert "bottleneck: k 16, break-even 61;" in found.stdout
     assert found.stderr == "next: kdeploy run tiny\n"
     assert inside("plan", TINY, "--runs", runs, "--json").document["schema"] == "kdeploy.plan/1"
@@ -95,6 +97,14 @@ def test_a_teacher_that_is_made_is_timed_and_nothing_is_kept(runs):
     assert teacher.rows_per_second is not None
     assert teacher.label_seconds == pytest.approx(2000 / teacher.rows_per_second, rel=1e-9)
     assert sorted(runs.rglob("*")) == before
+
+
+def test_the_command_says_of_each_teacher_how_long_its_labels_still_take(runs):
+    made = inside("plan", TINY, "--runs", runs, "--set", "views.count=5").stdout
+    assert re.search(r"^teacher deep-cnn: about \d+ rows a second here, \d+ s for its 2000 labels$", made, re.MULTILINE)
+    teachers = inside("plan", TINY, "--runs", runs, "--set", "teacher.0.count=2").stdout
+    assert "teacher-0 deep-cnn: its 1200 labels are stored\n" in teachers
+    assert "teacher-1 deep-cnn: this teacher is not made yet\n" in teachers
 
 
 def test_the_size_of_features_is_known_once_there_is_a_teacher(tmp_path, runs):

@@ -10,7 +10,7 @@ from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
 
 if TYPE_CHECKING:
-    from kdeploy.records.plan import Rehearsal
+    from kdeploy.records.plan import PlannedTeacher, Rehearsal
 
 Speed = Annotated[
     bool,
@@ -43,14 +43,8 @@ def command(
         output.line(record.duplicates.sentence)
     size = "unknown until the teacher is made" if record.label_bytes is None else output.size(record.label_bytes)
     output.line(f"label store: {record.label_rows} rows, {size}")
-    for teacher in record.teachers:
-        if teacher.rows_per_second is not None:
-            output.line(
-                f"teacher {teacher.name}: about {teacher.rows_per_second:.0f} rows a second here, "
-                f"{teacher.label_seconds:.0f} s for its {teacher.label_rows} labels"
-            )
-        else:
-            output.line(f"teacher {teacher.name}: {teacher.reason}")
+    for number, teacher in enumerate(record.teachers):
+        output.line(f"{f'teacher-{number}' if len(record.teachers) > 1 else 'teacher'} {_labelling(teacher)}")
     for sentence in record.missing:
         output.line(f"missing: {sentence}")
     count = output.millions(record.student_multiply_adds)
@@ -63,6 +57,18 @@ def command(
     if record.rehearsal is not None:
         _rehearsal(record.rehearsal)
     output.next_command(f"kdeploy run {subject}")
+
+
+def _labelling(teacher: PlannedTeacher) -> str:
+    """What is still to be done to have the teacher's labels."""
+    if teacher.labelled:
+        return f"{teacher.name}: its {teacher.label_rows} labels are stored"
+    if teacher.rows_per_second is None:
+        return f"{teacher.name}: {teacher.reason}"
+    return (
+        f"{teacher.name}: about {teacher.rows_per_second:.0f} rows a second here, "
+        f"{teacher.label_seconds:.0f} s for its {teacher.label_rows} labels"
+    )
 
 
 def _rehearsal(found: Rehearsal) -> None:
