@@ -62,18 +62,21 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
 
 
 def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
-    made, labelled = (job.store.has(kind, job.prints[job.member(kind, number)]) for kind in ("teacher", "labels"))
-    labels, rows = job.recipe.labels, job.recipe.views.count * samples.transfer_rows
-    speed = _speed(job, number) if made else _Speed(reason="this teacher is not made yet")
+    stage, labels = job.member("teacher", number), job.recipe.labels
+    made, stored = job.store.has("teacher", job.prints[stage]), job.find(job.member("labels", number))
+    rows = job.recipe.views.count * samples.transfer_rows
+    speed = _Speed(reason=f"its {rows} labels are stored") if stored else _speed(job, number) if made else _NOT_MADE
     row_bytes = labelkinds.row_bytes(labels.kind, labels.dtype, len(samples.class_names), labels.top, labels.components)
     if row_bytes is None and speed.width is not None:
         row_bytes = speed.width * np.dtype(labels.dtype).itemsize
+    expected = None if row_bytes is None else rows * row_bytes
     return PlannedTeacher(
+        stage=stage,
         name=job.recipe.members[number].called,
         made=made,
-        labelled=labelled,
+        labelled=stored is not None,
         label_rows=rows,
-        label_bytes=None if row_bytes is None else rows * row_bytes,
+        label_bytes=stored.bytes if stored else expected,
         rows_per_second=speed.rows_per_second,
         label_seconds=None if speed.rows_per_second is None else rows / speed.rows_per_second,
         reason=speed.reason,
@@ -86,6 +89,9 @@ class _Speed(NamedTuple):
     width: int | None = None
     rows_per_second: float | None = None
     reason: str = ""
+
+
+_NOT_MADE = _Speed(reason="this teacher is not made yet")
 
 
 def _speed(job: Job, number: int) -> _Speed:

@@ -75,7 +75,7 @@ def test_a_student_without_a_bottleneck_has_no_break_even(tmp_path):
 def test_the_command_prints_the_plan(runs):
     found = inside("plan", "tiny", "--runs", runs)
     assert found.code == 0
-    assert "label store: 1200 rows, 24.0 kB\n" in found.stdout
+    assert "label store: 1200 rows, 24.4 kB\n" in found.stdout
     assert "teacher deep-cnn: its 1200 labels are stored\n" in found.stdout
     assert "bottleneck: k 16, break-even 61;" in found.stdout
     assert found.stderr == "next: kdeploy run tiny\n"
@@ -97,6 +97,14 @@ def test_a_teacher_that_is_made_is_timed_and_nothing_is_kept(runs):
     assert teacher.rows_per_second is not None
     assert teacher.label_seconds == pytest.approx(2000 / teacher.rows_per_second, rel=1e-9)
     assert sorted(runs.rglob("*")) == before
+
+
+def test_labels_that_are_stored_are_not_timed_and_have_the_size_of_their_files(runs):
+    [teacher] = _plan(runs, "labels.kind=logits").teachers
+    [blocks] = (path.parent for path in (runs / "labels").rglob("header.json"))
+    assert (teacher.stage, teacher.labelled, teacher.reason) == ("teacher", True, "its 1200 labels are stored")
+    assert (teacher.rows_per_second, teacher.label_seconds) == (None, None)
+    assert teacher.label_bytes == sum(path.stat().st_size for path in blocks.rglob("*.npy"))
 
 
 def test_the_command_says_of_each_teacher_how_long_its_labels_still_take(runs):

@@ -43,8 +43,8 @@ def command(
         output.line(record.duplicates.sentence)
     size = "unknown until the teacher is made" if record.label_bytes is None else output.size(record.label_bytes)
     output.line(f"label store: {record.label_rows} rows, {size}")
-    for number, teacher in enumerate(record.teachers):
-        output.line(f"{f'teacher-{number}' if len(record.teachers) > 1 else 'teacher'} {_labelling(teacher)}")
+    for teacher in record.teachers:
+        output.line(f"{teacher.stage} {teacher.name}: {_labelling(teacher)}")
     for sentence in record.missing:
         output.line(f"missing: {sentence}")
     count = output.millions(record.student_multiply_adds)
@@ -60,15 +60,11 @@ def command(
 
 
 def _labelling(teacher: PlannedTeacher) -> str:
-    """What is still to be done to have the teacher's labels."""
-    if teacher.labelled:
-        return f"{teacher.name}: its {teacher.label_rows} labels are stored"
+    """How long the teacher's labels take, or why that is not known or not asked."""
     if teacher.rows_per_second is None:
-        return f"{teacher.name}: {teacher.reason}"
-    return (
-        f"{teacher.name}: about {teacher.rows_per_second:.0f} rows a second here, "
-        f"{teacher.label_seconds:.0f} s for its {teacher.label_rows} labels"
-    )
+        return teacher.reason
+    speed, seconds = f"{teacher.rows_per_second:.0f}", f"{teacher.label_seconds:.0f}"
+    return f"about {speed} rows a second here, {seconds} s for its {teacher.label_rows} labels"
 
 
 def _rehearsal(found: Rehearsal) -> None:

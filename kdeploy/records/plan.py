@@ -18,16 +18,17 @@ class PlannedStage(Part):
 
 
 class PlannedTeacher(Part):
-    """What one teacher's labels take; null where it cannot be known, and `reason` says why.
+    """What one teacher's labels take; null where it cannot be known or they are stored, and `reason` says which.
 
-    `rows_per_second` is of one or two batches on this machine, and only an estimate; `label_seconds` follows from it.
+    `rows_per_second` is of a few batches on this machine, and only an estimate; `label_seconds` follows from it.
     """
 
+    stage: str  # `teacher`; of an ensemble `teacher-0` and so on
     name: str
     made: bool
     labelled: bool
     label_rows: int
-    label_bytes: int | None
+    label_bytes: int | None  # of labels that are stored, the bytes of their files
     rows_per_second: float | None
     label_seconds: float | None
     reason: str
