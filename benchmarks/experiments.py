@@ -77,13 +77,19 @@ def ensemble(job: Job) -> list[str]:
     together = round((1 - teacher.test_accuracy) * test)
     student = fmean(round((1 - net.test_accuracy) * test) for net in students)
     each = " ".join(map(str, alone))
-    gain = fmean(alone) - together
-    kept = f"keeps {(fmean(alone) - student) / gain:.0%} of the ensemble's gain" if gain > 0 else "has no gain to keep"
     return [
         f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
-        f"one student: {student:.1f}. It {kept}.",
+        f"one student: {student:.1f}. It {keeps(fmean(alone), together, student)}.",
         "",
     ]
+
+
+def keeps(alone: float, together: float, student: float) -> str:
+    """What the student has of the gain, by errors."""
+    if student > alone:
+        return "is not as good as one of them"
+    gain = alone - together
+    return f"keeps {(alone - student) / gain:.0%} of the ensemble's gain" if gain > 0 else "has no gain to keep"
 
 
 def head(path: str, name: str, rows: Sequence[SweepRow]) -> list[str]:

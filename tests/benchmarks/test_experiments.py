@@ -198,7 +198,13 @@ def test_missing_classes_and_an_ensemble_say_what_they_came_to(experiments: Modu
     assert titles[1::3] == ["matched, no labels"] * 2
     assert all(title.endswith("on 0, from the test labels") for title in titles[2::3])
     assert "One of the 2 teachers alone: " in found
-    assert "It keeps " in found or "It has no gain to keep." in found
+    assert re.search(r"It (keeps .*|has no gain to keep|is not as good as one of them)\.$", found, re.MULTILINE)
+
+
+def test_what_a_student_keeps_is_a_share_of_what_the_ensemble_gained(experiments: ModuleType):
+    assert experiments.keeps(alone=40, together=30, student=32) == "keeps 80% of the ensemble's gain"
+    assert experiments.keeps(alone=40, together=40, student=40) == "has no gain to keep"
+    assert experiments.keeps(alone=40, together=30, student=50) == "is not as good as one of them"
 
 
 def test_the_best_shift_is_the_smallest_of_those_with_the_fewest_errors(experiments: ModuleType):
