@@ -6,6 +6,7 @@ Every seed of the training is a matter of experiments.py, which has a section of
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import sections
 from sections import table
@@ -13,7 +14,8 @@ from sections import table
 from kdeploy import api
 from kdeploy.ratios import interval_text, ratio_text
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.report import Summary
+from kdeploy.records.distill import Verdict
+from kdeploy.records.report import BenchRow, Summary
 from kdeploy.records.run import RunRecord
 
 
@@ -65,12 +67,19 @@ def models(summary: Summary) -> list[str]:
         "### Accuracy and cost",
         "",
         *table(("net", "test accuracy", "each seed", "parameters", "multiply-adds", "bytes"), cells),
-        f"Student over the same net on labels alone: {verdict.status}. {interval('Seeds', verdict.seeds_interval)}; "
-        f"{interval('test inputs', verdict.inputs_interval)}, at {verdict.level:.0%}.",
+        f"Student over the same net on labels alone: {verdict.status}{shown(verdict)}.",
         f"Student against the teacher: {interval('test inputs', gap.inputs_interval)}.",
         f"Not covered: {verdict.not_covered}.",
         "",
     ]
+
+
+def shown(verdict: Verdict) -> str:
+    """The intervals that the verdict is from, or why there are none."""
+    if verdict.seeds_interval is None and verdict.inputs_interval is None:
+        return f", {verdict.reason}"
+    seeds, inputs = interval("Seeds", verdict.seeds_interval), interval("test inputs", verdict.inputs_interval)
+    return f". {seeds}; {inputs}, at {verdict.level:.0%}"
 
 
 def number(count: int | None) -> str:
@@ -106,7 +115,13 @@ def speed(summary: Summary) -> list[str]:
         )
         for row in summary.bench
     ]
-    return ["### Student against teacher: median latency", "", *table(headings, rows)]
+    return ["### Student against teacher: median latency", "", *table(headings, rows), *refusals(summary.bench)]
+
+
+def refusals(rows: Sequence[BenchRow]) -> list[str]:
+    """Why a ratio is no claim."""
+    lines = [f"- {row.runtime}: {reason}" for row in rows if row.status == "refused" for reason in row.reasons]
+    return [*lines, ""] if lines else []
 
 
 def forms(summary: Summary) -> list[str]:
