@@ -65,7 +65,10 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
     stage, labels = job.member("teacher", number), job.recipe.labels
     made, stored = job.store.has("teacher", job.prints[stage]), job.find(job.member("labels", number))
     rows = job.recipe.views.count * samples.transfer_rows
-    speed = _Speed(reason=f"its {rows} labels are stored") if stored else _speed(job, number) if made else _NOT_MADE
+    if stored:
+        speed = _Speed(reason=f"its {rows} labels are stored")
+    else:
+        speed = _speed(job, number) if made else _Speed(reason="this teacher is not made yet")
     row_bytes = labelkinds.row_bytes(labels.kind, labels.dtype, len(samples.class_names), labels.top, labels.components)
     if row_bytes is None and speed.width is not None:
         row_bytes = speed.width * np.dtype(labels.dtype).itemsize
@@ -89,9 +92,6 @@ class _Speed(NamedTuple):
     width: int | None = None
     rows_per_second: float | None = None
     reason: str = ""
-
-
-_NOT_MADE = _Speed(reason="this teacher is not made yet")
 
 
 def _speed(job: Job, number: int) -> _Speed:
