@@ -18,7 +18,7 @@ from kdeploy.records.distill import Gap, Verdict
 LEVEL = 0.95
 LEAST_SEEDS = 3  # that an interval over seeds needs
 RESAMPLES = 10_000
-NOT_COVERED = "one teacher, one split of the data, one setting of the training"
+NOT_COVERED = "one training of the teacher, one split of the data, one setting of the training"
 
 
 def judge(students: np.ndarray, baselines: np.ndarray | None) -> Verdict:
