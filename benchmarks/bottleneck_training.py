@@ -5,7 +5,8 @@
 One hidden layer of H = 8000 on the D = 3072 pixels of CIFAR-10, its D x H weights as they are, and as V (k x D) and
 U (H x k) with k = 250: steps a second, memory of training, squared error on held-out images after the same time, and
 how far the trained pair is from the one layer it is merged into. Images, views and the teacher's logits are those of
-recipes/cifar10-quick.yaml, whose teacher is trained first where that was not done.
+recipes/cifar10-quick.yaml, whose teacher is trained first where that was not done. Both are trained as kdeploy trains,
+by AdamW with one cycle of the rate and gradients cut to length; since time ends a training, the cycle follows the time.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from kdeploy.models import shallow
 from kdeploy.pipeline.ensemble import open_labels
 from kdeploy.pipeline.inputs import feed, inputs_of, plain_preprocessing
 from kdeploy.samples.feed import statistics
+from kdeploy.schedules import Schedule
 from kdeploy.timing.statistics import Estimate
 from kdeploy.training import BatchPlan
 from kdeploy.transforms.fuse import fused
 
 HIDDEN, BOTTLENECK, BATCH = 8000, 250, 256
-LEARNING_RATE = 1e-3
+CYCLE = Schedule(steps=1000, learning_rate=1e-3)  # in thousandths of the time
 STEPS = 10  # of an arm in a round
 LEAST_RATIO, MOST_ERROR = 2.5, 1e-4
 NAMES = {None: "full", BOTTLENECK: f"k = {BOTTLENECK}"}
@@ -54,14 +56,19 @@ class Learner:
     def __init__(self, width: int | None, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         sizes = {"bottleneck": width, "hidden": [HIDDEN]}
         self.net = shallow.seeded(0, shape=(3, 32, 32), classes=10, mean=mean, std=std, **sizes)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=LEARNING_RATE, weight_decay=0.0, fused=True)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=CYCLE.learning_rate, weight_decay=0.0, fused=True)
 
     def step(self, batch: Tensor, logits: Tensor) -> None:
         self.optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bool(machine.has_bf16())):
             found = self.net(batch)
         logit_mse(found.float(), logits).mean().backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), CYCLE.regime.clip_norm)
         self.optimizer.step()
+
+    def set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
 
 def main() -> None:
@@ -106,9 +113,10 @@ def faster(mean: tuple[float, ...], std: tuple[float, ...], batches: Batches, ro
 
 
 def trained(learner: Learner, batches: Batches, seconds: float, held_out: Tensor, wanted: Tensor) -> Trained:
-    """Train for so long, at a constant rate."""
+    """Train for so long."""
     began, steps = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
+    while (elapsed := time.perf_counter() - began) < seconds:
+        learner.set_rate(CYCLE.rate(int(CYCLE.steps * elapsed / seconds)))
         learner.step(*batches(steps))
         steps += 1
     with torch.inference_mode():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from types import ModuleType
 
 import pytest
@@ -39,6 +40,28 @@ def test_the_pair_is_trained_and_merged_without_a_difference_that_counts(script:
     assert all(one.steps > 0 and one.error > 0 for one in found.values())
     difference = script.merged(found, held_out)
     assert 0 < difference < script.MOST_ERROR
+
+
+def test_the_rate_rises_and_falls_with_the_time(script: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    clock, rates = itertools.count(), []
+    monkeypatch.setattr(script.time, "perf_counter", lambda: next(clock) / 4)
+    learner = script.Learner(script.BOTTLENECK, MEAN, STD)
+    monkeypatch.setattr(learner, "set_rate", rates.append)
+    assert script.trained(learner, batches, 10.0, *batches(99)).steps == 39
+    highest = max(rates)
+    assert highest == pytest.approx(script.CYCLE.learning_rate, rel=0.02)
+    rise, fall = rates[: rates.index(highest) + 1], rates[rates.index(highest) :]
+    assert rise == sorted(rise)
+    assert fall == sorted(fall, reverse=True)
+    assert fall[-1] < 0.01 * highest
+
+
+def test_a_long_gradient_is_cut(script: ModuleType):
+    learner = script.Learner(script.BOTTLENECK, MEAN, STD)
+    images, logits = batches(0)
+    learner.step(images, 1e4 * logits)
+    length = torch.nn.utils.get_total_norm([weights.grad for weights in learner.net.parameters()])
+    assert float(length) == pytest.approx(5.0, rel=1e-3)
 
 
 def test_what_was_asked_stands_beside_what_came(script: ModuleType):
