@@ -19,14 +19,14 @@ import sections
 import torch
 from torch import nn
 
-from kdeploy import machine
 from kdeploy.models.shallow import break_even
-from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.records.export import FormName
 from kdeploy.stages.export import forms
-from kdeploy.timing.fresh import run_in_fresh_process
+from kdeploy.system import host
+from kdeploy.system.progress import Progress
 from kdeploy.timing.request import Request, Settings
+from kdeploy.timing.subprocess_run import run_in_fresh_process
 from kdeploy.transforms.fuse import fuse
 
 SHAPES = ((784, 64, 2000), (784, 250, 2000), (784, 500, 2000), (1845, 250, 8000), (256, 250, 256))
@@ -101,7 +101,7 @@ def drawn(inputs: int, width: int, hidden: int) -> nn.Sequential:
 
 def written(rows: list[Row], replicates: int) -> list[str]:
     """The section."""
-    names = machine.library_versions(("kdeploy", "torch", *RUNTIMES, "numpy"))
+    names = host.library_versions(("kdeploy", "torch", *RUNTIMES, "numpy"))
     headings = (
         *("D-k-H", "break-even", "runtime", "batch", "factored, us", "fused, us"),
         *("factored / fused", "99 % interval", "auto", "auto / other"),
@@ -110,7 +110,7 @@ def written(rows: list[Row], replicates: int) -> list[str]:
         "## bottleneck",
         "",
         "- command: `python benchmarks/bottleneck.py`",
-        f"- machine: {machine.cpu_model()}, {machine.logical_cpus()} CPUs, one thread; {machine.os_name()}",
+        f"- machine: {host.cpu_model()}, {host.logical_cpus()} CPUs, one thread; {host.os_name()}",
         f"- versions: {sections.versions(names)}",
         "",
         f"Medians of {replicates} process pairs. `auto` chose at batch 1 from a measurement of its own.",

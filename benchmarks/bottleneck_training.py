@@ -22,15 +22,16 @@ import torch
 from rounds import CLOCKS, compare
 from torch import Tensor, nn
 
-from kdeploy import api, machine
+from kdeploy import api
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.models import shallow
 from kdeploy.pipeline.ensemble import open_labels
 from kdeploy.pipeline.inputs import feed, inputs_of, plain_preprocessing
 from kdeploy.samples.feed import statistics
-from kdeploy.schedules import Schedule
+from kdeploy.system import host
 from kdeploy.timing.statistics import Estimate
-from kdeploy.training import BatchPlan
+from kdeploy.training.loop import BatchPlan
+from kdeploy.training.schedules import Schedule
 from kdeploy.transforms.fuse import fused
 
 HIDDEN, BOTTLENECK, BATCH = 8000, 250, 256
@@ -60,7 +61,7 @@ class Learner:
 
     def step(self, batch: Tensor, logits: Tensor) -> None:
         self.optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bool(machine.has_bf16())):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bool(host.has_bf16())):
             found = self.net(batch)
         logit_mse(found.float(), logits).mean().backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), CYCLE.regime.clip_norm)
@@ -150,8 +151,8 @@ def written(
         "## bottleneck-training",
         "",
         "- command: `python benchmarks/bottleneck_training.py`",
-        f"- machine: {machine.cpu_model()}, {torch.get_num_threads()} thread(s); {machine.os_name()}",
-        f"- versions: {sections.versions(machine.library_versions(('torch', 'numpy')))}",
+        f"- machine: {host.cpu_model()}, {torch.get_num_threads()} thread(s); {host.os_name()}",
+        f"- versions: {sections.versions(host.library_versions(('torch', 'numpy')))}",
         "",
         f"3072-8000-10 on CIFAR-10 pixels, batch {BATCH}, {seconds:.0f} s of training each.",
         "",

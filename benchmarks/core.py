@@ -12,20 +12,20 @@ from pathlib import Path
 
 import sections
 
-from kdeploy import machine
+from kdeploy.system import host
 
 SCRIPTS = ("labelling.py", "student_step.py", "memory.py", "ten_students.py")
 
 
 def main() -> None:
-    core = max(machine.allowed_cpus())
+    core = max(host.allowed_cpus())
     os.sched_setaffinity(0, {core})  # the scripts inherit it
     lines = [
         "## training-core",
         "",
         "- command: `python benchmarks/core.py`",
-        f"- machine: {machine.cpu_model()}, {machine.logical_cpus()} CPUs, of which one is used; {machine.os_name()}",
-        f"- versions: {sections.versions(machine.library_versions(('torch', 'numpy', 'onnxruntime')))}",
+        f"- machine: {host.cpu_model()}, {host.logical_cpus()} CPUs, of which one is used; {host.os_name()}",
+        f"- versions: {sections.versions(host.library_versions(('torch', 'numpy', 'onnxruntime')))}",
         "",
     ]
     for script in SCRIPTS:

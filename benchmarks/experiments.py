@@ -18,12 +18,15 @@ import numpy as np
 import order
 import sections
 
-from kdeploy import api, machine, sweeping
-from kdeploy.pipeline import Job
+from kdeploy import api
+from kdeploy.evaluation.verdict import LEAST_SEEDS, student_t_interval
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.prepare import Options, prepare
 from kdeploy.recipe.load import load
 from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRow
-from kdeploy.verdict import LEAST_SEEDS, student_t_interval
+from kdeploy.system import host
+from kdeploy.verbs import sweep
 
 
 def main(paths: Sequence[str]) -> None:
@@ -43,14 +46,14 @@ def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
 
 def done(path: str, row: SweepRow) -> Job:
     """A variant's job, all of whose stages that a sweep does are done."""
-    job, _ = api.prepare(path, api.Options(variant=row.variant))
+    job, _ = prepare(path, Options(variant=row.variant))
     job.prints = RunRecord.read(job.store.root / f"{row.run}.json").stages
     return job
 
 
 def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
     job = api.run(path, upto="distill")
-    return [sweeping.row("", job)], [*teachers([job]), *missing_classes.lines(job), *ensemble(job)]
+    return [sweep.row("", job)], [*teachers([job]), *missing_classes.lines(job), *ensemble(job)]
 
 
 def teachers(jobs: Iterable[Job]) -> list[str]:
@@ -99,7 +102,7 @@ def head(path: str, name: str, rows: Sequence[SweepRow]) -> list[str]:
         f"## {name}",
         "",
         f"- command: `kdeploy {verb} {path}`, then `python benchmarks/experiments.py {path}`",
-        f"- machine: {machine.cpu_model()}, {machine.logical_cpus()} CPUs, {machine.os_name()}; trained on "
+        f"- machine: {host.cpu_model()}, {host.logical_cpus()} CPUs, {host.os_name()}; trained on "
         f"{software.device}, {software.threads} thread(s), {software.precision}",
         f"- versions: {sections.versions(software.versions)}",
         "",

@@ -17,15 +17,17 @@ from typing import NamedTuple
 import numpy as np
 import sections
 
-from kdeploy import api, machine
-from kdeploy.pipeline import Job
+from kdeploy import api
+from kdeploy.formatting.ratios import interval_text, ratio_text
 from kdeploy.pipeline.inputs import artefacts, inputs_of
-from kdeploy.ratios import interval_text, ratio_text
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.prepare import Options
 from kdeploy.records.bench import Arm, BenchRecord, Comparison, Quality
 from kdeploy.records.precision import Cost
 from kdeploy.stages.bench import DISTINCT_INPUTS
-from kdeploy.timing.fresh import run_in_fresh_process
+from kdeploy.system import host
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
+from kdeploy.timing.subprocess_run import run_in_fresh_process
 
 BATCHES = (1, 64)
 TIMED = ("student", "teacher")
@@ -78,7 +80,7 @@ def exported(recipe: str, runs: Path, runtimes: Sequence[str]) -> Job:
         *(f"name={Path(recipe).stem}-int8", f"export.formats=[{', '.join(formats)}]"),
         "export.max_int8_drop=100",
     )
-    return api.run(recipe, api.Options(runs=runs, overrides=overrides), upto="verify")
+    return api.run(recipe, Options(runs=runs, overrides=overrides), upto="verify")
 
 
 def measured(
@@ -141,14 +143,14 @@ def _median(arm: Arm) -> int | None:
 
 def written(name: str, costs: Sequence[Cost], timed: Sequence[Speed], replicates: int) -> list[str]:
     """The section."""
-    versions = machine.library_versions(("onnxruntime", "openvino", "nncf", "numpy"))
+    versions = host.library_versions(("onnxruntime", "openvino", "nncf", "numpy"))
     accuracies = ("net", "format", "test inputs", "agreement", "fp32", "int8", "drop, points", "calibrated on")
     latencies = ("nets", "runtime", "batch", "bytes", "us", "speed-up", "99 % interval", "status")
     return [
         f"## {name} in int8",
         "",
         f"- command: `python benchmarks/int8.py --recipe recipes/{name}.yaml`",
-        f"- machine: {machine.cpu_model()}, {machine.logical_cpus()} CPUs, one thread; {machine.os_name()}",
+        f"- machine: {host.cpu_model()}, {host.logical_cpus()} CPUs, one thread; {host.os_name()}",
         f"- versions: {sections.versions(versions)}",
         "",
         "### Accuracy",

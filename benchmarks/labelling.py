@@ -18,21 +18,22 @@ from material import DIGIT, header, made_up_samples
 from rounds import CLOCKS, Arm, Clock, compare, head, options, shown
 from torch import Tensor
 
-from kdeploy import machine, runtimes
 from kdeploy.models import deep
-from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
-from kdeploy.progress import Progress
+from kdeploy.models.classifier import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.runtimes import installed
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.views import Views
+from kdeploy.samples.views.views import Views
 from kdeploy.stages import labels
-from kdeploy.training import software
+from kdeploy.system import host
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import software
 
 BATCH = 256
 VIEWS = 2
 CPU = torch.device("cpu")
-PRECISION = "bf16" if machine.has_bf16() else "fp32"
+PRECISION = "bf16" if host.has_bf16() else "fp32"
 
 
 def product(classifier: Classifier, feed: Feed, samples: SampleSet, clock: Clock) -> Arm:
@@ -86,7 +87,7 @@ def deep_cnn(count: int) -> tuple[str, Classifier, Callable[[Tensor], object], F
 def onnx_cnn(path: Path, count: int) -> tuple[str, Classifier, Callable[[Tensor], object], Feed, SampleSet]:
     """A convolutional teacher for 32 x 32 colour images."""
     classifier = OnnxClassifier(path, threads=torch.get_num_threads())
-    session = runtimes.find("onnxruntime").load(path, threads=torch.get_num_threads())
+    session = installed.find("onnxruntime").load(path, threads=torch.get_num_threads())
     spec = Preprocessing(input="image", kind="image", shape=(3, 32, 32), dtype="uint8", scale=1 / 255)
     samples = made_up_samples(count, (3, 32, 32))
     feed = Feed(samples.inputs["image"], Views(0, shift=2), spec)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from rounds import Clock
 
-from kdeploy import labelstore
-from kdeploy.progress import Progress
+from kdeploy.labels import store
 from kdeploy.records.labels import LabelHeader
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
+from kdeploy.system.progress import Progress
 
 DIGIT = Preprocessing(input="image", kind="image", shape=(1, 28, 28), dtype="uint8", scale=1 / 255)
 
@@ -76,11 +76,11 @@ def header(samples: SampleSet, preprocessing: Preprocessing, views: int) -> Labe
     )
 
 
-def made_up_labels(folder: Path, wanted: LabelHeader) -> labelstore.Reader:
+def made_up_labels(folder: Path, wanted: LabelHeader) -> store.Reader:
     """A filled store; its logits are random numbers."""
 
     def label(view: int, start: int, stop: int) -> np.ndarray:
         return np.random.default_rng((view, start)).standard_normal((stop - start, wanted.shape[2])).astype(np.float32)
 
-    labelstore.write(folder, wanted, label, Progress())
-    return labelstore.Reader(folder, wanted)
+    store.write(folder, wanted, label, Progress())
+    return store.Reader(folder, wanted)

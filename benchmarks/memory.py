@@ -20,16 +20,16 @@ import numpy as np
 import torch
 from material import header, made_up_samples
 
-from kdeploy.labelstore import Reader
+from kdeploy.labels.store import Reader
 from kdeploy.models import shallow
-from kdeploy.models.adapters import ModuleClassifier
-from kdeploy.progress import Progress
+from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.views import Views
+from kdeploy.samples.views.views import Views
 from kdeploy.stages import distill, labels
-from kdeploy.training import software
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import software
 
 SHAPE = (3, 32, 32)
 COLOURED = Preprocessing(input="image", kind="image", shape=SHAPE, dtype="uint8", scale=1 / 255)

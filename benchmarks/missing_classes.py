@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import sections
 
-from kdeploy.pipeline import Job
+from kdeploy.pipeline.job import Job
 
 GRID = np.arange(-20, 20.05, 0.1)
 

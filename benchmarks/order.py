@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import sections
 
-from kdeploy.pipeline import Job
+from kdeploy.pipeline.job import Job
 from kdeploy.samples.speech import phones
 
 

@@ -16,10 +16,10 @@ from statistics import median
 import sections
 from plainmodels import convolutions, dense, inputs_of
 
-from kdeploy.runtimes import convert
+from kdeploy.runtimes.installed import convert
 from kdeploy.runtimes.protocol import Source
-from kdeploy.timing.fresh import run_in_fresh_process
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits, Request, Settings
+from kdeploy.timing.subprocess_run import run_in_fresh_process
 
 MOST = 0.05
 PINNED = "import os, sys; os.sched_setaffinity(0, {cpu}); os.execvp(sys.argv[1], sys.argv[1:])"

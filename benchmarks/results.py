@@ -12,7 +12,8 @@ import sections
 from sections import table
 
 from kdeploy import api
-from kdeploy.ratios import interval_text, ratio_text
+from kdeploy.formatting.ratios import interval_text, ratio_text
+from kdeploy.pipeline.prepare import Options, prepare
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BenchRow, Summary
@@ -20,8 +21,8 @@ from kdeploy.records.run import RunRecord
 
 
 def main(name: str) -> None:
-    options = api.Options(trust=True)
-    job, _ = api.prepare(name, options)
+    options = Options(trust=True)
+    job, _ = prepare(name, options)
     job.prints = RunRecord.read(job.store.root / f"{name}.json").stages
     bench: BenchRecord = job.read("bench")
     summary = api.show(name, options)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import torch
 
-from kdeploy import machine
+from kdeploy.system import host
 from kdeploy.timing.statistics import Estimate, ratio_estimate
 
 LEVEL = 0.95
@@ -58,6 +58,6 @@ def shown(name: str, found: Estimate, rounds: int, at_least: float) -> str:
 def head() -> str:
     """What this was measured on."""
     return (
-        f"{machine.cpu_model() or platform.machine()}, {len(os.sched_getaffinity(0))} core(s) allowed, "
+        f"{host.cpu_model() or platform.machine()}, {len(os.sched_getaffinity(0))} core(s) allowed, "
         f"{torch.get_num_threads()} thread(s), load {os.getloadavg()[0]:.1f}, torch {torch.__version__}"
     )

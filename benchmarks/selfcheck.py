@@ -29,14 +29,14 @@ import sections
 from othertools import beside_others
 from plainmodels import dense, inputs_of
 
-from kdeploy import machine
 from kdeploy.errors import KdeployError
 from kdeploy.records.bench import BenchRecord, Comparison
-from kdeploy.timing.fresh import run_in_fresh_process
-from kdeploy.timing.processes import bench_cpus
+from kdeploy.system import host
 from kdeploy.timing.recompute import recompute
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 from kdeploy.timing.statistics import relative_half_width
+from kdeploy.timing.subprocess_run import run_in_fresh_process
+from kdeploy.timing.worker_process import bench_cpus
 from tests.fakes.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 
 MINUTES_5 = 300_000_000_000
@@ -153,7 +153,7 @@ def hog() -> Iterator[None]:
 
 
 def cpu() -> int:
-    return bench_cpus(machine.allowed_cpus(), 1)[0]
+    return bench_cpus(host.allowed_cpus(), 1)[0]
 
 
 def tell(what: str, found: Comparison) -> None:
@@ -178,12 +178,12 @@ PARTS = {
 
 
 def section(name: str, part: Part, lines: list[str], load: float) -> list[str]:
-    names = machine.library_versions(("kdeploy", "onnxruntime", "openvino", "numpy"))
+    names = host.library_versions(("kdeploy", "onnxruntime", "openvino", "numpy"))
     return [
         f"## selfcheck: {name}",
         "",
         f"- command: `python benchmarks/selfcheck.py --only {name}`",
-        f"- machine: {machine.cpu_model()}, {machine.logical_cpus()} CPUs, load {load:.1f}; {machine.os_name()}",
+        f"- machine: {host.cpu_model()}, {host.logical_cpus()} CPUs, load {load:.1f}; {host.os_name()}",
         f"- versions: {sections.versions(names)}",
         "",
         f"Asked: {part.asked}.",

@@ -18,15 +18,15 @@ from material import DIGIT, Stopwatch, header, made_up_labels
 from rounds import CLOCKS, Arm, Clock, compare, head, options, shown
 from torch import Tensor
 
-from kdeploy import machine
-from kdeploy.labelstore import Reader
+from kdeploy.labels.store import Reader
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.models import shallow
 from kdeploy.samples import sources
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.views import Views
+from kdeploy.samples.views.views import Views
 from kdeploy.stages import distill
+from kdeploy.system import host
 
 VIEWS = 4
 SKIP = 5  # steps that warm up
@@ -49,7 +49,7 @@ CASES = (
 
 def product(case: Case, feed: Feed, samples: SampleSet, labels: Reader, epochs: int, clock: Clock) -> Arm:
     """Train one student in the stage; the seconds of its steps."""
-    precision = "bf16" if machine.has_bf16() else "fp32"
+    precision = "bf16" if host.has_bf16() else "fp32"
     settings = distill.Settings("logit-mse", epochs, case.batch, 1e-3, 1, False, "cpu", precision)
     logits = {part: np.zeros((len(samples.parts[part]), 10), np.float32) for part in ("test", "held_out")}
 
@@ -72,7 +72,7 @@ def product(case: Case, feed: Feed, samples: SampleSet, labels: Reader, epochs: 
 
 def bare(case: Case, ready: list[tuple[Tensor, Tensor]], steps: int, arguments: dict[str, Any], clock: Clock) -> Arm:
     """Train the same net as anybody would."""
-    enabled = bool(machine.has_bf16())
+    enabled = bool(host.has_bf16())
 
     def arm() -> float:
         net = shallow.seeded(0, **arguments, **case.student)

@@ -20,15 +20,15 @@ from material import header
 from rounds import CLOCKS, Clock, head, options
 from torch import Tensor, nn
 
-from kdeploy.labelstore import Reader
+from kdeploy.labels.store import Reader
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.models import shallow
-from kdeploy.models.adapters import Classifier
-from kdeploy.progress import Progress
+from kdeploy.models.classifier import Classifier
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import distill, labels
-from kdeploy.training import BatchPlan, Schedule, software, train
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import BatchPlan, Schedule, software, train
 
 BATCH = 64
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import helper
 from test_models import IMAGE, Chain, stand_in_student
 
-from kdeploy.counting import count
+from kdeploy.graphs.counting.count import count
 
 DEPTH = 100
 WIDTH = 16

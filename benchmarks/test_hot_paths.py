@@ -17,17 +17,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdeploy import labelstore
-from kdeploy.labelstore import Reader
+from kdeploy.labels import store
+from kdeploy.labels.store import Reader
 from kdeploy.losses.correlation import correlation_loss
 from kdeploy.losses.decoupled import decoupled
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
-from kdeploy.progress import Progress
 from kdeploy.records.labels import LabelHeader
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.samples.views import Views
+from kdeploy.samples.views.views import Views
+from kdeploy.system.progress import Progress
 
 BATCH, CLASSES, ROWS = 256, 10, 65_536
 
@@ -101,7 +101,7 @@ def written(folder: Path) -> LabelHeader:
         class_names=tuple("0123456789"),
         shape=(1, ROWS, CLASSES),
     )
-    return labelstore.write(folder, header, lambda _view, start, stop: BLOCK[start:stop], Progress())
+    return store.write(folder, header, lambda _view, start, stop: BLOCK[start:stop], Progress())
 
 
 BLOCK = np.random.default_rng(0).standard_normal((ROWS, CLASSES)).astype(np.float32)

@@ -18,8 +18,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from kdeploy import runtimes
 from kdeploy.errors import MissingError
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Refused, Session, Source
 
 IMAGE = (1, 28, 28)
@@ -106,7 +106,7 @@ def one_sample(model: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("model", ["teacher", "student"])
-@pytest.mark.parametrize("runtime", runtimes.names())
+@pytest.mark.parametrize("runtime", installed.names())
 def test_latency_of_one_sample(benchmark, folder: Path, tmp_path: Path, runtime: str, model: str) -> None:
     if runtime == "reference":
         pytest.skip("the reference evaluator proves correctness; its time means nothing")
@@ -114,7 +114,7 @@ def test_latency_of_one_sample(benchmark, folder: Path, tmp_path: Path, runtime:
     inputs = one_sample(folder / f"{model}.onnx")
     source = Source(onnx=folder / f"{model}.onnx", module=None, example=inputs, calibration=None)
     with closing(opened(runtime, source, tmp_path)) as session:
-        benchmark.extra_info |= {"runtime": runtimes.find(runtime).version(), "model": model, **session.settings}
+        benchmark.extra_info |= {"runtime": installed.find(runtime).version(), "model": model, **session.settings}
         outputs = benchmark(session.run, inputs)
     assert all(np.isfinite(array).all() for array in outputs.values())
 
@@ -122,7 +122,7 @@ def test_latency_of_one_sample(benchmark, folder: Path, tmp_path: Path, runtime:
 def opened(runtime: str, source: Source, folder: Path) -> Session:
     """The model in a runtime, or a skip that says why it cannot be."""
     try:
-        engine = runtimes.find(runtime)
+        engine = installed.find(runtime)
         return engine.load(engine.convert(source, folder, precision="fp32"), threads=1)
     except MissingError as missing:
         pytest.skip(f"{runtime} is not here: {missing.advice}")

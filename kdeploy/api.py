@@ -5,21 +5,17 @@ A subject is a recipe file (`recipes/mnist-5k.yaml`) or a RUN: the name of a rec
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from kdeploy import pipeline, processes, runtimes
-from kdeploy.errors import InputError, MissingError
-from kdeploy.pipeline import Job
-from kdeploy.pipeline.taught import student_of
-from kdeploy.progress import Progress
-from kdeploy.recipe.check import check, data_path, teacher_file
-from kdeploy.recipe.load import LoadedRecipe, load, parse
-from kdeploy.recipe.yaml12 import dotted
+from kdeploy.pipeline import order, outcome
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.prepare import Options, data_root_of, prepare
+from kdeploy.pipeline.runs import advance_run
+from kdeploy.pipeline.store import Store
+from kdeploy.recipe.load import load
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
@@ -29,37 +25,7 @@ from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.plan import PlanRecord
 from kdeploy.records.report import ReportRecord, Summary
-from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRecord
-from kdeploy.samples import sources
-from kdeploy.store import Store, commit_bytes
-
-RUNS = Path("runs")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What every verb takes.
-
-    Args:
-        runs: the folder of all work.
-        data_root: what data paths are relative to; None is the environment variable KDEPLOY_DATA, else ./data.
-        overrides: `key=value` settings on top of the recipe's.
-        trust: may the recipe's `torch:` run code?
-        command: recorded with timings.
-        variant: of a recipe file, one of its `variants`.
-        require_exact: refuse checkpoints from which a training would not end with the same bits?
-    """
-
-    runs: Path = RUNS
-    data_root: Path | None = None
-    overrides: tuple[str, ...] = ()
-    trust: bool = False
-    command: tuple[str, ...] = ()
-    progress: Progress = field(default_factory=Progress)
-    variant: str | None = None
-    require_exact: bool = False
-
 
 _DEFAULT = Options()
 
@@ -74,19 +40,8 @@ def run(subject: str | Path, options: Options = _DEFAULT, *, upto: str = "report
     Raises: InputError and the other errors of kdeploy.errors, of which GateError comes after the report was written.
     """
     job, index = prepare(subject, options)
-    advance(job, index, upto=upto, force=force)
+    advance_run(job, index, upto=upto, force=force)
     return job
-
-
-def advance(job: Job, index: RunRecord, *, upto: str = "report", force: Collection[str] = ()) -> None:
-    """Do the stages of a prepared job, and keep `runs/<name>.json` up with them."""
-    known = pipeline.stages_of(job)
-    unknown = sorted(set(force) - set(known))
-    if unknown:
-        raise InputError("--force", f"must be one of {', '.join(known)}", got=unknown[0])
-    if processes.is_first():
-        job.store.sweep()
-    pipeline.advance(job, upto, force=force, done=lambda done: _write_index(done, index))
 
 
 def label(subject: str | Path, options: Options = _DEFAULT) -> LabelsRecord:
@@ -119,26 +74,26 @@ def export_model(
     Args:
         target: the runtime on which `auto` times both forms.
         out: a folder for the model and its record; without one they stay in the folder of all work.
-    Raises: what `kdeploy.foreign.export_model` raises.
+    Raises: what `kdeploy.verbs.external_models.export_model` raises.
     """
-    from kdeploy import foreign
+    from kdeploy.verbs import external_models
 
-    made = foreign.export_model(
+    made = external_models.export_model(
         Path(path), bottleneck=bottleneck, target=target, store=Store(options.runs), progress=options.progress
     )
-    return foreign.shipped(made[0], out, Path(path)), made[1]
+    return external_models.shipped(made[0], out, Path(path)), made[1]
 
 
 def verify(subject: str | Path, options: Options = _DEFAULT) -> VerifyRecord:
     """Parity of a run, measured again: a file or a runtime may have changed since.
 
-    Bundles: kdeploy.bundles.verify; models made elsewhere: kdeploy.foreign.
+    Bundles: kdeploy.bundles.verify; models made elsewhere: kdeploy.verbs.external_models.
     """
     return run(subject, options, upto="verify", force=["verify"]).read("verify")  # type: ignore[no-any-return]
 
 
 def bench(subject: str | Path, options: Options = _DEFAULT) -> BenchRecord:
-    """Student against teacher. Models made elsewhere: kdeploy.versus."""
+    """Student against teacher. Models made elsewhere: kdeploy.verbs.bench_models."""
     return run(subject, options, upto="bench").read("bench")  # type: ignore[no-any-return]
 
 
@@ -172,7 +127,7 @@ def plan(subject: str | Path, options: Options = _DEFAULT, *, speed: bool = Fals
     Args:
         speed: time an untrained student against the teacher as well.
     """
-    from kdeploy.planning import plan as plan_job
+    from kdeploy.verbs.plan import plan as plan_job
 
     return plan_job(prepare(subject, options, planned=True)[0], speed=speed)
 
@@ -184,7 +139,7 @@ def sweep(subject: str | Path, options: Options = _DEFAULT, *, only: Collection[
         only: the variants to do; all when it is empty.
     Raises: InputError when the recipe has no variants, or not those; all are read and checked before the first is done.
     """
-    from kdeploy.sweeping import row, variants_of
+    from kdeploy.verbs.sweep import row, variants_of
 
     loaded = load(Path(subject), options.overrides)
     names = variants_of(loaded, only)
@@ -192,7 +147,7 @@ def sweep(subject: str | Path, options: Options = _DEFAULT, *, only: Collection[
     rows = []
     for name, job, index in prepared:
         options.progress.say(f"variant {name}")
-        advance(job, index, upto="distill")
+        advance_run(job, index, upto="distill")
         rows.append(row(name, job))
     return SweepRecord(name=loaded.recipe.name, rows=tuple(rows))
 
@@ -203,117 +158,19 @@ def show(subject: str | Path, options: Options = _DEFAULT) -> Summary:
     Raises: InputError when its stages up to the export are not done.
     """
     job = prepare(subject, options)[0]
-    job.prints = pipeline.fingerprints(job)
+    job.prints = order.fingerprints(job)
     return summary(job)
 
 
 def init(
     teacher: Path, data: Path, *, name: str | None = None, out: Path, data_root: Path | None = None
 ) -> DraftRecord:
-    """Write a recipe for an ONNX teacher and a place with data; see `kdeploy.drafting`."""
-    from kdeploy.drafting import draft
+    """Write a recipe for an ONNX teacher and a place with data; see `kdeploy.verbs.init`."""
+    from kdeploy.verbs.init.draft import draft
 
-    return draft(teacher, data, name=name, out=out, data_root=_root(data_root))
-
-
-def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> tuple[Job, RunRecord]:
-    """Read and check a subject; no work is done yet. When it is only planned, it may lack packages."""
-    store = Store(options.runs)
-    loaded, data_root = _open(subject, store, options)
-    advice = {name: _missing(name) for name in runtimes.names()}
-    lacking = check(
-        loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
-    )
-    source = _source(loaded, data_root)
-    job = Job(
-        recipe=loaded.recipe,
-        store=store,
-        source=source,
-        content=sources.content_hash(source),
-        teacher_files=tuple(_teacher_files(loaded, data_root, store)),
-        missing=lacking,
-        command=options.command,
-        require_exact=options.require_exact,
-        progress=options.progress,
-    )
-    index = RunRecord(
-        name=loaded.recipe.name,
-        recipe=loaded.recipe.model_dump(mode="json"),
-        recipe_path=loaded.path,
-        base=str(loaded.base),
-        data_root=str(data_root),
-        stages={},
-    )
-    return job, index
-
-
-def find_run(name: str, store: Store) -> RunRecord:
-    """The index of a run, by name or by file.
-
-    Raises: InputError when there is none.
-    """
-    path = Path(name) if name.endswith(".json") else store.root / f"{name}.json"
-    if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in store.root.glob("*.json"))) or "none"
-        raise InputError(
-            name,
-            "must be a recipe file, or the name of a run",
-            got=f"no such file, and no {path}",
-            advice=f"Runs here: {known}.",
-        )
-    return RunRecord.read(path)
+    return draft(teacher, data, name=name, out=out, data_root=data_root_of(data_root))
 
 
 def summary(job: Job) -> Summary:
     """What `kdeploy run --json` prints."""
-    return pipeline.summary(job).model_copy(update={"stages_run": tuple(job.ran)})
-
-
-def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path]:
-    path = Path(subject)
-    if path.suffix in {".yaml", ".yml"}:
-        return load(path, options.overrides, options.variant), _root(options.data_root)
-    index = find_run(str(subject), store)
-    # a run's settings are a recipe again; JSON is YAML
-    text = json.dumps(index.recipe).encode()
-    loaded = parse(text, index.recipe_path, options.overrides, base=Path(index.base))
-    return loaded, options.data_root or Path(index.data_root)
-
-
-def _root(asked: Path | None) -> Path:
-    return asked or Path(os.environ.get("KDEPLOY_DATA") or "data")
-
-
-def _missing(name: str) -> str | None:
-    try:
-        runtimes.find(name)
-    except MissingError as exc:
-        return exc.advice
-    return None
-
-
-def _teacher_files(loaded: LoadedRecipe, data_root: Path, store: Store) -> Iterator[Path | None]:
-    """The file that each teacher comes with, if it does; of those that `count` stands for, none does."""
-    for number, teacher in enumerate(loaded.recipe.teacher):
-        if teacher.run is not None:
-            place = ("teacher", number, "run")
-            yield student_of(store, teacher.run, loaded.where(place), dotted(place)).file
-        else:
-            name = teacher.onnx or teacher.weights
-            yield from teacher.count * [None if name is None else teacher_file(loaded, data_root, name)]
-
-
-def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:
-    """The settings of every source, with resolved paths: the parts' own stand beside the main one's."""
-    found: dict[str, Any] = {}
-    for part, origin in loaded.recipe.data.origins().items():
-        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding()
-        found |= {part: settings} if part else settings
-    return found
-
-
-def _write_index(job: Job, index: RunRecord) -> None:
-    """`runs/<name>.json`, with the stages that are done."""
-    done = {name: print_ for name, print_ in job.prints.items() if job.store.has(name, print_)}
-    record = index.model_copy(update={"stages": done})
-    commit_bytes(job.store.root / f"{index.name}.json", record.to_json().encode())
+    return outcome.summary(job).model_copy(update={"stages_run": tuple(job.ran)})

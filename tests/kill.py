@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 from safetensors import safe_open
 
-from kdeploy.labelstore import BLOCK_ROWS
+from kdeploy.labels.store import BLOCK_ROWS
 from kdeploy.recipe.load import load
 from kdeploy.records.labels import LabelHeader
 

@@ -12,6 +12,9 @@ import pytest
 import kdeploy
 from kdeploy import api
 from kdeploy.errors import InputError
+from kdeploy.pipeline.prepare import Options
+from kdeploy.pipeline.runs import find_run
+from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
@@ -19,7 +22,6 @@ from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
-from kdeploy.store import Store
 from tests.program import TINY
 
 
@@ -62,12 +64,12 @@ def test_the_summary_of_a_job_is_what_the_command_prints(tiny, runs):
 
 def test_a_run_is_found_by_name_and_by_file(runs):
     store = Store(runs)
-    assert api.find_run("tiny", store) == api.find_run(str(runs / "tiny.json"), store)
+    assert find_run("tiny", store) == find_run(str(runs / "tiny.json"), store)
 
 
 def test_a_run_that_is_not_there_is_refused_with_those_that_are(runs):
     with pytest.raises(InputError) as caught:
-        api.find_run("none", Store(runs))
+        find_run("none", Store(runs))
     assert str(caught.value) == (
         f"none: must be a recipe file, or the name of a run (no such file, and no {runs}/none.json). Runs here: tiny."
     )
@@ -76,26 +78,26 @@ def test_a_run_that_is_not_there_is_refused_with_those_that_are(runs):
 def test_show_needs_the_stages_up_to_the_export(runs):
     shutil.rmtree(runs / "teacher")
     with pytest.raises(InputError) as caught:
-        api.show("tiny", api.Options(runs=runs))
+        api.show("tiny", Options(runs=runs))
     assert str(caught.value).endswith("must be the record of a finished stage (there is no such file).")
 
 
 def test_a_folder_of_runs_may_move(tiny, tmp_path):
     moved = shutil.copytree(tiny.runs, tmp_path / "elsewhere" / "runs")
-    assert api.run("tiny", api.Options(runs=moved)).ran == []
+    assert api.run("tiny", Options(runs=moved)).ran == []
 
 
 def test_a_run_keeps_its_overrides(runs):
-    options = api.Options(runs=runs, overrides=("gate.max_drop=100",))
+    options = Options(runs=runs, overrides=("gate.max_drop=100",))
     assert api.run(TINY, options).ran == ["bundle", "report"]
-    assert api.run("tiny", api.Options(runs=runs)).ran == []
-    assert api.run(TINY, api.Options(runs=runs)).ran == []
-    assert api.find_run("tiny", Store(runs)).recipe["gate"]["max_drop"] is None
+    assert api.run("tiny", Options(runs=runs)).ran == []
+    assert api.run(TINY, Options(runs=runs)).ran == []
+    assert find_run("tiny", Store(runs)).recipe["gate"]["max_drop"] is None
 
 
 def test_an_unknown_stage_to_force_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
-        api.run(TINY, api.Options(runs=tmp_path / "runs"), force=["all"])
+        api.run(TINY, Options(runs=tmp_path / "runs"), force=["all"])
     assert str(caught.value) == (
         "--force: must be one of samples, teacher, labels, distill, export, verify, bench, bundle, report (all)."
     )

@@ -19,9 +19,9 @@ import onnx
 import pytest
 from PIL import Image
 
-from kdeploy import runtimes
+from kdeploy.runtimes import installed
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.timing.processes import cpu_ns
+from kdeploy.timing.worker_process import cpu_ns
 from tests.bundles.conftest import replace
 from tests.conftest import TinyRun
 from tests.program import STAGES, TINY, Outcome, inside, python, start
@@ -146,7 +146,7 @@ class TestExport:
         assert found.code == 0, found.stderr
         made = [one for one in found.document["formats"] if one["refused"] is None]
         whole = [(one["model"], one["runtime"]) for one in made if one["precision"] == "fp32"]
-        names = ["onnx", *(name for name in runtimes.available() if name != "reference")]
+        names = ["onnx", *(name for name in installed.available() if name != "reference")]
         assert whole == [(model, name) for name in names for model in ("student", "teacher")]
         folder = runs / "export" / _stages(runs)["export"]
         assert all((folder / one["file"]).is_file() and one["bytes"] > 0 for one in made)

@@ -31,11 +31,11 @@ def test_every_contract_is_kept():
 
 
 def test_an_import_from_a_layer_above_is_caught(copy):
-    with (copy / "kdeploy" / "store.py").open("a") as stream:
+    with (copy / "kdeploy" / "system" / "files.py").open("a") as stream:
         stream.write("\nfrom kdeploy import pipeline\n")
     done = _lint(copy)
     assert done.code == 1
-    assert "kdeploy.store is not allowed to import kdeploy.pipeline" in done.stdout
+    assert "kdeploy.pipeline.store is not allowed to import kdeploy.pipeline" in done.stdout
 
 
 def test_a_module_without_a_layer_is_caught(copy):

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kdeploy import onnx_export, parity
-from kdeploy.progress import Progress
+from kdeploy.graphs import export
+from kdeploy.parity.compare import raise_if_failed
 from kdeploy.stages import verify
+from kdeploy.system.progress import Progress
 
 RUNTIMES = ["reference", "onnxruntime", "openvino"]
 INPUTS = 40
@@ -90,10 +91,10 @@ def must_agree(net: nn.Sequential, shape: tuple[int, ...]) -> None:
     truth = verify.truth_of_module(net)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
-        onnx_export.write(net, path, input_name="x", shape=shape)
+        export.write(net, path, input_name="x", shape=shape)
         subject = verify.Subject("net", path, inputs, truth.oracle(inputs), {}, truth)
         record = verify.run(subjects=[subject], names=RUNTIMES, progress=Progress())
-    parity.raise_if_failed(record.rows)
+    raise_if_failed(record.rows)
 
 
 @settings(max_examples=8, derandomize=True, deadline=None, database=None)

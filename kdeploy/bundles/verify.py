@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from kdeploy import runtimes
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.bundles.unpack import unpacked
 from kdeploy.errors import BundleError, IntegrityError, KdeployError, ParityError
 from kdeploy.records.bundle import BundleVerdict
+from kdeploy.runtimes import installed
 
 RUNTIME = "onnxruntime"
 ERRORS: dict[type[core.Problem], type[KdeployError]] = {
@@ -60,7 +60,7 @@ def models_of(folder: Path) -> Models:
 
 def _rerun(manifest: core.Manifest, contents: dict[str, bytes], shown: str) -> BundleVerdict:
     """The golden run, by a private copy of the model's bytes as they were hashed."""
-    runtime = runtimes.find(RUNTIME)
+    runtime = installed.find(RUNTIME)
     version = f"{runtime.name} {runtime.version()}"
     with tempfile.TemporaryDirectory(prefix="kdeploy-model-") as private:
         model = Path(private) / core.MODEL

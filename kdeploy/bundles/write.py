@@ -21,8 +21,8 @@ from kdeploy.bundles.readme import readme
 from kdeploy.errors import BundleError
 from kdeploy.records.bundle import BundleFile, BundleRecord
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.runtimes import artefacts
 from kdeploy.samples.preprocessing_numpy import apply_numpy
-from kdeploy.timing import artefacts
 
 FOLDER = "bundle"
 

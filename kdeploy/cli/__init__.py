@@ -9,9 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from kdeploy import processes
 from kdeploy.cli.application import app
 from kdeploy.cli.errors import exit_code_of
+from kdeploy.system import distributed
 
 __all__ = ["app", "main"]
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     # OpenMP's threads spin while they wait for each other, which on a busy machine takes the time that the others need;
     # it reads this when torch is imported
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if not processes.is_first():
+    if not distributed.is_first():
         # the first process speaks for all; this one's errors still go to stderr
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     sys.exit(exit_code_of(app, sys.argv[1:] if arguments is None else arguments))

@@ -32,8 +32,8 @@ from kdeploy.cli.bench_options import (
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
 
 if TYPE_CHECKING:
-    from kdeploy.progress import Progress
     from kdeploy.records.bench import BenchRecord
+    from kdeploy.system.progress import Progress
 
 
 def command(
@@ -156,7 +156,7 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
     """Raises: ClaimError when a claim is required, and one is not supported."""
     from kdeploy.cli import counted, output
     from kdeploy.cli.timings import timing_lines
-    from kdeploy.summarising import bench_rows
+    from kdeploy.reports.summary import bench_rows
     from kdeploy.timing.claims import require_supported
 
     # the one document of --json is the error where there is one
@@ -206,9 +206,9 @@ def _foreign(
     runs: Path,
     progress: Progress,
 ) -> tuple[Path, BenchRecord]:
-    from kdeploy import versus
-    from kdeploy.store import Store
+    from kdeploy.pipeline.store import Store
     from kdeploy.timing.request import Settings
+    from kdeploy.verbs import bench_models as versus
 
     settings = Settings(**how)
     command = options.options(runs, None, None, False, progress).command

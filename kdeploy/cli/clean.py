@@ -15,9 +15,9 @@ def command(runs: Runs = RUNS, yes: Yes = False, as_json: AsJson = False) -> Non
     """Show the finished work that no run names any more, and remove it with --yes. Unfinished work stays."""
     import json
 
-    from kdeploy.cleaning import remove, unnamed
     from kdeploy.cli import output
-    from kdeploy.store import Store
+    from kdeploy.pipeline.store import Store
+    from kdeploy.verbs.clean import remove, unnamed
 
     found = unnamed(Store(runs))
     if yes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kdeploy.cli.stage_verb import stage_verb
 
 if TYPE_CHECKING:
-    from kdeploy.pipeline import Job
+    from kdeploy.pipeline.job import Job
 
 
 def show(job: Job, subject: str) -> None:

@@ -17,7 +17,7 @@ def command(strict: Strict = False, as_json: AsJson = False) -> None:
 
     from kdeploy.cli import output
     from kdeploy.cli.errors import Told
-    from kdeploy.doctor import examine, lacking
+    from kdeploy.verbs.doctor import examine, lacking
 
     findings = examine()
     error = lacking(findings) if strict else None

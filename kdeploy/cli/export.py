@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kdeploy.records.export import Bottleneck as Choice
     from kdeploy.records.export import Fold, Form, Format
     from kdeploy.records.parity import ParityRow
-    from kdeploy.stages.export.made_elsewhere import Asked
+    from kdeploy.stages.export.external import Asked
 
 FORMS = ("auto", "fuse", "factored")
 

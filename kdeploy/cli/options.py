@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kdeploy.api import Options
-    from kdeploy.progress import Progress
+    from kdeploy.pipeline.prepare import Options
+    from kdeploy.system.progress import Progress
 
 Subject = Annotated[
     str, typer.Argument(metavar="RECIPE|RUN", help="A recipe file, or the name of a run.", show_default=False)
@@ -44,7 +44,7 @@ def options(
     runs: Path, data_root: Path | None, overrides: list[str] | None, trust: bool, progress: Progress
 ) -> Options:
     """The options of the API."""
-    from kdeploy.api import Options
+    from kdeploy.pipeline.prepare import Options
 
     command = ("kdeploy", *sys.argv[1:])
     return Options(runs, data_root, tuple(overrides or ()), trust, command, progress)

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kdeploy import processes
 from kdeploy.cli.errors import Told
 from kdeploy.cli.text import printable
+from kdeploy.system import distributed
 
 if TYPE_CHECKING:
     from kdeploy.errors import KdeployError
@@ -56,7 +56,7 @@ def line(text: str) -> None:
 
 def next_command(text: str) -> None:
     """Where to go from here, on stderr."""
-    Console(stderr=True, quiet=not processes.is_first()).print(
+    Console(stderr=True, quiet=not distributed.is_first()).print(
         f"next: {text}", style="dim", highlight=False, markup=False, soft_wrap=True
     )
 

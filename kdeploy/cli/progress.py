@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from kdeploy import processes
 from kdeploy.errors import Interrupted
-from kdeploy.progress import Progress
+from kdeploy.system import distributed
+from kdeploy.system.progress import Progress
 
 PATIENCE_SECONDS = 2.0
 
@@ -117,6 +117,6 @@ def _bars(console: Console) -> Bars:
 @contextmanager
 def watched() -> Iterator[TerminalProgress]:
     """Progress on stderr, with signals caught."""
-    progress = TerminalProgress(Console(stderr=True, quiet=not processes.is_first()))
+    progress = TerminalProgress(Console(stderr=True, quiet=not distributed.is_first()))
     with progress.signals():
         yield progress

@@ -63,7 +63,7 @@ def command(
 
 
 def _copy(folder: Path, record: ReportRecord, out: Path) -> None:
-    from kdeploy.store import commit_bytes
+    from kdeploy.system.files import commit_bytes
 
     for file in record.files:
         commit_bytes(out / file.file, (folder / file.file).read_bytes())

@@ -37,13 +37,15 @@ def command(
     from kdeploy.cli.progress import watched
     from kdeploy.cli.summary import show
     from kdeploy.errors import GateError
+    from kdeploy.pipeline.prepare import prepare
+    from kdeploy.pipeline.runs import advance_run
 
     missed: GateError | None = None
     with watched() as progress:
         asked = options.options(runs, data_root, set_, trust, progress)
-        job, index = api.prepare(subject, replace(asked, require_exact=require_exact))
+        job, index = prepare(subject, replace(asked, require_exact=require_exact))
         try:
-            api.advance(job, index, force=force or ())
+            advance_run(job, index, force=force or ())
         except GateError as exc:
             missed = exc
         summary = api.summary(job)

@@ -28,10 +28,10 @@ def command(
 
 
 def _model(path: Path, batch: int, as_json: bool) -> None:
-    from kdeploy import foreign
     from kdeploy.cli import counted, output
+    from kdeploy.verbs import external_models
 
-    count = foreign.count_model(path, batch)
+    count = external_models.count_model(path, batch)
     if as_json:
         output.record(count)
     else:

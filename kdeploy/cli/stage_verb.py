@@ -10,7 +10,7 @@ from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Subject, Trust
 
 if TYPE_CHECKING:
-    from kdeploy.pipeline import Job
+    from kdeploy.pipeline.job import Job
 
 
 def stage_verb(stage: str, help_: str, show: Callable[[Job, str], None]) -> Callable[..., None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kdeploy.cli import output
-from kdeploy.ratios import interval_text, ratio_text
+from kdeploy.formatting.ratios import interval_text, ratio_text
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScore
 

@@ -43,10 +43,12 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Check that models agree on real inputs through every runtime, or that a bundle is what was tested."""
-    from kdeploy import api, foreign, parity
+    from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
     from kdeploy.errors import ParityError
+    from kdeploy.parity.compare import raise_if_failed
+    from kdeploy.verbs import external_models
 
     if inputs is None and len(subjects) == 1 and _is_bundle(Path(subjects[0])):
         _bundle(Path(subjects[0]), as_json)
@@ -59,11 +61,11 @@ def command(
     failed: ParityError | None = None
     with watched() as progress:
         if models:
-            record = foreign.verify_models(models, progress, inputs)
+            record = external_models.verify_models(models, progress, inputs)
         else:
             record = api.verify(subjects[0], options.options(runs, data_root, set_, trust, progress))
     try:
-        parity.raise_if_failed(record.rows)
+        raise_if_failed(record.rows)
     except ParityError as exc:
         failed = exc
     if as_json:

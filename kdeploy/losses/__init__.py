@@ -1,1 +1,4 @@
-"""Losses on logits: pure functions of tensors, one family a file."""
+"""Losses on logits and features, each a value for each sample, and how several are combined.
+
+May import samples, system, records and errors.
+"""

@@ -1,1 +1,4 @@
-"""Nets behind one form: `logits = module(batch)` on preprocessed inputs. Students, teachers of ours, adapters."""
+"""Teachers and students as torch modules, and whatever answers `outputs(batch)`.
+
+May import samples, system, records and runtimes.
+"""

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models import deep, mlp, named, shallow, whitened
-from kdeploy.models.adapters import Classifier, ModuleClassifier, OnnxClassifier
+from kdeploy.models import deep, mlp, pretrained, shallow, whitened
+from kdeploy.models.classifier import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
 
@@ -68,7 +68,7 @@ def module(folder: Path, spec: Spec) -> nn.Module:
         elif spec.origin == "model":
             built = seeded(spec.name, 0, arguments)
         else:
-            built = named.again(spec.origin, arguments)
+            built = pretrained.again(spec.origin, arguments)
     load_weights(built, path)
     return built.eval()
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from kdeploy.errors import IntegrityError, ModelError, NonFiniteError
-from kdeploy.store import commit_bytes, hash_file
+from kdeploy.system.files import commit_bytes, hash_file
 
 PICKLES = {".pt", ".pth", ".bin"}
 

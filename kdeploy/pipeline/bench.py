@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdeploy.machine import allowed_cpus
 from kdeploy.pipeline.inputs import artefacts, inputs_of
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import host_settings
 from kdeploy.recipe.models import Bench
 from kdeploy.records.base import Record
+from kdeploy.system.host import allowed_cpus
 
 FEWEST_REPLICATES = 8
 
@@ -22,8 +22,8 @@ def settings(job: Job) -> dict[str, Any]:
 def run(job: Job, folder: Path) -> Record:
     import numpy as np
 
-    from kdeploy.evaluation import accuracy
-    from kdeploy.pipeline import shipped
+    from kdeploy.evaluation.accuracy import accuracy
+    from kdeploy.pipeline import exported_student
     from kdeploy.records.bench import Quality
     from kdeploy.stages import bench as stage
     from kdeploy.timing.request import COLD_STARTS, Settings
@@ -34,7 +34,7 @@ def run(job: Job, folder: Path) -> Record:
     inputs = {name: inputs_of(job, samples, spec, "test") for name, spec in preprocessing.items()}
     logits = {
         "teacher": np.load(job.folder("teacher") / "test_logits.npy", allow_pickle=False),
-        "student": shipped.logits(job, inputs["student"]),
+        "student": exported_student.logits(job, inputs["student"]),
     }
     labels = samples.labels[samples.parts["test"]]
     contenders = {

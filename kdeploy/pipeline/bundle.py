@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdeploy import gate
+from kdeploy.evaluation import gate
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.outcome import gate_results
 from kdeploy.records.base import Record

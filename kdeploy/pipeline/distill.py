@@ -16,7 +16,7 @@ from kdeploy.recipe.student import Student
 from kdeploy.records.base import Record
 
 if TYPE_CHECKING:
-    from kdeploy.losses.choice import Options
+    from kdeploy.losses.by_name import Options
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def student_arguments(student: Student) -> dict[str, Any]:
 
 
 def _loss_options(distill: Distill) -> Options:
-    from kdeploy.losses.choice import Options, Relations
+    from kdeploy.losses.by_name import Options, Relations
     from kdeploy.losses.noisy_teacher import Noise
 
     return Options(

@@ -11,7 +11,7 @@ from kdeploy.recipe.teacher import Ensemble
 from kdeploy.records.base import Record
 
 if TYPE_CHECKING:
-    from kdeploy.labelstore import Labels
+    from kdeploy.labels.store import Labels
     from kdeploy.models.ensemble import Rule
 
 
@@ -33,7 +33,7 @@ def rule(job: Job) -> Rule:
 def teacher(job: Job, folder: Path) -> Record:
     """The members, which are done, as one teacher."""
     from kdeploy.stages import ensemble as stage
-    from kdeploy.training import device_named, software
+    from kdeploy.training.loop import device_named, software
 
     return stage.teacher(
         folder,
@@ -54,7 +54,7 @@ def labels(job: Job, _folder: Path) -> Record:
 
 def open_labels(job: Job) -> Labels:
     """The labels of the one teacher, or of the ensemble."""
-    from kdeploy.labelstore import Combined, Reader
+    from kdeploy.labels.store import Combined, Reader
 
     readers = [Reader(job.folder(name), label_header(job, number)) for number, name in enumerate(job.members("labels"))]
     return readers[0] if job.count == 1 else Combined(readers, rule(job))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy import runtimes
 from kdeploy.pipeline.inputs import feed, inputs_of, labelled
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import host_settings
 from kdeploy.recipe import models as recipe
 from kdeploy.recipe.formats import ALL, expanded
 from kdeploy.records.base import Record
+from kdeploy.runtimes import installed
 
 if TYPE_CHECKING:
     from kdeploy.stages.export.forms import Choice
@@ -28,9 +28,9 @@ def settings(job: Job) -> dict[str, Any]:
 
 
 def run(job: Job, folder: Path) -> Record:
-    from kdeploy.parity import thinned
-    from kdeploy.stages import export as stage
-    from kdeploy.stages.export import precision, raw
+    from kdeploy.parity.compare import thinned
+    from kdeploy.stages.export import precision, with_preprocessing
+    from kdeploy.stages.export import run as stage
     from kdeploy.stages.export.formats import TRANSFER
 
     samples, teacher, distill = job.samples(), job.read("teacher"), job.read("distill")
@@ -64,15 +64,15 @@ def run(job: Job, folder: Path) -> Record:
     if export.preprocess == "spec":
         return record
     held_out = samples.inputs[distill.preprocessing.input][samples.parts["held_out"]]
-    return raw.add(folder, record, canonical=held_out, layout=export.layout, target=export.target)
+    return with_preprocessing.add(folder, record, canonical=held_out, layout=export.layout, target=export.target)
 
 
 def _deployed() -> list[str]:
-    return [name for name in runtimes.available() if name != ORACLE]
+    return [name for name in installed.available() if name != ORACLE]
 
 
 def choice(asked: recipe.Bottleneck) -> Choice:
     """What the recipe asks for, as the stage takes it."""
-    from kdeploy.stages.export.refactored import Rank
+    from kdeploy.stages.export.low_rank import Rank
 
     return Rank(asked.rank, asked.tolerance) if isinstance(asked, recipe.Rank) else asked

@@ -16,15 +16,15 @@ from kdeploy.records.samples import InputKind
 if TYPE_CHECKING:
     import numpy as np
 
-    from kdeploy.evaluation import Labelled
+    from kdeploy.evaluation.precision_cost import Labelled
     from kdeploy.samples.feed import Feed
     from kdeploy.samples.sampleset import SampleSet
 
 
 def feed(job: Job, samples: SampleSet, preprocessing: Preprocessing) -> Feed:
     from kdeploy.samples.feed import Feed
-    from kdeploy.samples.views import Views
     from kdeploy.samples.views.munge import Munge
+    from kdeploy.samples.views.views import Views
 
     views = job.recipe.views
     check_views(views, samples.kinds)
@@ -77,7 +77,7 @@ def inputs_of(job: Job, samples: SampleSet, preprocessing: Preprocessing, part: 
 
 def labelled(job: Job, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labelled:
     """Preprocessed samples of a part with their labels."""
-    from kdeploy.evaluation import Labelled
+    from kdeploy.evaluation.precision_cost import Labelled
 
     return Labelled(part, inputs_of(job, samples, preprocessing, part), samples.labels[samples.parts[part]])
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kdeploy.progress import Progress
+from kdeploy.pipeline.fingerprints import kind_of
+from kdeploy.pipeline.store import Store
 from kdeploy.recipe.models import Recipe
 from kdeploy.records.base import Record
 from kdeploy.records.bench import BenchRecord
@@ -19,7 +20,7 @@ from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.store import Store, kind_of
+from kdeploy.system.progress import Progress
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet

@@ -13,7 +13,7 @@ from kdeploy.records.base import Record
 from kdeploy.records.labels import LabelHeader
 
 if TYPE_CHECKING:
-    from kdeploy.models.adapters import Classifier
+    from kdeploy.models.classifier import Classifier
 
 
 def settings(job: Job, number: int = 0) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def label_header(job: Job, number: int = 0) -> LabelHeader:
 def classifier_of(job: Job, number: int, header: LabelHeader) -> Classifier:
     """One teacher, ready to label."""
     from kdeploy.models import teachers
-    from kdeploy.training import device_named
+    from kdeploy.training.loop import device_named
 
     name = job.member("teacher", number)
     return teachers.classifier(
@@ -67,7 +67,7 @@ def classifier_of(job: Job, number: int, header: LabelHeader) -> Classifier:
 
 def run(job: Job, folder: Path, number: int = 0) -> Record:
     from kdeploy.stages import labels as stage
-    from kdeploy.training import device_named, software
+    from kdeploy.training.loop import device_named, software
 
     samples, header = job.samples(), label_header(job, number)
     return stage.run(

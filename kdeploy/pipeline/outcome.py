@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from kdeploy import gate
-from kdeploy.pipeline import shipped
+from kdeploy.evaluation import gate
+from kdeploy.pipeline import exported_student
 from kdeploy.pipeline.job import Job
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.report import GateResult, Summary
-from kdeploy.summarising import RunRecords, summarise
+from kdeploy.reports.summary import RunRecords, summarise
 
 
 def gate_results(job: Job) -> tuple[GateResult, ...]:
     """Does the job meet its recipe's gate?"""
     teacher, distill, bench = job.read("teacher"), job.read("distill"), job.find("bench")
-    lost = shipped.lost(job)  # what ships is judged: each seed would lose as much
+    lost = exported_student.lost(job)  # what ships is judged: each seed would lose as much
     return gate.check(
         job.recipe.gate.max_drop,
         job.recipe.gate.min_speedup,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.outcome import summary
+from kdeploy.pipeline.store import Store
 from kdeploy.records.base import Record
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.report import ReportRecord
-from kdeploy.store import Store, fingerprint, hash_file
+from kdeploy.system.files import hash_file
 
 
 def run(job: Job, folder: Path) -> Record:
-    from kdeploy.stages import report as stage
+    from kdeploy.reports import write as stage
 
     bench: BenchRecord | None = job.find("bench")
     raw = None if bench is None else job.folder("bench") / bench.raw.path
@@ -28,7 +30,7 @@ def of_bench(folder: Path, store: Store) -> tuple[Path, ReportRecord]:
     Returns: the folder with the report, and its record.
     Raises: InputError when there is no benchmark, IntegrityError when it is not what its raw samples give.
     """
-    from kdeploy.stages import report as stage
+    from kdeploy.reports import write as stage
     from kdeploy.timing.recompute import RECORD_NAME, recompute
 
     record = recompute(folder)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kdeploy import machine
 from kdeploy.pipeline.job import Job
 from kdeploy.recipe import regime as recipe
-from kdeploy.schedules import Regime
+from kdeploy.system import host
+from kdeploy.training.schedules import Regime
 
 
 def precision(asked: str) -> str:
     """`auto` is bfloat16 where the processor multiplies it, else float32; fingerprints hold the answer."""
-    return asked if asked != "auto" else "bf16" if machine.has_bf16() else "fp32"
+    return asked if asked != "auto" else "bf16" if host.has_bf16() else "fp32"
 
 
 def regime(asked: recipe.Regime, job: Job) -> Regime:
@@ -25,7 +25,7 @@ def regime(asked: recipe.Regime, job: Job) -> Regime:
 
 def host_settings() -> dict[str, Any]:
     """For stages that time something: the machine, and what runs the models."""
-    return {"host": machine.host_id(), "versions": machine.library_versions(("onnxruntime", "openvino", "numpy"))}
+    return {"host": host.host_id(), "versions": host.library_versions(("onnxruntime", "openvino", "numpy"))}
 
 
 def view_settings(job: Job, *, count: bool) -> dict[str, Any]:

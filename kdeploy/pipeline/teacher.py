@@ -6,18 +6,18 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdeploy.pipeline.earlier_run import Taught, student_of
 from kdeploy.pipeline.inputs import feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import precision, regime, view_settings
-from kdeploy.pipeline.taught import Taught, student_of
 from kdeploy.recipe.teacher import NAMED, Teacher, TeacherPreprocess
 from kdeploy.records.base import Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.store import hash_file
+from kdeploy.system.files import hash_file
 
 if TYPE_CHECKING:
-    from kdeploy.samples.views import Views
+    from kdeploy.samples.views.views import Views
 
 
 DEFAULT_STEPS = 600
@@ -78,7 +78,7 @@ def teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -
 
 def _views(job: Job, asked: Teacher, samples: SampleSet, preprocessing: Preprocessing) -> Views:
     """The augmentation of the labelled part: the teacher's own, else the recipe's."""
-    from kdeploy.samples.views import Views
+    from kdeploy.samples.views.views import Views
 
     recipe_views = feed(job, samples, preprocessing).views
     own = asked.train.views if asked.train else None
@@ -86,7 +86,7 @@ def _views(job: Job, asked: Teacher, samples: SampleSet, preprocessing: Preproce
 
 
 def run(job: Job, folder: Path, number: int = 0) -> Record:
-    from kdeploy.models import named
+    from kdeploy.models import pretrained
     from kdeploy.stages import teacher as stage
 
     asked, samples, path = job.recipe.members[number], job.samples(), job.teacher_files[number]
@@ -115,7 +115,7 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
         origin, name = asked.named
         teacher = stage.Given(origin, name, path)
         if asked.preprocess is None:
-            preprocessing = preprocessing.model_copy(update=named.expects(origin, name))
+            preprocessing = preprocessing.model_copy(update=pretrained.expects(origin, name))
     else:
         teacher = stage.Given("torch", str(asked.torch), path)
     return stage.run(

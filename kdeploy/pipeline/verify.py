@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline import shipped
+from kdeploy.pipeline import exported_student
 from kdeploy.pipeline.ensemble import rule
 from kdeploy.pipeline.inputs import artefacts, inputs_of, labelled
 from kdeploy.pipeline.job import Job
@@ -29,11 +29,11 @@ def settings(job: Job) -> dict[str, Any]:
 
 
 def run(job: Job, folder: Path) -> Record:
-    from kdeploy import parity
+    from kdeploy.parity.compare import raise_if_failed
     from kdeploy.stages import verify as stage
 
     teacher, distill, export = job.read("teacher"), job.read("distill"), job.read("export")
-    student = shipped.student(job)
+    student = exported_student.student(job)
     module, path = _teacher_module(job, teacher), job.folder("export") / "teacher.onnx"
     truths = {
         "student": stage.truth_of_module(student.module, student.exact),
@@ -50,7 +50,7 @@ def run(job: Job, folder: Path) -> Record:
     names = [name for name in _named(job) if Asked.parse(name).precision == "fp32" and name != ALL]
     record = stage.run(subjects=subjects, names=names, progress=job.progress)
     rows = (*record.rows, *_raw_rows(job, subjects[0]))
-    parity.raise_if_failed(rows)
+    raise_if_failed(rows)
     return record.model_copy(update={"rows": rows, "costs": _costs(job)})
 
 
@@ -59,19 +59,19 @@ def _raw_rows(job: Job, student: Subject) -> tuple[ParityRow, ...]:
 
     The student itself stands before it, so that what fails here alone is the preprocessing.
     """
-    from kdeploy.transforms import preprocess
+    from kdeploy.stages.export.with_preprocessing import compare
 
     export, samples = job.read("export"), job.samples()
     if export.raw is None:
         return ()
     canonical = samples.inputs[export.preprocessing.input][samples.parts["test"]]
     path, names = job.folder("export") / export.raw.file, ("reference", job.recipe.export.target)
-    return preprocess.compare(path, canonical, export.raw.layout, student.oracle, names)
+    return compare(path, canonical, export.raw.layout, student.oracle, names)
 
 
 def _costs(job: Job) -> tuple[Cost, ...]:
     """On the test inputs, what each format in another precision than fp32 costs."""
-    from kdeploy.evaluation import precision_cost
+    from kdeploy.evaluation.precision_cost import precision_cost
 
     samples, export, place = job.samples(), job.read("export"), job.folder("export")
     lower = [made for made in export.formats if made.precision != "fp32" and made.refused is None]

@@ -1,1 +1,4 @@
-"""Recipes: what one may say (`models`), how it is read (`yaml12`, `load`), what must be there to run it (`check`)."""
+"""What a recipe may say, how its file is read, and how its problems are reported.
+
+May import formatting and errors alone.
+"""

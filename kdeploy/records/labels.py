@@ -23,7 +23,7 @@ class LabelHeader(Record):
 
     SCHEMA: ClassVar[str] = "kdeploy.label-store/1"
 
-    kind: Literal["logits", "probabilities", "topk", "features"]  # see kdeploy.labelkinds
+    kind: Literal["logits", "probabilities", "topk", "features"]  # see kdeploy.labels.encoding
     dtype: Literal["float16", "float32"]
     teacher: str  # fingerprint
     samples: str  # hash of the sample set

@@ -54,7 +54,7 @@ class ParityRow(Part):
     """One model through one runtime against the float64 oracle, on real inputs.
 
     `budget` = 8 x `float32_error` + 1e-6 x `scale` for fp32, `scale` the largest absolute oracle logit on the inputs;
-    other precisions have their own row in `kdeploy.parity.BUDGETS`.
+    other precisions have their own row in `kdeploy.parity.budget.BUDGETS`.
     `flips` counts inputs whose top-1 differs although the oracle's margin exceeds the measured error. `worst_name` is
     the name of the worst input, where it has one. `propagates_nan`: does NaN in give NaN out? None: it was not tried.
     """

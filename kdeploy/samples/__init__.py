@@ -2,5 +2,5 @@
 
     source settings -> sources.load -> SampleSet -> views.Views -> preprocessing.apply -> a model's input
 
-Only `draws`, `views` and `preprocessing` import torch.
+Only `draws`, `views` and `preprocessing` import torch. May import records and everything below them.
 """

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from kdeploy.errors import DataError
 from kdeploy.records.samples import InputKind
 from kdeploy.samples import duplicates
-from kdeploy.samples.choice import Choice
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.split import PARTS, Counts, Rows, compact, hide, order_of
+from kdeploy.samples.transfer_set import Choice
 from kdeploy.samples.windows import Canonical, taken
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from kdeploy.errors import DataError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
-from kdeploy.samples.views import Views, mixup
+from kdeploy.samples.views import mixup
 from kdeploy.samples.views.munge import Munge
+from kdeploy.samples.views.views import Views
 from kdeploy.samples.windows import Canonical
 
 _CHUNK_BYTES = 1 << 22  # of float64 samples; a few times as much lies in memory while they are squared

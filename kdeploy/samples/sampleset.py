@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
-from kdeploy.samples.choice import EVERYTHING, Choice
 from kdeploy.samples.split import PARTS, Rows
+from kdeploy.samples.transfer_set import EVERYTHING, Choice
 from kdeploy.samples.windows import Canonical, Windows
 
 RECORD_FILE = "samples.json"

@@ -26,7 +26,6 @@ from typing import Any, Protocol
 from kdeploy.errors import DataError
 from kdeploy.samples.assemble import assemble
 from kdeploy.samples.builtin import Builtin
-from kdeploy.samples.choice import Choice
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.duplicates import Policy
 from kdeploy.samples.hub import HubDataset
@@ -40,6 +39,7 @@ from kdeploy.samples.speech import corpus
 from kdeploy.samples.speech.aligned import AlignedPhones
 from kdeploy.samples.speech.timit import Timit
 from kdeploy.samples.split import Counts
+from kdeploy.samples.transfer_set import Choice
 
 SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
 KEYS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")

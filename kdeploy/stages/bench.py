@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from kdeploy import counting, runtimes
 from kdeploy.errors import ModelError
-from kdeploy.models.adapters import signature
-from kdeploy.progress import Progress
+from kdeploy.graphs.counting.count import count
+from kdeploy.models.classifier import signature
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
-from kdeploy.timing.fresh import run_in_fresh_process
+from kdeploy.system.progress import Progress
 from kdeploy.timing.orchestrator import Step
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
+from kdeploy.timing.subprocess_run import run_in_fresh_process
 
 DISTINCT_INPUTS = 256
 PEAK_SHARE = 0.1  # of the time, for what the machine can do at best
@@ -127,12 +128,12 @@ def _floors(folder: Path, names: Sequence[str], threads: Sequence[int], progress
     for name in names:
         (folder / name).mkdir(exist_ok=True)
         try:
-            artefact = runtimes.convert(name, Source(path, None, {"x": rows}, None), folder / name)
+            artefact = installed.convert(name, Source(path, None, {"x": rows}, None), folder / name)
         except ModelError:
             progress.say(f"call floor: not measured on {name}, which does not take a graph that does nothing")
             continue
-        for count in threads:
-            yield FloorRequest(runtime=name, threads=count, artefact=artefact, inputs=inputs)
+        for number in threads:
+            yield FloorRequest(runtime=name, threads=number, artefact=artefact, inputs=inputs)
 
 
 def _write_identity(path: Path) -> None:
@@ -149,7 +150,7 @@ def _artefact(target: Path, contender: Contender, name: str) -> Path:
         return contender.artefacts[name]
     target.mkdir(parents=True, exist_ok=True)
     source = Source(contender.onnx, None, {signature(contender.onnx).input: contender.inputs[:3]}, None)
-    return runtimes.convert(name, source, target)
+    return installed.convert(name, source, target)
 
 
 def _compute(contender: Contender, batch: int) -> Compute | None:
@@ -166,7 +167,7 @@ def counted(path: Path, shape: tuple[int, ...]) -> Compute:
 
     Raises: ModelError when a shape inside cannot be known.
     """
-    cost = counting.count(path, {signature(path).input: shape})
+    cost = count(path, {signature(path).input: shape})
     return Compute(
         multiply_adds=cost.multiply_adds,
         flops=cost.flops,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kdeploy import runtimes
 from kdeploy.bundles.write import Golden, write
-from kdeploy.models.adapters import signature
+from kdeploy.models.classifier import signature
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.export import ExportRecord
+from kdeploy.runtimes import installed
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 
 GOLDEN_SAMPLES = 32
@@ -56,7 +56,7 @@ def run(
 
 def _golden(model: Path, record: ExportRecord, canonical: np.ndarray) -> Golden:
     """Samples and what the shipped file says about them on onnxruntime, with one thread."""
-    session = runtimes.find("onnxruntime").load(model, threads=1)
+    session = installed.find("onnxruntime").load(model, threads=1)
     prepared = apply_numpy(record.preprocessing, canonical)
     logits = next(iter(session.run({signature(model).input: prepared}).values()))
     session.close()

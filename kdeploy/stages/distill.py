@@ -17,24 +17,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdeploy import processes
-from kdeploy.evaluation import accuracy, agreement, logits_of
-from kdeploy.labelstore import BLOCK_ROWS, Labels
-from kdeploy.losses import choice
+from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
+from kdeploy.evaluation.class_prior import class_prior, matching_bias
+from kdeploy.evaluation.verdict import gap, judge
+from kdeploy.labels.store import BLOCK_ROWS, Labels
+from kdeploy.losses import by_name
 from kdeploy.losses.hooks import Context, Features, progress_of
 from kdeploy.models import shallow
-from kdeploy.models.adapters import ModuleClassifier
-from kdeploy.models.guided import Answer, Guided
+from kdeploy.models.classifier import ModuleClassifier
+from kdeploy.models.hinted import Answer, Guided
 from kdeploy.models.weights import load_weights, save_weights
-from kdeploy.priors import class_prior, matching_bias
-from kdeploy.progress import Progress
 from kdeploy.records.distill import DistillRecord, Net
 from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Regime, Samples, Schedule, Watch, device_named, software, train
-from kdeploy.verdict import gap, judge
+from kdeploy.system import distributed
+from kdeploy.system.files import commit_bytes, hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import BatchPlan, Regime, Samples, Schedule, Watch, device_named, software, train
 
 Role = Literal["student", "baseline"]
 
@@ -43,7 +43,7 @@ Role = Literal["student", "baseline"]
 class Settings:
     """How the students learn."""
 
-    loss: choice.Name
+    loss: by_name.Name
     epochs: int
     batch: int
     learning_rate: float
@@ -55,7 +55,7 @@ class Settings:
     curve: bool = False
     tracker: Literal["none", "tensorboard"] = "none"
     hint_layer: int | None = None
-    loss_options: choice.Options = field(default_factory=choice.Options)
+    loss_options: by_name.Options = field(default_factory=by_name.Options)
     weight_decay: float = 0.0
     regime: Regime = field(default_factory=Regime)
 
@@ -178,7 +178,7 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
         labels = torch.full_like(labels, -1)  # a mixture has no true label
     blocks = _blocks(task.teacher.labels)
     options = task.settings.loss_options
-    chosen = choice.loss_named(task.settings.loss, options, seed=seed, blocks=blocks)
+    chosen = by_name.loss_named(task.settings.loss, options, seed=seed, blocks=blocks)
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
@@ -239,7 +239,7 @@ def _watch(task: _Task, name: str) -> Watch:
     kept: list[Watch] = []
     if task.settings.curve:
         kept.append(_curve(task, task.folder / f"{name}.curve.json"))
-    if task.settings.tracker == "tensorboard" and processes.is_first():
+    if task.settings.tracker == "tensorboard" and distributed.is_first():
         kept.append(_tracked(task, name))
 
     def watch(module: nn.Module, done: int, loss: float) -> None:
@@ -269,7 +269,7 @@ def _curve(task: _Task, path: Path) -> Watch:
 
 def _tracked(task: _Task, name: str) -> Watch:
     """Show the loss of each step in TensorBoard."""
-    from kdeploy.tracking import Tracker  # its package is an extra
+    from kdeploy.training.tensorboard import Tracker  # its package is an extra
 
     tracker = Tracker(task.folder, name)
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation import accuracy
-from kdeploy.labelstore import Labels
+from kdeploy.evaluation.accuracy import accuracy
+from kdeploy.labels.store import Labels
 from kdeploy.models.ensemble import Rule, combine
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.software import Software

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdeploy import components, labelstore
-from kdeploy.allocator import keeping_pages
 from kdeploy.errors import IntegrityError
-from kdeploy.evaluation import BATCH, accuracy
-from kdeploy.models.adapters import Classifier
-from kdeploy.progress import Progress
+from kdeploy.evaluation.accuracy import BATCH, accuracy
+from kdeploy.labels import pca, store
+from kdeploy.models.classifier import Classifier
 from kdeploy.records.labels import LabelHeader, LabelsRecord
 from kdeploy.records.software import Software
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.store import hash_file
+from kdeploy.system.files import hash_file
+from kdeploy.system.malloc import keeping_pages
+from kdeploy.system.progress import Progress
 
 COMPONENTS = "components.safetensors"
 
@@ -64,11 +64,11 @@ def run(
         return found
 
     with keeping_pages():
-        written = labelstore.write(folder, header, label, progress)
-    first = labelstore.Reader(folder, header).rows(0, np.arange(len(transfer)))
+        written = store.write(folder, header, label, progress)
+    first = store.Reader(folder, header).rows(0, np.arange(len(transfer)))
     known = samples.labels[transfer] >= 0
     return LabelsRecord(
-        header_sha256=hash_file(folder / labelstore.HEADER),
+        header_sha256=hash_file(folder / store.HEADER),
         rows=sum(block.rows for block in written.blocks),
         bytes=sum(block.bytes for block in written.blocks),
         # a mixture of two samples has no one true label
@@ -85,15 +85,15 @@ def _reduced(folder: Path, count: int, classes: int, *, answer: Answer, feed: Fe
     """
     path = folder / COMPONENTS
     if not path.is_file():
-        if (folder / labelstore.HEADER).is_file():
+        if (folder / store.HEADER).is_file():
             raise IntegrityError(
                 str(path),
                 "must be what the blocks beside it were stored with",
                 got="there is no such file",
                 advice="Run: kdeploy run --force labels.",
             )
-        components.fit(_features(answer, feed, transfer, classes, count), count).save(path)
-    found = components.Components.load(path)
+        pca.fit(_features(answer, feed, transfer, classes, count), count).save(path)
+    found = pca.Components.load(path)
 
     def reduced(batch: Tensor) -> Tensor:
         outputs = answer(batch)
@@ -105,7 +105,7 @@ def _reduced(folder: Path, count: int, classes: int, *, answer: Answer, feed: Fe
 def _features(answer: Answer, feed: Feed, transfer: np.ndarray, classes: int, count: int) -> Tensor:
     """Features of samples of the first view, spread evenly over the transfer set."""
     width = answer(feed.view(transfer[:1], 0)).shape[1] - classes
-    needed = components.samples_needed(width, count, len(transfer))
+    needed = pca.samples_needed(width, count, len(transfer))
     chosen = transfer[np.linspace(0, len(transfer) - 1, needed).astype(int)]
     found = torch.empty(needed, width)
     for first in range(0, needed, BATCH):

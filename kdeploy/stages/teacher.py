@@ -13,23 +13,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdeploy import counting
 from kdeploy.errors import ModelError
-from kdeploy.evaluation import accuracy, logits_of
-from kdeploy.inspector import admit
-from kdeploy.models import named, teachers
-from kdeploy.models.adapters import Classifier, signature
+from kdeploy.evaluation.accuracy import accuracy, logits_of
+from kdeploy.graphs.counting.count import count
+from kdeploy.graphs.inspector.admit import admit
+from kdeploy.models import pretrained, teachers
+from kdeploy.models.classifier import Classifier, signature
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.models.whitening import SAMPLES
-from kdeploy.progress import Progress
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord, Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.views import Views
-from kdeploy.store import commit_bytes, hash_file
-from kdeploy.training import BatchPlan, Regime, Schedule, device_named, software, train
+from kdeploy.samples.views.views import Views
+from kdeploy.system.files import commit_bytes, hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import BatchPlan, Regime, Schedule, device_named, software, train
 
 
 class Length(NamedTuple):
@@ -169,7 +169,7 @@ def _take_in(folder: Path, teacher: Given, classes: int) -> None:
     built, arguments = _built(teacher, classes)
     if teacher.path is not None:
         # Hugging Face's weights know nothing of the wrapper that makes them logits
-        load_weights(built.net if isinstance(built, named.LogitsOf) else built, teacher.path)
+        load_weights(built.net if isinstance(built, pretrained.LogitsOf) else built, teacher.path)
     save_weights(built, target, arguments)
 
 
@@ -180,7 +180,7 @@ def _is_safe(path: Path | None) -> bool:
 def _built(teacher: Given, classes: int) -> tuple[nn.Module, dict[str, Any]]:
     """The net, and what is kept to build it again; a package's net that gets weights has the data's classes."""
     if teacher.origin in ("timm", "torchvision", "huggingface"):
-        return named.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
+        return pretrained.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
     return teachers.build_untrained(teacher.name), {}
 
 
@@ -238,5 +238,5 @@ def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: Trained | Given) 
 def _parameters(folder: Path, spec: teachers.Spec, shape: tuple[int, ...]) -> int:
     if spec.origin == "onnx":
         taken = signature(folder / spec.file)
-        return counting.count(folder / spec.file, {taken.input: (taken.batch or 1, *shape)}).parameters
+        return count(folder / spec.file, {taken.input: (taken.batch or 1, *shape)}).parameters
     return sum(value.numel() for value in teachers.module(folder, spec).parameters())

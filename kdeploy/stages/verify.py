@@ -18,14 +18,18 @@ import onnx
 import torch
 from torch import nn
 
-from kdeploy import adversarial, bisection, parity, probing, runtimes
 from kdeploy.errors import ModelError, ParityError
-from kdeploy.inspector.unrepeatable import unrepeatable
-from kdeploy.models.adapters import signature
-from kdeploy.progress import Progress
+from kdeploy.graphs.inspector.unrepeatable import unrepeatable
+from kdeploy.models.classifier import signature
+from kdeploy.parity import bisection, hard_inputs, invariance
+from kdeploy.parity.budget import FP32
+from kdeploy.parity.compare import BATCHES, compare, logits_of
+from kdeploy.parity.oracle import Oracle, module_oracle, onnx_oracle
 from kdeploy.recipe.formats import ONNX, Asked
 from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Runtime, Source
+from kdeploy.system.progress import Progress
 
 REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
 REFERENCE_INPUTS = 64
@@ -46,7 +50,7 @@ class Truth(NamedTuple):
     """
 
     name: str
-    oracle: Callable[[np.ndarray], parity.Oracle]
+    oracle: Callable[[np.ndarray], Oracle]
     logits: Callable[[np.ndarray], np.ndarray]
     values: Callable[[np.ndarray], list[bisection.Value]]
 
@@ -69,7 +73,7 @@ class Subject:
     name: str
     onnx: Path
     inputs: np.ndarray
-    oracle: parity.Oracle
+    oracle: Oracle
     artefacts: Mapping[str, Path]
     truth: Truth | None = None
     names: Sequence[str] = ()
@@ -82,7 +86,7 @@ class Made(NamedTuple):
 
     name: str
     inputs: np.ndarray
-    oracle: parity.Oracle
+    oracle: Oracle
 
 
 def truth_of_module(module: nn.Module, exact: nn.Module | None = None) -> Truth:
@@ -95,7 +99,7 @@ def truth_of_module(module: nn.Module, exact: nn.Module | None = None) -> Truth:
 
     return Truth(
         "the trained net",
-        lambda inputs: parity.module_oracle(module, inputs, exact),
+        lambda inputs: module_oracle(module, inputs, exact),
         logits,
         lambda inputs: bisection.module_values(module, inputs),
     )
@@ -106,13 +110,13 @@ def truth_of_graph(path: Path, name: str) -> Truth:
 
     Its oracle raises ParityError for a graph that declares any batch, and takes one.
     """
-    session, input_name = runtimes.find("onnxruntime").load(path, threads=1), signature(path).input
+    session, input_name = installed.find("onnxruntime").load(path, threads=1), signature(path).input
 
-    def oracle(inputs: np.ndarray) -> parity.Oracle:
+    def oracle(inputs: np.ndarray) -> Oracle:
         try:
-            return parity.onnx_oracle(path, inputs)
+            return onnx_oracle(path, inputs)
         except ModelError:
-            _, fault = probing.batches(probing.Trial(session, input_name, inputs))
+            _, fault = invariance.batches(invariance.Trial(session, input_name, inputs))
             if fault is None:
                 raise
             where = f"{path.name} on onnxruntime"
@@ -121,7 +125,7 @@ def truth_of_graph(path: Path, name: str) -> Truth:
     return Truth(
         name,
         oracle,
-        lambda inputs: probing.Trial(session, input_name, inputs).logits(inputs),
+        lambda inputs: invariance.Trial(session, input_name, inputs).logits(inputs),
         lambda inputs: bisection.graph_values(path, inputs),
     )
 
@@ -146,7 +150,7 @@ def run(*, subjects: list[Subject], names: list[str], progress: Progress) -> Ver
                 rows.append(row)
                 advance(len(rows))
     used = dict.fromkeys(row.runtime for row in rows)
-    return VerifyRecord(rows=tuple(rows), versions={name: runtimes.find(name).version() for name in used})
+    return VerifyRecord(rows=tuple(rows), versions={name: installed.find(name).version() for name in used})
 
 
 def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
@@ -161,15 +165,15 @@ def _made(subject: Subject) -> list[Made]:
     truth, real = subject.truth, subject.oracle
     if truth is None:
         return []
-    found = adversarial.families(adversarial.spec_of(subject.inputs))
+    found = hard_inputs.families(hard_inputs.spec_of(subject.inputs))
     spread = np.linspace(0, len(subject.inputs) - 1, min(TIED, len(subject.inputs))).astype(int)
-    ties = adversarial.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
+    ties = hard_inputs.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
     found |= {"near ties": ties} if len(ties) else {}
     judged = [_judged(name, inputs, truth, real) for name, inputs in found.items()]
     return [one for one in judged if one is not None]
 
 
-def _judged(name: str, inputs: np.ndarray, truth: Truth, real: parity.Oracle) -> Made | None:
+def _judged(name: str, inputs: np.ndarray, truth: Truth, real: Oracle) -> Made | None:
     """A family with the truth about it, without the inputs for which that is not finite: a net that divides by the
     spread of an image has no answer to a constant one."""
     oracle = truth.oracle(inputs)
@@ -182,35 +186,35 @@ def _judged(name: str, inputs: np.ndarray, truth: Truth, real: parity.Oracle) ->
     return Made(name, inputs, _with_noise(oracle, real))
 
 
-def _with_noise(oracle: parity.Oracle, real: parity.Oracle) -> parity.Oracle:
+def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
     """An oracle of few inputs, where float32 may be right by luck: its noise is at least that on real inputs, and more
     where the logits are larger. Smaller logits, as of a near tie, are sums of numbers as large as ever."""
     scale, real_scale = (float(np.abs(one.logits).max()) for one in (oracle, real))
     least = real.float32_error * max(scale / real_scale if real_scale else 1.0, 1.0)
-    return parity.Oracle(oracle.logits, max(oracle.float32_error, least))
+    return Oracle(oracle.logits, max(oracle.float32_error, least))
 
 
 def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
-    runtime, input_name = runtimes.find(asked.runtime), signature(subject.onnx).input
+    runtime, input_name = installed.find(asked.runtime), signature(subject.onnx).input
     inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
     with tempfile.TemporaryDirectory() as scratch:
         artefact = subject.artefacts.get(str(asked))
         if artefact is None:
             source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
-            artefact = runtimes.convert(asked.runtime, source, Path(scratch), precision=asked.precision)
+            artefact = installed.convert(asked.runtime, source, Path(scratch), precision=asked.precision)
         with closing(runtime.load(artefact, threads=1)) as session:
-            return _measured(subject, asked, probing.Trial(session, input_name, inputs), made)
+            return _measured(subject, asked, invariance.Trial(session, input_name, inputs), made)
 
 
-def _measured(subject: Subject, asked: Asked, trial: probing.Trial, made: Sequence[Made]) -> ParityRow:
+def _measured(subject: Subject, asked: Asked, trial: invariance.Trial, made: Sequence[Made]) -> ParityRow:
     """On real inputs, then on made ones; a lower precision is not meant for those, which it was not calibrated on."""
-    runtime = runtimes.find(asked.runtime)
+    runtime = installed.find(asked.runtime)
     slow = runtime.name == REFERENCE
-    taken, fault = probing.batches(trial, parity.BATCHES[-1] if slow else probing.MOST)
+    taken, fault = invariance.batches(trial, BATCHES[-1] if slow else invariance.MOST)
     if fault is not None:
         return _unmeasured(subject, asked, taken, fault)
-    logits, _ = parity.logits_of(trial.session, trial.input, trial.inputs)
-    row = parity.compare(
+    logits, _ = logits_of(trial.session, trial.input, trial.inputs)
+    row = compare(
         subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=taken, precision=asked.precision
     )
     found: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
@@ -221,23 +225,23 @@ def _measured(subject: Subject, asked: Asked, trial: probing.Trial, made: Sequen
             found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
         return row.model_copy(update=found)
     made = made if asked.precision == "fp32" else ()
-    families = tuple(_family(one, trial, REFERENCE_EACH if slow else adversarial.EACH) for one in made)
-    fault = probing.constancy(trial, row.budget, REFERENCE_BATCH if slow else probing.MOST) or _family_fault(
+    families = tuple(_family(one, trial, REFERENCE_EACH if slow else hard_inputs.EACH) for one in made)
+    fault = invariance.constancy(trial, row.budget, REFERENCE_BATCH if slow else invariance.MOST) or _family_fault(
         subject, runtime, trial, made, families
     )
-    found |= {"families": families, "fault": fault, "propagates_nan": probing.propagates_nan(trial)}
+    found |= {"families": families, "fault": fault, "propagates_nan": invariance.propagates_nan(trial)}
     return row.model_copy(update=found | {"passed": fault is None})
 
 
-def _family(made: Made, trial: probing.Trial, each: int) -> Family:
-    found = parity.compare(made.oracle, trial.logits(made.inputs[:each]), model="", runtime="", batches=())
+def _family(made: Made, trial: invariance.Trial, each: int) -> Family:
+    found = compare(made.oracle, trial.logits(made.inputs[:each]), model="", runtime="", batches=())
     measured = found.model_dump(include=set(Family.model_fields) - {"name", "passed"})
     # near ties are made to flip: two logits that are each off by e may swap a margin of 2 e
     return Family(name=made.name, **measured, passed=found.max_abs_error <= found.budget)
 
 
 def _family_fault(
-    subject: Subject, runtime: Runtime, trial: probing.Trial, made: Sequence[Made], families: Sequence[Family]
+    subject: Subject, runtime: Runtime, trial: invariance.Trial, made: Sequence[Made], families: Sequence[Family]
 ) -> Fault | None:
     for one, family in zip(made, families, strict=True):
         if not family.passed:
@@ -254,7 +258,7 @@ _REPORT = "Real inputs pass: leave this runtime out where such inputs can come, 
 
 
 def _first_node(
-    subject: Subject, runtime: Runtime, trial: probing.Trial, inputs: np.ndarray, worst: int
+    subject: Subject, runtime: Runtime, trial: invariance.Trial, inputs: np.ndarray, worst: int
 ) -> NodeDifference | None:
     if subject.truth is None:
         return None
@@ -268,7 +272,7 @@ def _first_node(
 
 
 def _stale_artefact(
-    subject: Subject, runtime: Runtime, trial: probing.Trial, inputs: np.ndarray
+    subject: Subject, runtime: Runtime, trial: invariance.Trial, inputs: np.ndarray
 ) -> NodeDifference | None:
     """The file that was converted before, when a new conversion is right."""
     artefact = subject.artefacts.get(runtime.name)
@@ -279,7 +283,7 @@ def _stale_artefact(
         with closing(runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)) as session:
             fresh = session.run({trial.input: inputs})
     oracle, name = _with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
-    budget = parity.FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))
+    budget = FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))
     if np.abs(next(iter(fresh.values())) - oracle.logits).max() > budget:
         return None
     error = float(np.abs(trial.run(inputs) - oracle.logits).max())

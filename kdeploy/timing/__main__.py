@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import Interrupted, KdeployError, UsageError
-from kdeploy.timing import processes
+from kdeploy.system.children import die_with_parent
 from kdeploy.timing.orchestrator import Step, measure
 from kdeploy.timing.request import read_request
 
@@ -24,7 +24,7 @@ RECORD_NAME = "bench.json"
 
 
 def main(arguments: list[str]) -> int:
-    processes.die_with_parent(os.getppid(), signal.SIGTERM)
+    die_with_parent(os.getppid(), signal.SIGTERM)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kdeploy.errors import ClaimError
-from kdeploy.ratios import interval_text, low_bound, ratio_text
+from kdeploy.formatting.ratios import interval_text, low_bound, ratio_text
 from kdeploy.records.bench import Claim, Comparison, Quality, Reason, Status
 from kdeploy.timing.statistics import Estimate, relative_half_width
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from kdeploy.ratios import interval_text
+from kdeploy.formatting.ratios import interval_text
 from kdeploy.records.bench import Arm, BenchRecord, Claim, Ratio, Reason, TimeEstimate
 from kdeploy.records.bench_compare import ArmComparison, BenchCompareRecord, Difference
 from kdeploy.timing.claims import headline

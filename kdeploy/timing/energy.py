@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from kdeploy.records.bench import Energy
-from kdeploy.timing.wire import Message
+from kdeploy.system.wire import Message
 
 DOMAIN = "rapl-package"
 ROOT = Path("/")

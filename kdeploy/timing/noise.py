@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from kdeploy.system.wire import Message
 from kdeploy.timing.raw import Block
 from kdeploy.timing.request import Limits
-from kdeploy.timing.wire import Message
 
 IDLE_ARM_RAN = "a stopped arm used the CPU"
 FAULTS = "memory came from disk"

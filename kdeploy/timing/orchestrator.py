@@ -17,22 +17,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kdeploy import machine
 from kdeploy.records.bench import BenchRecord
-from kdeploy.timing import extras, floors, peaks, processes, raw
-from kdeploy.timing.assembly import Clock, assembled
+from kdeploy.system import host
+from kdeploy.system.wire import Message
+from kdeploy.timing import call_overhead as floors
+from kdeploy.timing import machine_peaks, optional, raw, worker_process
 from kdeploy.timing.claims import counted
-from kdeploy.timing.measured import Measured
-from kdeploy.timing.processes import bench_cpus, housekeeping
 from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, RawWriter, Replicate
+from kdeploy.timing.record import Clock, assembled
 from kdeploy.timing.replicate import run_replicate
 from kdeploy.timing.request import ComparisonRequest, Request, Settings
+from kdeploy.timing.result import Measured
 from kdeploy.timing.roofline import bounds_of
 from kdeploy.timing.statistics import relative_half_width
 from kdeploy.timing.throughput import LeftOut, measured_throughputs, throughputs
-from kdeploy.timing.wire import Message
+from kdeploy.timing.worker_process import bench_cpus, housekeeping
 
-StartWorker = Callable[[str, Settings], processes.Arm]
+StartWorker = Callable[[str, Settings], worker_process.Arm]
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class Step:
     elapsed_ns: int
 
 
-def start_worker(name: str, settings: Settings) -> processes.Arm:
+def start_worker(name: str, settings: Settings) -> worker_process.Arm:
     """An arm in a fresh process."""
-    return processes.WorkerProcess(name, patience_s=settings.patience_s)
+    return worker_process.WorkerProcess(name, patience_s=settings.patience_s)
 
 
 def local_now() -> datetime:
@@ -67,7 +68,7 @@ def measure(
     *,
     progress: Callable[[Step], None] = silent,
     start: StartWorker = start_worker,
-    start_probe: peaks.StartProbe = peaks.start_probe,
+    start_probe: machine_peaks.StartProbe = machine_peaks.start_probe,
     clock: Clock = time.perf_counter_ns,
     now: Callable[[], datetime] = local_now,
 ) -> BenchRecord:
@@ -77,12 +78,12 @@ def measure(
     falls silent, ClaimError when the clock does not advance.
     """
     created, began = now(), clock()
-    allowed = machine.allowed_cpus()
-    caches, settings = machine.caches_bytes(), request.settings
+    allowed = host.allowed_cpus()
+    caches, settings = host.caches_bytes(), request.settings
     folder.mkdir(parents=True, exist_ok=True)
     with (
         RawWriter(folder / raw.NAME) as writer,
-        closing(peaks.Canaries(caches, settings, start=start_probe, clock=clock)) as canaries,
+        closing(machine_peaks.Canaries(caches, settings, start=start_probe, clock=clock)) as canaries,
     ):
         loop = Loop(request, allowed, progress, start, clock, canaries)
         writer.request(request)
@@ -106,7 +107,7 @@ class Loop:
     progress: Callable[[Step], None]
     start: StartWorker
     clock: Clock
-    canaries: peaks.Canaries
+    canaries: machine_peaks.Canaries
     probes: list[raw.Probe] = field(default_factory=list)
     first: int = 0
 
@@ -143,13 +144,13 @@ class Loop:
         writer.end(self.first + number, found.stopped)
         return replace(found, extras=beside)
 
-    def _extras(self, number: int) -> Iterator[extras.Line]:
+    def _extras(self, number: int) -> Iterator[optional.Line]:
         """What was asked for beside the comparison."""
         asked, settings = self.request.comparisons[number], self.request.settings
         told = specs(asked, bench_cpus(self.allowed, asked.threads))
         seed = f"{settings.seed}/{number}/extras"
         with housekeeping(self.allowed, bench_cpus(self.allowed, asked.threads)):
-            yield from extras.lines(told, settings, lambda name: self.start(name, settings), seed=seed)
+            yield from optional.lines(told, settings, lambda name: self.start(name, settings), seed=seed)
 
     def _measured(self, number: int, writer: RawWriter) -> Measured:
         """Replicates until a rule ends them."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.records.bench import Arm, BenchRecord, Comparison
-from kdeploy.store import commit_bytes
+from kdeploy.system.files import commit_bytes
 from kdeploy.timing.raw import CANDIDATE, FIRST, NAME, Replicate, read_replicates
 
 FILE = "pytest-benchmark.json"

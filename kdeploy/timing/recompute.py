@@ -12,10 +12,11 @@ from pathlib import Path
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import Arm, BenchRecord
-from kdeploy.timing import artefacts, raw
+from kdeploy.runtimes import artefacts
+from kdeploy.timing import raw
 from kdeploy.timing.gates import Surroundings
-from kdeploy.timing.measured import Measured, Role, asked_of
 from kdeploy.timing.request import Request
+from kdeploy.timing.result import Measured, Role, asked_of
 from kdeploy.timing.roofline import bounds_of
 from kdeploy.timing.summary import arm_names, compared, figures, noise_of
 from kdeploy.timing.throughput import throughputs

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from kdeploy.system.wire import Message
 from kdeploy.timing import noise
-from kdeploy.timing.processes import Arm
 from kdeploy.timing.raw import CANDIDATE, FIRST, Block, Replicate, WorkerReport
 from kdeploy.timing.request import Settings
-from kdeploy.timing.wire import Message
+from kdeploy.timing.worker_process import Arm
 
 StartArm = Callable[[str], Arm]
 

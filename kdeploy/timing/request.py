@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=1)]
 class ArmRequest(Part):
     """One model as it is deployed. `quality` and `compute` were found elsewhere and go into the record as they are.
 
-    `sha256` is the promised digest of the artefact (`kdeploy.timing.artefacts.digest`); null promises nothing.
+    `sha256` is the promised digest of the artefact (`kdeploy.runtimes.artefacts.digest`); null promises nothing.
     `tolerance` bounds the absolute difference from the expected outputs; null is 1e-4 x the largest of them.
     """
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kdeploy.records.bench import CallFloor, Compute, Fraction, Latency, Reason, Roofline
-from kdeploy.timing.floors import call_floors
-from kdeploy.timing.peaks import Peaks, peaks_of
+from kdeploy.timing.call_overhead import call_floors
+from kdeploy.timing.machine_peaks import Peaks, peaks_of
 from kdeploy.timing.raw import FloorSample, Probe
 
 HIGHEST_FRACTION = 1.05

@@ -22,15 +22,16 @@ from kdeploy.records.bench import (
     WarmUps,
     Workload,
 )
-from kdeploy.timing import artefacts, energy, noise
-from kdeploy.timing.bounded import limited, notes, too_fast
+from kdeploy.runtimes import artefacts
+from kdeploy.timing import energy, noise
+from kdeploy.timing.arm_limits import limited, notes, too_fast
 from kdeploy.timing.claims import Evidence, Side, judged
-from kdeploy.timing.extras import cold_start, sustained
 from kdeploy.timing.gates import Surroundings, refusals, trend
 from kdeploy.timing.latency import throughput
-from kdeploy.timing.measured import Measured, Role, asked_of, key_of, latency_of
+from kdeploy.timing.optional import cold_start, sustained
 from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, WorkerReport
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Settings
+from kdeploy.timing.result import Measured, Role, asked_of, key_of, latency_of
 from kdeploy.timing.statistics import (
     Estimate,
 )

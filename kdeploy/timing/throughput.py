@@ -16,9 +16,9 @@ from kdeploy.errors import DataError, ModelError, ResourceError
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BatchThroughput
 from kdeploy.timing.claims import counted
-from kdeploy.timing.measured import ROLES, Measured, Role, asked_of, key_of
 from kdeploy.timing.raw import FIRST
 from kdeploy.timing.request import ComparisonRequest
+from kdeploy.timing.result import ROLES, Measured, Role, asked_of, key_of
 
 Clock = Callable[[], int]
 Measure = Callable[[int], Measured]

@@ -21,7 +21,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import DataError, IntegrityError, KdeployError
-from kdeploy.timing import artefacts, counters, processes, wire
+from kdeploy.runtimes import artefacts
+from kdeploy.system import wire
+from kdeploy.system.children import die_with_parent
+from kdeploy.timing import counters, worker_process
 from kdeploy.timing.warmup import WarmUpRule, warm_up
 
 if TYPE_CHECKING:
@@ -177,9 +180,9 @@ def load(spec: wire.Message) -> tuple[Bench, wire.Message]:
 
 def opened(spec: wire.Message) -> tuple[Session, Sequence[Arrays], wire.Message]:
     """The model, loaded and not yet called, its batches, and what that took."""
-    cpus = processes.pin(tuple(spec["cpus"]))
+    cpus = worker_process.pin(tuple(spec["cpus"]))
     began = time.perf_counter_ns()
-    from kdeploy.runtimes import find
+    from kdeploy.runtimes.installed import find
 
     runtime = find(spec["runtime"])
     version = runtime.version()  # imports what `find` did not
@@ -187,7 +190,7 @@ def opened(spec: wire.Message) -> tuple[Session, Sequence[Arrays], wire.Message]
     artefact = Path(spec["artefact"])
     batches = cut(read_arrays(Path(spec["inputs"])), spec["batch"])
     check_bytes(artefact, spec["sha256"])
-    baseline = processes.memory_lines().get("VmRSS") if processes.forget_peak_memory() else None
+    baseline = worker_process.memory_lines().get("VmRSS") if worker_process.forget_peak_memory() else None
     began = time.perf_counter_ns()
     session = runtime.load(artefact, threads=spec["threads"])
     load_ns = time.perf_counter_ns() - began
@@ -245,13 +248,13 @@ def obey(bench: Bench, message: wire.Message) -> wire.Message:
         return bench.run(message["calls"], message["resume_calls"], rotate=message["rotate"])
     if message["do"] == "window":
         return bench.window(message["ns"])
-    return {"peak_rss_bytes": processes.memory_lines().get("VmHWM")}
+    return {"peak_rss_bytes": worker_process.memory_lines().get("VmHWM")}
 
 
 def converse(commands: int, answers: int) -> None:
     """Serve one orchestrator until it says finish, or goes away."""
     spec = wire.receive(commands)
-    processes.die_with_parent(spec["parent"])
+    die_with_parent(spec["parent"])
     if spec.get("cold"):
         wire.send(answers, cold_start(spec))
         return

@@ -1,1 +1,4 @@
-"""Exact rewritings of a chain of layers, one a file. Each returns an Outcome: done, or refused with a reason."""
+"""Rewrites that keep what a model computes: fusing, folding, ranks, preprocessing in front.
+
+May import graphs, models and everything below them; knows neither labels nor parity.
+"""

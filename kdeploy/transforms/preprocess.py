@@ -9,7 +9,7 @@ decoders give them (`nhwc`: a Transpose opens the graph); every other input as t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,17 +17,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from kdeploy import parity
 from kdeploy.errors import ModelError
-from kdeploy.models.adapters import signature
-from kdeploy.records.parity import ParityRow
+from kdeploy.models.classifier import signature
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.store import commit_bytes
+from kdeploy.system.files import commit_bytes
 
 Layout = Literal["nchw", "nhwc"]
 PREFIX = "preprocessing/"
-WITH_PREPROCESSING = "student with its preprocessing"
-REFERENCE, REFERENCE_INPUTS = "reference", 64  # the ONNX reference evaluator is slow
 
 
 class Step(NamedTuple):
@@ -65,23 +61,6 @@ def prepend(model: Path, path: Path, spec: Preprocessing, layout: Layout) -> Non
 def as_given(canonical: np.ndarray, layout: Layout) -> np.ndarray:
     """Canonical samples (N, *shape) as a decoder gives them, and as the graph takes them."""
     return np.ascontiguousarray(np.moveaxis(canonical, 1, -1)) if layout == "nhwc" else canonical
-
-
-def compare(
-    path: Path, canonical: np.ndarray, layout: Layout, oracle: parity.Oracle, names: Sequence[str]
-) -> tuple[ParityRow, ...]:
-    """Raw input to logits, one row a runtime: what fails here and not without preprocessing has a wrong preprocessing.
-
-    Args:
-        canonical: samples (N, *shape), as they come.
-        oracle: the net's logits on the same samples, prepared outside of the graph.
-    Raises: ModelError when a runtime does not take the file.
-    """
-    rows = []
-    for name in names:
-        given = as_given(canonical[:REFERENCE_INPUTS] if name == REFERENCE else canonical, layout)
-        rows.append(parity.proved(path, WITH_PREPROCESSING, oracle, given, name))
-    return tuple(rows)
 
 
 def steps(spec: Preprocessing, layout: Layout) -> Iterator[Step]:

@@ -17,7 +17,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from kdeploy.bundles import Golden, verify, write
+from kdeploy.bundles.verify import verify
+from kdeploy.bundles.write import Golden, write
 from kdeploy.errors import KdeployError
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.preprocessing import Preprocessing

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdeploy.bundles import verify
 from kdeploy.bundles.fixed_zip import zip_bytes
 from kdeploy.bundles.unpack import unpacked
+from kdeploy.bundles.verify import verify
 from kdeploy.errors import KdeployError, ResourceError
 from tests.bundles.conftest import NAME
 

@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from kdeploy.bundles import verify
 from kdeploy.bundles.fixed_zip import npz_bytes
+from kdeploy.bundles.verify import verify
 from kdeploy.errors import BundleError
 from tests.bundles.conftest import FILES, NAME, Outcome, by_itself, edit_manifest, pixels, replace, run_program
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kdeploy.bundles import Golden, verify
+from kdeploy.bundles.verify import verify
+from kdeploy.bundles.write import Golden
 from kdeploy.errors import BundleError
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from tests.bundles.conftest import FILES, LABELS, NAME, SPEC, build, pixels, write_model

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from kdeploy.cli import counted
 from kdeploy.records.bench import Compute, Fraction, Roofline
 from tests import made
-from tests.stages import report_records
+from tests.reports import report_records
 
 COMPUTE = Compute(multiply_adds=1_234_567, flops=2_469_134, coverage=1.0, params=300)
 

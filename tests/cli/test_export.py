@@ -6,7 +6,7 @@ import pytest
 
 from kdeploy.cli.export import _formats
 from kdeploy.records.export import Format
-from tests.stages import report_records
+from tests.reports import report_records
 
 
 def lines(capsys: pytest.CaptureFixture[str], *formats: Format) -> list[str]:

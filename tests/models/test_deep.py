@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from kdeploy import counting, onnx_export
+from kdeploy.graphs import export
+from kdeploy.graphs.counting.count import count
 from kdeploy.models import deep
 
 DIGITS = {"shape": (1, 28, 28), "classes": 10, "mean": (0.13,), "std": (0.31,)}
@@ -22,11 +23,11 @@ def test_the_layers_have_the_parameters_of_the_widths():
 
 
 def test_the_exported_teacher_has_the_multiply_adds_of_its_convolutions(tmp_path: Path):
-    onnx_export.write(deep.seeded(0, **DIGITS).eval(), tmp_path / "t.onnx", input_name="image", shape=(1, 28, 28))
+    export.write(deep.seeded(0, **DIGITS).eval(), tmp_path / "t.onnx", input_name="image", shape=(1, 28, 28))
     places = {(1, 32): 28, (32, 32): 28, (32, 64): 14, (64, 64): 14, (64, 128): 7, (128, 128): 7}
     by_hand = sum(9 * before * after * size**2 for (before, after), size in places.items()) + 128 * 10
     assert by_hand == 29_128_448
-    assert counting.count(tmp_path / "t.onnx", {"image": (1, 1, 28, 28)}).multiply_adds == by_hand
+    assert count(tmp_path / "t.onnx", {"image": (1, 1, 28, 28)}).multiply_adds == by_hand
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from kdeploy import counting, onnx_export
+from kdeploy.graphs import export
+from kdeploy.graphs.counting.count import count
 from kdeploy.models import mlp
 from kdeploy.models.dropout import Dropout
 
@@ -17,8 +18,8 @@ def test_hintons_teacher_has_the_parameters_and_multiply_adds_of_its_widths(tmp_
     net = mlp.seeded(0, **DIGITS, hidden=(1200, 1200))
     products = 784 * 1200 + 1200 * 1200 + 1200 * 10
     assert sum(value.numel() for value in net.parameters()) == products + 1200 + 1200 + 10
-    onnx_export.write(net.eval(), tmp_path / "t.onnx", input_name="image", shape=(1, 28, 28))
-    assert counting.count(tmp_path / "t.onnx", {"image": (1, 1, 28, 28)}).multiply_adds == products
+    export.write(net.eval(), tmp_path / "t.onnx", input_name="image", shape=(1, 28, 28))
+    assert count(tmp_path / "t.onnx", {"image": (1, 1, 28, 28)}).multiply_adds == products
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from kdeploy import counting, onnx_export
+from kdeploy.graphs import export
+from kdeploy.graphs.counting.count import count
 from kdeploy.models import shallow
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
 from kdeploy.transforms.fold_bias import fold_bias
@@ -32,10 +33,10 @@ def test_the_layers_have_the_parameters_of_the_widths():
 
 
 def test_the_exported_student_has_the_multiply_adds_of_its_factors(tmp_path: Path):
-    onnx_export.write(shallow.seeded(0, **MNIST).eval(), tmp_path / "s.onnx", input_name="image", shape=(1, 28, 28))
+    export.write(shallow.seeded(0, **MNIST).eval(), tmp_path / "s.onnx", input_name="image", shape=(1, 28, 28))
     by_hand = 25 * 32 * 28**2 + 6272 * 64 + 64 * 512 + 512 * 10
     assert by_hand == 1_066_496
-    assert counting.count(tmp_path / "s.onnx", {"image": (1, 1, 28, 28)}).multiply_adds == by_hand
+    assert count(tmp_path / "s.onnx", {"image": (1, 1, 28, 28)}).multiply_adds == by_hand
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():

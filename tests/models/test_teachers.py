@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from kdeploy import onnx_export
 from kdeploy.errors import ModelError
+from kdeploy.graphs import export
 from kdeploy.models import teachers
-from kdeploy.models.adapters import ModuleClassifier, OnnxClassifier
+from kdeploy.models.classifier import ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import save_weights
 from tests.models import user_code
 
@@ -88,7 +88,7 @@ def test_weights_of_another_module_than_the_users_are_an_error(tmp_path: Path):
 def test_every_origin_becomes_a_classifier_with_the_same_answers(tmp_path: Path):
     net, batch = user_code.build().eval(), torch.rand(3, 1, 28, 28)
     save_weights(net, tmp_path / "teacher.safetensors", {})
-    onnx_export.write(net, tmp_path / "teacher.onnx", input_name="image", shape=(1, 28, 28))
+    export.write(net, tmp_path / "teacher.onnx", input_name="image", shape=(1, 28, 28))
     ours = teachers.classifier(tmp_path, USER, device=CPU, precision="fp32")
     theirs = teachers.classifier(tmp_path, teachers.Spec("onnx", "net.onnx"), device=CPU, precision="bf16")
     assert isinstance(ours, ModuleClassifier)

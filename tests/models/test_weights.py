@@ -10,7 +10,7 @@ from torch import nn
 
 from kdeploy.errors import IntegrityError, ModelError, NonFiniteError
 from kdeploy.models.weights import load_weights, save_weights
-from kdeploy.store import hash_file
+from kdeploy.system.files import hash_file
 
 
 def test_weights_come_back_bit_for_bit(tmp_path: Path):

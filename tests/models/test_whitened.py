@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kdeploy import counting, onnx_export
+from kdeploy.graphs import export
+from kdeploy.graphs.counting.count import count
 from kdeploy.models import whitened
-from kdeploy.models.adapters import ModuleClassifier
+from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.whitening import whitening
 
 COLOUR = {"shape": (3, 32, 32), "classes": 10, "mean": (0.5, 0.4, 0.3), "std": (0.25, 0.2, 0.3)}
@@ -29,11 +30,11 @@ def test_the_layers_have_the_parameters_of_the_widths():
 
 def test_the_exported_teacher_has_the_multiply_adds_of_its_convolutions(tmp_path: Path):
     net = whitened.seeded(0, **COLOUR).eval()
-    onnx_export.write(net, tmp_path / "t.onnx", input_name="image", shape=(3, 32, 32))
+    export.write(net, tmp_path / "t.onnx", input_name="image", shape=(3, 32, 32))
     places = ((24, 64, 31), (64, 64, 15), (64, 256, 15), (256, 256, 7), (256, 256, 7), (256, 256, 3))
     by_hand = 12 * 24 * 31**2 + sum(9 * before * after * side**2 for before, after, side in places) + 256 * 10
     assert by_hand == 118_147_360
-    assert counting.count(tmp_path / "t.onnx", {"image": (1, 3, 32, 32)}).multiply_adds == by_hand
+    assert count(tmp_path / "t.onnx", {"image": (1, 3, 32, 32)}).multiply_adds == by_hand
 
 
 def test_the_first_layer_whitens_the_patches_and_their_negatives():

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from kdeploy.losses.choice import Options, Relations
+from kdeploy.losses.by_name import Options, Relations
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.pipeline import distill, teacher
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import regime
+from kdeploy.pipeline.store import Store
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.distill import Distill
 from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.models import Recipe
 from kdeploy.recipe.student import Student
 from kdeploy.recipe.teacher import Labels, Teacher
-from kdeploy.schedules import Regime
-from kdeploy.store import Store
+from kdeploy.training.schedules import Regime
 
 SOFT = {"loss": "soft-targets"}
 DECOUPLED = {"loss": "decoupled"}

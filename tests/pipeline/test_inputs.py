@@ -12,11 +12,11 @@ from kdeploy.errors import DataError
 from kdeploy.pipeline.inputs import check_views, feed, plain_preprocessing
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.settings import view_settings
+from kdeploy.pipeline.store import Store
+from kdeploy.recipe import views as recipe
 from kdeploy.recipe.models import Recipe
-from kdeploy.recipe.views import Views
-from kdeploy.samples import views
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.store import Store
+from kdeploy.samples.views.views import Views
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 1, 6, 5), np.uint8)
 ARRAYS = np.random.default_rng(0).normal(size=(8, 7)).astype(np.float32)
@@ -53,7 +53,7 @@ def test_a_feed_has_the_settings_of_its_input_and_mixes_in_the_transfer_set_only
     digits = samples(image=IMAGES)
     for one in (asked, {"image": asked}):
         made = feed(job(tmp_path, count=4, seed=9, mixup=0.2, **one), digits, plain_preprocessing(digits))
-        assert made.views == views.Views(9, mixup=0.2, **asked)
+        assert made.views == Views(9, mixup=0.2, **asked)
         assert made.partners is not None
         assert made.partners.tolist() == [0, 1, 4, 6]
 
@@ -108,12 +108,12 @@ def test_a_training_on_labels_does_not_depend_on_munge(tmp_path):
 
 
 def test_each_of_two_inputs_may_have_views_of_its_kind():
-    check_views(Views.model_validate({"image": {"shift": 2}, "x": {"noise": 0.1}, "mixup": 0.2}), KINDS)  # type: ignore[arg-type]
+    check_views(recipe.Views.model_validate({"image": {"shift": 2}, "x": {"noise": 0.1}, "mixup": 0.2}), KINDS)  # type: ignore[arg-type]
 
 
 def test_an_input_that_the_data_has_not_is_refused():
     with pytest.raises(DataError) as caught:
-        check_views(Views.model_validate({"picture": {"shift": 2}}), KINDS)  # type: ignore[arg-type]
+        check_views(recipe.Views.model_validate({"picture": {"shift": 2}}), KINDS)  # type: ignore[arg-type]
     assert str(caught.value) == "views.picture: must name an input of the data: image, x (picture)."
 
 

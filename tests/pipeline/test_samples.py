@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy import api
+from kdeploy.pipeline.prepare import Options
 from tests import made
 
 RECIPE = """\
@@ -22,7 +23,7 @@ def distilled(folder: Path, *overrides: str) -> api.Job:
     made.points(folder / "points.npz")
     made.linear(folder / "teacher.onnx", (2,))
     (folder / "small.yaml").write_text(RECIPE)
-    options = api.Options(runs=folder / "runs", data_root=folder, overrides=overrides)
+    options = Options(runs=folder / "runs", data_root=folder, overrides=overrides)
     return api.run(folder / "small.yaml", options, upto="distill")
 
 

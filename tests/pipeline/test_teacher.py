@@ -5,10 +5,10 @@ from typing import Any
 
 from kdeploy.pipeline import teacher
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.store import Store
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.models import Recipe
 from kdeploy.recipe.teacher import Teacher
-from kdeploy.store import Store
 
 DEEP = {"model": "deep-cnn", "train": {"precision": "fp32"}}
 MLP = {"model": "mlp", "train": {"precision": "fp32"}}

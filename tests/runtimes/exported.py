@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kdeploy import onnx_export
+from kdeploy.graphs import export
 from kdeploy.runtimes.protocol import Source
 
 
@@ -18,6 +18,6 @@ def exported_source(folder: Path) -> Source:
         torch.manual_seed(7)
         net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 10))
     path = folder / "net.onnx"
-    onnx_export.write(net.eval(), path, input_name="image", shape=(1, 8, 8))
+    export.write(net.eval(), path, input_name="image", shape=(1, 8, 8))
     example = {"image": np.random.default_rng(9).standard_normal((2, 1, 8, 8)).astype("f4")}
     return Source(path, lambda: net, example, None)

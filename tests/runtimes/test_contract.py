@@ -6,33 +6,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdeploy import runtimes
 from kdeploy.errors import DataError, MissingError
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.contract import ContractError, check
 from kdeploy.runtimes.protocol import Arrays, Refused, Session, Source
 from tests.fakes.scripted_runtime import Answers, Script, ScriptedRuntime, ScriptedSession, honest, replay
 from tests.runtimes.conftest import conv_linear_model, idle_model, saved_source, two_input_model
 from tests.runtimes.exported import exported_source
 
-INSTALLED = sorted(runtimes.available())
+INSTALLED = sorted(installed.available())
 
 
 def test_at_least_the_runtimes_of_the_core_are_installed():
     assert {"onnxruntime", "openvino", "ort", "reference"} <= set(INSTALLED)
 
 
-@pytest.mark.parametrize("name", runtimes.names())
+@pytest.mark.parametrize("name", installed.names())
 def test_every_runtime_of_ours_keeps_the_contract_on_an_exported_net(name: str, tmp_path: Path, folder: Path):
     """The one source that all of them take: a module, and the ONNX file that it was exported to."""
     if name not in INSTALLED:
         pytest.skip(f"{name} is not installed")
     # float32 sums of at most 64 products of size 1, in any order
-    check(runtimes.find(name), exported_source(tmp_path), folder, absolute_tolerance=1e-5)
+    check(installed.find(name), exported_source(tmp_path), folder, absolute_tolerance=1e-5)
 
 
 @pytest.mark.parametrize("name", INSTALLED)
 def test_arrays_of_any_layout_and_read_only_ones_are_read_right(name: str, tmp_path: Path, folder: Path):
-    source, runtime = exported_source(tmp_path), runtimes.find(name)
+    source, runtime = exported_source(tmp_path), installed.find(name)
     session = runtime.load(runtime.convert(source, folder, precision="fp32"), threads=1)
     plain = source.example["image"][:1]
     for array in (
@@ -48,7 +48,7 @@ def test_arrays_of_any_layout_and_read_only_ones_are_read_right(name: str, tmp_p
 
 def check_unless_refused(name: str, source: Source, folder: Path, *, absolute_tolerance: float) -> None:
     try:
-        check(runtimes.find(name), source, folder, absolute_tolerance=absolute_tolerance)
+        check(installed.find(name), source, folder, absolute_tolerance=absolute_tolerance)
     except Refused as refusal:
         pytest.skip(refusal.reason)
 
@@ -69,7 +69,7 @@ def test_an_idle_model_keeps_its_names_and_answers_with_its_own_array(
 ):
     """OpenVINO drops an Identity; the reference evaluator flattens into a view of its input."""
     source = saved_source(idle_model(op_type), tmp_path)
-    runtime = runtimes.find(name)
+    runtime = installed.find(name)
     if (name, op_type) == ("ncnn", "Identity"):
         pytest.skip("pnnx 20261020 crashes on a graph without work, which test_ncnn sees")
     check_unless_refused(name, source, folder, absolute_tolerance=0)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdeploy import machine
 from kdeploy.errors import MissingError, ModelError
 from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.runtimes.reference import Reference
+from kdeploy.system import host
 from tests import made
 from tests.runtimes.conftest import calibrated
 from tests.runtimes.fresh import files_written_at_home
@@ -106,7 +106,7 @@ def test_a_source_that_cannot_be_converted_is_an_error_of_ours(tmp_path: Path, f
 
 
 def test_bfloat16_is_what_the_file_asks_for_and_the_processor_does(source: Source, folder: Path):
-    if not machine.has_bf16():
+    if not host.has_bf16():
         pytest.skip("this processor does not multiply in bfloat16")
     session = OpenVino().load(OpenVino().convert(source, folder, precision="bf16"), threads=1)
     assert session.settings["precision"] == "bf16"

@@ -10,8 +10,9 @@ from kdeploy.errors import DataError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.draws import Draws
 from kdeploy.samples.feed import Feed, statistics
-from kdeploy.samples.views import Views, mixup
+from kdeploy.samples.views import mixup
 from kdeploy.samples.views.munge import Munge
+from kdeploy.samples.views.views import Views
 from kdeploy.samples.windows import Windows
 
 IMAGE = Preprocessing(input="image", kind="image", shape=(3, 6, 5), dtype="uint8", scale=1 / 255)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kdeploy.errors import DataError, IntegrityError
-from kdeploy.samples.choice import Choice
 from kdeploy.samples.sampleset import SampleSet, check_finite, numbered_classes
+from kdeploy.samples.transfer_set import Choice
 
 PARTS = {
     "labelled": np.array([0, 4]),

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from kdeploy.labelstore import Reader
+from kdeploy.labels.store import Reader
 from kdeploy.models import teachers
-from kdeploy.progress import Progress
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.base import Record
 from kdeploy.records.distill import DistillRecord
@@ -24,9 +23,11 @@ from kdeploy.records.teacher import TeacherRecord
 from kdeploy.samples import sources
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.views import Views
-from kdeploy.stages import distill, export, labels, teacher
-from kdeploy.training import software
+from kdeploy.samples.views.views import Views
+from kdeploy.stages import distill, labels, teacher
+from kdeploy.stages.export import run
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import software
 
 CPU = torch.device("cpu")
 SPLIT = {"labelled": 150, "unlabelled": 250, "held_out": 50, "test": 150}
@@ -125,11 +126,11 @@ def make_students(
 def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done, **changes: object) -> ExportRecord:
     arguments = {"bottleneck": "factored", "target": "onnxruntime"} | changes
     formats = arguments.pop("formats", ["onnx"])
-    return export.run(
+    return run.run(
         folder,
-        teacher=export.Teacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
+        teacher=run.Teacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
         distilled=distilled,  # type: ignore[arg-type]
-        inputs=export.Inputs(
+        inputs=run.Inputs(
             inputs_of(samples, IMAGE, "held_out"),
             inputs_of(samples, HALF, "held_out"),
             inputs_of(samples, IMAGE, "unlabelled"),

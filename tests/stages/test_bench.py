@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdeploy.progress import Progress
 from kdeploy.records.bench import BenchRecord, Quality
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import bench
 from kdeploy.stages.bench import Contender
-from kdeploy.store import hash_file
+from kdeploy.system.files import hash_file
+from kdeploy.system.progress import Progress
 from kdeploy.timing.request import Settings
 from tests.stages.conftest import HALF, IMAGE, Done, inputs_of
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kdeploy.bundles import verify
+from kdeploy.bundles.verify import verify
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import bundle
-from kdeploy.store import hash_file
+from kdeploy.system.files import hash_file
 from tests.stages.conftest import Done
 
 EVIDENCE = {"verify.json": b'{"schema": "kdeploy.parity/1"}\n'}

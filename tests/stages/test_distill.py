@@ -13,22 +13,22 @@ import pytest
 import torch
 
 from kdeploy.errors import Interrupted
-from kdeploy.evaluation import accuracy, agreement, logits_of
-from kdeploy.labelstore import Combined, Reader
-from kdeploy.losses.choice import Name, Options, Relations
+from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
+from kdeploy.evaluation.class_prior import class_prior
+from kdeploy.evaluation.verdict import gap, judge
+from kdeploy.labels.store import Combined, Reader
+from kdeploy.losses.by_name import Name, Options, Relations
 from kdeploy.losses.hooks import Context
 from kdeploy.losses.noisy_teacher import Noise
 from kdeploy.models import shallow
-from kdeploy.models.adapters import ModuleClassifier
+from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.ensemble import Rule
 from kdeploy.models.weights import load_weights
-from kdeploy.priors import class_prior
-from kdeploy.progress import Progress
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import distill, labels
-from kdeploy.store import hash_file
-from kdeploy.training import software
-from kdeploy.verdict import gap, judge
+from kdeploy.system.files import hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import software
 from tests.stages.conftest import (
     CPU,
     HALF,

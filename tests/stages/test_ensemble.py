@@ -11,8 +11,8 @@ from kdeploy.models.ensemble import Rule, combine
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import ensemble
-from kdeploy.training import software
-from tests.stages import report_records
+from kdeploy.training.loop import software
+from tests.reports import report_records
 from tests.stages.conftest import CPU, HALF, IMAGE
 
 RULE = Rule("probabilities", (0.25, 0.75))

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from kdeploy.components import Components
 from kdeploy.errors import IntegrityError, Interrupted
-from kdeploy.labelstore import Reader
+from kdeploy.labels.pca import Components
+from kdeploy.labels.store import Reader
 from kdeploy.models import teachers
-from kdeploy.progress import Progress
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import labels
-from kdeploy.store import hash_file
-from kdeploy.training import software
+from kdeploy.system.files import hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.training.loop import software
 from tests.stages.conftest import COUNT, CPU, HALF, VIEWS, Done, classifier, feed, label_header, make_labels
 
 

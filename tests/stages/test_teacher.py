@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from kdeploy import onnx_export
 from kdeploy.errors import ModelError
-from kdeploy.evaluation import accuracy
+from kdeploy.evaluation.accuracy import accuracy
+from kdeploy.graphs import export
 from kdeploy.models import teachers
 from kdeploy.models.weights import save_weights
 from kdeploy.models.whitening import SAMPLES, whitening
-from kdeploy.progress import Progress
-from kdeploy.samples.choice import Choice
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.samples.views import Views
-from kdeploy.schedules import Regime
+from kdeploy.samples.transfer_set import Choice
+from kdeploy.samples.views.views import Views
 from kdeploy.stages import teacher
-from kdeploy.store import hash_file
-from tests.inspector import hostile
+from kdeploy.system.files import hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.training.schedules import Regime
+from tests.graphs.inspector import hostile
 from tests.models import user_code
-from tests.models.test_adapters import linear_model
+from tests.models.test_classifier import linear_model
 from tests.stages.conftest import HALF, IMAGE, TRAINED, VIEWS, Done, classifier, feed, make_teacher
 
 
@@ -103,7 +103,7 @@ def test_an_onnx_teacher_is_taken_in_as_the_file_it_is(digits: SampleSet, tmp_pa
     origin, folder = tmp_path / "net.onnx", tmp_path / "stage"
     folder.mkdir()
     net = user_code.build().eval()
-    onnx_export.write(net, origin, input_name="pixels", shape=(1, 28, 28))
+    export.write(net, origin, input_name="pixels", shape=(1, 28, 28))
     given = teacher.Given("onnx", "net.onnx", origin)
     record = make_teacher(folder, digits, teacher=given, preprocessing=IMAGE)
     assert (record.origin, record.name, record.file) == ("onnx", "net.onnx", "teacher.onnx")

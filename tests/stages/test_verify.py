@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from kdeploy import parity, probing
-from kdeploy.adversarial import Spec, families
 from kdeploy.errors import ParityError
 from kdeploy.models import shallow
 from kdeploy.models.weights import load_weights
-from kdeploy.progress import Progress
+from kdeploy.parity import invariance
+from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.hard_inputs import Spec, families
+from kdeploy.parity.oracle import Oracle
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import verify
+from kdeploy.system.progress import Progress
 from tests import made
 from tests.fakes.scripted_runtime import ScriptedRuntime, replay
 from tests.stages.conftest import HALF, IMAGE, Done, classifier, inputs_of
@@ -53,7 +55,7 @@ def test_student_and_teacher_pass_on_every_runtime(subjects: list[verify.Subject
         (name, runtime) for name in ("student", "teacher") for runtime in RUNTIMES
     ]
     assert record.passed, record.rows
-    parity.raise_if_failed(record.rows)
+    raise_if_failed(record.rows)
     assert {row.runtime: row.inputs for row in record.rows} == {"reference": 64, "onnxruntime": 150, "openvino": 150}
     assert sorted(record.versions) == sorted(RUNTIMES)
     assert VerifyRecord.from_json(record.to_json(), where="here") == record
@@ -78,10 +80,10 @@ class TestMutations:
         assert VerifyRecord.from_json(record.to_json(), where="here") == record
         for row in record.rows:
             with pytest.raises(ParityError) as caught:
-                parity.raise_if_failed([row])
+                raise_if_failed([row])
             assert caught.value.exit_code == 5
         with pytest.raises(ParityError) as caught:
-            parity.raise_if_failed(record.rows)
+            raise_if_failed(record.rows)
         return str(caught.value)
 
     @pytest.mark.parametrize("place", [0, 1, 2, 3], ids=["convolution", "V", "U", "logits"])
@@ -159,7 +161,7 @@ class TestMutations:
         subject = dataclasses.replace(subjects[0], fed=fed, artefacts={})
         [row] = verify.run(subjects=[subject], names=["onnxruntime"], progress=Progress()).rows
         with pytest.raises(ParityError) as caught:
-            parity.raise_if_failed([row])
+            raise_if_failed([row])
         assert str(caught.value) == (
             "student on onnxruntime: must be fed raw inputs within 0.0001 of what the trained net was "
             f"(off by 0.1 at input {int(np.abs(fed - subject.inputs).reshape(150, -1).max(1).argmax())}). "
@@ -196,7 +198,7 @@ def test_a_family_that_fails_is_named_with_its_node(subjects, tmp_path):
     [row] = verify.run(subjects=[clipped], names=["onnxruntime"], progress=Progress()).rows
     assert [family.name for family in row.families if not family.passed] == ["large"]
     with pytest.raises(ParityError) as caught:
-        parity.raise_if_failed([row])
+        raise_if_failed([row])
     assert re.fullmatch(
         r"student on onnxruntime: must be within [\d.e+-]+ of the trained net on the made inputs 'large' \(off by "
         r"[\d.e+-]+ at input \d, first at node 'clip' \(Clip\), \d flipped\)\. Real inputs pass: leave this runtime "
@@ -209,20 +211,20 @@ def test_a_flip_within_the_budget_of_a_near_tie_is_no_fault(tmp_path):
     """Off by 1e-9 at most, a margin of 1.5e-9 turned around."""
     path = made.linear(tmp_path / "m.onnx", (2,))
     session = ScriptedRuntime(replay([{"logits": np.array([[1e-9, 0.6e-9]])}])).load(path, threads=1)
-    trial = probing.Trial(session, "x", np.zeros((1, 2), np.float32))
-    tie = verify.Made("near ties", trial.inputs, parity.Oracle(np.array([[0.0, 1.5e-9]]), 1e-8))
+    trial = invariance.Trial(session, "x", np.zeros((1, 2), np.float32))
+    tie = verify.Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-8))
     found = verify._family(tie, trial, 8)
     assert (found.flips, found.passed) == (1, True)
-    narrow = verify.Made("near ties", trial.inputs, parity.Oracle(np.array([[0.0, 1.5e-9]]), 1e-10))
+    narrow = verify.Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-10))
     assert not verify._family(narrow, trial, 8).passed
 
 
 @given(st.floats(1e-30, 1e30), st.floats(0, 1e30))
 def test_few_inputs_have_at_least_the_noise_of_the_real_ones(scale, noise):
-    real = parity.Oracle(np.array([[3.0, -4.0]]), 1e-6)
-    found = verify._with_noise(parity.Oracle(np.array([[scale, 0.0]]), noise), real)
+    real = Oracle(np.array([[3.0, -4.0]]), 1e-6)
+    found = verify._with_noise(Oracle(np.array([[scale, 0.0]]), noise), real)
     assert found.float32_error == max(noise, 1e-6, 1e-6 * (scale / 4))
-    nothing = parity.Oracle(np.zeros((1, 2)), 0.0)
+    nothing = Oracle(np.zeros((1, 2)), 0.0)
     assert verify._with_noise(nothing, nothing).float32_error == 0
 
 
@@ -245,4 +247,4 @@ def test_an_artefact_that_was_converted_already_is_what_is_verified(subjects: li
     assert [row.passed for row in found.rows] == [True, False]
     assert np.isfinite(found.rows[1].max_abs_error)
     with pytest.raises(ParityError, match=r", first at the converted file 'baseline\.onnx', \d+ flipped\)"):
-        parity.raise_if_failed(found.rows)
+        raise_if_failed(found.rows)

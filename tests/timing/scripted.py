@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdeploy.errors import ResourceError
+from kdeploy.system.wire import Message
 from kdeploy.timing import noise
 from kdeploy.timing.raw import CANDIDATE
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
-from kdeploy.timing.wire import Message
 
 NAMES = [name for names in noise.SIGNALS.values() for name in names]
 SETTINGS = {"precision": "fp32", "threads": "1", "provider": "CPUExecutionProvider"}

@@ -7,11 +7,11 @@ import pytest
 
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.circumstances import PairCost, Timer
+from kdeploy.system.wire import Message
 from kdeploy.timing.gates import Surroundings, refusals, timer_texts
 from kdeploy.timing.orchestrator import measure
 from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate, WorkerReport
 from kdeploy.timing.request import Limits
-from kdeploy.timing.wire import Message
 from tests.timing.scripted import Script, counters_of, request
 
 TIMER = Timer(clock="perf_counter_ns", resolution_ns=1, pair_cost_ns=PairCost(median=80, p99=131))

@@ -14,13 +14,13 @@ from kdeploy.errors import ClaimError, ResourceError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.timing import raw
 from kdeploy.timing.gates import Surroundings
-from kdeploy.timing.measured import Measured
 from kdeploy.timing.orchestrator import Step, label, measure, would_pass
-from kdeploy.timing.processes import bench_cpus, housekeeping
 from kdeploy.timing.raw import AGAIN, ARMS, CANDIDATE, FIRST
 from kdeploy.timing.replicate import calls_per_block, orders
 from kdeploy.timing.request import Request, Settings
+from kdeploy.timing.result import Measured
 from kdeploy.timing.summary import arm_names, compared
+from kdeploy.timing.worker_process import bench_cpus, housekeeping
 from tests.timing.scripted import Script, request
 
 ALLOWED = tuple(sorted(os.sched_getaffinity(0)))  # before any test had a chance to change it

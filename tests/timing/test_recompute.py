@@ -8,7 +8,7 @@ import pytest
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import BenchRecord
-from kdeploy.timing import artefacts
+from kdeploy.runtimes import artefacts
 from kdeploy.timing.claims import require_supported
 from kdeploy.timing.orchestrator import measure
 from kdeploy.timing.recompute import recompute

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kdeploy.errors import IntegrityError
 from kdeploy.records.bench import CallFloor, Compute, Latency, Roofline, TimeEstimate
+from kdeploy.timing.machine_peaks import Peaks
 from kdeploy.timing.orchestrator import measure
-from kdeploy.timing.peaks import Peaks
 from kdeploy.timing.recompute import recompute
 from kdeploy.timing.request import Request
 from kdeploy.timing.roofline import Bounds, Subject, refusals, roofline

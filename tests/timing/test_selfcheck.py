@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from kdeploy import machine
 from kdeploy.records.bench import BenchRecord, Comparison
-from kdeploy.timing.fresh import run_in_fresh_process
-from kdeploy.timing.processes import bench_cpus
+from kdeploy.system import host
 from kdeploy.timing.request import ComparisonRequest, Limits, Request
+from kdeploy.timing.subprocess_run import run_in_fresh_process
+from kdeploy.timing.worker_process import bench_cpus
 from tests.fakes.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 from tests.timing.conftest import BLIND, HASTY
 
@@ -49,7 +49,7 @@ def measured(place: Path, asked: ComparisonRequest, **settings: object) -> Bench
 @contextmanager
 def hog() -> Iterator[None]:
     """A process that never rests, on the CPU that is measured."""
-    cpu = bench_cpus(machine.allowed_cpus(), 1)[0]
+    cpu = bench_cpus(host.allowed_cpus(), 1)[0]
     program = f"import os\nos.sched_setaffinity(0, [{cpu}])\nprint(flush=True)\nwhile True: pass"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     try:

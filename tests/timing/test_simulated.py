@@ -17,9 +17,9 @@ import pytest
 from kdeploy.timing import noise
 from kdeploy.timing.claims import Evidence, Side, judged
 from kdeploy.timing.gates import Surroundings, refusals
-from kdeploy.timing.measured import Measured
 from kdeploy.timing.raw import AGAIN, ARMS, CANDIDATE, Block, Replicate
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits
+from kdeploy.timing.result import Measured
 from tests.timing.scripted import counters_of
 from tests.timing.test_claims import EVIDENCE
 from tests.timing.test_gates import TIMER

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdeploy.errors import DataError, IntegrityError
-from kdeploy.timing import artefacts, worker
+from kdeploy.runtimes import artefacts
+from kdeploy.timing import worker
 
 ONES = {"y": np.ones((2, 3), np.float32)}
 

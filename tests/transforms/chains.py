@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from kdeploy import onnx_export
+from kdeploy.graphs import export
 
 
 def drawn(*layers: nn.Module, seed: int = 0) -> nn.Sequential:
@@ -35,7 +35,7 @@ def error(found: nn.Module, truth: nn.Module, batch: Tensor) -> float:
 
 def operators(chain: nn.Module, path: Path, shape: tuple[int, ...]) -> list[str]:
     """The node list of the exported chain, which has passed ONNX's checker; every dense layer is called Gemm."""
-    onnx_export.write(chain.eval(), path, input_name="x", shape=shape)
+    export.write(chain.eval(), path, input_name="x", shape=shape)
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     # without a bias it is MatMul or Gemm, by the version of torch

@@ -10,13 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from kdeploy import onnx_export, parity, runtimes
 from kdeploy.errors import ModelError, ParityError
+from kdeploy.graphs import export
 from kdeploy.models import shallow
+from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.oracle import Oracle, module_oracle
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
 from kdeploy.samples.preprocessing_numpy import apply_numpy
-from kdeploy.transforms.preprocess import PREFIX, as_given, compare, prepend
+from kdeploy.stages.export.with_preprocessing import compare
+from kdeploy.transforms.preprocess import PREFIX, as_given, prepend
 
 COLOURED = Preprocessing(
     input="image",
@@ -48,7 +52,7 @@ def pass_through(path: Path, spec: Preprocessing) -> Path:
 
 
 def answers(path: Path, folder: Path, runtime: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    found = runtimes.find(runtime)
+    found = installed.find(runtime)
     (folder / runtime).mkdir(exist_ok=True)
     session = found.load(found.convert(Source(path, None, inputs, None), folder / runtime, precision="fp32"), threads=1)
     answer = session.run(inputs)["logits"]
@@ -124,13 +128,13 @@ def test_channels_last_is_refused_for_an_array(tmp_path: Path):
     assert not (tmp_path / "raw.onnx").exists()
 
 
-def tiny_student(folder: Path) -> tuple[Path, Preprocessing, np.ndarray, parity.Oracle]:
+def tiny_student(folder: Path) -> tuple[Path, Preprocessing, np.ndarray, Oracle]:
     """A student, its preprocessing, samples, and what it says about them."""
     spec, samples = COLOURED.model_copy(update={"size": None}), canonical(COLOURED, 80)
     sizes = {"convolutions": [(4, 3, 2)], "bottleneck": 6, "hidden": [16], "mean": (0.0,) * 3, "std": (1.0,) * 3}
     net = shallow.seeded(1, shape=spec.shape, classes=5, **sizes).eval()
-    onnx_export.write(net, folder / "student.onnx", input_name="image", shape=spec.shape)
-    return folder / "student.onnx", spec, samples, parity.module_oracle(net, apply_numpy(spec, samples))
+    export.write(net, folder / "student.onnx", input_name="image", shape=spec.shape)
+    return folder / "student.onnx", spec, samples, module_oracle(net, apply_numpy(spec, samples))
 
 
 def test_raw_input_to_logits_passes_as_the_student_does(tmp_path: Path):
@@ -157,7 +161,7 @@ def test_a_wrong_constant_is_caught_and_the_message_names_the_preprocessing(tmp_
     onnx.save(model, path)
     rows = compare(path, samples, "nchw", oracle, ["onnxruntime"])
     with pytest.raises(ParityError, match=r"^student with its preprocessing on onnxruntime: must be within "):
-        parity.raise_if_failed(rows)
+        raise_if_failed(rows)
 
 
 def test_channels_in_the_other_order_are_caught(tmp_path: Path):

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from kdeploy import counting
-from kdeploy.models.adapters import signature
+from kdeploy.graphs.counting.count import count
+from kdeploy.models.classifier import signature
 from kdeploy.records.export import Model
-from kdeploy.store import hash_file
+from kdeploy.system.files import hash_file
 
 
 def describe(path: Path, shape: Sequence[int]) -> Model:
@@ -21,7 +21,7 @@ def describe(path: Path, shape: Sequence[int]) -> Model:
     header = onnx.load(path, load_external_data=False)
     taken = signature(path)
     batch = taken.batch or 1
-    cost = counting.count(path, {taken.input: (batch, *shape)})
+    cost = count(path, {taken.input: (batch, *shape)})
     return Model(
         file=path.name,
         sha256=hash_file(path),

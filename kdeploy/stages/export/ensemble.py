@@ -17,10 +17,10 @@ import onnx
 from onnx import compose, helper, numpy_helper, version_converter
 
 from kdeploy.errors import ModelError
-from kdeploy.models.adapters import signature
+from kdeploy.graphs.export import LIMIT_BYTES, OPSET, OUTPUT
+from kdeploy.models.classifier import signature
 from kdeploy.models.ensemble import Rule
-from kdeploy.onnx_export import LIMIT_BYTES, OPSET, OUTPUT
-from kdeploy.store import commit_bytes
+from kdeploy.system.files import commit_bytes
 
 _IR = 10  # what opset 18 needs, and every runtime reads
 

@@ -14,15 +14,16 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from kdeploy import parity, runtimes
 from kdeploy.errors import MissingError, ModelError
-from kdeploy.models.adapters import signature
-from kdeploy.parity import thinned
-from kdeploy.progress import Progress
+from kdeploy.models.classifier import signature
+from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
+from kdeploy.parity.oracle import Oracle
 from kdeploy.recipe.formats import ONNX, Asked
 from kdeploy.records.export import Format
 from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
+from kdeploy.system.progress import Progress
 
 RUNS_ONNX = "onnxruntime"  # what answers for the ONNX file itself
 CALIBRATION_BATCH = 32
@@ -43,7 +44,7 @@ class Subject:
     name: Literal["student", "teacher"]
     path: Path
     module: nn.Module | None
-    oracle: parity.Oracle
+    oracle: Oracle
     inputs: np.ndarray
     calibration: np.ndarray
 
@@ -94,10 +95,10 @@ def _converted(folder: Path, asked: Asked, subject: Subject) -> Format | None:
     row = _compared(artefact, asked, subject)
     if not row.passed and (asked.precision == "int8" or (asked.optional and asked.precision != "fp32")):
         shutil.rmtree(folder / "formats" / asked.folder / subject.name)
-        changed = parity.what_changed(row)
+        changed = what_changed(row)
         reason = f"off by {row.max_abs_error:.3g}, {changed}, where {row.budget:.3g} is allowed"
         return _refused(asked, subject, reason, row)
-    parity.raise_if_failed([row])
+    raise_if_failed([row])
     file = artefact.relative_to(folder).as_posix()
     return Format(
         model=subject.name, runtime=asked.runtime, precision=asked.precision, file=file, bytes=size, parity=row
@@ -112,7 +113,7 @@ def _artefact(folder: Path, asked: Asked, subject: Subject) -> tuple[Path, int]:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     try:
-        artefact = runtimes.find(asked.runtime).convert(_source(subject), target, precision=asked.precision)
+        artefact = installed.find(asked.runtime).convert(_source(subject), target, precision=asked.precision)
     except Refused:
         shutil.rmtree(target)
         raise
@@ -141,10 +142,8 @@ def size_of(folder: Path) -> int:
 
 def _compared(artefact: Path, asked: Asked, subject: Subject) -> ParityRow:
     name = RUNS_ONNX if asked.runtime == ONNX else asked.runtime
-    logits, batches = parity.answers(name, artefact, signature(subject.path).input, subject.inputs)
-    return parity.compare(
-        subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=asked.precision
-    )
+    logits, batches = answers(name, artefact, signature(subject.path).input, subject.inputs)
+    return compare(subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=asked.precision)
 
 
 def _refused(asked: Asked, subject: Subject, reason: str, row: ParityRow | None = None) -> Format:

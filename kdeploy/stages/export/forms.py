@@ -10,18 +10,22 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from kdeploy import bisection, onnx_export, parity, runtimes
 from kdeploy.errors import ResourceError
-from kdeploy.models.adapters import signature
+from kdeploy.graphs import export as onnx_export
+from kdeploy.models.classifier import signature
 from kdeploy.models.shallow import break_even
-from kdeploy.progress import Progress
+from kdeploy.parity import bisection
+from kdeploy.parity.compare import proved, raise_if_failed
+from kdeploy.parity.oracle import module_oracle
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Form, FormName
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
 from kdeploy.stages.export.describe import describe
-from kdeploy.stages.export.refactored import Rank, Reduced, in_words
-from kdeploy.timing.fresh import run_in_fresh_process
+from kdeploy.stages.export.low_rank import Rank, Reduced, in_words
+from kdeploy.system.progress import Progress
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits, Request, Settings
+from kdeploy.timing.subprocess_run import run_in_fresh_process
 from kdeploy.transforms.outcome import Outcome
 
 Choice = Literal["auto", "fuse", "factored"] | Rank
@@ -54,16 +58,15 @@ def export(
         exact: what the forms must agree with, in float64, where that is not the trained net.
     Raises: ParityError when a form is not that net.
     """
-    oracle = parity.module_oracle(trained, inputs[:PROOF_INPUTS], exact)
+    oracle = module_oracle(trained, inputs[:PROOF_INPUTS], exact)
     forms = []
     for form, chain in chains.items():
         path = folder / f"student.{form}.onnx"
         onnx_export.write(chain, path, input_name=name, shape=inputs.shape[1:])
         rows = [
-            parity.proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime)
-            for runtime in ("reference", target)
+            proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in ("reference", target)
         ]
-        parity.raise_if_failed([bisection.located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
+        raise_if_failed([bisection.located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
         forms.append(Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows)))
     return forms
 
@@ -102,7 +105,7 @@ def comparison(
     for form, path in (("factored", factored), ("fused", fused)):
         (place / form).mkdir(exist_ok=True)
         source = Source(path, None, {name: inputs[:3]}, None)
-        artefact = runtimes.convert(target, source, place / form)
+        artefact = installed.convert(target, source, place / form)
         arms.append(ArmRequest(model=form, artefact=artefact, inputs=npz))
     return ComparisonRequest(baseline=arms[0], candidate=arms[1], runtime=target, batch=batch)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kdeploy import runtimes
-from kdeploy.evaluation import Labelled, precision_cost
+from kdeploy.evaluation.precision_cost import Labelled, precision_cost
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.export import ExportRecord, Format
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Refused
 from kdeploy.stages.export.formats import divided, size_of, source_of
 
@@ -75,7 +75,7 @@ def _baseline(folder: Path, student: Format, held_out: Labelled, calibration: np
     place.mkdir(parents=True)
     source = source_of(onnx, held_out.inputs, calibration)
     try:
-        artefact = runtimes.find(asked.runtime).convert(source, place, precision=asked.precision)
+        artefact = installed.find(asked.runtime).convert(source, place, precision=asked.precision)
     except Refused:
         shutil.rmtree(place)
         return []

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdeploy.samples.draws import Draws
-from kdeploy.samples.views import DrawNumber, Views
+from kdeploy.samples.views.numbers import DrawNumber
+from kdeploy.samples.views.views import Views
 from tests.samples.views.pictures import pictures
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from kdeploy.samples.draws import Draws
-from kdeploy.samples.views import DrawNumber, Views
+from kdeploy.samples.views.numbers import DrawNumber
+from kdeploy.samples.views.views import Views
 from tests.samples.views.pictures import pictures
 
 

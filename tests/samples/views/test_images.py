@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from kdeploy.errors import DataError
-from kdeploy.samples.views import Views
 from kdeploy.samples.views.images import to_pixels
+from kdeploy.samples.views.views import Views
 
 
 @pytest.mark.parametrize("key", ["shift", "crop", "rotate", "flip", "cutout"])

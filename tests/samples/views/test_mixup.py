@@ -7,7 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kdeploy.samples.draws import Draws
-from kdeploy.samples.views import DrawNumber, Views, mixup
+from kdeploy.samples.views import mixup
+from kdeploy.samples.views.numbers import DrawNumber
+from kdeploy.samples.views.views import Views
 from tests.samples.views.pictures import pictures
 
 

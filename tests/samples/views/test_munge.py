@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from kdeploy.errors import DataError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.feed import Feed
-from kdeploy.samples.views import Views
 from kdeploy.samples.views.munge import Munge, nearest
+from kdeploy.samples.views.views import Views
 
 RNG = np.random.default_rng(0)
 TABLE = np.concatenate([RNG.normal(size=(40, 3)), RNG.integers(0, 4, (40, 2))], axis=1).astype(np.float32)

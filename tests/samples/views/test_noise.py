@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdeploy.samples.mixing import mix
-from kdeploy.samples.views import Views
+from kdeploy.samples.views.views import Views
 from tests.samples.views.pictures import pictures
 
 

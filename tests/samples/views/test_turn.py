@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from kdeploy.errors import DataError
 from kdeploy.samples.draws import Draws
-from kdeploy.samples.views import DrawNumber, Views
+from kdeploy.samples.views.numbers import DrawNumber
 from kdeploy.samples.views.turn import Turn
+from kdeploy.samples.views.views import Views
 from tests.samples.views.pictures import pictures
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdeploy.errors import DataError
-from kdeploy.samples.views import DrawNumber, Views
+from kdeploy.samples.views.numbers import DrawNumber
+from kdeploy.samples.views.views import Views
 from tests.samples.views.pictures import pictures
 
 ON: dict[str, Any] = {"shift": 2, "crop": 3, "rotate": 20.0, "flip": True, "colour": 0.5, "noise": 0.1, "cutout": 3}

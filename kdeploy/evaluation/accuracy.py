@@ -1,0 +1,28 @@
+"""Logits of whole parts of a sample set, and what they say: accuracy, agreement."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kdeploy.models.classifier import Classifier
+from kdeploy.samples.feed import Feed
+
+BATCH = 256
+
+
+def logits_of(classifier: Classifier, feed: Feed, indices: np.ndarray) -> np.ndarray:
+    """Logits without any view, float32 of shape (len(indices), classes)."""
+    parts = [
+        classifier.logits(feed.plain(indices[start : start + BATCH])).numpy() for start in range(0, len(indices), BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The fraction of rows whose largest logit is the label's."""
+    return float((logits.argmax(1) == labels).mean())
+
+
+def agreement(logits: np.ndarray, others: np.ndarray) -> float:
+    """The fraction of rows whose largest logit is the same."""
+    return float((logits.argmax(1) == others.argmax(1)).mean())

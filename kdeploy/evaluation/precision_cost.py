@@ -1,0 +1,47 @@
+"""What a format in another precision costs: accuracy and agreement next to the fp32 file it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from kdeploy.evaluation.accuracy import accuracy, agreement
+from kdeploy.models.classifier import signature
+from kdeploy.parity.compare import answers
+from kdeploy.recipe.formats import Asked
+from kdeploy.records.precision import Cost
+
+FP32 = "onnxruntime"  # what runs an ONNX file that a format in another precision is put beside
+
+
+class Labelled(NamedTuple):
+    """One part of a sample set: inputs as a model reads them, float32 (samples, *shape), and labels."""
+
+    part: Literal["held_out", "test"]
+    inputs: np.ndarray
+    labels: np.ndarray
+
+
+def precision_cost(
+    model: Literal["student", "teacher", "baseline"], onnx: Path, artefact: Path, asked: Asked, on: Labelled
+) -> Cost:
+    """A format beside the ONNX file that it was made from; a format of a fixed batch leaves out what does not fill it.
+
+    Args:
+        asked: what the artefact is.
+    """
+    read = signature(onnx).input
+    found, _ = answers(asked.runtime, artefact, read, on.inputs)
+    exact = answers(FP32, onnx, read, on.inputs)[0][: len(found)]
+    labels = on.labels[: len(found)]
+    return Cost(
+        model=model,
+        format=str(asked),
+        part=on.part,
+        inputs=len(found),
+        fp32=accuracy(exact, labels),
+        accuracy=accuracy(found, labels),
+        agreement=agreement(found, exact),
+    )

@@ -1,0 +1,4 @@
+"""Numbers and text for people.
+
+May import errors alone.
+"""

@@ -1,0 +1,129 @@
+"""How much a model holds at once while it runs, from its shapes alone.
+
+    alive after node i = inputs + outputs of nodes 0..i that a node after i, or the caller, still reads
+    peak = max over i of the bytes of what is alive before i is cleared away
+
+One row: a symbol in front is 1, any other free length 224. ONNX's shape inference follows shapes that the graph
+computes (Shape, Gather, Concat...) from there. A node whose output it cannot bound is refused, because 60 bytes of file
+can ask for a terabyte (ConstantOfShape, Expand) and a runtime finds out when it allocates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import onnx
+from onnx.shape_inference import infer_shapes
+
+from kdeploy.errors import ModelError
+from kdeploy.graphs.inspector.shape_arithmetic import computed, store
+from kdeploy.graphs.inspector.tensors import BITS, size_bytes
+from kdeploy.graphs.inspector.wording import cause, node_words
+
+ROWS = 1
+MOST_ROUNDS = 64  # each settles at least one shape that the graph computes
+FREE_LENGTH = 224
+
+
+def peak_bytes(model: onnx.ModelProto, inputs: Sequence[str], where: str) -> int:
+    """The most that is alive at once. The model's own claims on inner shapes are dropped.
+
+    Args:
+        inputs: the names of those that a caller gives; the graph's others stand for weights.
+    Raises: ModelError when shapes contradict each other, or one cannot be known.
+    """
+    _settle(model)
+    _bind(model.graph)
+    graph = _inferred(model, where).graph
+    for _ in range(MOST_ROUNDS):
+        if all(name in (shapes := _shapes(graph)) for node in graph.node for name in node.output if name):
+            break
+        found = computed(model, shapes)
+        if not found:
+            break
+        store(model.graph, found)
+        graph = _inferred(model, where).graph
+    return _peak(graph, inputs, _sizes(graph), where)
+
+
+def _inferred(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    try:
+        return infer_shapes(model, strict_mode=True, data_prop=True)
+    except Exception as exc:  # InferenceError, and what protobuf raises
+        raise ModelError(where, "must have consistent shapes", got=cause(exc)) from exc
+
+
+def _settle(model: onnx.ModelProto) -> None:
+    """What is stored is constant, though before IR version 4 it had to be an input that a caller could replace."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    kept = [value for value in model.graph.input if value.name not in stored]
+    inputs = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in kept]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.ir_version = max(model.ir_version, 4)
+
+
+def _bind(graph: onnx.GraphProto) -> None:
+    """Give the inputs lengths, one a symbol, and forget what is said about all other shapes."""
+    del graph.value_info[:]
+    symbols: dict[str, int] = {}
+    for value in graph.input:
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if not dim.HasField("dim_value"):
+                free = FREE_LENGTH if axis else ROWS
+                dim.dim_value = symbols.setdefault(dim.dim_param, free) if dim.dim_param else free
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+
+
+def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    """Those that are wholly known."""
+    found = {}
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        dims = value.type.tensor_type.shape.dim
+        if value.type.tensor_type.HasField("shape") and all(_is_known(dim) for dim in dims):
+            found[value.name] = tuple(dim.dim_value for dim in dims)
+    return found
+
+
+def _is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    return bool(dim.HasField("dim_value") and dim.dim_value >= 0)
+
+
+def _sizes(graph: onnx.GraphProto) -> dict[str, int]:
+    """Bytes of what has a wholly known shape; stored tensors are weights, not activations."""
+    shapes, found = _shapes(graph), {}
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        elem_type = value.type.tensor_type.elem_type
+        if value.name in shapes and elem_type in BITS:
+            found[value.name] = size_bytes(elem_type, math.prod(shapes[value.name]))
+    return found
+
+
+def _peak(graph: onnx.GraphProto, inputs: Sequence[str], sizes: Mapping[str, int], where: str) -> int:
+    readers = Counter([value.name for value in graph.output])
+    readers.update(name for node in graph.node for name in node.input)
+    made = set(inputs)
+    alive = peak = sum(sizes.get(name, 0) for name in made)
+    for node in graph.node:
+        alive += sum(_size(node, name, sizes, where) for name in node.output if name and _is_given(node, name, readers))
+        peak = max(peak, alive)
+        readers.subtract(node.input)
+        made.update(node.output)
+        done = {name for name in (*node.input, *node.output) if name in made and readers[name] == 0}
+        alive -= sum(sizes.get(name, 0) for name in done)
+    return peak
+
+
+def _is_given(node: onnx.NodeProto, name: str, readers: Mapping[str, int]) -> bool:
+    """An output beyond the first that nobody reads, as the mask of an old Dropout, is not made."""
+    return name == node.output[0] or readers[name] > 0
+
+
+def _size(node: onnx.NodeProto, name: str, sizes: Mapping[str, int], where: str) -> int:
+    if name not in sizes:
+        must = f"{node_words(node)} must give a shape that the model's inputs determine"
+        raise ModelError(where, must, advice="Export it with fixed lengths; only the batch may be free.")
+    return sizes[name]

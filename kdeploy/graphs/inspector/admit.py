@@ -1,0 +1,36 @@
+"""An ONNX file from outside, inspected before any runtime sees it.
+
+    path -> a regular file of bounded size -> child process (memory, CPU and wall time bounded, no torch)
+         -> parse -> versions -> graph -> stored tensors and side files -> ONNX's checker -> activations -> Inspection
+
+The threat: a file may be malformed to crash a native parser, lead a reader to files elsewhere, ask for a terabyte or
+for ever, or be read differently by two runtimes. What is refused, and why, stands with each check.
+
+Known limits: between inspection and use a file can change, and the time that a node takes is not estimated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kdeploy.errors import ParityError
+from kdeploy.graphs.inspector.child import inspect
+from kdeploy.graphs.inspector.record import Inspection, Limits
+
+__all__ = ["Inspection", "Limits", "admit", "inspect"]
+
+
+def admit(path: Path) -> Inspection:
+    """Inspect a model that is to be compared or copied from: it must also answer the same each time.
+
+    Raises: what `inspect` raises, and ParityError for a model that is random or in training mode.
+    """
+    found = inspect(path)
+    if found.unrepeatable:
+        raise ParityError(
+            str(path),
+            "must not be random or in training mode",
+            got=found.unrepeatable[0],
+            advice="Export it in evaluation mode.",
+        )
+    return found

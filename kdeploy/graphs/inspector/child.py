@@ -1,0 +1,58 @@
+"""Inspect a file in a child process of bounded memory, CPU time and wall time: whatever it does there, we go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from kdeploy.errors import KdeployError, ResourceError
+from kdeploy.graphs.inspector.record import Inspection, Limits
+from kdeploy.graphs.inspector.regular_file import check_file
+from kdeploy.system.children import own_environment
+from kdeploy.system.wire import error_from_json
+
+LEAN = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # each thread and arena reserves address space
+
+
+def inspect(path: Path, limits: Limits | None = None) -> Inspection:
+    """Inspect an ONNX file that may be hostile. Nothing but the child reads it, and its side files nobody.
+
+    Raises: ModelError for what is no model, or none that we run; IntegrityError for external data that leads elsewhere
+        or is not all there; ResourceError beyond a limit, also when the child was ended.
+    """
+    limits = limits or Limits()
+    check_file(path, limits)
+    # -P: the working directory, where the file may have come with others, is no place to import from
+    program = [sys.executable, "-P", "-m", "kdeploy.graphs.inspector"]
+    try:
+        done = subprocess.run(
+            [*program, str(path), limits.model_dump_json(), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=limits.seconds,
+            env=own_environment() | LEAN,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise _ended(path, limits, f"it took more than {limits.seconds} s") from exc
+    return _understood(done, path, limits)
+
+
+def _understood(done: subprocess.CompletedProcess[bytes], path: Path, limits: Limits) -> Inspection:
+    if done.returncode < 0:
+        raise _ended(path, limits, f"signal {-done.returncode}")
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise KdeployError(str(path), "must be inspected or refused", got="".join(last)[:300])
+    said = json.loads(done.stdout)
+    if "error" in said:
+        raise error_from_json(said["error"])
+    return Inspection.model_validate(said["inspection"])
+
+
+def _ended(path: Path, limits: Limits, got: str) -> ResourceError:
+    must = f"must be inspected within {limits.memory_bytes} bytes of memory and {limits.seconds} s"
+    return ResourceError(str(path), must, got=got, advice="Do not run it here.")

@@ -1,0 +1,195 @@
+"""Whatever answers `logits(inputs)` is a teacher: a module, or an ONNX file made elsewhere."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from kdeploy.errors import ModelError
+from kdeploy.runtimes import installed
+
+
+class Classifier(Protocol):
+    """Preprocessed inputs in, logits out."""
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """(batch, *shape) float32 to (batch, classes) float32, without gradients."""
+        ...
+
+    def logits_and_features(self, batch: Tensor) -> Tensor:
+        """As `logits`, and behind them the features, flattened: (batch, classes + width)."""
+        ...
+
+
+class ModuleClassifier:
+    """A torch module in evaluation mode, in bfloat16 autocast where that was asked for.
+
+    Args:
+        features: the layer whose output is its features, by its name in the module; None for what the last linear
+            layer reads.
+    Raises: ModelError when there is no such layer.
+    """
+
+    def __init__(self, module: nn.Module, *, device: torch.device, precision: str, features: str | None = None) -> None:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        self.module = module.to(device).eval()
+        self.device, self.precision = device, precision
+        self.layer = None if features is None else _layer(module, features)
+
+    @torch.inference_mode()
+    def logits(self, batch: Tensor) -> Tensor:
+        batch = batch.to(self.device)
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            found: Tensor = self.module(batch)
+        return found.float().cpu()
+
+    def logits_and_features(self, batch: Tensor) -> Tensor:
+        """Raises: ModelError when the logits are not what a linear layer gives, or the features are no tensor."""
+        return self._with_last_read(batch) if self.layer is None else self._with_given(batch, self.layer)
+
+    def _with_given(self, batch: Tensor, layer: nn.Module) -> Tensor:
+        given: list[object] = []
+        hook = layer.register_forward_hook(lambda _layer, _inputs, output: given.append(output))
+        try:
+            logits = self.logits(batch)
+        finally:
+            hook.remove()
+        if not given or not isinstance(given[-1], Tensor):
+            got = type(given[-1]).__name__ if given else "it is not called"
+            raise ModelError(type(layer).__name__, "must give a tensor, to be features", got=got)
+        return torch.cat([logits, given[-1].float().cpu().flatten(1)], 1)
+
+    def _with_last_read(self, batch: Tensor) -> Tensor:
+        read: list[tuple[Tensor, Tensor]] = []
+
+        def note(_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            read[:] = [(inputs[0], output)]
+
+        layers = [layer for layer in self.module.modules() if isinstance(layer, nn.Linear)]
+        hooks = [layer.register_forward_hook(note) for layer in layers]
+        try:
+            logits = self.logits(batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if not read or not torch.equal(read[0][1].float().cpu(), logits):
+            raise ModelError(
+                type(self.module).__name__,
+                "must end in a linear layer, to have features",
+                got="its logits come from elsewhere",
+                advice="Set labels.kind to logits.",
+            )
+        return torch.cat([logits, read[0][0].float().cpu().flatten(1)], 1)
+
+
+def _layer(module: nn.Module, name: str) -> nn.Module:
+    # the module itself has no name
+    layers: dict[str, nn.Module] = {found: layer for found, layer in module.named_modules() if found}
+    if name not in layers:
+        must = "features must name a layer of it"
+        raise ModelError(type(module).__name__, must, got=name, advice=_nearest(name, [*layers]))
+    return layers[name]
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """Advice for who gave a name that is not among these."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join(names[-4:])}."
+
+
+class OnnxClassifier:
+    """An ONNX file with one input and one output of shape (batch, classes), run by onnxruntime.
+
+    Args:
+        features: the tensor inside the graph that is its features, for `logits_and_features`.
+    """
+
+    def __init__(self, path: Path, *, threads: int, features: str | None = None) -> None:
+        self.path, self.signature = path, signature(path)
+        runtime = installed.find("onnxruntime")
+        if features is None:
+            self.session = runtime.load(path, threads=threads)
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            self.session = runtime.load(_with_output(path, features, Path(scratch)), threads=threads)
+
+    def logits(self, batch: Tensor) -> Tensor:
+        return self._batched(batch)[:, : self.signature.classes]
+
+    def logits_and_features(self, batch: Tensor) -> Tensor:
+        return self._batched(batch)
+
+    def _batched(self, batch: Tensor) -> Tensor:
+        step = self.signature.batch or len(batch) or 1
+        # a batch of a fixed size is filled up with its last sample, whose further answers are left out
+        missing = -len(batch) % step
+        filled = torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]) if missing else batch
+        parts = [self._run(filled[start : start + step]) for start in range(0, len(filled), step)]
+        return torch.cat(parts)[: len(batch)] if parts else torch.zeros(0, self.signature.classes)
+
+    def _run(self, batch: Tensor) -> Tensor:
+        outputs = self.session.run({self.signature.input: batch.contiguous().numpy()})
+        parts = [torch.from_numpy(value.copy()).float().flatten(1) for value in outputs.values()]
+        return torch.cat(parts, 1)
+
+
+def _with_output(path: Path, tensor: str, folder: Path) -> Path:
+    """A copy of a classifier that also gives a tensor from inside its graph, after the logits."""
+    import onnx
+
+    model = onnx.load(path)
+    logits = model.graph.output[0].name
+    names = [name for node in model.graph.node for name in node.output if name not in ("", logits)]
+    if tensor not in names:
+        must = "features must name what a node before the logits gives"
+        raise ModelError(str(path), must, got=tensor, advice=_nearest(tensor, names))
+    model.graph.output.add(name=tensor)
+    target = folder / "with-features.onnx"
+    onnx.save(model, target)
+    return target
+
+
+class Signature(NamedTuple):
+    """The one input of a classifier, the batch it is fixed to (None: any), and its number of logits."""
+
+    input: str
+    batch: int | None
+    classes: int
+
+
+def signature(path: Path) -> Signature:
+    """Read what a classifier in an ONNX file takes and gives.
+
+    Raises: ModelError when it is not ONNX, or does not have one float32 input and one output (batch, classes).
+    """
+    import onnx
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception as exc:
+        # the parser raises protobuf's own errors, which share no base class worth naming
+        raise ModelError(str(path), "must be an ONNX file", got=str(exc).splitlines()[0]) from exc
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        raise ModelError(
+            str(path),
+            "must have one input and one output",
+            got=f"{len(inputs)} inputs and {len(graph.output)} outputs",
+            advice="Export the classifier's logits alone.",
+        )
+    if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        raise ModelError(str(path), "must take float32", got=f"input {inputs[0].name!r} is of another type")
+    shape = [dim.dim_value or None for dim in graph.output[0].type.tensor_type.shape.dim]
+    if len(shape) != 2 or shape[1] is None:
+        raise ModelError(str(path), "must give logits of shape (batch, classes)", got=f"shape {shape}")
+    first = inputs[0].type.tensor_type.shape.dim
+    return Signature(inputs[0].name, (first[0].dim_value or None) if first else None, shape[1])

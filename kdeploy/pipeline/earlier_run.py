@@ -1,0 +1,44 @@
+"""`run: NAME`: the student that an earlier run chose, as a teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from kdeploy.errors import InputError
+from kdeploy.pipeline.store import Store
+from kdeploy.records.distill import DistillRecord
+from kdeploy.records.run import RunRecord
+from kdeploy.records.samples import SamplesRecord
+
+
+class Taught(NamedTuple):
+    """A student of an earlier run: its weights, what it is, and the classes that it knows."""
+
+    file: Path
+    record: DistillRecord
+    class_names: tuple[str, ...]
+
+
+def student_of(store: Store, name: str, where: str, key: str) -> Taught:
+    """Find the student that a run chose.
+
+    Args:
+        where, key: the place that asks for it, for messages.
+    Raises: InputError when there is no such run, or it has no student yet.
+    """
+    index = store.root / f"{name}.json"
+    if not index.is_file():
+        known = ", ".join(sorted(found.stem for found in store.root.glob("*.json"))) or "none"
+        raise InputError(where, f"{key} must be the name of a run", got=name, advice=f"Runs in {store.root}: {known}.")
+    stages = RunRecord.read(index).stages
+    if "distill" not in stages or not store.has("distill", stages["distill"]):
+        raise InputError(
+            where,
+            f"{key} must be a run that has a student",
+            got=f"{name} has {', '.join(stages) or 'nothing'}",
+            advice=f"Finish it: kdeploy distill {name}.",
+        )
+    record = store.read("distill", stages["distill"], DistillRecord)
+    samples = store.read("samples", stages["samples"], SamplesRecord)
+    return Taught(store.folder("distill", stages["distill"]) / record.chosen.file, record, samples.class_names)

@@ -1,0 +1,123 @@
+"""From what a user names, a recipe file or a RUN, to a job that is read and checked; no work is done yet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdeploy.errors import MissingError
+from kdeploy.pipeline.earlier_run import student_of
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.runs import find_run
+from kdeploy.pipeline.store import Store
+from kdeploy.recipe.check import check, data_path, teacher_file
+from kdeploy.recipe.load import LoadedRecipe, load, parse
+from kdeploy.recipe.yaml12 import dotted
+from kdeploy.records.run import RunRecord
+from kdeploy.runtimes import installed
+from kdeploy.samples import sources
+from kdeploy.system.progress import Progress
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every verb takes.
+
+    Args:
+        runs: the folder of all work.
+        data_root: what data paths are relative to; None is the environment variable KDEPLOY_DATA, else ./data.
+        overrides: `key=value` settings on top of the recipe's.
+        trust: may the recipe's `torch:` run code?
+        command: recorded with timings.
+        variant: of a recipe file, one of its `variants`.
+        require_exact: refuse checkpoints from which a training would not end with the same bits?
+    """
+
+    runs: Path = RUNS
+    data_root: Path | None = None
+    overrides: tuple[str, ...] = ()
+    trust: bool = False
+    command: tuple[str, ...] = ()
+    progress: Progress = field(default_factory=Progress)
+    variant: str | None = None
+    require_exact: bool = False
+
+
+def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> tuple[Job, RunRecord]:
+    """Read and check a subject; no work is done yet. When it is only planned, it may lack packages."""
+    store = Store(options.runs)
+    loaded, data_root = _open(subject, store, options)
+    advice = {name: _missing(name) for name in installed.names()}
+    lacking = check(
+        loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
+    )
+    source = _source(loaded, data_root)
+    job = Job(
+        recipe=loaded.recipe,
+        store=store,
+        source=source,
+        content=sources.content_hash(source),
+        teacher_files=tuple(_teacher_files(loaded, data_root, store)),
+        missing=lacking,
+        command=options.command,
+        require_exact=options.require_exact,
+        progress=options.progress,
+    )
+    index = RunRecord(
+        name=loaded.recipe.name,
+        recipe=loaded.recipe.model_dump(mode="json"),
+        recipe_path=loaded.path,
+        base=str(loaded.base),
+        data_root=str(data_root),
+        stages={},
+    )
+    return job, index
+
+
+def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path]:
+    path = Path(subject)
+    if path.suffix in {".yaml", ".yml"}:
+        return load(path, options.overrides, options.variant), data_root_of(options.data_root)
+    index = find_run(str(subject), store)
+    # a run's settings are a recipe again; JSON is YAML
+    text = json.dumps(index.recipe).encode()
+    loaded = parse(text, index.recipe_path, options.overrides, base=Path(index.base))
+    return loaded, options.data_root or Path(index.data_root)
+
+
+def data_root_of(asked: Path | None) -> Path:
+    return asked or Path(os.environ.get("KDEPLOY_DATA") or "data")
+
+
+def _missing(name: str) -> str | None:
+    try:
+        installed.find(name)
+    except MissingError as exc:
+        return exc.advice
+    return None
+
+
+def _teacher_files(loaded: LoadedRecipe, data_root: Path, store: Store) -> Iterator[Path | None]:
+    """The file that each teacher comes with, if it does; of those that `count` stands for, none does."""
+    for number, teacher in enumerate(loaded.recipe.teacher):
+        if teacher.run is not None:
+            place = ("teacher", number, "run")
+            yield student_of(store, teacher.run, loaded.where(place), dotted(place)).file
+        else:
+            name = teacher.onnx or teacher.weights
+            yield from teacher.count * [None if name is None else teacher_file(loaded, data_root, name)]
+
+
+def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:
+    """The settings of every source, with resolved paths: the parts' own stand beside the main one's."""
+    found: dict[str, Any] = {}
+    for part, origin in loaded.recipe.data.origins().items():
+        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding()
+        found |= {part: settings} if part else settings
+    return found

@@ -1,0 +1,53 @@
+"""`runs/<name>.json`: the recipe of a run, and the fingerprints of its stages that are done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from kdeploy.errors import InputError
+from kdeploy.pipeline.advance import advance
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.order import stages_of
+from kdeploy.pipeline.store import Store
+from kdeploy.records.run import RunRecord
+from kdeploy.system import distributed
+from kdeploy.system.files import commit_bytes
+
+
+def find_run(name: str, store: Store) -> RunRecord:
+    """The index of a run, by name or by file.
+
+    Raises: InputError when there is none.
+    """
+    path = Path(name) if name.endswith(".json") else store.root / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in store.root.glob("*.json"))) or "none"
+        raise InputError(
+            name,
+            "must be a recipe file, or the name of a run",
+            got=f"no such file, and no {path}",
+            advice=f"Runs here: {known}.",
+        )
+    return RunRecord.read(path)
+
+
+def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Collection[str] = ()) -> None:
+    """Do the stages of a prepared job up to one, and keep `runs/<name>.json` up with them.
+
+    Raises: InputError for a stage to force that the job has not; what the stages raise.
+    """
+    known = stages_of(job)
+    unknown = sorted(set(force) - set(known))
+    if unknown:
+        raise InputError("--force", f"must be one of {', '.join(known)}", got=unknown[0])
+    if distributed.is_first():
+        job.store.sweep()
+    advance(job, upto, force=force, done=lambda done: _write_index(done, index))
+
+
+def _write_index(job: Job, index: RunRecord) -> None:
+    """`runs/<name>.json`, with the stages that are done."""
+    done = {name: print_ for name, print_ in job.prints.items() if job.store.has(name, print_)}
+    record = index.model_copy(update={"stages": done})
+    commit_bytes(job.store.root / f"{index.name}.json", record.to_json().encode())

@@ -1,0 +1,126 @@
+"""Where work is kept: stage folders that appear by one rename, a lock for work in progress, run indexes.
+
+    runs/<stage>/<fingerprint>/record.json ...   finished work, shared by all recipes
+    runs/.work/<stage>/<fingerprint>/            unfinished work that a later run goes on with; never swept
+    runs/<name>.json                             the fingerprints of a recipe's last run
+
+A name with a number, `teacher-3`, is one of several works of its kind, and is kept among all of that kind: `teacher`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from kdeploy.errors import BusyError, InputError
+from kdeploy.pipeline.fingerprints import kind_of
+from kdeploy.records.base import Record
+from kdeploy.system.files import TEMPORARY, commit_bytes, disk_errors, sync_folder, sync_tree
+
+RECORD = "record.json"
+
+R = TypeVar("R", bound=Record)
+
+
+class Store:
+    """The folder `runs/`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, stage: str, print_: str) -> Path:
+        """Where the finished work of a stage is, or will be."""
+        return self.root / kind_of(stage) / print_
+
+    def has(self, stage: str, print_: str) -> bool:
+        return (self.folder(stage, print_) / RECORD).is_file()
+
+    def read(self, stage: str, print_: str, kind: type[R]) -> R:
+        """The record of finished work. Raises: InputError when it is not there or not a record of that kind."""
+        path = self.folder(stage, print_) / RECORD
+        if not path.is_file():
+            raise InputError(str(path), "must be the record of a finished stage", got="there is no such file")
+        return kind.read(path)
+
+    @contextmanager
+    def work(self, stage: str, print_: str) -> Iterator[Path]:
+        """A locked folder for unfinished work; what an earlier, killed run left in it is still there.
+
+        Raises: BusyError when another process works on the same.
+        """
+        folder = self._work(stage, print_)
+        with disk_errors(folder, self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder.with_name(f"{print_}.lock")):
+                folder.mkdir(parents=True, exist_ok=True)  # the lock's last holder may have finished and renamed it
+                yield folder
+
+    def commit(self, stage: str, print_: str, record: Record, *, replace: bool = False) -> Path:
+        """Write the record into the work folder and make that the stage folder, by one rename.
+
+        When another process finished the same work first, its result stays, unless `replace` is set.
+        """
+        work, target = self._work(stage, print_), self.folder(stage, print_)
+        trash = self.root / ".work" / f"trash-{kind_of(stage)}-{print_}"
+        with disk_errors(target, self.root):
+            if self.has(stage, print_) and not replace:
+                shutil.rmtree(work, ignore_errors=True)
+                return target
+            commit_bytes(work / RECORD, record.to_json().encode())
+            sync_tree(work)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(trash, ignore_errors=True)
+            if target.exists():
+                target.rename(trash)
+            work.rename(target)
+            sync_folder(target.parent)
+            shutil.rmtree(trash, ignore_errors=True)
+        return target
+
+    def discard_work(self, stage: str, print_: str) -> None:
+        """Throw away unfinished work of a stage, for a run that was told to do it anew."""
+        shutil.rmtree(self._work(stage, print_), ignore_errors=True)
+
+    def _work(self, stage: str, print_: str) -> Path:
+        return self.root / ".work" / kind_of(stage) / print_
+
+    def sweep(self) -> None:
+        """Remove temporary files of ours that a killed process left more than an hour ago."""
+        # os.walk goes on when another process renames a folder under it, where Path.rglob raises
+        for folder, _, names in os.walk(self.root):
+            for path in (Path(folder, name) for name in names if name.startswith(TEMPORARY)):
+                with suppress(OSError):
+                    found = path.lstat()
+                    if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > 3600:
+                        path.unlink()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """An exclusive lock that the kernel lets go of when the holder dies, however it dies."""
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            stream.seek(0)
+            holder = stream.read(32).strip()
+            raise BusyError(
+                str(path.with_suffix("")),
+                "must not be in use",
+                got=f"in use by pid {holder}" if holder else "in use by another process",
+                advice="Wait for it to end, or stop it.",
+            ) from exc
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        try:
+            yield
+        finally:
+            stream.truncate(0)  # the next holder must not be taken for this one before it has written its pid

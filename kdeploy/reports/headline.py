@@ -1,0 +1,126 @@
+"""What a reader should know after ten seconds: four figures and one sentence, with bounds and not with hopes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kdeploy.formatting.ratios import low_bound
+from kdeploy.records.report import BenchRow, Summary
+from kdeploy.reports.words import (
+    DASH,
+    TIMES,
+    megabytes,
+    percent,
+    points_interval,
+    ratio_interval,
+    several,
+    signed_points,
+)
+
+CLAIMING = frozenset({"supported", "indicative"})
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure at the top; `tone` is `good`, `bad` or empty."""
+
+    label: str
+    figure: str
+    detail: str
+    tone: str = ""
+
+
+def tiles(summary: Summary) -> tuple[Tile, ...]:
+    return (_speed_tile(summary.bench), _accuracy_tile(summary), _size_tile(summary), _gate_tile(summary))
+
+
+def sentence(summary: Summary) -> str:
+    """Speed, accuracy and size in one sentence, the price included."""
+    clauses = (_speed_clause(summary.bench), _accuracy_clause(summary), _size_clause(summary))
+    return f"The student is {clauses[0]}, {clauses[1]}, and {clauses[2]}."
+
+
+def claimed(rows: tuple[BenchRow, ...]) -> list[BenchRow]:
+    """The rows in which the student is shown to be faster."""
+    return [row for row in rows if row.status in CLAIMING and row.low is not None and row.low > 1]
+
+
+def verdict_sentence(summary: Summary) -> str:
+    """What the teacher was good for."""
+    verdict = summary.verdict
+    if verdict.difference is None:
+        return "Whether the teacher helped is not known: there is no baseline to compare with."
+    points = f"{abs(100 * verdict.difference):.2f} points"
+    if verdict.seeds_interval is None:
+        side = "below" if verdict.difference < 0 else "above"
+        return (
+            f"Too few seeds to say whether distillation helped: {points} {side} the same net trained without a teacher."
+        )
+    return {
+        "BETTER": f"Distillation helped: {points} above the same net trained without a teacher.",
+        "WORSE": f"Distillation did harm: {points} below the same net trained without a teacher.",
+        "NO EVIDENCE": "No evidence that distillation helped: the difference may be chance.",
+    }[verdict.status]
+
+
+def _speed_clause(rows: tuple[BenchRow, ...]) -> str:
+    shown = claimed(rows)
+    if not rows:
+        return "not timed"
+    if not shown:
+        return "not shown to be faster than its teacher"
+    least = min(row.low for row in shown if row.low is not None)
+    where = "" if len(shown) == len(rows) else f" in {len(shown)} of {several(len(rows), 'setting')} timed"
+    return f"at least {low_bound(least)}{TIMES} as fast as its teacher{where}"
+
+
+def _accuracy_clause(summary: Summary) -> str:
+    """A difference is claimed only when its interval excludes 0; otherwise the interval's far end bounds it."""
+    low, high = (100 * end for end in summary.gap.inputs_interval)
+    if low <= 0 <= high:
+        return f"within {max(-low, high):.2f} points of its accuracy"
+    points = f"{abs(summary.drop_points):.2f} points"
+    return f"{points} {'less' if summary.drop_points > 0 else 'more'} accurate"
+
+
+def _size_clause(summary: Summary) -> str:
+    times = _size_ratio(summary)
+    return f"{times:.2f}{TIMES} its size" if times >= 0.01 else "less than a hundredth of its size"
+
+
+def _size_ratio(summary: Summary) -> float:
+    """Bytes of the shipped student per byte of the teacher."""
+    return summary.student.bytes / summary.teacher.bytes
+
+
+def _speed_tile(rows: tuple[BenchRow, ...]) -> Tile:
+    shown = claimed(rows)
+    if not shown:
+        return Tile("Speed-up", DASH, "no claim" if rows else "not timed")
+    weakest = min(shown, key=lambda row: row.low or 0.0)
+    assert weakest.low is not None
+    interval = ratio_interval(weakest.low, weakest.high)
+    unproved = len(rows) - len(shown)
+    note = f"; no claim in {several(unproved, 'other setting')}" if unproved else ""
+    detail = f"{weakest.runtime}, {interval}{note}"
+    return Tile("Speed-up, at least", f"{low_bound(weakest.low)}{TIMES}", detail, "good")
+
+
+def _accuracy_tile(summary: Summary) -> Tile:
+    against = f"{percent(summary.student.test_accuracy)} against {percent(summary.teacher.test_accuracy)}"
+    detail = f"{against}; {summary.gap.level:.0%} interval {points_interval(summary.gap.inputs_interval)}"
+    return Tile("Accuracy, beside the teacher's", f"{signed_points(summary.gap.difference)} points", detail)
+
+
+def _size_tile(summary: Summary) -> Tile:
+    detail = f"{megabytes(summary.student.bytes)} against {megabytes(summary.teacher.bytes)}"
+    return Tile("File, beside the teacher's", f"{_size_ratio(summary):.2f}{TIMES}", detail)
+
+
+def _gate_tile(summary: Summary) -> Tile:
+    if not summary.gate:
+        return Tile("Gate", "none", "the recipe asks for nothing")
+    failed = [result.key for result in summary.gate if not result.passed]
+    if failed:
+        return Tile("Gate", "failed", " and ".join(failed) + " not met", "bad")
+    return Tile("Gate", "passed", " and ".join(result.key for result in summary.gate) + " met", "good")

@@ -1,0 +1,162 @@
+"""From records to one HTML page: no script, no network, everything that comes from outside escaped.
+
+Jinja2 with autoescape, in a sandbox, strict about undefined names, templates from this package only. Values are data: a
+class name `{{ 7 * 7 }}` prints as it is, and control or bidirectional characters are written out.
+
+A run and a benchmark alone share the sections on what was timed; the run's page has the distillation around them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import PackageLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
+
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.distill import DistillRecord
+from kdeploy.records.export import ExportRecord
+from kdeploy.records.report import BaselineScore, Summary
+from kdeploy.reports import bench_headline, headline, layers, plots, timed, words
+from kdeploy.reports.figures.distributions import distributions
+from kdeploy.reports.figures.roofline import roofline
+from kdeploy.reports.figures.sustained import sustained
+from kdeploy.reports.figures.throughput import throughput
+from kdeploy.reports.figures.trade_off import Point, trade_off
+from kdeploy.reports.timed import Pair
+
+_FILTERS = {
+    "ms": words.milliseconds,
+    "mb": words.megabytes,
+    "mmac": words.mega_multiply_adds,
+    "count": words.count,
+    "percent": words.percent,
+    "points": words.signed_points,
+    "points_interval": words.points_interval,
+    "error_size": words.error_size,
+    "ratio": words.ratio,
+    "rate": words.rate,
+    "metric": words.metric,
+    "significant": words.significant,
+    "sentence": words.sentence_case,
+    "complete": words.complete,
+    "without_arms": timed.grouped,
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All the page of a run is made from; `raw` is the file of raw samples."""
+
+    summary: Summary
+    distill: DistillRecord
+    export: ExportRecord
+    bench: BenchRecord | None
+    raw: Path | None
+
+
+def render(inputs: Inputs) -> str:
+    """The page of a run, a pure function of the records."""
+    summary, pairs = inputs.summary, timed.pairs(inputs.bench)
+    return _rendered(
+        "run.html.j2",
+        _timed(inputs.bench, pairs, inputs.raw, trade_off_points(summary, pairs), "test accuracy"),
+        summary=summary,
+        distill=inputs.distill,
+        export=inputs.export,
+        recipe=json.dumps(summary.recipe, indent=2, ensure_ascii=False),
+        sentence=headline.sentence(summary),
+        verdict_sentence=headline.verdict_sentence(summary),
+        tiles=headline.tiles(summary),
+    )
+
+
+def render_bench(bench: BenchRecord, raw: Path | None) -> str:
+    """The page of a benchmark alone, a pure function of its record and its samples."""
+    pairs = timed.pairs(bench)
+    return _rendered(
+        "bench.html.j2",
+        _timed(bench, pairs, raw, list(plots.qualities(pairs)), words.metric(plots.metric(pairs))),
+        sentence=bench_headline.sentence(pairs),
+        proof=bench_headline.proof(pairs),
+        tiles=bench_headline.tiles(pairs),
+    )
+
+
+def trade_off_points(summary: Summary, pairs: Sequence[Pair]) -> list[Point]:
+    """Teacher, student and baseline in each setting that was timed and not refused.
+
+    The baseline is the student's net, and as fast. Accuracies are means over seeds, and not of the net that was timed.
+    """
+    points = []
+    for pair in (pair for pair in pairs if not pair.refused):
+        for part, arm in pair.arms:
+            if arm.latency_ns is None:
+                continue
+            median, score = arm.latency_ns.median, summary.teacher if part == "baseline" else summary.student
+            spread = _range(summary.student) if part == "candidate" else None
+            points.append(Point(arm.model, part, pair.setting, median.value, median.ci, score.test_accuracy, spread))
+            if part == "candidate" and summary.baseline:
+                nets = summary.baseline
+                points.append(
+                    Point("baseline", "control", pair.setting, median.value, None, nets.test_accuracy, _range(nets))
+                )
+    return points
+
+
+def _timed(
+    bench: BenchRecord | None, pairs: Sequence[Pair], raw: Path | None, points: Sequence[Point], metric: str
+) -> dict[str, Any]:
+    """What the sections on a benchmark need."""
+    return {
+        "bench": bench,
+        "pairs": pairs,
+        "models": timed.models(bench) if bench else (),
+        "layers": layers.rows,
+        "roofs": timed.roofs(bench) if bench else (),
+        "missing": lambda field: timed.reason(bench, field) if bench else "nothing was timed",
+        "trade_off": _plot(lambda found: trade_off(found, metric), points),
+        "distributions": _plot(distributions, plots.calls(pairs, raw) if raw else ()),
+        "throughput": _plot(throughput, plots.rates(bench, pairs) if bench else ()),
+        "roofline": _plot(roofline, plots.reached(pairs)),
+        "sustained": _plot(sustained, plots.courses(pairs)),
+    }
+
+
+def _plot(draw: Any, found: Iterable[Any]) -> Markup | None:  # noqa: ANN401 - a plot and what it draws
+    """The SVG, or None when there is nothing to draw."""
+    read = list(found)
+    return Markup(draw(read)) if read else None  # noqa: S704  # our own SVG, its texts escaped
+
+
+def _range(nets: BaselineScore) -> tuple[float, float]:
+    accuracies = [net.test_accuracy for net in nets.per_seed]
+    return min(accuracies), max(accuracies)
+
+
+def _rendered(template: str, shared: Mapping[str, Any], **own: object) -> str:
+    return _environment().get_template(template).render(**shared, **own).rstrip() + "\n"
+
+
+def _environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(
+        loader=PackageLoader("kdeploy.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters.update(_FILTERS)
+    environment.globals.update(several=words.several, ratio_interval=words.ratio_interval)
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Every value on its way out: names from outside lose their invisible characters, whatever the template forgot."""
+    return words.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

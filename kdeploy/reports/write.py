@@ -1,0 +1,63 @@
+"""The report of a run, or of a benchmark alone.
+
+    records -> words + figures -> report.html   one page for people that loads nothing and runs nothing
+                                  report.json   what it was drawn from
+                                  report.md     the headline tables, for a README
+                                  report.csv    a row for each arm that was timed
+
+All are pure functions of the records: the same records give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.distill import DistillRecord
+from kdeploy.records.export import ExportRecord
+from kdeploy.records.report import ReportFile, ReportRecord, Summary
+from kdeploy.reports import csv_table, markdown, timed
+from kdeploy.reports.page import Inputs, render, render_bench
+from kdeploy.system.files import commit_bytes
+
+PAGE, DATA, MARKDOWN, TABLE = "report.html", "report.json", "report.md", "report.csv"
+
+
+def run(
+    folder: Path,
+    *,
+    summary: Summary,
+    distill: DistillRecord,
+    export: ExportRecord,
+    bench: BenchRecord | None,
+    raw: Path | None,
+) -> ReportRecord:
+    """Write the report of a run into an existing folder.
+
+    Args:
+        summary, distill, export, bench: the records; `bench` is None when nothing was timed.
+        raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
+    """
+    page = render(Inputs(summary, distill, export, bench, raw))
+    return _report(folder, page, summary.to_json(), markdown.of_run(summary, bench), bench)
+
+
+def run_bench(folder: Path, *, bench: BenchRecord, raw: Path | None) -> ReportRecord:
+    """Write the report of a benchmark that belongs to no run into an existing folder; its data are the record."""
+    return _report(folder, render_bench(bench, raw), bench.to_json(), markdown.of_bench(bench), bench)
+
+
+def _report(folder: Path, page: str, data: str, readme: str, bench: BenchRecord | None) -> ReportRecord:
+    return ReportRecord(
+        page=_written(folder / PAGE, page),
+        data=_written(folder / DATA, data),
+        markdown=_written(folder / MARKDOWN, readme),
+        table=_written(folder / TABLE, csv_table.of(timed.pairs(bench))),
+    )
+
+
+def _written(path: Path, text: str) -> ReportFile:
+    content = text.encode()
+    commit_bytes(path, content)
+    return ReportFile(file=path.name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))

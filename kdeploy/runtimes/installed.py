@@ -1,0 +1,66 @@
+"""The runtimes that are installed, found by their entry points: ours and anyone's alike."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from kdeploy.errors import MissingError, ModelError
+from kdeploy.runtimes.protocol import Refused, Runtime, Source
+
+GROUP = "kdeploy.runtimes"
+
+
+def names() -> list[str]:
+    """Every runtime that some installed package declares, whether or not it can run here."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def available() -> dict[str, Runtime]:
+    """Those that can run here."""
+    found: dict[str, Runtime] = {}
+    for name in names():
+        with suppress(MissingError):
+            found[name] = find(name)
+    return found
+
+
+def find(name: str) -> Runtime:
+    """The runtime of this name.
+
+    Raises: MissingError when no package declares it, or what it needs is not installed.
+    """
+    runtime = _load(name)
+    advice = runtime.missing()
+    if advice is not None:
+        raise MissingError(f"runtime '{name}'", "must be installed", advice=advice)
+    return runtime
+
+
+def convert(name: str, source: Source, folder: Path, *, precision: str = "fp32") -> Path:
+    """What `Runtime.convert` of this runtime gives, for a caller who cannot do without.
+
+    Raises: ModelError when the runtime refuses; MissingError when it is not here.
+    """
+    try:
+        return find(name).convert(source, folder, precision=precision)
+    except Refused as refusal:
+        raise ModelError(
+            f"runtime '{name}'",
+            f"must take {source.onnx.name} in {precision}",
+            got=refusal.reason,
+            advice="Choose another, or ask for it in export.formats of a recipe, which has the torch module.",
+        ) from refusal
+
+
+def _load(name: str) -> Runtime:
+    where = f"runtime '{name}'"
+    for entry in entry_points(group=GROUP, name=name):
+        try:
+            runtime: Runtime = entry.load()()
+        except (ImportError, AttributeError) as exc:
+            raise MissingError(where, f"must be importable from {entry.value}", got=str(exc)) from exc
+        return runtime
+    advice = "Choose one of these, or install the package that brings it."
+    raise MissingError(where, f"must be one of {', '.join(names())}", advice=advice)

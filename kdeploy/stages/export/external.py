@@ -1,0 +1,122 @@
+"""A model made elsewhere: batch norm folded, linear pairs fused; every file proved against the one that came.
+
+    model.onnx --batch norm--> factored --pairs--> fused,    oracle: the graph that came, in float64
+
+Where nothing could be rewritten the file ships as it came, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+
+from kdeploy.errors import ResourceError
+from kdeploy.graphs import export
+from kdeploy.models.classifier import signature
+from kdeploy.parity.compare import proved, raise_if_failed
+from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.export import Bottleneck, Fold, Form, FormName, FusedPair, ModelExportRecord
+from kdeploy.runtimes.onnxfile import copy_model
+from kdeploy.stages.export import forms
+from kdeploy.stages.export.describe import describe
+from kdeploy.stages.export.forms import Pair
+from kdeploy.system.files import commit_bytes
+from kdeploy.system.progress import Progress
+from kdeploy.transforms.fold_batch_norm_nodes import fold_batch_norm_nodes
+from kdeploy.transforms.fuse_nodes import NO_PAIR, GraphOutcome, fuse_nodes
+
+Asked = Literal["auto", "fuse", "factored"]
+
+MODEL = "model.onnx"
+PROVED_ON = ("reference", "onnxruntime", "openvino")
+
+
+def run(
+    folder: Path, path: Path, *, inputs: np.ndarray, bottleneck: Asked, target: str, progress: Progress
+) -> ModelExportRecord:
+    """Write every form and `model.onnx`, the one that ships, into `folder`.
+
+    Args:
+        path: of a classifier that the inspector has admitted.
+        inputs: float32 (inputs, *shape), for the proof and for timing.
+        target: the runtime on which `auto` times the forms.
+    Raises: ParityError when a form is not the model; ResourceError when `fuse` was asked for and is too large.
+    """
+    folded, fused, folds = _rewritten(path)
+    files = _written(folder, path, folded, fused)
+    made = _proved(path, files, inputs, target)
+    measured = None
+    if bottleneck == "auto" and fused.done:
+        asked = forms.comparison(
+            folder / "bottleneck", files["factored"], files["fused"], inputs, target, signature(path).batch or 1
+        )
+        measured = forms.time(asked, folder / "bottleneck", progress)
+    shipped = _choose(bottleneck, fused, measured)
+    copy_model(files[shipped.shipped], folder, runtime="export")
+    return ModelExportRecord(
+        source=describe(path, inputs.shape[1:]),
+        model=describe(folder / MODEL, inputs.shape[1:]),
+        forms=forms.with_latencies(made, measured),
+        folds=folds,
+        pairs=tuple(FusedPair(**pair._asdict()) for pair in fused.pairs),
+        bottleneck=shipped,
+        inputs=len(inputs),
+    )
+
+
+def _rewritten(path: Path) -> tuple[GraphOutcome, GraphOutcome, tuple[Fold, ...]]:
+    model = onnx.load(path)
+    size = sum(tensor.ByteSize() for tensor in model.graph.initializer)
+    if size > export.LIMIT_BYTES:
+        reason = f"its weights take {size} bytes, and a file that is rewritten holds at most {export.LIMIT_BYTES}"
+        folded = fused = GraphOutcome(model, False, reason)
+    else:
+        folded = fold_batch_norm_nodes(model)
+        fused = fuse_nodes(folded.model)
+    outcomes = (("batch norm", folded), ("bottleneck", fused))
+    folds = tuple(Fold(model="model", name=name, done=found.done, reason=found.reason) for name, found in outcomes)
+    return folded, fused, folds
+
+
+def _written(folder: Path, path: Path, folded: GraphOutcome, fused: GraphOutcome) -> dict[FormName, Path]:
+    """The file of each form; that of a model in which nothing was folded is the one that came."""
+    name: FormName = "plain" if fused.reason == NO_PAIR else "factored"
+    made: dict[FormName, Path] = {name: path}
+    for form, outcome in ((name, folded), ("fused", fused)):
+        if outcome.done:
+            made[form] = folder / f"model.{form}.onnx"
+            commit_bytes(made[form], outcome.model.SerializeToString(deterministic=True))
+    return made
+
+
+def _proved(path: Path, files: Mapping[FormName, Path], inputs: np.ndarray, target: str) -> list[Form]:
+    oracle, made = onnx_oracle(path, inputs), []
+    for form, file in files.items():
+        names = dict.fromkeys((*PROVED_ON, target))
+        rows = tuple(proved(file, f"model.{form}", oracle, inputs, name) for name in names)
+        raise_if_failed(rows)
+        made.append(Form(form=form, model=describe(file, inputs.shape[1:]), latency_ns=None, parity=rows))
+    return made
+
+
+def _choose(asked: Asked, fused: GraphOutcome, measured: BenchRecord | None) -> Bottleneck:
+    """Which form ships, and why; a model in which nothing can be fused has no choice."""
+    pairs = [Pair(pair.inputs, pair.width, pair.outputs) for pair in fused.pairs]
+    if not fused.done and asked == "fuse" and fused.reason != NO_PAIR:
+        raise ResourceError("--bottleneck", "cannot be fuse", got=fused.reason, advice="Ship the factored form.")
+    if not fused.done:
+        return _bottleneck("plain" if fused.reason == NO_PAIR else "factored", fused.reason, pairs)
+    if measured is None:
+        return _bottleneck("fused" if asked == "fuse" else "factored", f"asked for (--bottleneck {asked})", pairs)
+    form, times = forms.faster(measured)
+    return _bottleneck(form, f"{', '.join(map(forms.break_even_words, pairs))}: {times}", pairs)
+
+
+def _bottleneck(form: FormName, reason: str, pairs: list[Pair]) -> Bottleneck:
+    """With the widths of the pair, where there is one alone."""
+    return forms.bottleneck(form, reason, pairs[0] if len(pairs) == 1 else None)

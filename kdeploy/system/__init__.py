@@ -1,0 +1,4 @@
+"""This machine: files, child and sibling processes, the host, progress.
+
+May import records and everything below them.
+"""

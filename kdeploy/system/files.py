@@ -1,0 +1,104 @@
+"""Files that are whole or not there: replaced atomically, their digests, and a full disk as an error with advice."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kdeploy.errors import KdeployError, ResourceError
+
+TEMPORARY = ".kdeploy-tmp-"
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def commit_bytes(path: Path, content: bytes) -> None:
+    """Replace a file atomically: after a crash it holds the old content or the new, never part of one."""
+    # a link is followed first, or the rename would replace the link itself
+    path = path.resolve()
+    with disk_errors(path, path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                os.fchmod(stream.fileno(), _mode_for(path))
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+@contextmanager
+def disk_errors(path: Path, ours: Path) -> Iterator[None]:
+    """Translate a full or read-only disk, for files inside `ours`.
+
+    Not by exception type alone: some libraries raise a bare RuntimeError.
+    """
+    try:
+        yield
+    except KdeployError:
+        raise
+    except Exception as exc:
+        number = getattr(exc, "errno", None)
+        if _is_outside(exc, ours):
+            raise
+        if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or (number is None and _free_bytes(path) < 1 << 16):
+            why = "" if number is None else f"{os.strerror(number)}, "
+            advice = "Free some space, or raise the limit, and run the same command again; finished work is kept."
+            got = f"{why}{_free_bytes(path)} bytes free"
+            raise ResourceError(str(path), "must have room on its disk", got=got, advice=advice) from exc
+        if number in {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EIO}:
+            advice = "Name another folder with --runs."
+            raise ResourceError(str(path), "must be writable", got=os.strerror(number), advice=advice) from exc
+        raise
+
+
+def _is_outside(error: Exception, ours: Path) -> bool:
+    """Is it about a file of somebody else's, that was read while we worked?"""
+    named = getattr(error, "filename", None)
+    if not isinstance(named, str | os.PathLike):
+        return False
+    path, ours = Path(named).absolute(), ours.absolute()
+    return not path.is_relative_to(ours) and not ours.is_relative_to(path)
+
+
+def _free_bytes(path: Path) -> int:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def _mode_for(path: Path) -> int:
+    if path.exists():
+        return path.stat().st_mode & 0o7777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        sync_folder(path)
+    sync_folder(folder)

@@ -1,0 +1,192 @@
+"""Two models made elsewhere against each other: ONNX files, bundles, or a file of one runtime.
+
+What they read is what an ONNX file among them says. They are tried on inputs out of a folder, or on noise of the right
+shape; where every input lies in the folder of its class, accuracies stand beside the times. An ONNX file or a bundle is
+inspected or checked before anything of it is read; a file of a runtime is that runtime's to read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kdeploy.bundles.verify import models_of
+from kdeploy.errors import InputError
+from kdeploy.evaluation.accuracy import accuracy
+from kdeploy.graphs.inspector.admit import admit
+from kdeploy.models.classifier import signature
+from kdeploy.parity.compare import answers
+from kdeploy.pipeline.fingerprints import fingerprint
+from kdeploy.pipeline.store import Store
+from kdeploy.records.bench import BenchRecord, Quality
+from kdeploy.runtimes import artefacts, installed
+from kdeploy.samples.input_folder import read_folder
+from kdeploy.stages import bench
+from kdeploy.system import host
+from kdeploy.system.files import hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.timing.request import Settings
+from kdeploy.verbs.external_models import MOST, ORACLE, check_alike, converted, made_inputs, shape_of, sides_of
+
+
+@dataclass(frozen=True)
+class Given:
+    """A model to be timed: an ONNX file with what was made of it, or a file of one runtime that came without one."""
+
+    path: Path
+    onnx: Path | None
+    artefacts: Mapping[str, Path]  # by runtime
+
+
+def given(path: Path, names: Sequence[str]) -> Given:
+    """What somebody named: an ONNX file, a bundle's folder, or a file of the one runtime that was named.
+
+    Raises: what the inspector raises, what is wrong with a bundle, InputError for anything else.
+    """
+    if path.suffix == ".onnx":
+        admit(path)
+        return Given(path, path, {"onnxruntime": path})
+    if path.is_dir():
+        onnx_file, formats = models_of(path)
+        admit(onnx_file)
+        return Given(path, onnx_file, {"onnxruntime": onnx_file} | formats)
+    if len(names) != 1 or not path.is_file():
+        must = "must be an ONNX file, the folder of a bundle, or a file of the runtime that --runtime names"
+        got = "no such file" if not path.exists() else f"runtimes: {', '.join(names) or 'none'}"
+        raise InputError(str(path), must, got=got)
+    return Given(path, None, {names[0]: path})
+
+
+def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where it is kept; all but the models are named
+    baseline: Path,
+    candidate: Path,
+    *,
+    names: Sequence[str] | None,
+    sizes: Sequence[tuple[int, int]],
+    settings: Settings,
+    store: Store,
+    command: tuple[str, ...],
+    progress: Progress,
+    folder: Path | None = None,
+) -> tuple[Path, BenchRecord]:
+    """Time two classifiers against each other; a repeated call on the same host measures again.
+
+    Args:
+        names: of runtimes; None for all that are here and take both models.
+        sizes: pairs of threads and batch.
+        folder: of real inputs; where each lies in the folder of its class, accuracies are compared as well.
+    Returns: the folder with the record and the raw samples, and the record.
+    Raises: what `given` raises, ModelError for a file that is not a classifier, DataError for unfit inputs.
+    """
+    asked = list(names) if names else [name for name in installed.available() if name != ORACLE]
+    pair = {"baseline": given(baseline, names or ()), "candidate": given(candidate, names or ())}
+    graph = _graph_of(pair.values())
+    tried = _tried(pair.values(), graph, folder)
+    what = {"settings": settings.model_dump(mode="json"), "names": asked, "sizes": list(sizes)}
+    reads = {role: _digest(one) for role, one in pair.items()} | {"inputs": tried.digest}
+    print_ = fingerprint(BenchRecord.SCHEMA, what | {"host": host.host_id()}, reads)
+    with store.work("bench", print_) as work, tempfile.TemporaryDirectory() as scratch:
+        first, second = (
+            _contender(one, name, graph, tried, Path(scratch, role), [] if names else asked, progress)
+            for name, (role, one) in zip(called(baseline, candidate), pair.items(), strict=True)
+        )
+        record = bench.run(
+            work,
+            baseline=first,
+            candidate=second,
+            names=names or [name for name in asked if name in first.artefacts and name in second.artefacts],
+            sizes=sizes,
+            settings=settings,
+            command=command,
+            progress=progress,
+        )
+        return store.commit("bench", print_, record, replace=True), record
+
+
+class Tried(NamedTuple):
+    """What two models are tried on; labels are class numbers, None where the inputs have none."""
+
+    inputs: np.ndarray
+    labels: np.ndarray | None
+
+    @property
+    def digest(self) -> str:
+        labels = b"" if self.labels is None else self.labels.tobytes()
+        return hashlib.sha256(np.ascontiguousarray(self.inputs).tobytes() + labels).hexdigest()
+
+
+def _graph_of(pair: Collection[Given]) -> Path:
+    """The ONNX file that says what both read. Raises: InputError when neither has one."""
+    graphs = [one.onnx for one in pair if one.onnx is not None]
+    if not graphs:
+        names = " and ".join(one.path.name for one in pair)
+        must = "must be at least one ONNX file or bundle, which says what both models read"
+        raise InputError("bench", must, got=names)
+    return graphs[0]
+
+
+def _tried(pair: Collection[Given], graph: Path, folder: Path | None) -> Tried:
+    if folder is None:
+        return Tried(made_inputs(graph), None)
+    check_alike([one.onnx for one in pair if one.onnx is not None])
+    found = read_folder(folder, shape_of(graph), MOST)
+    return Tried(found.inputs, labels_of(found.names, signature(graph).classes))
+
+
+def labels_of(names: Sequence[str], classes: int) -> np.ndarray | None:
+    """The class of each input, where each lies in one folder a class; their names in order are the classes."""
+    tops = [Path(name).parts[0] if len(Path(name).parts) > 1 else "" for name in names]
+    folders = sorted(set(tops))
+    if "" in folders or len(folders) != classes:
+        return None
+    return np.array([folders.index(top) for top in tops], np.int64)
+
+
+def _digest(one: Given) -> str:
+    """Of all files of a model; the manifest of a bundle vouches for the rest of it."""
+    path = one.path / "manifest.json" if one.path.is_dir() else one.path
+    return hash_file(path) + (sides_of(path) if path.suffix == ".onnx" else artefacts.digest(path))
+
+
+def called(baseline: Path, candidate: Path) -> tuple[str, str]:
+    """What a person calls the two: their files' names, and where these are the same their roles with them."""
+    if baseline.name != candidate.name:
+        return baseline.name, candidate.name
+    return f"baseline ({baseline.name})", f"candidate ({candidate.name})"
+
+
+def _contender(
+    one: Given, name: str, graph: Path, tried: Tried, folder: Path, names: Sequence[str], progress: Progress
+) -> bench.Contender:
+    """Args: `names` are the runtimes to convert for; a runtime that refuses is left out."""
+    own = one.onnx or graph
+    # two files made elsewhere may differ in what they read, unless they were given the same inputs
+    inputs = tried.inputs if tried.inputs.shape[1:] == shape_of(own) else made_inputs(own)
+    wanted = [name for name in names if name not in one.artefacts]
+    made = converted(one.onnx, inputs, folder, wanted, progress) if one.onnx is not None else {}
+    return bench.Contender(
+        name=name,
+        onnx=own,
+        inputs=inputs,
+        expected=None,
+        quality=_quality(one, own, tried),
+        torch_flops=None,
+        artefacts={**one.artefacts, **made},
+        counts=one.onnx is not None,
+    )
+
+
+def _quality(one: Given, own: Path, tried: Tried) -> Quality | None:
+    """Accuracy through the first runtime that has the model."""
+    if tried.labels is None:
+        return None
+    runtime, artefact = next(iter(one.artefacts.items()))
+    logits, _ = answers(runtime, artefact, signature(own).input, tried.inputs)
+    labels = tried.labels[: len(logits)]
+    return Quality(metric="top1", value=accuracy(logits, labels), n=len(labels), dataset_sha256=tried.digest)

@@ -1,0 +1,69 @@
+"""`kdeploy init`: a recipe that runs, from a teacher's ONNX file and a place with data. It asks nothing.
+
+    teacher -> inspect -> shape, classes, batch  \
+                                                  fit -> preprocessing, student, views -> commented YAML
+    data -> which source -> a look at some rows  /
+
+What it had to assume stands in a comment beside the key that changes it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from kdeploy.errors import UsageError
+from kdeploy.recipe.load import parse
+from kdeploy.records.draft import DraftRecord
+from kdeploy.verbs.init import data as data_files
+from kdeploy.verbs.init import teacher as teachers
+from kdeploy.verbs.init import text
+
+
+def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: Path) -> DraftRecord:
+    """Write a recipe for a teacher made elsewhere.
+
+    Args:
+        data: an .npz file, or a folder of parquet files, images or sounds.
+        name: of the recipe; None takes the teacher's file name.
+        out: the file to write, which must not be there.
+        data_root: what data paths are relative to; data outside of it get a root of their own.
+    Raises: UsageError when `out` is there; InputError and ModelError when the data or the teacher cannot be used;
+        what the inspector raises.
+    """
+    if out.exists():
+        advice = "Give another file with --out, or remove it."
+        raise UsageError("--out", "must be a file that is not there yet", got=str(out), advice=advice)
+    found = teachers.look_at(teacher)
+    sample = data_files.look_at(data, size=found.size)
+    fit = teachers.fit(teacher, found, sample)
+    inside = data.resolve().is_relative_to(data_root.resolve())
+    root = data_root if inside else data.resolve().parent
+    values = text.Values(
+        name=name or _name(teacher),
+        teacher=os.path.relpath(teacher.resolve(), out.resolve().parent),
+        data=str(data.resolve().relative_to(root.resolve())),
+        next_command=f"kdeploy run {out}" + ("" if inside else f" --data-root {root}"),
+    )
+    written = text.write(values, found, sample, fit)
+    parse(written.encode(), str(out))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("x", encoding="utf-8") as file:
+        file.write(written)
+    return DraftRecord(
+        name=values.name,
+        recipe=str(out),
+        source=sample.key,
+        classes=len(sample.class_names),
+        preprocessing=fit.words,
+        teacher_accuracy=fit.accuracy,
+        looked_at=fit.rows,
+        next=values.next_command,
+    )
+
+
+def _name(teacher: Path) -> str:
+    """A recipe's name from a file's: of letters, digits, dots, dashes and underscores."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", teacher.stem).strip("-._")[:100]
+    return name or "mine"

@@ -1,0 +1,118 @@
+"""What an ONNX teacher takes, whether the data fit it, and which common preprocessing suits it best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdeploy.errors import ModelError
+from kdeploy.graphs.inspector.admit import admit
+from kdeploy.models.classifier import OnnxClassifier, signature
+from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.samples.preprocessing import apply
+from kdeploy.verbs.init.data import Sample
+
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A teacher's input without the batch axis (None: free), its classes, and the batch it is fixed to."""
+
+    shape: tuple[int | None, ...]
+    classes: int
+    batch: int | None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of an image input, where they are fixed."""
+        height, width = self.shape[1:] if len(self.shape) == 3 else (None, None)
+        return None if height is None or width is None else (height, width)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the teacher is to be fed: recipe keys under `preprocess`, in words, and its accuracy with them on `rows`.
+
+    `largest` is the largest size of a logit.
+    """
+
+    preprocess: dict[str, Any]
+    words: str
+    accuracy: float
+    rows: int
+    largest: float
+
+
+def look_at(path: Path) -> Found:
+    """Inspect a teacher.
+
+    Raises: what the inspector raises; ModelError when it is no classifier with one float32 input.
+    """
+    inspected, found = admit(path), signature(path)
+    shape = tuple(length if isinstance(length, int) else None for length in inspected.inputs[0].shape[1:])
+    return Found(shape, found.classes, found.batch)
+
+
+def fit(path: Path, teacher: Found, sample: Sample) -> Fit:
+    """The preprocessing, among common ones, with which the teacher is right most often; the first of equals.
+
+    Raises: ModelError when the teacher cannot take such samples, or has other classes.
+    """
+    size = _size(path, teacher, sample)
+    if teacher.classes != len(sample.class_names):
+        must = f"must give one logit for each of the data's {len(sample.class_names)} classes"
+        advice = "Give the data that the teacher was trained for, or data with the same classes."
+        raise ModelError(str(path), must, got=f"{teacher.classes} logits", advice=advice)
+    classifier, labels = OnnxClassifier(path, threads=1), torch.from_numpy(sample.labels)
+    fits = []
+    for words, given in _common(sample):
+        spec = _plain(sample).model_copy(update=given | ({"size": size} if size else {}))
+        logits = classifier.logits(apply(spec, torch.from_numpy(sample.inputs)))
+        right = float((logits.argmax(1) == labels).float().mean())
+        keys = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+        preprocess = keys | ({"size": list(size)} if size else {})
+        fits.append(Fit(preprocess, words, right, len(labels), float(logits.abs().max())))
+    return max(fits, key=lambda one: one.accuracy)
+
+
+def _size(path: Path, teacher: Found, sample: Sample) -> tuple[int, int] | None:
+    """(height, width) to resize to for the teacher, or None when the samples fit as they are."""
+    wanted, shape = teacher.shape, sample.shape
+    if len(wanted) == len(shape) and all(length in (None, have) for length, have in zip(wanted, shape, strict=True)):
+        return None
+    same_channels = len(wanted) == len(shape) == 3 and wanted[0] in (None, shape[0])
+    if sample.kind == "image" and same_channels and teacher.size is not None:
+        return teacher.size
+    dimensions = ", ".join("any" if length is None else str(length) for length in wanted)
+    must, advice = f"must take samples like the data's, {shape}", "Convert the data, or export the teacher for them."
+    raise ModelError(str(path), must, got=f"({dimensions})", advice=advice)
+
+
+def _common(sample: Sample) -> list[tuple[str, dict[str, Any]]]:
+    """What nets are usually given, the likeliest first."""
+    if sample.kind != "image":
+        return [("the numbers as they are", {})]
+    channels = sample.shape[0]
+    half = (0.5,) * channels
+    imagenet = [("pixels / 255 with the mean and deviation of ImageNet", dict(_IMAGENET))] if channels == 3 else []
+    return [
+        ("pixels / 255", {}),
+        *imagenet,
+        ("pixels from -1 to 1", {"mean": half, "std": half}),
+        ("pixels from 0 to 255", {"scale": 1.0}),
+    ]
+
+
+def _plain(sample: Sample) -> Preprocessing:
+    image = sample.kind == "image"
+    return Preprocessing(
+        input=sample.name,
+        kind=sample.kind,
+        shape=sample.shape,
+        dtype="uint8" if image else "float32",
+        scale=1 / 255 if image else 1.0,
+    )

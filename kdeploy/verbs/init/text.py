@@ -1,0 +1,110 @@
+"""The words of a drafted recipe: YAML with a comment where something was assumed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from kdeploy.models.shallow import break_even
+from kdeploy.verbs.init.data import Sample
+from kdeploy.verbs.init.teacher import Fit, Found
+
+_CHANNELS, _HIDDEN = 32, 512
+_MOST_FEATURES = 16_384  # behind the convolution
+_SHARE_OF_BREAK_EVEN = 6  # of the break-even; the factors then cost a sixth of one dense layer
+_SEEN = 200_000  # samples times views, about
+
+
+@dataclass(frozen=True)
+class Values:
+    """What is written as it is."""
+
+    name: str
+    teacher: str
+    data: str
+    next_command: str
+
+
+def write(values: Values, teacher: Found, sample: Sample, fit: Fit) -> str:
+    """The text of the recipe."""
+    source: dict[str, Any] = {sample.key: values.data}
+    source |= {} if sample.size is None else {"size": list(sample.size)}
+    source |= {"split": dict(sample.split)} if sample.split else {}
+    onnx: dict[str, Any] = {"onnx": values.teacher} | ({"preprocess": fit.preprocess} if fit.preprocess else {})
+    lines = [
+        f"# {values.next_command}",
+        "#",
+        f"# Drafted by kdeploy init: {sample.rows} samples of {len(sample.class_names)} classes.",
+        f"name: {json.dumps(values.name)}",
+        f"data: {_flow(source)}",
+        *_views(sample),
+        f"# Assumed: the teacher is given {fit.words}.",
+        f"# With that it is right on {fit.accuracy:.1%} of {fit.rows} labelled samples{_doubt(fit, teacher.classes)}.",
+        "# Otherwise set preprocess: {scale: ..., mean: [a number a channel], std: [...], size: [height, width]}.",
+        f"teacher: [{_flow(onnx)}]",
+        *_labels(fit),
+        *_student(sample),
+        "distill: {loss: logit-mse, epochs: 32, seeds: 3}",
+        *_bench(teacher),
+        "# What must be met, or the run ends with exit code 5:",
+        "# gate: {max_drop: 1.0, min_speedup: 3}  # percentage points below the teacher; lower bound of the speed-up",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _doubt(fit: Fit, classes: int) -> str:
+    chance = 1 / classes
+    if fit.accuracy > chance + (1 - chance) / 4:
+        return ""
+    return ": LITTLE MORE THAN CHANCE, so find out what it was trained with"
+
+
+def _views(sample: Sample) -> list[str]:
+    count = max(1, min(16, _SEEN // sample.rows))
+    if sample.kind == "image" and min(sample.shape[1:]) >= 16:
+        return [f"views: {{count: {count}, shift: 2}}  # also crop, rotate, flip, colour, noise, cutout, mixup"]
+    return [f"# Without views each sample is labelled once: for more, views: {{count: {count}, noise: 0.1}}, or mixup."]
+
+
+def _labels(fit: Fit) -> list[str]:
+    """float16 is refused from 16,376 on; views may give larger logits than the samples as they are."""
+    if fit.largest < 16_376 / 2:
+        return []
+    return [f"labels: {{dtype: float32}}  # logits up to {fit.largest:.0f}, too near to what float16 holds"]
+
+
+def _student(sample: Sample) -> list[str]:
+    """A convolution where there are images, and a bottleneck well below its break-even where there is room for one."""
+    student: dict[str, Any] = {}
+    features = math.prod(sample.shape)
+    if sample.kind == "image" and min(sample.shape[1:]) >= 8:
+        height, width = sample.shape[1:]
+        pool = next(pool for pool in range(2, 65) if _behind(height, width, pool) <= _MOST_FEATURES or pool == 64)
+        student["conv"], features = {"channels": _CHANNELS, "kernel": 5, "pool": pool}, _behind(height, width, pool)
+    limit = break_even(features, _HIDDEN)
+    if limit < 4 * _SHARE_OF_BREAK_EVEN:
+        return [f"student: {_flow(student | {'hidden': [_HIDDEN]})}  # inputs too few for a bottleneck"]
+    width = 2 ** int(math.log2(limit / _SHARE_OF_BREAK_EVEN))
+    comment = f"# break-even of the bottleneck: {limit:.0f}"
+    return [f"student: {_flow(student | {'bottleneck': width, 'hidden': [_HIDDEN]})}  {comment}"]
+
+
+def _behind(height: int, width: int, pool: int) -> int:
+    return _CHANNELS * (height // pool) * (width // pool)
+
+
+def _bench(teacher: Found) -> list[str]:
+    if teacher.batch in (None, 1):
+        return []
+    return [f"bench: {{batch: [{teacher.batch}]}}  # the only batch that the teacher takes"]
+
+
+def _flow(value: object) -> str:
+    """YAML on one line; every text in quotes, so that none is read as a number or a sign."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

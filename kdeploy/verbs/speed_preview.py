@@ -1,0 +1,131 @@
+"""How fast a student will be, before it is trained: a latency depends on the sizes of a net, not on its weights.
+
+The student has its first weights, and so has a teacher of ours that is not made yet. Any other teacher must be made, or
+be an ONNX file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from kdeploy.errors import KdeployError
+from kdeploy.evaluation.gate import check_speedup
+from kdeploy.graphs.inspector.admit import admit
+from kdeploy.models import shallow, teachers
+from kdeploy.pipeline.distill import student_arguments
+from kdeploy.pipeline.export import choice
+from kdeploy.pipeline.inputs import inputs_of, plain_preprocessing
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.teacher import teacher_preprocessing
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.plan import Rehearsal
+from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.reports.summary import bench_rows
+from kdeploy.samples.sampleset import SampleSet
+from kdeploy.stages import bench
+from kdeploy.stages.bench import Contender
+from kdeploy.stages.export import run
+from kdeploy.stages.export.low_rank import Rank
+from kdeploy.timing.request import Limits, Settings
+
+INPUTS = 16  # as many as prove the forms and are read in rotation
+
+
+class _Unknown(Exception):
+    """The speed cannot be known yet, for the reason that it says."""
+
+
+def rehearse(job: Job, samples: SampleSet) -> Rehearsal:
+    """Export an untrained student and the teacher, and time them as the recipe says, briefly. Nothing is kept.
+
+    A busy machine gives an answer too, with a wide interval: every block counts, and the claim says what disturbed it.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            return _rehearsed(job, samples, Path(scratch))
+    except (_Unknown, KdeployError) as exc:
+        return Rehearsal(reason=str(exc))
+
+
+def _rehearsed(job: Job, samples: SampleSet, folder: Path) -> Rehearsal:
+    read = _teacher_file(job, samples, folder)
+    inputs = _some(job, samples, plain_preprocessing(samples))
+    bottleneck = _student_file(job, samples, folder, inputs)
+    baseline = _contender("teacher", folder / run.TEACHER, _some(job, samples, read))
+    record = _timed(job, folder, baseline, _contender("student", folder / run.STUDENT, inputs))
+    least = job.recipe.gate.min_speedup
+    return Rehearsal(
+        bottleneck=bottleneck,
+        untrained_teacher=job.find("teacher") is None and job.recipe.members[0].model is not None,
+        bench=bench_rows(record),
+        gate=None if least is None else check_speedup(least, record.comparison),
+    )
+
+
+def _some(job: Job, samples: SampleSet, preprocessing: Preprocessing) -> np.ndarray:
+    return inputs_of(job, samples, preprocessing, "held_out")[:INPUTS]
+
+
+def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
+    """Write `teacher.onnx`; what it reads."""
+    made = job.find("teacher")
+    if made is not None:
+        members = [(job.folder(name), job.read(name)) for name in job.members("teacher")]
+        run.teacher_file(folder, run.Teacher(made, members), [])
+        return made.preprocessing  # type: ignore[no-any-return]
+    asked, path = job.recipe.members[0], folder / run.TEACHER
+    preprocessing = teacher_preprocessing(asked.preprocess, samples)
+    if job.count > 1 or (asked.model is None and asked.onnx is None):
+        raise _Unknown("the teacher is not made yet: kdeploy label makes it")
+    if asked.model is not None:
+        given = {"shape": preprocessing.model_shape, "classes": len(samples.class_names), **asked.net}
+        module = teachers.seeded(asked.model, 0, given | _plain_statistics(preprocessing))
+        run.module_file(path, module.eval(), preprocessing, [])
+    else:
+        file = job.teacher_files[0]
+        assert file is not None
+        admit(file)
+        shutil.copyfile(file, path)
+    return preprocessing
+
+
+def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray) -> str:
+    """Write `student.onnx`; which form of the bottleneck it has, and why."""
+    preprocessing, asked = plain_preprocessing(samples), choice(job.recipe.export.bottleneck)
+    if isinstance(asked, Rank) and asked.rank is None:
+        raise _Unknown(f"export.bottleneck {asked} finds a rank from trained weights")
+    given = {"shape": preprocessing.model_shape, "classes": len(samples.class_names)}
+    module = shallow.seeded(0, **given, **student_arguments(job.recipe.student), **_plain_statistics(preprocessing))
+    _, shipped, _ = run.student_forms(
+        folder, module.eval(), preprocessing.input, inputs, asked, job.recipe.export.target, [], job.progress
+    )
+    shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / run.STUDENT)
+    return f"{shipped.shipped} ({shipped.reason})"
+
+
+def _plain_statistics(preprocessing: Preprocessing) -> dict[str, list[float]]:
+    """What the data would give the normalisation inside a net: other numbers, the same node."""
+    channels = preprocessing.model_shape[0]
+    return {"mean": [0.5] * channels, "std": [0.25] * channels}
+
+
+def _contender(name: str, path: Path, inputs: np.ndarray) -> Contender:
+    return Contender(name=name, onnx=path, inputs=inputs, expected=None, quality=None, torch_flops=None, artefacts={})
+
+
+def _timed(job: Job, folder: Path, baseline: Contender, candidate: Contender) -> BenchRecord:
+    asked = job.recipe.bench
+    return bench.run(
+        folder,
+        baseline=baseline,
+        candidate=candidate,
+        names=asked.runtimes,
+        sizes=asked.sizes,
+        settings=Settings.quick(Settings(limit_ns=round(asked.max_seconds * 1e9), limits=Limits(voids=False))),
+        command=job.command,
+        progress=job.progress,
+    )

@@ -1,0 +1,44 @@
+"""The variants of a recipe: which there are, and what each came to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from kdeploy.errors import InputError
+from kdeploy.pipeline.job import Job
+from kdeploy.recipe.load import LoadedRecipe
+from kdeploy.records.sweep import SweepRow
+
+
+def variants_of(loaded: LoadedRecipe, only: Collection[str]) -> list[str]:
+    """The variants to do, in the order of the recipe; all where `only` is empty.
+
+    Raises: InputError when the recipe has none, or not one that is asked for.
+    """
+    known = list(loaded.recipe.variants)
+    if not known:
+        must = "must have variants, which a sweep compares"
+        raise InputError(loaded.path, must, got="none", advice="Add variants: {NAME: {SECTION: {KEY: VALUE}}}.")
+    for name in only:
+        if name not in known:
+            raise InputError("--only", f"must be one of {', '.join(known)}", got=name)
+    return [name for name in known if not only or name in only]
+
+
+def row(variant: str, job: Job) -> SweepRow:
+    """What a variant came to, from its records up to the distillation."""
+    distilled = job.read("distill")
+    return SweepRow(
+        variant=variant,
+        run=job.recipe.name,
+        teacher_accuracy=job.read("teacher").test_accuracy,
+        students=distilled.students,
+        baselines=distilled.baselines,
+        verdict=distilled.verdict,
+        parameters=distilled.parameters,
+        loss=distilled.loss,
+        steps=distilled.steps,
+        test_inputs=job.read("samples").counts["test"],
+        fingerprints={name: job.prints[name] for name in ("samples", "teacher", "labels", "distill")},
+        software=distilled.software,
+    )

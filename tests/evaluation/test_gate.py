@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdeploy.errors import GateError
+from kdeploy.evaluation import gate
+from tests.reports.report_records import comparison
+
+
+def check(max_drop=None, min_speedup=None, *, students=(0.96,), comparisons=()):
+    return gate.check(
+        max_drop, min_speedup, teacher_accuracy=0.97, student_accuracies=students, comparisons=comparisons
+    )
+
+
+def test_a_recipe_that_asks_for_nothing_gets_no_results_and_no_error():
+    assert check() == ()
+    gate.raise_if_failed(())
+
+
+def test_the_drop_is_that_of_the_mean_over_seeds_in_percentage_points():
+    (result,) = check(1.0, students=(0.968, 0.964, 0.966))
+    assert (result.key, result.required, result.measured, result.passed) == ("max_drop", 1.0, 0.4, True)
+    assert result.text == "0.4 points below the teacher, at most 1 allowed"
+
+
+def test_a_drop_of_exactly_the_allowed_passes_though_floats_say_more():
+    assert 100 * (0.97 - 0.96) > 1.0
+    assert check(1.0, students=(0.96,))[0].passed
+
+
+def test_a_student_above_the_teacher_passes_with_no_drop_allowed():
+    (result,) = check(0.0, students=(0.975,))
+    assert result.passed and result.measured == -0.5
+    assert result.text == "0.5 points above the teacher, at most 0 allowed"
+
+
+def test_the_speedup_is_the_smallest_lower_bound_of_all_runtimes():
+    (result,) = check(None, 5.0, comparisons=(comparison(low=6.5), comparison("openvino", low=5.25)))
+    assert (result.measured, result.passed) == (5.25, True)
+    assert result.text == "lower bound 5.25x on every runtime timed, 5x asked"
+
+
+def test_one_runtime_that_is_too_slow_fails_the_gate_and_is_named():
+    (result,) = check(None, 5.0, comparisons=(comparison(low=6.5), comparison("openvino", low=4.5)))
+    assert (result.measured, result.passed) == (4.5, False)
+    assert result.text == "lower bound 4.5x on openvino, batch 1, 1 thread, 0.5x short of the 5x asked"
+
+
+def test_a_refused_comparison_fails_the_gate_with_its_reasons_whatever_its_interval():
+    refused = comparison("openvino", low=9.0, status="refused", reasons=("the precision differs.", "1 % are void"))
+    (result,) = check(None, 5.0, comparisons=(comparison(low=6.5), refused))
+    assert (result.measured, result.passed) == (None, False)
+    assert result.text == "no speed-up on openvino, batch 1, 1 thread: the precision differs, 1 % are void"
+
+
+def test_a_comparison_without_an_interval_fails_the_gate_with_its_claim():
+    (result,) = check(None, 5.0, comparisons=(comparison(low=None, status="indicative", text="5 pairs are too few."),))
+    assert (result.measured, result.passed) == (None, False)
+    assert result.text == "no speed-up on onnxruntime, batch 1, 1 thread: 5 pairs are too few"
+
+
+def test_nothing_timed_fails_the_gate():
+    (result,) = check(None, 5.0)
+    assert (result.measured, result.passed, result.text) == (None, False, "nothing was timed")
+
+
+def test_a_missed_drop_says_by_how_much_and_which_keys_to_change():
+    with pytest.raises(GateError) as caught:
+        gate.raise_if_failed(check(1.0, 5.0, students=(0.956,), comparisons=(comparison(low=6.5),)))
+    assert caught.value.exit_code == 5
+    assert str(caught.value) == (
+        "gate: must be met (max_drop: 1.4 points below the teacher, 0.4 more than the 1 allowed). "
+        "Raise student.hidden, student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop."
+    )
+
+
+def test_all_missed_requirements_come_in_one_error():
+    with pytest.raises(GateError) as caught:
+        gate.raise_if_failed(check(0.5, 8.0, comparisons=(comparison(low=6.5),)))
+    assert str(caught.value) == (
+        "gate: must be met (max_drop: 1 point below the teacher, 0.5 more than the 0.5 allowed; min_speedup: lower "
+        "bound 6.5x on onnxruntime, batch 1, 1 thread, 1.5x short of the 8x asked). Raise student.hidden, "
+        "student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop. Lower student.conv.channels, "
+        "student.bottleneck or student.hidden for speed, or relax gate.min_speedup."
+    )
+
+
+def test_a_speedup_without_a_number_advises_to_time_again():
+    with pytest.raises(GateError) as caught:
+        gate.raise_if_failed(check(None, 5.0))
+    assert str(caught.value) == (
+        "gate: must be met (min_speedup: nothing was timed). Time it again on a quiet machine, raise "
+        "bench.max_seconds, or remove gate.min_speedup."
+    )
+
+
+@given(
+    correct=st.lists(st.integers(0, 2000), min_size=1, max_size=5),
+    teacher=st.integers(0, 2000),
+    max_drop=st.integers(0, 1000),
+)
+def test_the_gate_agrees_with_exact_arithmetic_on_counts(correct, teacher, max_drop):
+    (result,) = gate.check(
+        max_drop / 20,
+        None,
+        teacher_accuracy=teacher / 2000,
+        student_accuracies=[count / 2000 for count in correct],
+        comparisons=(),
+    )
+    # max_drop / 20 points of 2,000 inputs are max_drop inputs
+    assert result.passed == (teacher * len(correct) - sum(correct) <= max_drop * len(correct))
+
+
+def test_threads_are_counted_in_words():
+    assert gate.setting("openvino", 8, 2) == "openvino, batch 8, 2 threads"

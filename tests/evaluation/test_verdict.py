@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdeploy.evaluation.verdict import (
+    NOT_COVERED,
+    bootstrap_interval,
+    gap,
+    judge,
+    student_t_interval,
+    student_t_quantile,
+)
+
+
+def answers(*rates: float, inputs: int = 400, seed: int = 0) -> np.ndarray:
+    """One row a seed: right on a fixed share of the inputs, chosen at random."""
+    draws = np.random.default_rng(seed)
+    rows = np.zeros((len(rates), inputs), bool)
+    for row, rate in zip(rows, rates, strict=True):
+        row[draws.permutation(inputs)[: round(rate * inputs)]] = True
+    return rows
+
+
+# NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2, critical values of Student's t: columns 0.95 and 0.975
+@pytest.mark.parametrize(
+    ("freedom", "one_sided", "two_sided"),
+    [(1, 6.314, 12.706), (2, 2.920, 4.303), (4, 2.132, 2.776), (10, 1.812, 2.228), (30, 1.697, 2.042)],
+)
+def test_quantiles_are_those_of_the_published_table(freedom: int, one_sided: float, two_sided: float):
+    assert student_t_quantile(freedom) == pytest.approx(two_sided, abs=5e-4)
+    assert student_t_quantile(freedom, 0.95) == pytest.approx(one_sided, abs=5e-4)
+
+
+def test_the_interval_of_a_worked_example():
+    # mean 3, sample variance 2.5, five values: 3 +- 2.776 x sqrt(2.5 / 5)
+    low, high = student_t_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) or (0, 0)
+    assert (low, high) == pytest.approx((3 - 1.963, 3 + 1.963), abs=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_than_three_values_have_no_interval(count: int):
+    assert student_t_interval(np.arange(count)) is None
+
+
+def test_the_bootstrap_depends_on_its_seed_alone():
+    values = np.random.default_rng(1).standard_normal(200)
+    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert bootstrap_interval(values, seed=1) != bootstrap_interval(values)
+
+
+def test_the_bootstrap_has_the_width_of_the_normal_interval():
+    values = np.random.default_rng(1).standard_normal(400)
+    low, high = bootstrap_interval(values)
+    deviation = float(values.std()) / 20
+    assert low == pytest.approx(values.mean() - 1.96 * deviation, abs=0.15 * deviation)
+    assert high == pytest.approx(values.mean() + 1.96 * deviation, abs=0.15 * deviation)
+
+
+def test_the_bootstrap_covers_the_truth_about_19_times_in_20():
+    draws = np.random.default_rng(2)
+    covered = 0
+    for _ in range(50):
+        low, high = bootstrap_interval(draws.choice([-1.0, 0.0, 1.0], size=40))
+        covered += low <= 0 <= high
+    # 47.5 expected, with a deviation of 1.5; the draws are fixed
+    assert 44 <= covered <= 50
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=2, max_size=40))
+@settings(max_examples=15, deadline=None)
+def test_the_bootstrap_stays_between_the_smallest_and_the_largest(values: list[float]):
+    low, high = bootstrap_interval(np.array(values))
+    assert min(values) - 1e-12 <= low <= high <= max(values) + 1e-12
+
+
+def test_students_that_are_right_more_often_are_better():
+    found = judge(answers(0.90, 0.91, 0.92), answers(0.70, 0.71, 0.72, seed=1))
+    assert found.status == "BETTER"
+    assert found.reason == "both intervals are above 0"
+    assert found.difference == pytest.approx(0.2, abs=1e-9)
+    assert found.seeds_interval == pytest.approx((0.2, 0.2), abs=1e-6)
+    assert found.inputs_interval is not None
+    assert 0 < found.inputs_interval[0] < 0.2 < found.inputs_interval[1]
+    assert found.level == 0.95
+    assert found.not_covered == NOT_COVERED
+
+
+def test_students_that_are_right_less_often_are_worse():
+    found = judge(answers(0.70, 0.71, 0.72), answers(0.90, 0.91, 0.92, seed=1))
+    assert found.status == "WORSE"
+    assert found.reason == "both intervals are below 0"
+    assert found.difference == pytest.approx(-0.2, abs=1e-9)
+
+
+def test_seeds_that_disagree_are_no_evidence():
+    # the seed-averaged difference is large, its spread over the seeds larger
+    found = judge(answers(0.95, 0.70, 0.95), answers(0.70, 0.71, 0.70, seed=1))
+    assert found.status == "NO EVIDENCE"
+    assert found.reason == "not both intervals exclude 0 on the same side"
+    assert found.seeds_interval is not None
+    assert found.inputs_interval is not None
+    assert found.seeds_interval[0] < 0 < found.inputs_interval[0]
+
+
+def test_too_few_inputs_are_no_evidence_even_where_the_seeds_agree():
+    students, baselines = np.zeros((3, 10), bool), np.zeros((3, 10), bool)
+    students[:, 0] = True  # one input more, for every seed
+    found = judge(students, baselines)
+    assert found.status == "NO EVIDENCE"
+    assert found.reason == "not both intervals exclude 0 on the same side"
+    assert found.seeds_interval == pytest.approx((0.1, 0.1))
+    assert found.inputs_interval == pytest.approx((0.0, 0.3))
+
+
+def test_equals_are_no_evidence():
+    found = judge(answers(0.8, 0.8, 0.8), answers(0.8, 0.8, 0.8))
+    assert (found.status, found.difference) == ("NO EVIDENCE", 0)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_seeds_are_no_evidence(seeds: int):
+    found = judge(answers(*[0.9] * seeds), answers(*[0.5] * seeds, seed=1))
+    assert found.status == "NO EVIDENCE"
+    assert found.reason == f"an interval needs 3 seeds (distill.seeds is {seeds})"
+    assert found.difference == pytest.approx(0.4)
+    assert found.seeds_interval is None
+    assert found.inputs_interval is not None
+
+
+def test_without_a_baseline_there_is_nothing_to_judge():
+    found = judge(answers(0.9, 0.9, 0.9), None)
+    assert found.status == "NO EVIDENCE"
+    assert found.reason == "no baseline was trained (distill.baseline)"
+    assert (found.difference, found.seeds_interval, found.inputs_interval) == (None, None, None)
+
+
+def test_the_gap_is_the_students_mean_minus_the_teacher():
+    students, teacher = answers(0.9, 0.94), answers(0.97, seed=1)[0]
+    found = gap(students, teacher)
+    assert found.difference == pytest.approx(0.92 - 0.97, abs=1e-9)
+    assert found.inputs_interval[0] < found.difference < found.inputs_interval[1]
+    assert found.level == 0.95

@@ -1,0 +1,125 @@
+"""The child: its answer comes back whole, and whatever ends it, the host goes on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import numpy_helper
+
+from kdeploy.errors import IntegrityError, KdeployError, ModelError, ParityError, ResourceError
+from kdeploy.graphs.inspector.admit import admit
+from kdeploy.graphs.inspector.child import _understood, inspect
+from kdeploy.graphs.inspector.contents import inspect_contents
+from kdeploy.graphs.inspector.record import Limits
+from tests.graphs.inspector import hostile
+from tests.graphs.inspector.hostile import good, unary, value
+from tests.program import python
+
+IMPORTS = """
+import sys
+from pathlib import Path
+from kdeploy.graphs.inspector.__main__ import answer
+from kdeploy.graphs.inspector.record import Limits
+print(answer(Path(sys.argv[1]), Limits()))
+print('imported:', *{'torch', 'onnxruntime', 'openvino', 'onnx'} & set(sys.modules))
+"""
+SPIN = """
+from kdeploy.graphs.inspector.__main__ import limit
+from kdeploy.graphs.inspector.record import Limits
+limit(Limits(seconds=1))
+while True: pass
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.onnx"
+
+
+def test_a_record_comes_back_as_it_was(path):
+    hostile.write(good(), path)
+    assert inspect(path) == inspect_contents(path, Limits())
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "code"),
+    [
+        (hostile.endless_loop(), ModelError, 3),
+        (hostile.external("../canary"), IntegrityError, 4),
+        (hostile.expand_bomb(), ResourceError, 8),
+    ],
+    ids=["loop", "canary", "bomb"],
+)
+def test_a_refusal_comes_back_as_it_was(found, kind, code, path):
+    hostile.write(found, path)
+    (path.parent.parent / "canary").write_bytes(b"secret")
+    with pytest.raises(kind) as here:
+        inspect_contents(path, Limits())
+    with pytest.raises(kind) as there:
+        inspect(path)
+    assert there.value.as_json() == here.value.as_json()
+    assert there.value.exit_code == code
+
+
+def test_a_model_beyond_the_memory_is_refused_and_the_host_lives(path):
+    wide = numpy_helper.from_array(np.zeros((3, 10 * 2**20), np.float32), "w")  # 120 MiB
+    hostile.write(good(tensors=[wide], outputs=[value("y", ["rows", 10 * 2**20])]), path)
+    assert inspect(path).weights_bytes == 120 * 2**20
+    with pytest.raises(ResourceError) as caught:
+        inspect(path, Limits(memory_bytes=300 * 2**20))
+    expected = f"{path}: must be inspected within {300 * 2**20} bytes of memory (it needs more)."
+    assert str(caught.value) == expected
+
+
+def test_a_child_that_takes_too_long_is_ended(path):
+    hostile.write(good(), path)
+    with pytest.raises(ResourceError) as caught:
+        inspect(path, Limits(seconds=0))
+    expected = f"{path}: must be inspected within {2**30} bytes of memory and 0 s (it took more than 0 s)."
+    assert str(caught.value) == f"{expected} Do not run it here."
+
+
+def test_a_child_that_a_signal_ended_is_a_matter_of_resources(path):
+    done = subprocess.CompletedProcess([], -signal.SIGKILL, b"", b"")
+    with pytest.raises(ResourceError) as caught:
+        _understood(done, path, Limits())
+    expected = f"{path}: must be inspected within {2**30} bytes of memory and 10 s (signal 9)."
+    assert str(caught.value) == f"{expected} Do not run it here."
+
+
+def test_a_child_that_fails_by_itself_is_our_bug(path):
+    done = subprocess.CompletedProcess([], 1, b"", b"Traceback\nValueError: a bug\n")
+    with pytest.raises(KdeployError) as caught:
+        _understood(done, path, Limits())
+    assert str(caught.value) == f"{path}: must be inspected or refused (ValueError: a bug)."
+    assert caught.value.exit_code == 1
+
+
+def test_the_processor_time_is_limited():
+    assert python("-c", SPIN).code == -signal.SIGKILL
+
+
+def test_the_child_imports_no_torch_and_no_runtime(path):
+    hostile.write(good(), path)
+    assert python("-c", IMPORTS, path).stdout.splitlines()[-1] == "imported: onnx"
+
+
+def test_a_module_beside_the_model_is_not_imported(path, monkeypatch):
+    hostile.write(good(), path)
+    (path.parent / "onnx.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(path.parent)
+    assert inspect(path).opset == 18
+
+
+def test_a_random_model_is_inspected_but_not_admitted(path):
+    hostile.write(unary("RandomNormalLike"), path)
+    assert inspect(path).unrepeatable == ("node 'randomnormallike' (RandomNormalLike)",)
+    with pytest.raises(ParityError) as caught:
+        admit(path)
+    got = "node 'randomnormallike' (RandomNormalLike)"
+    expected = f"{path}: must not be random or in training mode ({got}). Export it in evaluation mode."
+    assert str(caught.value) == expected

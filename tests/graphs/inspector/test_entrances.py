@@ -1,0 +1,71 @@
+"""Models made elsewhere go through the inspector before anything else reads them; good ones go on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kdeploy.errors import ModelError
+from kdeploy.system.progress import Progress
+from kdeploy.verbs import bench_models, external_models
+from tests.graphs.inspector import hostile
+from tests.models.test_classifier import linear_model
+
+
+def test_a_good_model_is_verified(tmp_path):
+    path = linear_model(tmp_path / "net.onnx")
+    rows = external_models.verify_models([path], Progress()).rows
+    assert rows
+    assert all(row.passed for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [(hostile.endless_loop(), 3), (hostile.external("../canary"), 4), (hostile.dropout(training=True), 5)],
+    ids=["loop", "canary", "training"],
+)
+def test_verify_refuses_with_the_exit_code_and_nobody_else_reads(found, code, tmp_path, command, monkeypatch):
+    path = hostile.write(found, tmp_path / "net.onnx")
+    monkeypatch.setattr(external_models, "made_inputs", lambda path: pytest.fail("the file was read"))
+    assert command("verify", path).code == code
+
+
+def test_bench_refuses_whichever_of_the_two_is_hostile(tmp_path, command, monkeypatch):
+    good = linear_model(tmp_path / "good.onnx")
+    bomb = hostile.write(hostile.constant_bomb(), tmp_path / "bomb.onnx")
+    monkeypatch.setattr(bench_models, "made_inputs", lambda path: pytest.fail("the file was read"))
+    expected = (
+        f"error: {bomb}: must hold at most 4294967296 bytes at once while it runs (1000000000016 bytes at one row).\n"
+    )
+    for pair in ((good, bomb), (bomb, good)):
+        found = command("bench", *pair, "--runs", tmp_path / "runs")
+        assert (found.code, found.stderr) == (8, expected)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_model_is_refused(tmp_path, command):
+    path = tmp_path / "no.onnx"
+    expected = f"error: {path}: must be an ONNX file (there is no such file).\n"
+    assert command("verify", path) == (3, "", expected)
+
+
+@pytest.mark.parametrize("rows", ["rows", 1])
+def test_inputs_are_made_for_a_free_or_a_fixed_batch(rows, tmp_path):
+    found = external_models.made_inputs(linear_model(tmp_path / "net.onnx", rows=rows))
+    assert (found.shape, found.dtype) == ((64, 3), np.float32)
+
+
+def test_an_input_without_axes_is_refused(tmp_path):
+    scalar = hostile.model(
+        [hostile.node("Expand", ["x", "shape"], "y")],
+        inputs=[hostile.value("x", [])],
+        outputs=[hostile.value("y", [1, 2])],
+        tensors=[hostile.numpy_helper.from_array(np.array([1, 2]), "shape")],
+    )
+    path = hostile.write(scalar, tmp_path / "net.onnx")
+    with pytest.raises(ModelError) as caught:
+        external_models.verify_models([path], Progress())
+    assert str(caught.value) == (
+        f"{path}: must have an input of which only the batch is dynamic (input 'x' of shape (batch, )). "
+        "Export it with a fixed shape."
+    )

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdeploy.records.distill import Gap
+from kdeploy.records.report import Summary
+from kdeploy.records.samples import DuplicatesInfo, Overlap
+from kdeploy.reports import headline, timed, words, write
+from kdeploy.reports.figures.trade_off import Point, trade_off
+from kdeploy.reports.page import trade_off_points
+from tests.reports.report_records import bench, comparison, distill, export, net, records, summary, teacher, write_raw
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.reports.test_page import rendered
+rendered(Path(sys.argv[1]), raw=Path(sys.argv[2]) if sys.argv[2:] else None)
+"""
+VOID = {"meta", "br", "path", "use"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the text, and whether every element is closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def rendered(folder: Path, found=None, *, raw: Path | None = None, **changes) -> str:
+    found = found or records()
+    write.run(
+        folder,
+        summary=summary(found, **changes),
+        distill=found.distill,
+        export=found.export,
+        bench=found.bench,
+        raw=raw,
+    )
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("report")
+    return rendered(folder, raw=write_raw(folder / "raw.jsonl.gz", bench()))
+
+
+def test_the_record_names_both_files_with_their_hashes(tmp_path):
+    found = records()
+    record = write.run(
+        tmp_path, summary=summary(), distill=found.distill, export=found.export, bench=found.bench, raw=None
+    )
+    for file in (record.page, record.data):
+        content = (tmp_path / file.file).read_bytes()
+        assert (file.sha256, file.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert Summary.read(tmp_path / "report.json") == summary()
+
+
+def test_the_same_records_give_the_same_bytes_also_in_another_process(tmp_path, html):
+    raw = write_raw(tmp_path / "raw.jsonl.gz", bench())
+    assert rendered(tmp_path, raw=raw) == html
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path), str(raw)], check=True, cwd=root)
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == html
+
+
+def test_matplotlib_writes_nothing_into_the_home_folder(tmp_path):
+    home, out = tmp_path / "home", tmp_path / "out"
+    home.mkdir()
+    out.mkdir()
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", PROGRAM, str(out)], check=True, cwd=root, env=environment)
+    assert list(home.rglob("*")) == []
+
+
+def test_the_page_loads_nothing_and_runs_nothing(html):
+    page = Page(html)
+    assert page.open == []
+    assert "http://" not in html and "https://" not in html and "@import" not in html and "url(http" not in html
+    names = {tag for tag, _ in page.tags}
+    assert "svg" in names
+    assert not names & {"script", "link", "iframe", "object", "embed", "img", "base", "form"}
+    for _, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("href", "xlink:href", "src"):
+            assert (attributes.get(name) or "#").startswith("#")
+    policies = [attributes["content"] for tag, attributes in page.tags if "http-equiv" in attributes]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+
+
+def test_ids_are_unique_and_references_lead_somewhere(html):
+    page = Page(html)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids)) > 10
+    wanted = {name for _, found in page.tags for name in (found.get("aria-labelledby") or "").split()}
+    wanted |= {(found.get("xlink:href") or "#").removeprefix("#") for _, found in page.tags} - {""}
+    wanted |= set(re.findall(r"url\(#([^)]+)\)", html))
+    assert wanted <= set(ids)
+
+
+def test_the_plots_take_their_colours_from_the_page(html):
+    plots = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    assert len(plots) == 2
+    for plot in plots:
+        assert "var(--accent)" in plot and "var(--ink)" in plot
+        assert not re.search(r"#[0-9a-f]{6}\b", plot)
+
+
+def test_the_figures_of_the_records_stand_in_the_page(html):
+    text = Page(html).text
+    for figure in (
+        *("97.05 %", "96.73 %", "94.43 %", "96.60 %", "+2.30 points", "+2.05 to +2.55 points", "+1.45 to +3.15 points"),
+        *("1.63 ms", "0.241 ms", "1.31 ms", "6.5 to 7.0\u00d7", "6.7 to 7.2\u00d7", "0.99 to 1.02\u00d7"),
+        *("288,170", "25.3 MMAC", "1.07 MMAC", "1.16 MB", "1.76 MB", "above k = 473", "4.3e\u221206", "92.3 MB"),
+        *(
+            "zero padding makes it inexact at the border of the first convolution",
+            "One teacher and one split of the data.",
+        ),
+        *("energy is not measured yet", "Example CPU @ 2.70GHz", "bundle/0123456789abcdef/mnist-5k.zip"),
+    ):
+        assert figure in text, figure
+
+
+def test_the_claim_comes_first_with_its_lower_bound_and_its_price(html):
+    text = Page(html).text
+    assert text.index("The student is at least 6.5\u00d7 as fast as its teacher") < text.index("Requirement")
+    assert "0.32 points less accurate, and 1.53\u00d7 its size." in text
+    assert "Distillation helped: 2.30 points above the same net trained without a teacher." in text
+
+
+def test_names_from_outside_print_as_they_are_and_invisible_characters_are_written_out(tmp_path):
+    evil = "{{7*7}}<script>alert(1)</script>"
+    names = (evil, "a\u202eb", "\x1b[31mred", "\u2028", "</details>", '" onclick="x', "{% include 'x' %}", "\u05d0")
+    found = records(teacher=teacher(name="t<b>\u202e"), export=export(class_names=names))
+    html = rendered(tmp_path, found, name="r&d<i>", recipe={"name": "</pre><script>"})
+    page = Page(html)
+    assert page.open == [] and "script" not in {tag for tag, _ in page.tags}
+    for literal in (
+        evil,
+        "a\\u202eb",
+        "\\u001b[31mred",
+        "\\u2028",
+        "</details>",
+        '" onclick="x',
+        "t<b>\\u202e",
+        "r&d<i>",
+    ):
+        assert literal in "".join(page.texts), literal
+    assert not {"\u202e", "\x1b", "\u2028"} & set(html)
+
+
+def test_a_runtime_name_cannot_break_a_plot():
+    point = Point("teacher", "baseline", "$x^$<script>&\u202e" + "y" * 200, 1_000_000, None, 0.9, None)
+    svg = trade_off([point, Point("student", "candidate", "other", 1_000, None, 0.8, (0.7, 0.9))], "accuracy")
+    assert "<script" not in svg and "\u202e" not in svg
+    assert "$x^$&lt;script&gt;&amp;\\u202eyy..." in svg
+
+
+def test_a_refused_comparison_shows_its_reason_where_the_number_would_stand(tmp_path):
+    refused = comparison("openvino", status="refused", reasons=("the baseline differs from itself",), text="no claim")
+    text = Page(rendered(tmp_path, records(bench=bench(comparison=(comparison(), refused))))).text
+    assert "the baseline differs from itself refused" in text
+    assert "6.5\u00d7 as fast as its teacher in 1 of 2 settings timed" in text
+    assert "failed min_speedup not met" in text
+    assert "Refused comparisons are left out." in text
+    assert "6.9\u00d7" not in text
+
+
+def test_the_trade_off_has_teacher_student_and_baseline_of_each_comparison_that_was_not_refused():
+    found = records(bench=bench(comparison=(comparison(), comparison("openvino", status="refused"))))
+    points = trade_off_points(summary(found), timed.pairs(found.bench))
+    assert [(point.model, point.setting, point.latency_ns, point.accuracy_range) for point in points] == [
+        ("teacher", "onnxruntime", 1_634_000, None),
+        ("student", "onnxruntime", 241_000, (0.966, 0.9685)),
+        ("baseline", "onnxruntime", 241_000, (0.942, 0.9465)),
+    ]
+
+
+def test_duplicates_of_test_samples_stand_among_the_caveats(tmp_path):
+    none = Overlap(count=0, first=())
+    some = DuplicatesInfo(transfer=Overlap(count=2, first=(3, 17)), held_out=none, dropped=False)
+    text = Page(rendered(tmp_path, replace(records(), duplicates=some))).text
+    assert (
+        "Duplicates samples that are in the test part too: 2 of the transfer set, first 3, 17 "
+        "(data.duplicates: drop takes them out of it)"
+    ) in text
+    clean = DuplicatesInfo(transfer=none, held_out=none, dropped=False)
+    assert "Duplicates" not in Page(rendered(tmp_path, replace(records(), duplicates=clean))).text
+
+
+def test_a_run_that_timed_and_compared_nothing_says_so(tmp_path):
+    verdict = distill().verdict.model_copy(update={"difference": None, "seeds_interval": None, "inputs_interval": None})
+    alone = distill(baselines=(), students=(net(2, 0.9685, 0.983),), verdict=verdict)
+    bare = export(baseline=None, folds=(), forms=())
+    found = records(distill=alone, export=bare, verify=None, bench=None)
+    text = Page(rendered(tmp_path, found, bundle=None, bundle_reason="not asked for", samples={})).text
+    for sentence in (
+        *("The student is not timed, 0.20 points less accurate, and 1.53\u00d7 its size.", "Nothing was timed."),
+        *("Nothing was compared.", "there is no baseline to compare with", "not asked for"),
+    ):
+        assert sentence in text, sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("BETTER", "Distillation helped: 2.30 points above the same net trained without a teacher."),
+        ("WORSE", "Distillation did harm: 2.30 points below the same net trained without a teacher."),
+        ("NO EVIDENCE", "No evidence that distillation helped: the difference may be chance."),
+    ],
+)
+def test_each_verdict_has_its_sentence(status, sentence):
+    verdict = distill().verdict.model_copy(update={"status": status})
+    assert headline.verdict_sentence(summary(records(distill=distill(verdict=verdict)))) == sentence
+
+
+def test_a_difference_of_too_few_seeds_is_not_called_chance():
+    verdict = distill().verdict.model_copy(update={"status": "NO EVIDENCE", "seeds_interval": None})
+    assert headline.verdict_sentence(summary(records(distill=distill(verdict=verdict)))) == (
+        "Too few seeds to say whether distillation helped: 2.30 points above the same net trained without a teacher."
+    )
+
+
+def test_a_gap_that_may_be_chance_is_bounded_and_not_called_better_or_worse():
+    near = distill(gap=Gap(difference=0.0008, inputs_interval=(-0.0052, 0.0067), level=0.95))
+    found = summary(records(distill=near))
+    assert ", within 0.67 points of its accuracy, and " in headline.sentence(found)
+    assert headline.tiles(found)[1].figure == "+0.08 points"
+    assert headline.tiles(found)[1].detail.endswith("; 95% interval \u22120.52 to +0.67 points")
+
+
+def test_a_student_that_is_not_faster_makes_no_claim():
+    slow = comparison(low=0.8)
+    found = summary(records(bench=bench(comparison=(slow,))))
+    assert headline.sentence(found).startswith("The student is not shown to be faster than its teacher, ")
+    assert headline.tiles(found)[0].detail == "no claim"
+
+
+@given(st.text())
+def test_cleaned_text_has_only_visible_characters_and_stays_clean(text):
+    cleaned = words.clean(text)
+    assert words.clean(cleaned) == cleaned
+    assert all(character.isprintable() or character in "\t\n" or character.isspace() for character in cleaned)
+
+
+def test_values_that_were_not_measured_read_as_a_dash():
+    readers = (words.milliseconds, words.megabytes, words.mega_multiply_adds, words.count, words.percent)
+    readers += (words.signed_points, words.error_size, words.ratio)
+    assert {read(None) for read in readers} == {"\u2013"}
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus_sign():
+    assert words.signed_points(-0.00001) == "+0.00"

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import resource
+
+import numpy as np
+import pytest
+
+from kdeploy.system import malloc
+from kdeploy.system.malloc import keeping_pages
+
+BYTES = 256 << 20
+PAGES = BYTES // resource.getpagesize()
+
+
+def faults_of_a_large_block() -> int:
+    """Page faults of a block that is taken, filled and freed."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.empty(BYTES, np.uint8).fill(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+needs_glibc = pytest.mark.skipif(malloc._glibc() is None, reason="this C library has no mallopt")
+# NumPy asks for huge pages where the system gives them on request: then one fault fills 512 pages
+
+
+@needs_glibc
+def test_a_block_that_is_freed_inside_is_filled_again_without_page_faults():
+    faults_of_a_large_block()
+    outside = faults_of_a_large_block()
+    with keeping_pages():
+        faults_of_a_large_block()
+        inside = faults_of_a_large_block()
+    assert inside < outside / 20
+
+
+@needs_glibc
+def test_afterwards_everything_is_as_it_was():
+    with keeping_pages():
+        faults_of_a_large_block()
+    faults_of_a_large_block()
+    assert faults_of_a_large_block() >= PAGES // 512
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(malloc.ctypes, "CDLL", lambda _name: object())
+    assert malloc._glibc() is None
+    with keeping_pages():
+        assert faults_of_a_large_block() >= PAGES // 512
