@@ -25,17 +25,19 @@ from torch import Tensor, nn
 from kdeploy import api
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.models import shallow
-from kdeploy.pipeline.ensemble import open_labels
-from kdeploy.pipeline.inputs import feed, inputs_of, plain_preprocessing
-from kdeploy.samples.feed import statistics
+from kdeploy.pipeline.inputs import feed
+from kdeploy.pipeline.labels import open_labels
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.samples.feed import plain_inputs, statistics
 from kdeploy.system import host
 from kdeploy.timing.statistics import Estimate
 from kdeploy.training.loop import BatchPlan
+from kdeploy.training.options import TrainingOptions
 from kdeploy.training.schedules import Schedule
 from kdeploy.transforms.fuse import fused
 
 HIDDEN, BOTTLENECK, BATCH = 8000, 250, 256
-CYCLE = Schedule(steps=1000, learning_rate=1e-3)  # in thousandths of the time
+CYCLE = Schedule(1000, TrainingOptions(lr=1e-3))  # in thousandths of the time
 STEPS = 10  # of an arm in a round
 LEAST_RATIO, MOST_ERROR = 2.5, 1e-4
 NAMES = {None: "full", BOTTLENECK: f"k = {BOTTLENECK}"}
@@ -57,14 +59,14 @@ class Learner:
     def __init__(self, width: int | None, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         sizes = {"bottleneck": width, "hidden": [HIDDEN]}
         self.net = shallow.seeded(0, shape=(3, 32, 32), classes=10, mean=mean, std=std, **sizes)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=CYCLE.learning_rate, weight_decay=0.0, fused=True)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=CYCLE.options.lr, weight_decay=0.0, fused=True)
 
     def step(self, batch: Tensor, logits: Tensor) -> None:
         self.optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bool(host.has_bf16())):
             found = self.net(batch)
         logit_mse(found.float(), logits).mean().backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), CYCLE.regime.clip_norm)
+        nn.utils.clip_grad_norm_(self.net.parameters(), CYCLE.options.clip)
         self.optimizer.step()
 
     def set_rate(self, rate: float) -> None:
@@ -79,7 +81,7 @@ def main() -> None:
     asked = options.parse_args()
     job = api.run("recipes/cifar10-quick.yaml", upto="labels")
     samples, labels = job.samples(), open_labels(job)
-    seen = feed(job, samples, plain_preprocessing(samples))
+    seen = feed(job, samples.plain_preprocessing)
     mean, std = statistics(seen.canonical, samples.transfer, seen.preprocessing.scale)
     plan = BatchPlan(len(samples.transfer), BATCH, seed=0)
 
@@ -89,8 +91,8 @@ def main() -> None:
         return seen.view(samples.transfer[rows.numpy()], view), torch.from_numpy(labels.rows(view, rows.numpy()))
 
     ratio = faster(mean, std, batches, asked.rounds)
-    held_out = torch.from_numpy(inputs_of(job, samples, plain_preprocessing(samples), "held_out"))
-    wanted = torch.from_numpy(np.load(job.folder("teacher") / "held_out_logits.npy", allow_pickle=False))
+    held_out = torch.from_numpy(plain_inputs(samples, samples.plain_preprocessing, samples.parts["held_out"]))
+    wanted = torch.from_numpy(np.load(job.folder(TEACHER) / "held_out_logits.npy", allow_pickle=False))
     found = {width: trained(Learner(width, mean, std), batches, asked.seconds, held_out, wanted) for width in NAMES}
     sections.replace("bottleneck-training", written(ratio, asked.rounds, asked.seconds, found, merged(found, held_out)))
 

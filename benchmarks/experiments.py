@@ -20,8 +20,12 @@ import sections
 
 from kdeploy import api
 from kdeploy.evaluation.verdict import LEAST_SEEDS, student_t_interval
+from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.prepare import Options, prepare
+from kdeploy.pipeline.runs import prints_of
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.load import load
 from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRow
@@ -47,7 +51,7 @@ def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
 def done(path: str, row: SweepRow) -> Job:
     """A variant's job, all of whose stages that a sweep does are done."""
     job, _ = prepare(path, Options(variant=row.variant))
-    job.prints = RunRecord.read(job.store.root / f"{row.run}.json").stages
+    job.prints = prints_of(RunRecord.read(job.store.root / f"{row.run}.json"))
     return job
 
 
@@ -58,7 +62,7 @@ def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
 
 def teachers(jobs: Iterable[Job]) -> list[str]:
     """What each teacher that was trained here came to, and how long that took."""
-    records = {job.folder(name): job.read(name) for job in jobs for name in job.members("teacher")}
+    records = {job.folder(name): job.read(name) for job in jobs for name in job.members(TEACHER)}
     lines = []
     for record in records.values():
         if record.training is not None:
@@ -72,10 +76,10 @@ def teachers(jobs: Iterable[Job]) -> list[str]:
 
 def ensemble(job: Job) -> list[str]:
     """How much of the gain of several teachers over one of them the student keeps."""
-    teacher, students = job.read("teacher"), job.read("distill").students
+    teacher, students = job.read(TEACHER), job.read(DISTILL).students
     if teacher.ensemble is None:
         return []
-    test = job.read("samples").counts["test"]
+    test = job.read(SAMPLES).counts["test"]
     alone = [round((1 - member.test_accuracy) * test) for member in teacher.ensemble.members]
     together = round((1 - teacher.test_accuracy) * test)
     student = fmean(round((1 - net.test_accuracy) * test) for net in students)

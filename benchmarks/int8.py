@@ -19,11 +19,16 @@ import sections
 
 from kdeploy import api
 from kdeploy.formatting.ratios import interval_text, ratio_text
-from kdeploy.pipeline.inputs import artefacts, inputs_of
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.prepare import Options
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.pipeline.verify import VERIFY
 from kdeploy.records.bench import Arm, BenchRecord, Comparison, Quality
 from kdeploy.records.precision import Cost
+from kdeploy.samples.feed import plain_inputs
 from kdeploy.stages.bench import DISTINCT_INPUTS
 from kdeploy.system import host
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
@@ -63,7 +68,7 @@ def main() -> None:
     asked = options.parse_args()
     runtimes = ["onnxruntime", *(["openvino"] if importlib.util.find_spec("nncf") else [])]
     job = exported(asked.recipe, asked.runs, runtimes)
-    costs = [cost for cost in job.read("verify").costs if cost.format.endswith(":int8")]
+    costs = [cost for cost in job.read(VERIFY).costs if cost.format.endswith(":int8")]
     settings = Settings.quick().model_copy(update={"looks": (asked.replicates,)})
     found = measured(job, runtimes, settings, costs, asked.batch)
     name = Path(asked.recipe).stem
@@ -108,10 +113,14 @@ def arms(job: Job, folder: Path, runtime: str, costs: Sequence[Cost]) -> dict[st
     """These models in both precisions, by name; the name has the precision, so that a claim may be made of it."""
     found = {}
     for cost in costs:
-        samples, files = job.samples(), artefacts(job, job.read("export"), cost.model)
-        spec = job.read("teacher" if cost.model == "teacher" else "distill").preprocessing
-        inputs, hash_ = folder / f"{cost.model}.npz", job.read("samples").sample_hash
-        np.savez(inputs, allow_pickle=False, **{spec.input: inputs_of(job, samples, spec, "test")[:DISTINCT_INPUTS]})
+        samples, files = job.samples(), job.read(EXPORT).files(job.folder(EXPORT), cost.model)
+        spec = (job.read(TEACHER) if cost.model == "teacher" else job.read(DISTILL)).preprocessing
+        inputs, hash_ = folder / f"{cost.model}.npz", job.read(SAMPLES).sample_hash
+        np.savez(
+            inputs,
+            allow_pickle=False,
+            **{spec.input: plain_inputs(samples, spec, samples.parts["test"][:DISTINCT_INPUTS])},
+        )
         for precision, key, accuracy in (("fp32", runtime, cost.fp32), ("int8", cost.format, cost.accuracy)):
             name = f"{cost.model} {precision}"
             quality = Quality(metric="top1", value=accuracy, n=cost.inputs, dataset_sha256=hash_)

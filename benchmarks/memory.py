@@ -21,6 +21,7 @@ import torch
 from material import header, made_up_samples
 
 from kdeploy.labels.store import Reader
+from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.records.preprocessing import Preprocessing
@@ -30,6 +31,7 @@ from kdeploy.samples.views.views import Views
 from kdeploy.stages import distill, labels
 from kdeploy.system.progress import Progress
 from kdeploy.training.loop import software
+from kdeploy.training.options import TrainingOptions
 
 SHAPE = (3, 32, 32)
 COLOURED = Preprocessing(input="image", kind="image", shape=SHAPE, dtype="uint8", scale=1 / 255)
@@ -79,7 +81,9 @@ def work(samples: SampleSet, views: int, place: Path) -> None:
         feed=feed,
         samples=samples,
         teacher=distill.Teacher(Reader(place / "labels", wanted), logits, logits),
-        settings=distill.Settings("logit-mse", views, 256, 1e-3, 1, False, "cpu", "fp32"),
+        options=distill.DistillOptions(
+            views, TrainingOptions(batch=256), LossOptions(), seeds=1, baseline=False, device="cpu"
+        ),
         progress=Progress(),
     )
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import numpy as np
 import sections
 
+from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.samples import SAMPLES
 
 GRID = np.arange(-20, 20.05, 0.1)
 
 
 def lines(job: Job) -> list[str]:
     """A table for a job whose students have a matched prior; nothing for another."""
-    record, samples = job.read("distill"), job.samples()
-    chosen = job.read("samples").transfer
+    record, samples = job.read(DISTILL), job.samples()
+    chosen = job.read(SAMPLES).transfer
     if chosen is None or any(net.prior_bias is None for net in record.students):
         return []
     truth = samples.labels[samples.parts["test"]]
@@ -25,7 +27,7 @@ def lines(job: Job) -> list[str]:
     watched = np.isin(truth, named)
     rows = []
     for net in record.students:
-        logits = np.load(job.folder("distill") / net.logits, allow_pickle=False)
+        logits = np.load(job.folder(DISTILL) / net.logits, allow_pickle=False)
         plain = logits - np.array(net.prior_bias)
         shift = best_shift(plain, truth, named)
         for title, found in (

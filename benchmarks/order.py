@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import sections
 
+from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.samples.speech import phones
 
 
@@ -64,15 +66,15 @@ def phone_errors(logits: np.ndarray, truth: np.ndarray, table: np.ndarray) -> fl
 
 def _rows(jobs: Mapping[str, Job]) -> Iterable[Row]:
     for variant, job in jobs.items():
-        record = job.read("distill")
+        record = job.read(DISTILL)
         for title, nets in (("shallow on labels", record.baselines), ("mimic", record.students)):
             if nets:
-                yield Row(title, variant, [_load(job.folder("distill") / net.logits) for net in nets])
+                yield Row(title, variant, [_load(job.folder(DISTILL) / net.logits) for net in nets])
     first = next(iter(jobs.values()))
-    teachers = [_load(first.folder(name) / "test_logits.npy") for name in first.members("teacher")]
+    teachers = [_load(first.folder(name) / "test_logits.npy") for name in first.members(TEACHER)]
     yield Row("deep on labels, each teacher", "-", teachers)
     if len(teachers) > 1:
-        yield Row(f"the {len(teachers)} teachers together", "-", [_load(first.folder("teacher") / "test_logits.npy")])
+        yield Row(f"the {len(teachers)} teachers together", "-", [_load(first.folder(TEACHER) / "test_logits.npy")])
 
 
 def _load(path: Path) -> np.ndarray:

@@ -13,7 +13,9 @@ from sections import table
 
 from kdeploy import api
 from kdeploy.formatting.ratios import interval_text, ratio_text
+from kdeploy.pipeline.bench import BENCH
 from kdeploy.pipeline.prepare import Options, prepare
+from kdeploy.pipeline.runs import prints_of
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BenchRow, Summary
@@ -23,8 +25,8 @@ from kdeploy.records.run import RunRecord
 def main(name: str) -> None:
     options = Options(trust=True)
     job, _ = prepare(name, options)
-    job.prints = RunRecord.read(job.store.root / f"{name}.json").stages
-    bench: BenchRecord = job.read("bench")
+    job.prints = prints_of(RunRecord.read(job.store.root / f"{name}.json"))
+    bench = job.read(BENCH)
     summary = api.show(name, options)
     sections.replace(
         f"deployed-{name}", [*head(name, bench, summary), *models(summary), *speed(summary), *forms(summary)]

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from kdeploy.labels.store import Reader
 from kdeploy.losses.logit_matching import logit_mse
+from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.samples import sources
 from kdeploy.samples.feed import Feed, statistics
@@ -27,6 +28,7 @@ from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views.views import Views
 from kdeploy.stages import distill
 from kdeploy.system import host
+from kdeploy.training.options import TrainingOptions
 
 VIEWS = 4
 SKIP = 5  # steps that warm up
@@ -50,7 +52,8 @@ CASES = (
 def product(case: Case, feed: Feed, samples: SampleSet, labels: Reader, epochs: int, clock: Clock) -> Arm:
     """Train one student in the stage; the seconds of its steps."""
     precision = "bf16" if host.has_bf16() else "fp32"
-    settings = distill.Settings("logit-mse", epochs, case.batch, 1e-3, 1, False, "cpu", precision)
+    training = TrainingOptions(batch=case.batch, precision=precision)
+    options = distill.DistillOptions(epochs, training, LossOptions(), seeds=1, baseline=False, device="cpu")
     logits = {part: np.zeros((len(samples.parts[part]), 10), np.float32) for part in ("test", "held_out")}
 
     def arm() -> float:
@@ -62,7 +65,7 @@ def product(case: Case, feed: Feed, samples: SampleSet, labels: Reader, epochs: 
                 feed=feed,
                 samples=samples,
                 teacher=distill.Teacher(labels, logits["test"], logits["held_out"]),
-                settings=settings,
+                options=options,
                 progress=watch,
             )
         return watch.seconds

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from kdeploy.labels.store import Reader
 from kdeploy.losses.logit_matching import logit_mse
+from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.models.classifier import Classifier
 from kdeploy.samples.feed import Feed, statistics
@@ -29,8 +30,10 @@ from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import distill, labels
 from kdeploy.system.progress import Progress
 from kdeploy.training.loop import BatchPlan, Schedule, software, train
+from kdeploy.training.options import TrainingOptions
 
 BATCH = 64
+TRAINING = TrainingOptions(batch=BATCH, precision=PRECISION)
 
 
 def from_one_store(
@@ -61,7 +64,7 @@ def from_one_store(
                 feed=feed,
                 samples=samples,
                 teacher=distill.Teacher(Reader(store, wanted), logits, logits),
-                settings=distill.Settings("logit-mse", epochs, BATCH, 1e-3, 1, False, "cpu", PRECISION),
+                options=distill.DistillOptions(epochs, TRAINING, LossOptions(), seeds=1, baseline=False, device="cpu"),
                 progress=Progress(),
             )
     return clock() - started
@@ -86,9 +89,8 @@ def with_teacher(
             train(
                 shallow.seeded(0, **common, **_sizes(width)),
                 loss,
-                Schedule(epochs * plan.steps_per_epoch, 1e-3),
+                Schedule(epochs * plan.steps_per_epoch, TRAINING),
                 device=torch.device("cpu"),
-                precision=PRECISION,
                 checkpoint=Path(place, str(width)),
                 progress=Progress(),
                 description="student",

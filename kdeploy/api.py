@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Literal
 
 from kdeploy.pipeline import order, outcome
+from kdeploy.pipeline.bench import BENCH
+from kdeploy.pipeline.bundle import BUNDLE
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.prepare import Options, data_root_of, prepare
+from kdeploy.pipeline.report import REPORT
 from kdeploy.pipeline.runs import advance_run
 from kdeploy.pipeline.store import Store
+from kdeploy.pipeline.verify import VERIFY
 from kdeploy.recipe.load import load
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
@@ -46,19 +53,19 @@ def run(subject: str | Path, options: Options = _DEFAULT, *, upto: str = "report
 
 def label(subject: str | Path, options: Options = _DEFAULT) -> LabelsRecord:
     """The teacher's logits over the transfer set, in the label store."""
-    return run(subject, options, upto="labels").read("labels")  # type: ignore[no-any-return]
+    return run(subject, options, upto="labels").read(LABELS)
 
 
 def distill(subject: str | Path, options: Options = _DEFAULT) -> DistillRecord:
     """Students, baselines and the verdict."""
-    return run(subject, options, upto="distill").read("distill")  # type: ignore[no-any-return]
+    return run(subject, options, upto="distill").read(DISTILL)
 
 
 def export(subject: str | Path, options: Options = _DEFAULT) -> ExportRecord | ModelExportRecord:
     """Teacher and student as ONNX and in the recipe's formats; an `.onnx` file as `export_model` does."""
     if str(subject).endswith(".onnx"):
         return export_model(subject, options)[1]
-    return run(subject, options, upto="export").read("export")  # type: ignore[no-any-return]
+    return run(subject, options, upto="export").read(EXPORT)
 
 
 def export_model(
@@ -89,24 +96,24 @@ def verify(subject: str | Path, options: Options = _DEFAULT) -> VerifyRecord:
 
     Bundles: kdeploy.bundles.verify; models made elsewhere: kdeploy.verbs.external_models.
     """
-    return run(subject, options, upto="verify", force=["verify"]).read("verify")  # type: ignore[no-any-return]
+    return run(subject, options, upto="verify", force=["verify"]).read(VERIFY)
 
 
 def bench(subject: str | Path, options: Options = _DEFAULT) -> BenchRecord:
     """Student against teacher. Models made elsewhere: kdeploy.verbs.bench_models."""
-    return run(subject, options, upto="bench").read("bench")  # type: ignore[no-any-return]
+    return run(subject, options, upto="bench").read(BENCH)
 
 
 def bundle(subject: str | Path, options: Options = _DEFAULT) -> BundleRecord:
     """The deployment bundle."""
-    return run(subject, options, upto="bundle").read("bundle")  # type: ignore[no-any-return]
+    return run(subject, options, upto="bundle").read(BUNDLE)
 
 
 def report(subject: str | Path, options: Options = _DEFAULT) -> ReportRecord:
     """The page and its companions of a run, or of a folder that `kdeploy bench` filled."""
     if is_bench(Path(subject)):
         return report_bench(Path(subject), options)[1]
-    return run(subject, options, upto="report").read("report")  # type: ignore[no-any-return]
+    return run(subject, options, upto="report").read(REPORT)
 
 
 def is_bench(folder: Path) -> bool:
@@ -173,4 +180,4 @@ def init(
 
 def summary(job: Job) -> Summary:
     """What `kdeploy run --json` prints."""
-    return outcome.summary(job).model_copy(update={"stages_run": tuple(job.ran)})
+    return outcome.summary(job, bundle=BUNDLE)

@@ -30,9 +30,10 @@ HELP = "import sys; from kdeploy.cli import main\ntry:\n main(['--help'])\nexcep
 FINGERPRINTS = f"""
 import sys
 from pathlib import Path
-from kdeploy import api, pipeline
-job, _ = api.prepare({str(TINY)!r}, api.Options(runs=Path({{runs!r}})))
-assert len(pipeline.fingerprints(job)) == 9
+from kdeploy.pipeline.order import fingerprints
+from kdeploy.pipeline.prepare import Options, prepare
+job, _ = prepare({str(TINY)!r}, Options(runs=Path({{runs!r}})))
+assert len(fingerprints(job)) == 9
 """
 SAY = "print('imported:', *{'torch', 'pydantic', 'onnx', 'numpy', 'onnxruntime', 'openvino'} & set(sys.modules))"
 

@@ -30,6 +30,7 @@ from kdeploy.cli.bench_options import (
     Versus,
 )
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.pipeline.bench import BENCH
 
 if TYPE_CHECKING:
     from kdeploy.records.bench import BenchRecord
@@ -93,7 +94,7 @@ def command(
         else:
             overrides = [*_overrides(quick, how), *(set_ or [])]
             job = api.run(subjects[0], options.options(runs, data_root, overrides, trust, progress), upto="bench")
-            folder, record = job.folder("bench"), job.read("bench")
+            folder, record = job.folder(BENCH), job.read(BENCH)
     exported = _exported(record, folder) if export else None
     _show(record, require_claim, as_json)
     if not as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import stage_verb
+from kdeploy.pipeline.distill import DISTILL
 
 if TYPE_CHECKING:
     from kdeploy.pipeline.job import Job
@@ -14,7 +15,7 @@ def show(job: Job, subject: str) -> None:
     from kdeploy.cli import output
     from kdeploy.cli.summary import verdict_words
 
-    record = job.read("distill")
+    record = job.read(DISTILL)
     nets = [("student", net) for net in record.students] + [("baseline", net) for net in record.baselines]
     output.table(
         "distilled",

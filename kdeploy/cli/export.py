@@ -11,6 +11,7 @@ import typer
 from kdeploy.cli import options
 from kdeploy.cli.costs import cost_lines
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.pipeline.export import EXPORT
 
 if TYPE_CHECKING:
     from kdeploy.records.export import Bottleneck as Choice
@@ -101,15 +102,15 @@ def command(
     overrides += [f"export.target={target}"] if target else []
     with watched() as progress:
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="export")
-    record = job.read("export")
+    record = job.read(EXPORT)
     if as_json:
         output.record(record)
         return
     _show("forms of the student", record.forms, record.folds, record.bottleneck)
     _formats(record.formats)
-    output.line(f"model: {job.folder('export') / record.student.file}")
+    output.line(f"model: {job.folder(EXPORT) / record.student.file}")
     if record.raw is not None:
-        output.line(f"with its preprocessing: {job.folder('export') / record.raw.file}")
+        output.line(f"with its preprocessing: {job.folder(EXPORT) / record.raw.file}")
     output.next_command(f"kdeploy verify {job.recipe.name}")
 
 

@@ -10,6 +10,7 @@ import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Trust
+from kdeploy.pipeline.report import REPORT
 
 if TYPE_CHECKING:
     from kdeploy.records.report import ReportRecord
@@ -50,7 +51,7 @@ def command(
             after = "kdeploy bench recompute " + subject
         else:
             job = api.run(subject, replace(asked, require_exact=require_exact), upto="report")
-            folder, record = job.folder("report"), job.read("report")
+            folder, record = job.folder(REPORT), job.read(REPORT)
             after = f"kdeploy show {job.recipe.name}"
     if out is not None:
         _copy(folder, record, out)

@@ -38,6 +38,7 @@ def command(
     from kdeploy.cli.summary import show
     from kdeploy.errors import GateError
     from kdeploy.pipeline.prepare import prepare
+    from kdeploy.pipeline.report import REPORT
     from kdeploy.pipeline.runs import advance_run
 
     missed: GateError | None = None
@@ -54,7 +55,7 @@ def command(
     else:
         show(summary)
         output.line(f"stages run: {', '.join(job.ran) or 'none, all were done before'}")
-        output.line(f"report: {job.folder('report') / 'report.html'}")
+        output.line(f"report: {job.folder(REPORT) / 'report.html'}")
         output.line(f"bundle: {runs / summary.bundle if summary.bundle else 'none'}")
     if missed is not None:
         raise missed

@@ -28,12 +28,13 @@ def stage_verb(stage: str, help_: str, show: Callable[[Job, str], None]) -> Call
         from kdeploy import api
         from kdeploy.cli import output
         from kdeploy.cli.progress import watched
+        from kdeploy.pipeline.order import named
 
         with watched() as progress:
             asked = options.options(runs, data_root, set_, trust, progress)
             job = api.run(subject, replace(asked, require_exact=require_exact), upto=stage)
         if as_json:
-            output.record(job.read(stage))
+            output.record(job.read(named(stage)))
         else:
             show(job, subject)
 

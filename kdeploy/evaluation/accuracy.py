@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 
 from kdeploy.models.classifier import Classifier
@@ -16,6 +19,12 @@ def logits_of(classifier: Classifier, feed: Feed, indices: np.ndarray) -> np.nda
         classifier.logits(feed.plain(indices[start : start + BATCH])).numpy() for start in range(0, len(indices), BATCH)
     ]
     return np.concatenate(parts).astype(np.float32)
+
+
+def stored_logits(folder: Path, part: Literal["held_out", "test"]) -> np.ndarray:
+    """The teacher's logits on a part, as its stage stored them: float32 (samples, classes)."""
+    logits: np.ndarray = np.load(folder / f"{part}_logits.npy", allow_pickle=False)
+    return logits
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -12,6 +12,9 @@ from kdeploy.models.classifier import signature
 from kdeploy.parity.compare import answers
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.precision import Cost
+from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.samples.feed import plain_inputs
+from kdeploy.samples.sampleset import SampleSet
 
 FP32 = "onnxruntime"  # what runs an ONNX file that a format in another precision is put beside
 
@@ -22,6 +25,12 @@ class Labelled(NamedTuple):
     part: Literal["held_out", "test"]
     inputs: np.ndarray
     labels: np.ndarray
+
+    @classmethod
+    def of(cls, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labelled:
+        """A part as a model reads it."""
+        rows = samples.parts[part]
+        return cls(part, plain_inputs(samples, preprocessing, rows), samples.labels[rows])
 
 
 def precision_cost(

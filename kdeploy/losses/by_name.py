@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -30,78 +29,41 @@ from kdeploy.losses.hard_labels import mixed_with_labels
 from kdeploy.losses.hints import hint_loss
 from kdeploy.losses.hooks import Context, Hooks
 from kdeploy.losses.logit_matching import class_spread, logit_mse
-from kdeploy.losses.noisy_teacher import Noise, perturbed
+from kdeploy.losses.noisy_teacher import perturbed
+from kdeploy.losses.options import LossOptions, Noise, Relations
 from kdeploy.losses.probability_matching import probability_mse
 from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
 from kdeploy.losses.standardisation import standardised
-from kdeploy.losses.temperature import Path, Temperatures, dynamic, softened, temperature_at
-
-Name = Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"]
+from kdeploy.losses.temperature import Temperatures, dynamic, softened, temperature_at
 
 Parts = Callable[[Context], Tensor]  # each sample's loss, shape (batch,)
 Loss = Callable[[Context], Tensor]  # a scalar
 
 
-class Relations(NamedTuple):
-    """Weights of the relations between a batch's samples, and of which outputs."""
-
-    distance: float
-    angle: float
-    of: Literal["logits", "features"] = "logits"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the losses read, each what belongs to it; these values are neutral, a recipe has defaults of its own."""
-
-    temperature: float = 1.0
-    temperature_end: float | None = None  # of the last epoch; None for one temperature throughout
-    temperature_path: Path = "linear"
-    dynamic_temperature: float = 0.0  # weight of the loss at each sample's own temperatures
-    hard_weight: float = 0.0
-    standardise: bool = False
-    alpha: float = 1.0
-    beta: float = 1.0
-    inter: float = 1.0
-    intra: float = 1.0
-    warm_up: int = 0  # epochs
-    noise: Noise | None = None
-    weighting: Literal["none", "entropy"] = "none"
-    mixture: Literal["mean", "certainty"] = "mean"
-    hint_weight: float = 0.0
-    relational: Relations | None = None
-    selection: float | None = None  # the share of a batch of which the student is least sure; None for all
-
-    @property
-    def reads_features(self) -> bool:
-        """Whether the teacher's features are needed, and the student's."""
-        return self.hint_weight > 0 or (self.relational is not None and self.relational.of == "features")
-
-
-def loss_named(name: Name, options: Options, *, seed: int, blocks: Iterable[Tensor]) -> Loss:
-    """The loss of a recipe's name.
+def loss_of(options: LossOptions, *, seed: int, blocks: Iterable[Tensor]) -> Loss:
+    """The loss that options name.
 
     Args:
         seed: of the noise.
         blocks: the teacher's logits over the transfer set, (rows, classes) each; read by a standardised logit-mse only.
     """
     hooks = hooks_of(options)
-    return functools.partial(_loss, parts=_parts(name, options, hooks, blocks), options=options, hooks=hooks, seed=seed)
+    return functools.partial(_loss, parts=_parts(options, hooks, blocks), options=options, hooks=hooks, seed=seed)
 
 
-def hooks_of(options: Options) -> Hooks:
+def hooks_of(options: LossOptions) -> Hooks:
     """The hooks that a recipe asks for."""
     share = options.selection
     return Hooks(
         mixture=uncertainty.mix_by_certainty if options.mixture == "certainty" else None,
         temperature=functools.partial(_temperatures, options=options),
         weight=uncertainty.weight_by_entropy if options.weighting == "entropy" else None,
-        selection=None if share is None else functools.partial(uncertainty.select_uncertain, share=share),
+        selection=None if share is None else functools.partial(uncertainty.select_uncertain, share=share.uncertainty),
     )
 
 
-def _loss(context: Context, *, parts: Parts, options: Options, hooks: Hooks, seed: int) -> Tensor:
+def _loss(context: Context, *, parts: Parts, options: LossOptions, hooks: Hooks, seed: int) -> Tensor:
     context = _taught(context, options.noise, hooks, seed)
     if hooks.selection is not None:
         context = context.rows(hooks.selection(context))
@@ -144,8 +106,8 @@ def _taught(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> C
     return replace(context, teacher=teacher)
 
 
-def _parts(name: Name, options: Options, hooks: Hooks, blocks: Iterable[Tensor]) -> Parts:
-    match name:
+def _parts(options: LossOptions, hooks: Hooks, blocks: Iterable[Tensor]) -> Parts:
+    match options.loss:
         case "logit-mse":
             spread = class_spread(blocks) if options.standardise else torch.ones(())
             return lambda context: logit_mse(context.student, context.teacher, spread.to(context.teacher.device))
@@ -160,19 +122,19 @@ def _parts(name: Name, options: Options, hooks: Hooks, blocks: Iterable[Tensor])
             return lambda context: _softened(_decoupled(context, options), context, options, hooks)
 
 
-def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, options: Options, hooks: Hooks) -> Tensor:
+def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, options: LossOptions, hooks: Hooks) -> Tensor:
     if options.standardise:
         context = replace(context, student=standardised(context.student), teacher=standardised(context.teacher))
     found = [softened(loss, context.student, context.teacher, at) for at in hooks.temperature(context)]
     return torch.stack(found).sum(dim=0)
 
 
-def _decoupled(context: Context, options: Options) -> Callable[[Tensor, Tensor], Tensor]:
+def _decoupled(context: Context, options: LossOptions) -> Callable[[Tensor, Tensor], Tensor]:
     targets = target_classes(context.labels, context.teacher)
     return functools.partial(decoupled, targets=targets, alpha=options.alpha, beta=options.beta)
 
 
-def _temperatures(context: Context, options: Options) -> tuple[Temperatures, ...]:
+def _temperatures(context: Context, options: LossOptions) -> tuple[Temperatures, ...]:
     reference = options.temperature
     if options.temperature_end is not None:
         ends = options.temperature, options.temperature_end

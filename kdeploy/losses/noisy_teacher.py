@@ -9,23 +9,15 @@ resumed run. xi comes from two uniform draws a class (Box and Muller 1958): sqrt
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from kdeploy.losses.options import Noise
 from kdeploy.samples.draws import Draws
 
 # Views draw from (seed, view, sample) too: a seed beyond any of a recipe keeps the noise independent of their shifts.
 _FIRST_SEED = int.from_bytes(b"noise")
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How strong, and on what share of the samples of an epoch."""
-
-    sigma: float
-    share: float
 
 
 def perturbed(teacher_logits: Tensor, noise: Noise, *, seed: int, epoch: int, samples: Tensor) -> Tensor:

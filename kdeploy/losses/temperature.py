@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Path = Literal["linear", "cosine"]
+from kdeploy.losses.options import Path
 
 # under m: where all logits of a sample are equal no temperature is 0
 _FLOOR = 1e-6

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from kdeploy.errors import GateError
-from kdeploy.pipeline import distill
 from kdeploy.pipeline.do_stage import do_stage
-from kdeploy.pipeline.fingerprints import kind_of
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.order import fingerprints, stages_of
+from kdeploy.pipeline.order import fingerprints, reads_of, stages_of
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.stage import StageKey
+from kdeploy.recipe.fit import check_fit
 from kdeploy.system import distributed
-
-# done again with the same fingerprint, these need not say the same; all others end with the same bits
-MEASURING = ("export", "verify", "bench")
 
 
 def advance(
@@ -26,21 +24,22 @@ def advance(
     """
     job.prints = fingerprints(job)
     failed: GateError | None = None
-    measured_again: set[str] = set()
-    for name, stage in stages_of(job).items():
-        rests = not measured_again.isdisjoint(stage.reads)
-        forced = rests or name in force or kind_of(name) in force
-        if rests or (forced and name in MEASURING):
-            measured_again.add(name)
+    measured_again: set[StageKey] = set()
+    for key, stage in stages_of(job).items():
+        rests = not measured_again.isdisjoint(reads_of(job, stage).values())
+        forced = rests or str(key) in force or stage.name in force
+        if rests or (forced and stage.measures):
+            measured_again.add(key)
         try:
-            do_stage(job, name, stage, force=forced)
+            do_stage(job, stage, force=forced)
         except GateError as exc:
             failed = exc
-        if name == "samples":  # before hours of teaching
-            distill.must_fit(job.recipe.student, job.read("samples").shape)
+        if stage is SAMPLES:  # before hours of teaching
+            samples = job.read(SAMPLES)
+            check_fit(job.recipe, samples.shape, {name: one.kind for name, one in samples.inputs.items()})
         if distributed.is_first():
             done(job)
-        if name == upto:
+        if str(key) == upto:
             break
     if failed is not None:
         raise failed

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdeploy.evaluation import gate
+from kdeploy.evaluation.gate import raise_if_failed
+from kdeploy.pipeline.bench import BENCH
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.outcome import gate_results
-from kdeploy.records.base import Record
+from kdeploy.pipeline.outcome import gate_results, gate_settings
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.pipeline.verify import VERIFY
+from kdeploy.records.bundle import BundleRecord
+
+EVIDENCE = (SAMPLES, TEACHER, DISTILL, EXPORT, VERIFY, BENCH)  # whose records travel in the bundle
 
 
-def run(job: Job, folder: Path) -> Record:
+def run(job: Job, folder: Path) -> BundleRecord:
+    """Write the bundle of a job that meets its gate."""
     from kdeploy.stages import bundle as stage
 
-    gate.raise_if_failed(gate_results(job))
-    samples, export, verify = job.samples(), job.read("export"), job.read("verify")
-    evidence = {
-        f"{name}.json": (job.folder(name) / "record.json").read_bytes()
-        for name in ("samples", "teacher", "distill", "export", "verify", "bench")
-    }
+    raise_if_failed(gate_results(job))
+    samples, export = job.samples(), job.read(EXPORT)
     return stage.run(
         folder,
         name=job.recipe.name,
-        exported=(job.folder("export"), export),
+        exported=(job.folder(EXPORT), export),
         canonical=samples.inputs[export.preprocessing.input][samples.parts["test"][:32]],
-        evidence=evidence,
-        versions=verify.versions,
+        evidence={f"{one.name}.json": (job.folder(one) / "record.json").read_bytes() for one in EVIDENCE},
+        versions=job.read(VERIFY).versions,
     )
+
+
+BUNDLE = Stage("bundle", BundleRecord, EVIDENCE, gate_settings, run)

@@ -2,82 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kdeploy.errors import DataError
-from kdeploy.pipeline.ensemble import open_labels
-from kdeploy.pipeline.inputs import feed, plain_preprocessing
+from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import precision, regime
-from kdeploy.recipe.distill import Distill
+from kdeploy.pipeline.labels import LABELS, open_labels
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.settings import resolved, training_options
+from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.student import Student
-from kdeploy.records.base import Record
-
-if TYPE_CHECKING:
-    from kdeploy.losses.by_name import Options
+from kdeploy.records.distill import DistillRecord
 
 
 def settings(job: Job) -> dict[str, Any]:
-    distill = job.recipe.distill
-    settings = distill.settings() | {"precision": precision(distill.precision)}
-    return {"student": job.recipe.student.settings(), "distill": settings}
+    """What the student is, and how it learns."""
+    return {"student": job.recipe.student.settings(), "distill": resolved(job.recipe.distill)}
 
 
-def run(job: Job, folder: Path) -> Record:
-    import numpy as np
-
+def run(job: Job, folder: Path) -> DistillRecord:
+    """Train students and baselines, and judge them."""
+    from kdeploy.evaluation.accuracy import stored_logits
+    from kdeploy.losses.options import LossOptions
     from kdeploy.stages import distill as stage
 
     samples, distill = job.samples(), job.recipe.distill
-    logits = {
-        part: np.load(job.folder("teacher") / f"{part}_logits.npy", allow_pickle=False) for part in ("test", "held_out")
-    }
+    teacher = job.folder(TEACHER)
     return stage.run(
         folder,
         student=student_arguments(job.recipe.student),
-        feed=feed(job, samples, plain_preprocessing(samples)),
+        feed=feed(job, samples.plain_preprocessing),
         samples=samples,
-        teacher=stage.Teacher(open_labels(job), logits["test"], logits["held_out"]),
-        settings=stage.Settings(
-            loss=distill.loss,
-            epochs=distill.epochs,
-            batch=distill.batch,
-            learning_rate=distill.lr,
-            seeds=distill.seeds,
-            baseline=distill.baseline,
-            device=distill.device,
-            precision=precision(distill.precision),
-            match_prior=distill.match_prior,
-            curve=distill.curve,
-            tracker=distill.tracker,
-            hint_layer=distill.hint_layer,
-            loss_options=_loss_options(distill),
-            weight_decay=distill.weight_decay,
-            regime=regime(distill, job),
+        teacher=stage.Teacher(open_labels(job), stored_logits(teacher, "test"), stored_logits(teacher, "held_out")),
+        options=distill.options(
+            stage.DistillOptions, training=training_options(distill, job), loss=distill.options(LossOptions)
         ),
         progress=job.progress,
     )
 
 
-def must_fit(student: Student, shape: Sequence[int]) -> None:
-    """What the recipe cannot know before the data are read.
-
-    Raises: DataError when the student reads images and the samples are none.
-    """
-    for key, given in (("conv", bool(student.conv)), ("locality", student.locality is not None)):
-        if given and len(shape) != 3:
-            raise DataError(
-                f"student.{key}",
-                "must be left out where samples are not (channels, height, width)",
-                got=f"samples of shape {tuple(shape)}",
-                advice=f"Remove student.{key}.",
-            )
-
-
 def student_arguments(student: Student) -> dict[str, Any]:
-    """Of kdeploy.models.shallow.ShallowStudent, without what the data give."""
+    """The arguments of kdeploy.models.shallow.ShallowStudent, without what the data give."""
     return {
         "convolutions": [(size.channels, size.kernel, size.pool) for size in student.conv],
         "bottleneck": student.bottleneck,
@@ -88,19 +54,4 @@ def student_arguments(student: Student) -> dict[str, Any]:
     }
 
 
-def _loss_options(distill: Distill) -> Options:
-    from kdeploy.losses.by_name import Options, Relations
-    from kdeploy.losses.noisy_teacher import Noise
-
-    return Options(
-        **distill.loss_keys(),
-        hard_weight=distill.hard_weight or 0.0,
-        standardise=distill.standardise,
-        warm_up=distill.warm_up,
-        weighting=distill.weighting,
-        mixture=distill.mixture,
-        hint_weight=distill.hint_weight,
-        relational=Relations(**distill.relational.model_dump()) if distill.relational else None,
-        selection=distill.selection.uncertainty if distill.selection else None,
-        noise=Noise(distill.noise.sigma, distill.noise.share) if distill.noise else None,
-    )
+DISTILL = Stage("distill", DistillRecord, (SAMPLES, TEACHER, LABELS), settings, run, trains=lambda _job: True)

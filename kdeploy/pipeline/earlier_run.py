@@ -12,7 +12,7 @@ from kdeploy.records.run import RunRecord
 from kdeploy.records.samples import SamplesRecord
 
 
-class Taught(NamedTuple):
+class StudentOfRun(NamedTuple):
     """A student of an earlier run: its weights, what it is, and the classes that it knows."""
 
     file: Path
@@ -20,7 +20,7 @@ class Taught(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def student_of(store: Store, name: str, where: str, key: str) -> Taught:
+def student_of(store: Store, name: str, where: str, key: str) -> StudentOfRun:
     """Find the student that a run chose.
 
     Args:
@@ -41,4 +41,4 @@ def student_of(store: Store, name: str, where: str, key: str) -> Taught:
         )
     record = store.read("distill", stages["distill"], DistillRecord)
     samples = store.read("samples", stages["samples"], SamplesRecord)
-    return Taught(store.folder("distill", stages["distill"]) / record.chosen.file, record, samples.class_names)
+    return StudentOfRun(store.folder("distill", stages["distill"]) / record.chosen.file, record, samples.class_names)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kdeploy.pipeline.inputs import feed, inputs_of, labelled
+from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.settings import host_settings
-from kdeploy.recipe import models as recipe
+from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.formats import ALL, expanded
-from kdeploy.records.base import Record
+from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
-
-if TYPE_CHECKING:
-    from kdeploy.stages.export.forms import Choice
 
 ORACLE = "reference"  # it says what ONNX means, and nobody deploys it
 
@@ -23,56 +22,38 @@ def settings(job: Job) -> dict[str, Any]:
     """With `all` among the formats, the result depends on which runtimes are here."""
     export = job.recipe.export
     timed = host_settings() if export.bottleneck == "auto" else {}
-    here = {"runtimes": _deployed()} if ALL in export.formats else {}
-    return export.model_dump(mode="json", exclude=export.usual()) | timed | here
+    return export.settings() | timed | ({"runtimes": _deployed()} if ALL in export.formats else {})
 
 
-def run(job: Job, folder: Path) -> Record:
+def run(job: Job, folder: Path) -> ExportRecord:
+    """Export teacher and student."""
+    from kdeploy.evaluation.precision_cost import Labelled
     from kdeploy.parity.compare import thinned
-    from kdeploy.stages.export import precision, with_preprocessing
+    from kdeploy.samples.feed import plain_inputs
     from kdeploy.stages.export import run as stage
     from kdeploy.stages.export.formats import TRANSFER
 
-    samples, teacher, distill = job.samples(), job.read("teacher"), job.read("distill")
+    samples, teacher, distill = job.samples(), job.read(TEACHER), job.read(DISTILL)
     export, rows = job.recipe.export, thinned(samples.transfer, TRANSFER)
-    transfer = feed(job, samples, distill.preprocessing).plain(rows).numpy()
-    record = stage.run(
+    return stage.run(
         folder,
-        teacher=stage.Teacher(teacher, [(job.folder(name), job.read(name)) for name in job.members("teacher")]),
-        distilled=(job.folder("distill"), distill),
+        teacher=stage.Teacher(teacher, [(job.folder(one), job.read(one)) for one in job.members(TEACHER)]),
+        distilled=(job.folder(DISTILL), distill),
         inputs=stage.Inputs(
-            student=inputs_of(job, samples, distill.preprocessing, "held_out"),
-            teacher=inputs_of(job, samples, teacher.preprocessing, "held_out"),
-            student_transfer=transfer,
-            teacher_transfer=feed(job, samples, teacher.preprocessing).plain(rows).numpy(),
+            student=Labelled.of(samples, distill.preprocessing, "held_out"),
+            teacher=Labelled.of(samples, teacher.preprocessing, "held_out"),
+            student_transfer=plain_inputs(samples, distill.preprocessing, rows),
+            teacher_transfer=plain_inputs(samples, teacher.preprocessing, rows),
+            canonical=samples.inputs[distill.preprocessing.input][samples.parts["held_out"]],
         ),
-        bottleneck=choice(export.bottleneck),
-        target=export.target,
+        options=export.options(stage.ExportOptions),
         asked=expanded(export.formats, _deployed()),
         progress=job.progress,
     )
-    record = precision.judge(
-        folder,
-        record,
-        held_out={
-            "student": labelled(job, samples, distill.preprocessing, "held_out"),
-            "teacher": labelled(job, samples, teacher.preprocessing, "held_out"),
-        },
-        transfer=transfer,
-        max_int8_drop=export.max_int8_drop,
-    )
-    if export.preprocess == "spec":
-        return record
-    held_out = samples.inputs[distill.preprocessing.input][samples.parts["held_out"]]
-    return with_preprocessing.add(folder, record, canonical=held_out, layout=export.layout, target=export.target)
 
 
 def _deployed() -> list[str]:
     return [name for name in installed.available() if name != ORACLE]
 
 
-def choice(asked: recipe.Bottleneck) -> Choice:
-    """What the recipe asks for, as the stage takes it."""
-    from kdeploy.stages.export.low_rank import Rank
-
-    return Rank(asked.rank, asked.tolerance) if isinstance(asked, recipe.Rank) else asked
+EXPORT = Stage("export", ExportRecord, (SAMPLES, TEACHER, DISTILL), settings, run, measures=True)

@@ -1,4 +1,4 @@
-"""labels: what they depend on, the header of their store, and the call."""
+"""labels: what they depend on, the header of their store, and the call; of several teachers, each and all together."""
 
 from __future__ import annotations
 
@@ -6,47 +6,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import DataError
+from kdeploy.pipeline import ensemble, teacher
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import precision, view_settings
-from kdeploy.records.base import Record
-from kdeploy.records.labels import LabelHeader
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.settings import resolved
+from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.records.labels import LabelHeader, LabelsRecord
 
 if TYPE_CHECKING:
+    from kdeploy.labels.store import Labels
     from kdeploy.models.classifier import Classifier
 
 
-def settings(job: Job, number: int = 0) -> dict[str, Any]:
-    labels = job.recipe.labels
-    plain = {"views": view_settings(job, count=True), "dtype": labels.dtype, "precision": precision(labels.precision)}
-    # what came after `logits` is left out for them, so that older results stay valid
-    other = {"kind": labels.kind, "top": labels.top, "features": job.recipe.members[number].features}
-    reduced = {} if labels.components is None else {"components": labels.components}
-    return plain if labels.kind == "logits" else plain | other | reduced
+def settings(job: Job) -> dict[str, Any]:
+    """Those of the one teacher's labels, or of how several become one."""
+    return member_settings(job, 0) if job.count == 1 else ensemble.settings(job)
+
+
+def member_settings(job: Job, number: int) -> dict[str, Any]:
+    """Those of one teacher's labels."""
+    features = job.recipe.members[number].features
+    said = resolved(job.recipe.labels) | {"views": job.recipe.views.settings()}
+    return said if features is None else said | {"features": features}
 
 
 def label_header(job: Job, number: int = 0) -> LabelHeader:
     """The header of one teacher's store, without blocks."""
-    name = job.member("teacher", number)
-    samples, teacher = job.read("samples"), job.read(name)
-    top = job.recipe.labels.top
-    if top is not None and top > len(samples.class_names):
-        must = f"must be at most the number of classes, {len(samples.class_names)}"
-        raise DataError("labels.top", must, got=str(top), advice="Set labels.kind to logits to keep all.")
+    stage, labels = job.members(TEACHER)[number], job.recipe.labels
+    samples = job.read(SAMPLES)
+    classes = len(samples.class_names)
+    if labels.top is not None and labels.top > classes:
+        must = f"must be at most the number of classes, {classes}"
+        raise DataError("labels.top", must, got=str(labels.top), advice="Set labels.kind to logits to keep all.")
     return LabelHeader(
-        kind=job.recipe.labels.kind,
-        top=top,
+        kind=labels.kind,
+        top=labels.top,
         features=job.recipe.members[number].features,
-        components=job.recipe.labels.components,
-        dtype=job.recipe.labels.dtype,
-        teacher=job.prints[name],
+        components=labels.components,
+        dtype=labels.dtype,
+        teacher=job.prints[stage.key],
         samples=samples.sample_hash,
-        preprocessing=teacher.preprocessing,
-        views=view_settings(job, count=True),
-        precision=precision(job.recipe.labels.precision),
+        preprocessing=job.read(stage).preprocessing,
+        views=job.recipe.views.settings(),
+        precision=resolved(labels)["precision"],
         batch=256,
         class_names=samples.class_names,
-        shape=(job.recipe.views.count, samples.transfer_rows, len(samples.class_names)),
+        shape=(job.recipe.views.count, samples.transfer_rows, classes),
     )
 
 
@@ -55,17 +62,28 @@ def classifier_of(job: Job, number: int, header: LabelHeader) -> Classifier:
     from kdeploy.models import teachers
     from kdeploy.training.loop import device_named
 
-    name = job.member("teacher", number)
+    stage = job.members(TEACHER)[number]
     return teachers.classifier(
-        job.folder(name),
-        teachers.spec_of(job.read(name)),
+        job.folder(stage),
+        teachers.spec_of(job.read(stage)),
         device=device_named(job.recipe.distill.device),
         precision=header.precision,
         features=header.features,
     )
 
 
-def run(job: Job, folder: Path, number: int = 0) -> Record:
+def run(job: Job, folder: Path) -> LabelsRecord:
+    """Label with the one teacher, or say what the members' stores come to; of these nothing is stored again."""
+    if job.count == 1:
+        return run_member(job, folder, 0)
+    from kdeploy.stages import ensemble as stage
+
+    records = [job.read(one) for one in job.members(LABELS)]
+    return stage.labels(records, open_labels(job), job.samples(), mixed=job.recipe.views.mixup > 0)
+
+
+def run_member(job: Job, folder: Path, number: int) -> LabelsRecord:
+    """Label the transfer set with one teacher."""
     from kdeploy.stages import labels as stage
     from kdeploy.training.loop import device_named, software
 
@@ -74,8 +92,32 @@ def run(job: Job, folder: Path, number: int = 0) -> Record:
         folder,
         header=header,
         classifier=classifier_of(job, number, header),
-        feed=feed(job, samples, header.preprocessing),
+        feed=feed(job, header.preprocessing),
         samples=samples,
         software=software(device_named(job.recipe.distill.device), header.precision),
         progress=job.progress,
     )
+
+
+def open_labels(job: Job) -> Labels:
+    """The labels of the one teacher, or of the ensemble."""
+    from kdeploy.labels.store import Combined, Reader
+
+    stages = enumerate(job.members(LABELS))
+    readers = [Reader(job.folder(stage), label_header(job, number)) for number, stage in stages]
+    return readers[0] if job.count == 1 else Combined(readers, ensemble.rule(job))
+
+
+def member(number: int) -> Stage[LabelsRecord]:
+    """The labels of one of several teachers."""
+    return Stage(
+        "labels",
+        LabelsRecord,
+        (SAMPLES, teacher.member(number)),
+        lambda job: member_settings(job, number),
+        lambda job, folder: run_member(job, folder, number),
+        number,
+    )
+
+
+LABELS = Stage("labels", LabelsRecord, (SAMPLES, TEACHER), settings, run, member=member)

@@ -10,80 +10,47 @@ fingerprint is new. Stages are imported inside the functions that run them, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from kdeploy.pipeline import bench, bundle, distill, ensemble, export, labels, report, samples, teacher, verify
-from kdeploy.pipeline.fingerprints import fingerprint, kind_of
-from kdeploy.pipeline.job import RECORDS, Job, Stage
-from kdeploy.pipeline.outcome import gate_settings
-from kdeploy.records.base import Record
+from kdeploy.pipeline.bench import BENCH
+from kdeploy.pipeline.bundle import BUNDLE
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
+from kdeploy.pipeline.fingerprints import fingerprint
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.labels import LABELS
+from kdeploy.pipeline.report import REPORT
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.stage import Stage, StageKey
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.pipeline.verify import VERIFY
 
-STAGES: dict[str, Stage] = {
-    "samples": Stage((), samples.settings, samples.run),
-    "teacher": Stage(("samples",), teacher.settings, teacher.run),
-    "labels": Stage(("samples", "teacher"), labels.settings, labels.run),
-    "distill": Stage(("samples", "teacher", "labels"), distill.settings, distill.run),
-    "export": Stage(("samples", "teacher", "distill"), export.settings, export.run),
-    "verify": Stage(("samples", "teacher", "distill", "export"), verify.settings, verify.run),
-    "bench": Stage(("samples", "teacher", "distill", "export"), bench.settings, bench.run),
-    "bundle": Stage(("samples", "export", "verify", "bench"), gate_settings, bundle.run),
-    "report": Stage(("bundle",), gate_settings, report.run),
-}
+STAGES: tuple[Stage[Any], ...] = (SAMPLES, TEACHER, LABELS, DISTILL, EXPORT, VERIFY, BENCH, BUNDLE, REPORT)
 
 
-class Several(NamedTuple):
-    """A stage that is done for each of several teachers, and what that comes to."""
-
-    settings: Callable[[Job, int], dict[str, Any]]
-    run: Callable[[Job, Path, int], Record]
-    together: Callable[[Job, Path], Record]
+def named(name: str) -> Stage[Any]:
+    """The stage of a name."""
+    return next(stage for stage in STAGES if stage.name == name)
 
 
-SEVERAL = {
-    "teacher": Several(teacher.settings, teacher.run, ensemble.teacher),
-    "labels": Several(labels.settings, labels.run, ensemble.labels),
-}
+def stages_of(job: Job) -> dict[StageKey, Stage[Any]]:
+    """The stages of one job, in order; those of several teachers stand before what they come to."""
+    return {one.key: one for stage in STAGES for one in (*job.members(stage), stage)}
 
 
-def stages_of(job: Job) -> dict[str, Stage]:
-    """The stages of one job, in order."""
-    if job.count == 1:
-        return STAGES
-    table: dict[str, Stage] = {}
-    for name, stage in STAGES.items():
-        if name in SEVERAL:
-            members = job.members(name)
-            table |= {member: _numbered(job, name, number) for number, member in enumerate(members)}
-            table[name] = Stage(("samples", *members), ensemble.settings, SEVERAL[name].together)
-        else:
-            table[name] = stage
-    return table
+def reads_of(job: Job, stage: Stage[Any]) -> dict[str, StageKey]:
+    """What a stage of a job reads, by the names that its fingerprint holds.
+
+    One of several teachers is what it would be alone, so what reads it reads a `teacher`, whatever its number.
+    """
+    members = {str(one.key): one.key for one in job.members(stage) if one.key != stage.key}
+    return {read.name: read.key for read in stage.reads} | members
 
 
-def _numbered(job: Job, name: str, number: int) -> Stage:
-    """The stage of one of several teachers."""
-    several = SEVERAL[name]
-    return Stage(
-        tuple(job.member(other, number) if other in SEVERAL else other for other in STAGES[name].reads),
-        lambda job: several.settings(job, number),
-        lambda job, folder: several.run(job, folder, number),
-    )
-
-
-def fingerprints(job: Job) -> dict[str, str]:
+def fingerprints(job: Job) -> dict[StageKey, str]:
     """The fingerprint of every stage of a job."""
-    prints: dict[str, str] = {}
-    for name, stage in stages_of(job).items():
-        # one of several teachers is what it would be alone, so its stage reads a `teacher`, whatever its number
-        one = kind_of(name) != name
-        reads = {kind_of(other) if one else other: prints[other] for other in stage.reads}
-        if name == "samples":
-            reads = {"source": job.content}
-        if kind_of(name) == "teacher":
-            # no transfer set changes a teacher: those that differ in nothing else share one
-            whole = samples.settings(job, chosen=False)
-            reads["samples"] = fingerprint(RECORDS["samples"].SCHEMA, whole, {"source": job.content})
-        prints[name] = fingerprint(RECORDS[kind_of(name)].SCHEMA, stage.settings(job), reads)
+    prints: dict[StageKey, str] = {}
+    for key, stage in stages_of(job).items():
+        reads = {name: prints[read] for name, read in reads_of(job, stage).items()}
+        prints[key] = fingerprint(stage.record.SCHEMA, stage.settings(job), reads | stage.depends(job))
     return prints

@@ -1,12 +1,19 @@
-"""What a job came to: its gate and its summary, from its records alone."""
+"""The result of a job: its gate and its summary, from its records alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kdeploy.evaluation import gate
-from kdeploy.pipeline import exported_student
+from kdeploy.pipeline.bench import BENCH
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.pipeline.verify import VERIFY
+from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.report import GateResult, Summary
 from kdeploy.reports.summary import RunRecords, summarise
@@ -14,8 +21,8 @@ from kdeploy.reports.summary import RunRecords, summarise
 
 def gate_results(job: Job) -> tuple[GateResult, ...]:
     """Does the job meet its recipe's gate?"""
-    teacher, distill, bench = job.read("teacher"), job.read("distill"), job.find("bench")
-    lost = exported_student.lost(job)  # what ships is judged: each seed would lose as much
+    teacher, distill, bench = job.read(TEACHER), job.read(DISTILL), job.find(BENCH)
+    lost = _lost(job, bench)  # what ships is judged: each seed would lose as much
     return gate.check(
         job.recipe.gate.max_drop,
         job.recipe.gate.min_speedup,
@@ -25,23 +32,36 @@ def gate_results(job: Job) -> tuple[GateResult, ...]:
     )
 
 
+def _lost(job: Job, bench: BenchRecord | None) -> float:
+    """How much accuracy on the test inputs a lower rank took from the exported student; 0 without one, or untimed."""
+    if bench is None or job.read(EXPORT).bottleneck.shipped != "refactored":
+        return 0.0
+    quality = next(arm.quality for arm in bench.arms if arm.role == "candidate")
+    assert quality is not None
+    return job.read(DISTILL).chosen.test_accuracy - quality.value
+
+
 def gate_settings(job: Job) -> dict[str, Any]:
-    return {"name": job.recipe.name, "gate": job.recipe.gate.model_dump()}
+    """What bundle and report depend on besides records."""
+    return {"name": job.recipe.name, "gate": job.recipe.gate.settings()}
 
 
-def summary(job: Job) -> Summary:
-    """What the job came to, from its records."""
-    bundle: BundleRecord | None = job.find("bundle")
-    relative = None if bundle is None else f"bundle/{job.prints['bundle']}/{bundle.folder}"
+def summary(job: Job, *, bundle: Stage[BundleRecord]) -> Summary:
+    """What a job came to, from its records.
+
+    Args:
+        bundle: the stage, which rests on this module for its gate.
+    """
+    made = job.find(bundle)
     results = gate_results(job)
     missed = "; ".join(result.text for result in results if not result.passed)
-    samples = job.read("samples")
+    samples = job.read(SAMPLES)
     records = RunRecords(
-        teacher=job.read("teacher"),
-        distill=job.read("distill"),
-        export=job.read("export"),
-        verify=job.find("verify"),
-        bench=job.find("bench"),
+        teacher=job.read(TEACHER),
+        distill=job.read(DISTILL),
+        export=job.read(EXPORT),
+        verify=job.find(VERIFY),
+        bench=job.find(BENCH),
         duplicates=samples.duplicates,
     )
     return summarise(
@@ -49,8 +69,8 @@ def summary(job: Job) -> Summary:
         name=job.recipe.name,
         recipe=job.recipe.model_dump(mode="json"),
         samples=samples.counts,
-        stages_run=(),
+        stages_run=tuple(job.ran),
         gate=results,
-        bundle=relative,
-        bundle_reason=f"the gate was not met: {missed}" if missed else "" if bundle else "it was not asked for",
+        bundle=None if made is None else f"bundle/{job.prints[bundle.key]}/{made.folder}",
+        bundle_reason=f"the gate was not met: {missed}" if missed else "" if made else "it was not asked for",
     )

@@ -71,7 +71,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
     )
     index = RunRecord(
         name=loaded.recipe.name,
-        recipe=loaded.recipe.model_dump(mode="json"),
+        recipe=loaded.recipe.model_dump(mode="json", exclude_unset=True),
         recipe_path=loaded.path,
         base=str(loaded.base),
         data_root=str(data_root),

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kdeploy.pipeline.bench import BENCH
+from kdeploy.pipeline.bundle import BUNDLE, EVIDENCE
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.outcome import summary
+from kdeploy.pipeline.outcome import gate_settings, summary
+from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.store import Store
-from kdeploy.records.base import Record
-from kdeploy.records.bench import BenchRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.system.files import hash_file
 
 
-def run(job: Job, folder: Path) -> Record:
+def run(job: Job, folder: Path) -> ReportRecord:
+    """Draw the page of a run, and write what stands next to it."""
     from kdeploy.reports import write as stage
 
-    bench: BenchRecord | None = job.find("bench")
-    raw = None if bench is None else job.folder("bench") / bench.raw.path
+    bench = job.find(BENCH)
+    raw = None if bench is None else job.folder(BENCH) / bench.raw.path
     return stage.run(
-        folder, summary=summary(job), distill=job.read("distill"), export=job.read("export"), bench=bench, raw=raw
+        folder,
+        summary=summary(job, bundle=BUNDLE),
+        distill=job.read(DISTILL),
+        export=job.read(EXPORT),
+        bench=bench,
+        raw=raw,
     )
 
 
@@ -35,8 +44,11 @@ def of_bench(folder: Path, store: Store) -> tuple[Path, ReportRecord]:
 
     record = recompute(folder)
     reads = {"bench": hash_file(folder / RECORD_NAME), "raw": record.raw.sha256}
-    print_ = fingerprint(ReportRecord.SCHEMA, {}, reads)
-    if not store.has("report", print_):
-        with store.work("report", print_) as work:
-            store.commit("report", print_, stage.run_bench(work, bench=record, raw=folder / record.raw.path))
-    return store.folder("report", print_), store.read("report", print_, ReportRecord)
+    key = fingerprint(ReportRecord.SCHEMA, {}, reads)
+    if not store.has("report", key):
+        with store.work("report", key) as work:
+            store.commit("report", key, stage.run_bench(work, bench=record, raw=folder / record.raw.path))
+    return store.folder("report", key), store.read("report", key, ReportRecord)
+
+
+REPORT = Stage("report", ReportRecord, (*EVIDENCE, BUNDLE), gate_settings, run)

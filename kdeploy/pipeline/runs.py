@@ -9,6 +9,7 @@ from kdeploy.errors import InputError
 from kdeploy.pipeline.advance import advance
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.order import stages_of
+from kdeploy.pipeline.stage import StageKey
 from kdeploy.pipeline.store import Store
 from kdeploy.records.run import RunRecord
 from kdeploy.system import distributed
@@ -32,12 +33,17 @@ def find_run(name: str, store: Store) -> RunRecord:
     return RunRecord.read(path)
 
 
+def prints_of(index: RunRecord) -> dict[StageKey, str]:
+    """The fingerprints of the stages that a run has done."""
+    return {StageKey.parse(name): key for name, key in index.stages.items()}
+
+
 def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Collection[str] = ()) -> None:
     """Do the stages of a prepared job up to one, and keep `runs/<name>.json` up with them.
 
     Raises: InputError for a stage to force that the job has not; what the stages raise.
     """
-    known = stages_of(job)
+    known = [str(key) for key in stages_of(job)]
     unknown = sorted(set(force) - set(known))
     if unknown:
         raise InputError("--force", f"must be one of {', '.join(known)}", got=unknown[0])
@@ -48,6 +54,6 @@ def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Coll
 
 def _write_index(job: Job, index: RunRecord) -> None:
     """`runs/<name>.json`, with the stages that are done."""
-    done = {name: print_ for name, print_ in job.prints.items() if job.store.has(name, print_)}
+    done = {str(key): job.prints[key] for key, stage in stages_of(job).items() if job.has(stage)}
     record = index.model_copy(update={"stages": done})
     commit_bytes(job.store.root / f"{index.name}.json", record.to_json().encode())

@@ -5,30 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.job import Job
-from kdeploy.recipe.data import Origin
-from kdeploy.records.base import Record
+from kdeploy.pipeline.stage import Stage
+from kdeploy.records.samples import SamplesRecord
 
 
-def settings(job: Job, *, chosen: bool = True) -> dict[str, Any]:
-    """What the sample set depends on; without `chosen`, what all but its transfer set depends on."""
+def settings(job: Job) -> dict[str, Any]:
+    """How data are decoded and divided; where they lie is no part of it: their content is."""
+    return job.recipe.data.settings()
+
+
+def division(job: Job) -> dict[str, Any]:
+    """How the recipe divides its data, as `kdeploy.samples.sources.load` takes it."""
     data = job.recipe.data
-    # what came later is left out while it is not used, so that older results stay valid
-    later = {
-        "transfer": data.transfer.chosen() if chosen else {},
-        "own": {part: _origin(origin) for part, origin in data.origins().items() if part},
-        "duplicates": "" if data.duplicates == "report" else data.duplicates,
+    return {
+        "split": data.split.settings(),
+        "seed": data.seed,
+        "transfer": data.transfer.settings(),
+        "duplicates": data.duplicates,
     }
-    division = {"split": job.split(), "seed": data.seed}
-    return _origin(data) | division | {key: value for key, value in later.items() if value}
 
 
-def _origin(origin: Origin) -> dict[str, Any]:
-    # not the path: the content is what counts, wherever it lies
-    return {"kind": [origin.key]} | origin.decoding()
+def source(job: Job) -> dict[str, str]:
+    return {"source": job.content}
 
 
-def run(job: Job, folder: Path) -> Record:
+def whole(job: Job) -> dict[str, str]:
+    """The samples without the choice of a transfer set, which changes no teacher: those that differ in nothing else
+    share one."""
+    undivided = {key: value for key, value in settings(job).items() if key != "transfer"}
+    return {"samples": fingerprint(SamplesRecord.SCHEMA, undivided, source(job))}
+
+
+def run(job: Job, folder: Path) -> SamplesRecord:
+    """Decode the data, and divide them."""
     from kdeploy.stages import samples
 
-    return samples.run(folder, source=job.source, **job.division())
+    return samples.run(folder, source=job.source, **division(job))
+
+
+SAMPLES = Stage("samples", SamplesRecord, (), settings, run, depends=source)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from typing import Any
 
 from kdeploy.pipeline.job import Job
-from kdeploy.recipe import regime as recipe
+from kdeploy.recipe.teacher import Labels
+from kdeploy.recipe.training import Training
 from kdeploy.system import host
-from kdeploy.training.schedules import Regime
+from kdeploy.training.options import TrainingOptions
 
 
 def precision(asked: str) -> str:
@@ -16,11 +16,14 @@ def precision(asked: str) -> str:
     return asked if asked != "auto" else "bf16" if host.has_bf16() else "fp32"
 
 
-def regime(asked: recipe.Regime, job: Job) -> Regime:
+def resolved(section: Training | Labels) -> dict[str, Any]:
+    """What a section says beyond its defaults, and its precision in any case."""
+    return section.settings() | {"precision": precision(section.precision)}
+
+
+def training_options(section: Training, job: Job) -> TrainingOptions:
     """What a recipe chose about a training."""
-    return Regime(
-        asked.schedule, asked.lr_warm_up, asked.clip, asked.ema, asked.compile, job.require_exact, asked.optimizer
-    )
+    return section.options(TrainingOptions, precision=precision(section.precision), require_exact=job.require_exact)
 
 
 def host_settings() -> dict[str, Any]:
@@ -28,14 +31,8 @@ def host_settings() -> dict[str, Any]:
     return {"host": host.host_id(), "versions": host.library_versions(("onnxruntime", "openvino", "numpy"))}
 
 
-def view_settings(job: Job, *, count: bool) -> dict[str, Any]:
-    """What the labels depend on; without `count`, what a training on labels depends on: nothing that mixes samples."""
-    settings = job.recipe.views.settings()
-    if count:
-        return settings
-    inputs = {name: _without(one, ("munge",)) for name, one in settings["inputs"].items()}
-    return _without(settings, ("count", "mixup", "munge")) | {"inputs": inputs}
-
-
-def _without(settings: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key not in keys}
+def label_view_settings(job: Job) -> dict[str, Any]:
+    """The views that a training on labels depends on: nothing that mixes samples, and no number of views."""
+    views = job.recipe.views
+    unmixed = {name: one.model_copy(update={"munge": None}) for name, one in views.inputs.items()}
+    return views.model_copy(update={"count": 1, "mixup": 0.0, "munge": None, "inputs": unmixed}).settings()

@@ -4,7 +4,7 @@
     runs/.work/<stage>/<fingerprint>/            unfinished work that a later run goes on with; never swept
     runs/<name>.json                             the fingerprints of a recipe's last run
 
-A name with a number, `teacher-3`, is one of several works of its kind, and is kept among all of that kind: `teacher`.
+Those of several teachers are kept among all teachers: which one a fingerprint is of, only a run's index says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from kdeploy.errors import BusyError, InputError
-from kdeploy.pipeline.fingerprints import kind_of
 from kdeploy.records.base import Record
 from kdeploy.system.files import TEMPORARY, commit_bytes, disk_errors, sync_folder, sync_tree
 
@@ -35,42 +34,42 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def folder(self, stage: str, print_: str) -> Path:
+    def folder(self, stage: str, key: str) -> Path:
         """Where the finished work of a stage is, or will be."""
-        return self.root / kind_of(stage) / print_
+        return self.root / stage / key
 
-    def has(self, stage: str, print_: str) -> bool:
-        return (self.folder(stage, print_) / RECORD).is_file()
+    def has(self, stage: str, key: str) -> bool:
+        return (self.folder(stage, key) / RECORD).is_file()
 
-    def read(self, stage: str, print_: str, kind: type[R]) -> R:
+    def read(self, stage: str, key: str, kind: type[R]) -> R:
         """The record of finished work. Raises: InputError when it is not there or not a record of that kind."""
-        path = self.folder(stage, print_) / RECORD
+        path = self.folder(stage, key) / RECORD
         if not path.is_file():
             raise InputError(str(path), "must be the record of a finished stage", got="there is no such file")
         return kind.read(path)
 
     @contextmanager
-    def work(self, stage: str, print_: str) -> Iterator[Path]:
+    def work(self, stage: str, key: str) -> Iterator[Path]:
         """A locked folder for unfinished work; what an earlier, killed run left in it is still there.
 
         Raises: BusyError when another process works on the same.
         """
-        folder = self._work(stage, print_)
+        folder = self._work(stage, key)
         with disk_errors(folder, self.root):
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder.with_name(f"{print_}.lock")):
+            with _locked(folder.with_name(f"{key}.lock")):
                 folder.mkdir(parents=True, exist_ok=True)  # the lock's last holder may have finished and renamed it
                 yield folder
 
-    def commit(self, stage: str, print_: str, record: Record, *, replace: bool = False) -> Path:
+    def commit(self, stage: str, key: str, record: Record, *, replace: bool = False) -> Path:
         """Write the record into the work folder and make that the stage folder, by one rename.
 
         When another process finished the same work first, its result stays, unless `replace` is set.
         """
-        work, target = self._work(stage, print_), self.folder(stage, print_)
-        trash = self.root / ".work" / f"trash-{kind_of(stage)}-{print_}"
+        work, target = self._work(stage, key), self.folder(stage, key)
+        trash = self.root / ".work" / f"trash-{stage}-{key}"
         with disk_errors(target, self.root):
-            if self.has(stage, print_) and not replace:
+            if self.has(stage, key) and not replace:
                 shutil.rmtree(work, ignore_errors=True)
                 return target
             commit_bytes(work / RECORD, record.to_json().encode())
@@ -84,12 +83,12 @@ class Store:
             shutil.rmtree(trash, ignore_errors=True)
         return target
 
-    def discard_work(self, stage: str, print_: str) -> None:
+    def discard_work(self, stage: str, key: str) -> None:
         """Throw away unfinished work of a stage, for a run that was told to do it anew."""
-        shutil.rmtree(self._work(stage, print_), ignore_errors=True)
+        shutil.rmtree(self._work(stage, key), ignore_errors=True)
 
-    def _work(self, stage: str, print_: str) -> Path:
-        return self.root / ".work" / kind_of(stage) / print_
+    def _work(self, stage: str, key: str) -> Path:
+        return self.root / ".work" / stage / key
 
     def sweep(self) -> None:
         """Remove temporary files of ours that a killed process left more than an hour ago."""

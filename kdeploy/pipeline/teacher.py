@@ -1,4 +1,4 @@
-"""teacher: what it depends on, and its call."""
+"""teacher: what it depends on, and its call; of several, each alone, and what they come to."""
 
 from __future__ import annotations
 
@@ -6,45 +6,39 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline.earlier_run import Taught, student_of
-from kdeploy.pipeline.inputs import feed, plain_preprocessing
+from kdeploy.pipeline import ensemble
+from kdeploy.pipeline.earlier_run import StudentOfRun, student_of
+from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import precision, regime, view_settings
-from kdeploy.recipe.teacher import NAMED, Teacher, TeacherPreprocess
-from kdeploy.records.base import Record
+from kdeploy.pipeline.samples import SAMPLES, whole
+from kdeploy.pipeline.settings import label_view_settings, resolved, training_options
+from kdeploy.pipeline.stage import Stage
+from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.records.teacher import TeacherRecord
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.files import hash_file
 
 if TYPE_CHECKING:
     from kdeploy.samples.views.views import Views
+    from kdeploy.stages.teacher import ExternalTeacher, TrainedTeacher
 
 
-DEFAULT_STEPS = 600
+def settings(job: Job) -> dict[str, Any]:
+    """Those of the one teacher, or of how several become one."""
+    return member_settings(job, 0) if job.count == 1 else ensemble.settings(job)
 
 
-def settings(job: Job, number: int = 0) -> dict[str, Any]:
-    """Of one teacher; they are the same in an ensemble, so that it shares the teachers of other recipes."""
+def member_settings(job: Job, number: int) -> dict[str, Any]:
+    """Those of one teacher; they are the same in an ensemble, so that it shares the teachers of other recipes."""
     teacher, path = job.recipe.members[number], job.teacher_files[number]
+    said = teacher.settings() | {"file": None if path is None else hash_file(path)}
     if teacher.model is not None:
-        train = teacher.training
-        # what came later is left out while it is not set, so that older results stay valid
-        training = train.model_dump(exclude={"views", "steps", "epochs"} | train.usual())
-        training |= {"precision": precision(train.precision)}
-        training |= {"epochs": train.epochs} if train.epochs else {"steps": train.steps or DEFAULT_STEPS}
-        views = {"seed": job.recipe.views.seed, "own": train.views.settings()} if train.views else None
-        net = {"net": teacher.net} if teacher.net else {}
-        return {"model": teacher.model, "train": training, "views": views or view_settings(job, count=False)} | net
-    file = None if path is None else hash_file(path)
+        views = None if teacher.train.views is None else {"seed": job.recipe.views.seed}
+        return said | {"train": resolved(teacher.train), "views": views or label_view_settings(job)}
     if teacher.run is not None:
-        return {"run": file, "preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
-    if teacher.named is not None:
-        return {
-            **teacher.model_dump(include={"preprocess", *NAMED}),
-            "file": file,
-            "folder": _folder(teacher.huggingface),
-        }
-    return teacher.model_dump(include={"preprocess", "torch"}) | {"file": file, "code": _code(teacher.torch)}
+        return said | {"preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
+    return said | {"code": _code(teacher.torch), "folder": _folder(teacher.huggingface)}
 
 
 def _code(build: str | None) -> str | None:
@@ -52,78 +46,134 @@ def _code(build: str | None) -> str | None:
     if build is None:
         return None
     try:
-        found = importlib.util.find_spec(build.partition(":")[0])
+        module = importlib.util.find_spec(build.partition(":")[0])
     except ImportError:
         return None  # building it will say so
-    origin = None if found is None else found.origin
+    origin = None if module is None else module.origin
     return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
 
 
 def _folder(name: str | None) -> dict[str, str] | None:
-    """The hashes of the files in a folder that stands for a page of the hub; a page on the hub counts by its name."""
+    """The hashes of the files in a folder that stands for a Hugging Face repository; one on the hub counts by name."""
     folder = None if name is None else Path(name)
     if folder is None or not folder.is_dir():
         return None
     return {path.name: hash_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
-def _student(job: Job, name: str) -> Taught:
+def _student(job: Job, name: str) -> StudentOfRun:
     return student_of(job.store, name, "teacher", "run")
 
 
-def teacher_preprocessing(asked: TeacherPreprocess | None, samples: SampleSet) -> Preprocessing:
-    given = {} if asked is None else {key: value for key, value in asked.model_dump().items() if value is not None}
-    return plain_preprocessing(samples).model_copy(update=given)
+def run(job: Job, folder: Path) -> TeacherRecord:
+    """Train or take in the one teacher, or combine the members, which are done."""
+    return run_member(job, folder, 0) if job.count == 1 else _combined(job, folder)
 
 
-def _views(job: Job, asked: Teacher, samples: SampleSet, preprocessing: Preprocessing) -> Views:
-    """The augmentation of the labelled part: the teacher's own, else the recipe's."""
-    from kdeploy.samples.views.views import Views
+def _combined(job: Job, folder: Path) -> TeacherRecord:
+    from kdeploy.stages import ensemble as stage
+    from kdeploy.training.loop import device_named, software
 
-    recipe_views = feed(job, samples, preprocessing).views
-    own = asked.train.views if asked.train else None
-    return recipe_views if own is None else Views(recipe_views.seed, **own.model_dump(exclude={"munge"}))
+    return stage.teacher(
+        folder,
+        members=[(job.folder(one), job.read(one)) for one in job.members(TEACHER)],
+        rule=ensemble.rule(job),
+        samples=job.samples(),
+        software=software(device_named("cpu"), "fp32"),
+    )
 
 
-def run(job: Job, folder: Path, number: int = 0) -> Record:
-    from kdeploy.models import pretrained
+def run_member(job: Job, folder: Path, number: int) -> TeacherRecord:
+    """Train or take in one teacher."""
     from kdeploy.stages import teacher as stage
 
-    asked, samples, path = job.recipe.members[number], job.samples(), job.teacher_files[number]
-    preprocessing = teacher_preprocessing(asked.preprocess, samples)
-    teacher: stage.Trained | stage.Given
-    if asked.model is not None:
-        train = asked.training
-        teacher = stage.Trained(
-            asked.model,
-            stage.Length(train.steps or DEFAULT_STEPS, train.epochs),
-            train.batch,
-            train.lr,
-            train.weight_decay,
-            train.seed,
-            precision(train.precision),
-            asked.net,
-            regime(train, job),
-        )
-    elif asked.onnx is not None:
-        teacher = stage.Given("onnx", Path(asked.onnx).name, path)
-    elif asked.run is not None:
-        student = _student(job, asked.run)
-        teacher = stage.Given("run", asked.run, path, student.class_names)
-        preprocessing = student.record.preprocessing
-    elif asked.named is not None:
-        origin, name = asked.named
-        teacher = stage.Given(origin, name, path)
-        if asked.preprocess is None:
-            preprocessing = preprocessing.model_copy(update=pretrained.expects(origin, name))
-    else:
-        teacher = stage.Given("torch", str(asked.torch), path)
+    asked, samples = job.recipe.members[number], job.samples()
+    preprocessing = preprocessing_of(job, asked, samples)
     return stage.run(
         folder,
-        teacher=teacher,
+        teacher=_trained(job, asked) if asked.model is not None else _external(job, asked, job.teacher_files[number]),
         preprocessing=preprocessing,
         samples=samples,
-        views=_views(job, asked, samples, preprocessing),
+        views=_views(job, asked, preprocessing),
         device=job.recipe.distill.device,
         progress=job.progress,
     )
+
+
+def preprocessing_of(job: Job, asked: Teacher, samples: SampleSet) -> Preprocessing:
+    """What a teacher reads: as its recipe says, as its run's student does, as its publisher says, or plain."""
+    if asked.run is not None:
+        return _student(job, asked.run).record.preprocessing
+    plain = samples.plain_preprocessing
+    if asked.preprocess is not None:
+        return plain.model_copy(update=asked.preprocess.model_dump(exclude_defaults=True))
+    if asked.named is None:
+        return plain
+    from kdeploy.models import pretrained
+
+    return plain.model_copy(update=pretrained.expects(*asked.named))
+
+
+def _trained(job: Job, asked: Teacher) -> TrainedTeacher:
+    from kdeploy.stages.teacher import Length, TrainedTeacher
+
+    train = asked.train
+    return TrainedTeacher(
+        str(asked.model),
+        Length(train.steps, train.epochs),
+        train.seed,
+        training_options(train, job),
+        asked.net,
+    )
+
+
+def _external(job: Job, asked: Teacher, path: Path | None) -> ExternalTeacher:
+    from kdeploy.stages.teacher import ExternalTeacher
+
+    if asked.onnx is not None:
+        return ExternalTeacher("onnx", Path(asked.onnx).name, path)
+    if asked.run is not None:
+        return ExternalTeacher("run", asked.run, path, _student(job, asked.run).class_names)
+    if asked.named is not None:
+        return ExternalTeacher(*asked.named, path)
+    return ExternalTeacher("torch", str(asked.torch), path)
+
+
+def _views(job: Job, asked: Teacher, preprocessing: Preprocessing) -> Views:
+    """The augmentation of the labelled part: the teacher's own, else the recipe's."""
+    from kdeploy.samples.views.views import Views
+
+    recipe_views = feed(job, preprocessing).views
+    own = asked.train.views
+    return recipe_views if own is None else Views(recipe_views.seed, **own.model_dump(exclude={"munge"}))
+
+
+def _trains(job: Job, number: int) -> bool:
+    """Only a built-in teacher is trained; others are taken in, and several are only brought together."""
+    return job.recipe.members[number].model is not None
+
+
+def member(number: int) -> Stage[TeacherRecord]:
+    """One of several teachers."""
+    return Stage(
+        "teacher",
+        TeacherRecord,
+        (SAMPLES,),
+        lambda job: member_settings(job, number),
+        lambda job, folder: run_member(job, folder, number),
+        number,
+        depends=whole,
+        trains=lambda job: _trains(job, number),
+    )
+
+
+TEACHER = Stage(
+    "teacher",
+    TeacherRecord,
+    (SAMPLES,),
+    settings,
+    run,
+    member=member,
+    depends=whole,
+    trains=lambda job: job.count == 1 and _trains(job, 0),
+)

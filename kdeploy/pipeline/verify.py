@@ -5,91 +5,79 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline import exported_student
-from kdeploy.pipeline.ensemble import rule
-from kdeploy.pipeline.inputs import artefacts, inputs_of, labelled
+from kdeploy.pipeline import ensemble
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.formats import ALL, ONNX, Asked
-from kdeploy.records.base import Record
-from kdeploy.records.parity import ParityRow
-from kdeploy.records.precision import Cost
+from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from kdeploy.stages.verify import Subject, Truth
-
-EVIDENCE = 2  # made inputs, batches and preprocessing since 2; what 1 had verified is verified again
+    from kdeploy.stages.verify import LowerPrecision, RawFile, Subject, Truth
 
 
 def settings(job: Job) -> dict[str, Any]:
-    return {"runtimes": _named(job), "evidence": EVIDENCE}
+    """Every format that is compared."""
+    return {"runtimes": _named(job)}
 
 
-def run(job: Job, folder: Path) -> Record:
-    from kdeploy.parity.compare import raise_if_failed
+def run(job: Job, folder: Path) -> VerifyRecord:
+    """Compare the exported files with the trained nets."""
+    from kdeploy.evaluation.exported_student import exported_student
     from kdeploy.stages import verify as stage
 
-    teacher, distill, export = job.read("teacher"), job.read("distill"), job.read("export")
-    student = exported_student.student(job)
-    module, path = _teacher_module(job, teacher), job.folder("export") / "teacher.onnx"
-    truths = {
-        "student": stage.truth_of_module(student.module, student.exact),
-        "teacher": stage.truth_of_graph(path, "its graph in float64")
-        if module is None
-        else stage.truth_of_module(module),
-    }
-    specs = {
-        "student": (distill.preprocessing, export.preprocessing),
-        "teacher": (teacher.preprocessing, export.teacher_preprocessing),
-    }
-    most = {"student": None, "teacher": stage.REFERENCE_INPUTS if module is None else None}
-    subjects = [_subject(job, name, truth, *specs[name], most[name]) for name, truth in truths.items()]
-    names = [name for name in _named(job) if Asked.parse(name).precision == "fp32" and name != ALL]
-    record = stage.run(subjects=subjects, names=names, progress=job.progress)
-    rows = (*record.rows, *_raw_rows(job, subjects[0]))
-    raise_if_failed(rows)
-    return record.model_copy(update={"rows": rows, "costs": _costs(job)})
-
-
-def _raw_rows(job: Job, student: Subject) -> tuple[ParityRow, ...]:
-    """Raw input to logits, where the export has preprocessing in the graph; nothing where it has not.
-
-    The student itself stands before it, so that what fails here alone is the preprocessing.
-    """
-    from kdeploy.stages.export.with_preprocessing import compare
-
-    export, samples = job.read("export"), job.samples()
-    if export.raw is None:
-        return ()
-    canonical = samples.inputs[export.preprocessing.input][samples.parts["test"]]
-    path, names = job.folder("export") / export.raw.file, ("reference", job.recipe.export.target)
-    return compare(path, canonical, export.raw.layout, student.oracle, names)
-
-
-def _costs(job: Job) -> tuple[Cost, ...]:
-    """On the test inputs, what each format in another precision than fp32 costs."""
-    from kdeploy.evaluation.precision_cost import precision_cost
-
-    samples, export, place = job.samples(), job.read("export"), job.folder("export")
-    lower = [made for made in export.formats if made.precision != "fp32" and made.refused is None]
-    read = {"teacher": job.read("teacher").preprocessing}
-    on = {
-        model: labelled(job, samples, read.get(model, job.read("distill").preprocessing), "test")
-        for model in {made.model for made in lower}
-    }
-    return tuple(
-        precision_cost(
-            made.model,
-            place / f"{made.model}.onnx",
-            place / made.file,
-            Asked(made.runtime, made.precision),
-            on[made.model],
-        ).model_copy(update={"calibration": made.cost.calibration if made.cost else None})
-        for made in lower
+    teacher, distill, export = job.read(TEACHER), job.read(DISTILL), job.read(EXPORT)
+    student = exported_student(job.folder(DISTILL), distill, export.bottleneck)
+    module = _teacher_module(job, teacher)
+    student_truth = stage.truth_of_module(student.module, student.exact)
+    if module is None:
+        teacher_truth = stage.truth_of_graph(job.folder(EXPORT) / "teacher.onnx", "its graph in float64")
+    else:
+        teacher_truth = stage.truth_of_module(module)
+    most = stage.REFERENCE_INPUTS if module is None else None
+    return stage.run(
+        subjects=[
+            _subject(job, "student", student_truth, distill.preprocessing, export.preprocessing, None),
+            _subject(job, "teacher", teacher_truth, teacher.preprocessing, export.teacher_preprocessing, most),
+        ],
+        names=[name for name in _named(job) if Asked.parse(name).precision == "fp32" and name != ALL],
+        raw=_raw(job),
+        lower=_lower(job),
+        progress=job.progress,
     )
+
+
+def _raw(job: Job) -> RawFile | None:
+    """The student with its preprocessing, where the export has that."""
+    from kdeploy.stages.verify import RawFile
+
+    export, samples = job.read(EXPORT), job.samples()
+    if export.raw is None:
+        return None
+    canonical = samples.inputs[export.preprocessing.input][samples.parts["test"]]
+    names = ("reference", job.recipe.export.target)
+    return RawFile(job.folder(EXPORT) / export.raw.file, canonical, export.raw.layout, names)
+
+
+def _lower(job: Job) -> list[LowerPrecision]:
+    """Each format in another precision than fp32, with the test inputs as its model reads them."""
+    from kdeploy.evaluation.precision_cost import Labelled
+    from kdeploy.stages.verify import LowerPrecision
+
+    specs = {"teacher": job.read(TEACHER).preprocessing}
+    formats = [one for one in job.read(EXPORT).formats if one.precision != "fp32" and one.refused is None]
+    inputs = {
+        model: Labelled.of(job.samples(), specs.get(model, job.read(DISTILL).preprocessing), "test")
+        for model in {one.model for one in formats}
+    }
+    return [LowerPrecision(one, job.folder(EXPORT), inputs[one.model]) for one in formats]
 
 
 def _subject(
@@ -101,16 +89,23 @@ def _subject(
         trained, recorded: its preprocessing, as it was trained with and as it is deployed with.
         most: of the inputs; None for all.
     """
+    from kdeploy.samples.feed import plain_inputs
     from kdeploy.samples.preprocessing_numpy import apply_numpy
     from kdeploy.stages.verify import REFERENCE_INPUTS, Subject
 
-    samples, export = job.samples(), job.read("export")
-    inputs = inputs_of(job, samples, trained, "test")[:most]
+    samples, export = job.samples(), job.read(EXPORT)
+    inputs = plain_inputs(samples, trained, samples.parts["test"][:most])
     raw = samples.inputs[recorded.input][samples.parts["test"][:REFERENCE_INPUTS]]
-    path, made = job.folder("export") / f"{name}.onnx", artefacts(job, export, name)
-    refused = [one.key for one in export.formats if one.model == name and one.refused is not None]
-    fed = apply_numpy(recorded, raw)
-    return Subject(name, path, inputs, truth.oracle(inputs), made, truth, fed=fed, refused=refused)
+    return Subject(
+        name,
+        job.folder(EXPORT) / f"{name}.onnx",
+        inputs,
+        truth.oracle(inputs),
+        export.files(job.folder(EXPORT), name),
+        truth,
+        fed=apply_numpy(recorded, raw),
+        refused=[one.key for one in export.formats if one.model == name and one.refused is not None],
+    )
 
 
 def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:
@@ -118,11 +113,11 @@ def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:
     from kdeploy.models import teachers
     from kdeploy.models.ensemble import Ensemble
 
-    members = [(job.folder(name), job.read(name)) for name in job.members("teacher")]
+    members = [(job.folder(one), job.read(one)) for one in job.members(TEACHER)]
     if any(record.origin == "onnx" for _, record in members):
         return None
     modules = [teachers.module(folder, teachers.spec_of(record)) for folder, record in members]
-    return modules[0] if teacher.ensemble is None else Ensemble(modules, rule(job)).eval()
+    return modules[0] if teacher.ensemble is None else Ensemble(modules, ensemble.rule(job)).eval()
 
 
 def _named(job: Job) -> list[str]:
@@ -130,3 +125,6 @@ def _named(job: Job) -> list[str]:
     recipe = job.recipe
     named = ("reference", recipe.export.target, *recipe.export.formats, *recipe.bench.runtimes)
     return [name for name in dict.fromkeys(str(Asked.parse(text)) for text in named) if name != ONNX]
+
+
+VERIFY = Stage("verify", VerifyRecord, (SAMPLES, TEACHER, DISTILL, EXPORT), settings, run, measures=True)

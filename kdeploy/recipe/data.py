@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kdeploy.recipe.section import Positive, Section, Seed, Side, the_only
 
@@ -24,15 +24,17 @@ def _as_text(found: object) -> object:
 
 
 ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+# in whatever order they were written, they are the same classes
+ClassNames = Annotated[tuple[ClassName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))]
 
 
 class Transfer(Section):
     """The transfer set by class, by true labels; the teacher is trained on the whole labelled part all the same."""
 
-    only: tuple[ClassName, ...] | None = Field(
+    only: ClassNames | None = Field(
         default=None, min_length=1, strict=False, description="class names, or class numbers"
     )
-    without: tuple[ClassName, ...] | None = Field(
+    without: ClassNames | None = Field(
         default=None, min_length=1, strict=False, description="class names, or class numbers"
     )
 
@@ -41,11 +43,6 @@ class Transfer(Section):
         if self.only is not None and self.without is not None:
             raise ValueError("must not have both only and without. Keep one of them.")
         return self
-
-    def chosen(self) -> dict[str, list[str]]:
-        """The key that is set, with its classes in an order of their own: what fingerprints hold."""
-        given = {"only": self.only, "without": self.without}
-        return {key: sorted(set(names)) for key, names in given.items() if names}
 
 
 # which sources read a key that says how samples are decoded
@@ -62,6 +59,8 @@ _ORIGINS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "t
 
 class Origin(Section):
     """Where samples come from: one of `source`, `parquet`, `numpy`, `images`, `audio`, `hub`, `phones`, `timit`."""
+
+    NO_EFFECT: ClassVar[frozenset[str]] = frozenset(_ORIGINS)  # the content counts, wherever it lies
 
     source: Literal["mnist-5k"] | None = Field(default=None, description="a built-in set that a dependency ships")
     parquet: str | None = Field(
@@ -123,6 +122,10 @@ class Origin(Section):
         """What stands under that key: a name, a file or a folder."""
         return str(getattr(self, self.key))
 
+    def settings(self) -> dict[str, Any]:
+        """The kind of the source, and how it is decoded."""
+        return {"kind": self.key} | super().settings()
+
     def decoding(self) -> dict[str, Any]:
         """The keys that are set of those that say how samples are decoded."""
         return {key: getattr(self, key) for key in _SOURCES_OF_KEY if getattr(self, key) is not None}
@@ -140,6 +143,10 @@ class Data(Origin):
     duplicates: Literal["report", "drop", "error"] = Field(
         default="report", description="what becomes of training samples that are in the test part too"
     )
+
+    def settings(self) -> dict[str, Any]:
+        """How the data are decoded and divided; of a part with a source of its own, that source's."""
+        return super().settings() | {part: origin.settings() for part, origin in self.origins().items() if part}
 
     def origins(self) -> dict[str, Origin]:
         """Every source: the main one under "", the others by their part."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kdeploy.recipe.regime import Regime
-from kdeploy.recipe.section import Positive, Section, TrainingPrecision, listed
+from kdeploy.recipe.section import Positive, Section, listed
+from kdeploy.recipe.training import Training
 
 
 class TeacherNoise(Section):
@@ -49,60 +49,27 @@ _LOSSES_OF_KEY = {
     "inter": ("correlation",),
     "intra": ("correlation",),
 }
-_LOSS_DEFAULTS = {
-    "temperature": 4.0,
-    "temperature_path": "linear",
-    "dynamic_temperature": 0.0,
-    "alpha": 1.0,
-    "beta": 8.0,
-    "inter": 1.0,
-    "intra": 1.0,
-}
-# what came after the first results, and the values with which these are still valid
-_LATER = {
-    "dynamic_temperature": 0.0,
-    "inter": None,
-    "intra": None,
-    "warm_up": 0,
-    "weighting": "none",
-    "mixture": "mean",
-    "hint_weight": 0.0,
-    "hint_layer": None,
-    "relational": None,
-    "selection": None,
-    "match_prior": False,
-    "curve": False,
-    "weight_decay": 0.0,
-}
 
 
-class Distill(Regime):
+class Distill(Training):
     """How the student learns from the labels of the teacher."""
 
+    NO_EFFECT: ClassVar[frozenset[str]] = frozenset({"device", "tracker"})
+
     loss: Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"] = "logit-mse"
-    temperature: Positive | None = Field(
-        default=None, description="of soft-targets, decoupled and correlation; 4 when left out"
-    )
+    temperature: Positive = Field(default=4.0, description="of soft-targets, decoupled and correlation")
     temperature_end: Positive | None = Field(default=None, description="of the last epoch, when it is to change")
-    temperature_path: Literal["linear", "cosine"] | None = Field(
-        default=None, description="from temperature to temperature_end; linear when left out"
+    temperature_path: Literal["linear", "cosine"] = Field(
+        default="linear", description="from temperature to temperature_end"
     )
-    dynamic_temperature: float | None = Field(
-        default=None, ge=0, description="weight of the loss at temperatures of each sample's own; 0 when left out"
+    dynamic_temperature: float = Field(
+        default=0.0, ge=0, description="weight of the loss at temperatures of each sample's own"
     )
-    hard_weight: float | None = Field(
-        default=None, ge=0, le=1, description="weight of the labels where there are some; 0 when left out"
-    )
-    alpha: float | None = Field(
-        default=None, ge=0, description="of decoupled: weight of the target class; 1 when left out"
-    )
-    beta: float | None = Field(default=None, ge=0, description="of decoupled: weight of the others; 8 when left out")
-    inter: float | None = Field(
-        default=None, ge=0, description="of correlation: weight of the relations between classes; 1 when left out"
-    )
-    intra: float | None = Field(
-        default=None, ge=0, description="of correlation: weight of the relations within a class; 1 when left out"
-    )
+    hard_weight: float = Field(default=0.0, ge=0, le=1, description="weight of the labels where there are some")
+    alpha: float = Field(default=1.0, ge=0, description="of decoupled: weight of the target class")
+    beta: float = Field(default=8.0, ge=0, description="of decoupled: weight of the others")
+    inter: float = Field(default=1.0, ge=0, description="of correlation: weight of the relations between classes")
+    intra: float = Field(default=1.0, ge=0, description="of correlation: weight of the relations within a class")
     warm_up: int = Field(default=0, ge=0, description="epochs in which the weight of the teacher rises to its whole")
     standardise: bool = Field(
         default=False, description="logits: per sample; for logit-mse by each class's spread over the transfer set"
@@ -125,8 +92,6 @@ class Distill(Regime):
     selection: Selection | None = Field(default=None, description="learn from a part of each batch")
     noise: TeacherNoise | None = None
     epochs: int = Field(default=32, ge=1, le=1_000_000)
-    batch: int = Field(default=64, ge=1, le=65_536)
-    lr: Positive = Field(default=1e-3, description="the largest learning rate of the one-cycle schedule")
     seeds: int = Field(default=3, ge=1, le=100, description="how many students, and as many baselines")
     baseline: bool = Field(default=True, description="also train each student on the labels alone")
     match_prior: bool = Field(
@@ -141,18 +106,14 @@ class Distill(Regime):
         pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$",
         json_schema_extra={"must": "must be auto, cpu, mps, cuda or cuda:N"},
     )
-    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
-    weight_decay: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def keys_of_the_loss(self) -> Self:
-        wrong = [
-            key for key in _LOSSES_OF_KEY if getattr(self, key) is not None and self.loss not in _LOSSES_OF_KEY[key]
-        ]
+        wrong = [key for key, losses in _LOSSES_OF_KEY.items() if self.given(key) and self.loss not in losses]
         if wrong:
             advice = " ".join(f"Remove {key}: it belongs to {listed(_LOSSES_OF_KEY[key])}." for key in wrong)
             raise ValueError(f"must not have {', '.join(wrong)} beside loss {self.loss}. {advice}")
-        if self.temperature_path is not None and self.temperature_end is None:
+        if self.given("temperature_path") and self.temperature_end is None:
             raise ValueError("must not have temperature_path without temperature_end. Set temperature_end.")
         for one, other in (("alpha", "beta"), ("inter", "intra")):
             if getattr(self, one) == getattr(self, other) == 0:
@@ -165,18 +126,3 @@ class Distill(Regime):
                 f"must have a warm_up within its epochs (got {self.warm_up} of {self.epochs}). Lower warm_up."
             )
         return self
-
-    def loss_keys(self) -> dict[str, Any]:
-        """The keys that belong to the chosen loss alone, with defaults for what is left out."""
-        given = {key: getattr(self, key) for key, losses in _LOSSES_OF_KEY.items() if self.loss in losses}
-        return {key: _LOSS_DEFAULTS.get(key) if value is None else value for key, value in given.items()}
-
-    def settings(self) -> dict[str, Any]:
-        """All that decides what a student becomes, for fingerprints.
-
-        What came after the first results is left out while it is neutral, so that they stay valid.
-        """
-        found = self.model_dump(exclude={"device", "tracker"} | self.usual()) | self.loss_keys()
-        # at first only soft-targets had it, with 0 for its default
-        found["hard_weight"] = self.hard_weight or (0.0 if self.loss == "soft-targets" else None)
-        return {key: value for key, value in found.items() if key not in _LATER or value not in (None, _LATER[key])}

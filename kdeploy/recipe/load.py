@@ -236,7 +236,7 @@ def _clipped(text: str) -> str:
 
 
 # What other tools call it.
-_OTHER_NAMES = {"learning_rate": "lr", "batch_size": "batch", "num_epochs": "epochs", "max_steps": "steps"}
+_OTHER_NAMES = {"batch_size": "batch", "num_epochs": "epochs", "max_steps": "steps"}
 
 
 def _unknown(place: Place, name: str) -> str:

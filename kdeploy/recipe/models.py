@@ -79,11 +79,6 @@ class Export(Section):
             raise ValueError(f"must have preprocess graph for layout {self.layout} (got spec). Set preprocess: graph.")
         return self
 
-    def usual(self) -> set[str]:
-        """The keys whose values are the defaults and that fingerprints are older than: they stay out of them."""
-        later = ("preprocess", "layout", "max_int8_drop")
-        return {key for key in later if getattr(self, key) == Export.model_fields[key].default}
-
 
 class Bench(Section):
     """What is timed: student against teacher."""
@@ -101,11 +96,6 @@ class Bench(Section):
     cold_start: bool = Field(default=False, description="time the first answers of fresh processes")
     sustained: float = Field(default=0.0, ge=0, le=86_400, description="seconds without a pause, of each model")
     energy: bool = Field(default=False, description="read the energy of the processor, where the system shows it")
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Threads and batch of each comparison."""
-        return [(threads, batch) for threads in self.threads for batch in self.batch]
 
 
 class Gate(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -57,8 +57,3 @@ class Student(Section):
         if self.conv and self.locality is not None:
             raise ValueError("must not have locality beside conv. A convolution sees what is near: remove locality.")
         return self
-
-    def settings(self) -> dict[str, Any]:
-        """All that decides what a student is, for fingerprints; what came later is left out while it is not used."""
-        found = self.model_dump(mode="json")
-        return {key: value for key, value in found.items() if value or key not in ("batch_norm", "locality", "dropout")}

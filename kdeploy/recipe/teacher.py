@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from kdeploy.recipe.dropout import Dropout
-from kdeploy.recipe.regime import Regime
 from kdeploy.recipe.section import (
     NAME,
     Positive,
@@ -15,29 +14,27 @@ from kdeploy.recipe.section import (
     Section,
     Seed,
     Side,
-    TrainingPrecision,
     Weight,
     Width,
     the_only,
 )
+from kdeploy.recipe.training import LEARNING_RATE, Training
 from kdeploy.recipe.views import InputViews
 
 
-class TeacherTraining(Regime):
-    """How a teacher of ours is trained on the labelled part."""
+class TeacherTraining(Training):
+    """How a built-in teacher is trained on the labelled part."""
 
-    steps: int | None = Field(default=None, ge=1, le=10_000_000, description="600 when epochs is left out as well")
+    steps: int = Field(default=600, ge=1, le=10_000_000)
     epochs: int | None = Field(default=None, ge=1, le=1_000_000, description="instead of steps")
     views: InputViews | None = Field(default=None, description="of the labelled part; the recipe's when left out")
-    batch: int = Field(default=64, ge=1, le=65_536)
-    lr: Positive = Field(default=2e-3, description="the largest learning rate of the one-cycle schedule")
+    lr: Positive = Field(default=2e-3, validation_alias=LEARNING_RATE, description="the largest learning rate")
     weight_decay: float = Field(default=1e-2, ge=0)
     seed: Seed = 0
-    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")
 
     @model_validator(mode="after")
     def one_length(self) -> Self:
-        if self.steps is not None and self.epochs is not None:
+        if self.given("steps") and self.epochs is not None:
             raise ValueError(f"must have steps or epochs (got {self.steps} and {self.epochs}). Keep one of them.")
         return self
 
@@ -76,17 +73,18 @@ _ORIGINS_OF_KEY = {
 class Teacher(Section):
     """One teacher: exactly one of `model`, `onnx`, `torch`, `run`, `timm`, `torchvision`, `huggingface`."""
 
+    # files count by their content, and what several are or how they are labelled is said elsewhere
+    NO_EFFECT: ClassVar[frozenset[str]] = frozenset({"onnx", "run", "weights", "count", "features", "train"})
+
     model: Literal["deep-cnn", "whitened-cnn", "mlp"] | None = Field(
         default=None, description="a teacher of ours, trained on the labelled part"
     )
-    hidden: tuple[Width, ...] | None = Field(
-        default=None, min_length=1, strict=False, description="widths of an mlp; [1200, 1200] when left out"
-    )
-    dropout: Dropout | None = Field(default=None, description="of an mlp")
+    hidden: tuple[Width, ...] = Field(default=(1200, 1200), min_length=1, strict=False, description="widths of an mlp")
+    dropout: Dropout = Field(default=Dropout(), description="of an mlp")
     max_norm: Positive | None = Field(
         default=None, description="of an mlp: limit of the norm of a hidden unit's incoming weights"
     )
-    train: TeacherTraining | None = None
+    train: TeacherTraining = TeacherTraining()
     count: int = Field(default=1, ge=1, le=100, description="of `model`: how many, trained from seed, seed + 1, ...")
     onnx: str | None = Field(default=None, min_length=1, description="a classifier with one input, logits out")
     preprocess: TeacherPreprocess | None = None
@@ -125,7 +123,7 @@ class Teacher(Section):
     def one_origin(self) -> Self:
         origin = the_only(self, _ORIGINS, _ORIGINS_OF_KEY)
         for key in ("hidden", "dropout", "max_norm"):
-            if getattr(self, key) is not None and self.model != "mlp":
+            if self.given(key) and self.model != "mlp":
                 raise ValueError(f"must not have {key} beside {self.model or origin}. It belongs to model: mlp.")
         if origin in NAMED and bool(self.pretrained) == (self.weights is not None):
             both = "both" if self.pretrained else "none"
@@ -152,24 +150,19 @@ class Teacher(Section):
         return next(str(value) for key in _ORIGINS if (value := getattr(self, key)) is not None)
 
     @property
-    def training(self) -> TeacherTraining:
-        return self.train or TeacherTraining()
-
-    @property
     def net(self) -> dict[str, Any]:
         """The arguments of a teacher of ours, besides those that the data give."""
         if self.model != "mlp":
             return {}
-        dropout = (self.dropout or Dropout()).arguments
-        return {"hidden": self.hidden or (1200, 1200), **dropout, "max_norm": self.max_norm}
+        return {"hidden": self.hidden, **self.dropout.arguments, "max_norm": self.max_norm}
 
     def expanded(self) -> list[Teacher]:
         """The teachers that `count` stands for, each from a seed of its own."""
         if self.count == 1:
             return [self]
-        seeds = range(self.training.seed, self.training.seed + self.count)
+        seeds = range(self.train.seed, self.train.seed + self.count)
         return [
-            self.model_copy(update={"count": 1, "train": self.training.model_copy(update={"seed": seed})})
+            self.model_copy(update={"count": 1, "train": self.train.model_copy(update={"seed": seed})})
             for seed in seeds
         ]
 

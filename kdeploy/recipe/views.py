@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -36,10 +36,6 @@ class InputViews(Section):
     cutout: int = Field(default=0, ge=0, le=65_536, description="side in pixels of a square that is blanked")
     munge: Munge | None = Field(default=None, description="new rows of a table, of which there are no true labels")
 
-    def settings(self) -> dict[str, Any]:
-        """All that decides what a view looks like, for fingerprints; what is off is left out."""
-        return _switched_on(self.model_dump(mode="json"))
-
 
 class Views(InputViews):
     """Augmented views of the transfer set; the flat form is shorthand for a sample set with one input."""
@@ -60,26 +56,11 @@ class Views(InputViews):
         """`views: {count: 32, image: {shift: 2}}`: a mapping under another key belongs to the input of that name."""
         if not isinstance(found, dict):
             return found
-        # runs made before there was more than `shift` keep a recipe that says `shift: null`
-        rest = {key: value for key, value in found.items() if (key, value) != ("shift", None)}
-        if "inputs" in rest:
-            return rest
-        inputs = {key: value for key, value in rest.items() if isinstance(value, dict) and key not in cls.model_fields}
-        return {key: value for key, value in rest.items() if key not in inputs} | {"inputs": inputs}
+        if "inputs" in found:
+            return found
+        inputs = {key: value for key, value in found.items() if isinstance(value, dict) and key not in cls.model_fields}
+        return {key: value for key, value in found.items() if key not in inputs} | {"inputs": inputs}
 
     def of(self, name: str) -> InputViews:
         """The settings of one input."""
         return self.inputs.get(name) or InputViews(**{key: getattr(self, key) for key in InputViews.model_fields})
-
-    def settings(self) -> dict[str, Any]:
-        """All that decides what a view looks like, for fingerprints.
-
-        What came after `shift` is left out while it is off, so that older results stay valid.
-        """
-        shared = _switched_on(self.model_dump(mode="json", exclude={"inputs"})) | {"shift": self.shift or None}
-        inputs = {name: _switched_on(one.model_dump(mode="json")) for name, one in self.inputs.items()}
-        return shared | {"inputs": inputs}
-
-
-def _switched_on(dump: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in dump.items() if value or key in ("count", "seed", "shift")}

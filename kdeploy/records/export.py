@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from kdeploy.recipe.formats import Asked
@@ -135,6 +136,11 @@ class ExportRecord(Record):
     class_names: tuple[str, ...]
     output: str
     raw: Raw | None = None
+
+    def files(self, folder: Path, model: str) -> dict[str, Path]:
+        """The files of a model that were converted, by format as people write it; `folder` is the record's own."""
+        formats = [one for one in self.formats if one.model == model and one.refused is None]
+        return {one.key: folder / one.file for one in formats} | {"onnxruntime": folder / f"{model}.onnx"}
 
 
 class FusedPair(Part):

@@ -12,6 +12,7 @@ from torch import Tensor
 from kdeploy.errors import DataError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
+from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views import mixup
 from kdeploy.samples.views.munge import Munge
 from kdeploy.samples.views.views import Views
@@ -74,6 +75,13 @@ class Feed:
 
     def _rows(self, indices: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(self.canonical[indices]))
+
+
+def plain_inputs(samples: SampleSet, preprocessing: Preprocessing, rows: np.ndarray) -> np.ndarray:
+    """Some samples as a model reads them, without a view: float32 (rows, *shape)."""
+    feed = Feed(samples.inputs[preprocessing.input], Views(0), preprocessing)
+    inputs: np.ndarray = feed.plain(rows).numpy()
+    return inputs
 
 
 def statistics(canonical: Canonical, indices: np.ndarray, scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError
+from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
 from kdeploy.samples.split import PARTS, Rows
 from kdeploy.samples.transfer_set import EVERYTHING, Choice
@@ -98,6 +99,18 @@ class SampleSet:
             must = "must have one input where none is named"
             raise DataError("samples", must, got=", ".join(self.inputs), advice="Name the input to read.")
         return next(iter(self.inputs))
+
+    @property
+    def plain_preprocessing(self) -> Preprocessing:
+        """What a built-in model reads: pixels / 255, or the array as it is; normalisation is inside the model.
+
+        Raises: DataError when there are several inputs.
+        """
+        name = self.input_name
+        shape = self.inputs[name].shape[1:]
+        if self.kinds[name] == "image":
+            return Preprocessing(input=name, kind="image", shape=shape, dtype="uint8", scale=1 / 255)
+        return Preprocessing(input=name, kind=self.kinds[name], shape=shape, dtype="float32", scale=1.0)
 
     def batch(self, indices: Rows) -> dict[str, NDArray[Any]]:
         """Writable copies of the samples at `indices`, of every input."""

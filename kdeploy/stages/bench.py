@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from kdeploy.errors import ModelError
+from kdeploy.evaluation.accuracy import accuracy
+from kdeploy.evaluation.precision_cost import Labelled
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.classifier import signature
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
+from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
+from kdeploy.system.host import allowed_cpus
 from kdeploy.system.progress import Progress
 from kdeploy.timing.orchestrator import Step
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
+from kdeploy.timing.request import COLD_STARTS, ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 from kdeploy.timing.subprocess_run import run_in_fresh_process
 
 DISTINCT_INPUTS = 256
+FEWEST_REPLICATES = 8  # of a benchmark that is more than a look at whether it runs
 PEAK_SHARE = 0.1  # of the time, for what the machine can do at best
 
 
@@ -44,6 +51,84 @@ class Contender:
     torch_flops: int | None
     artefacts: Mapping[str, Path]
     counts: bool = True
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What may be chosen about the benchmark of a run.
+
+    Args:
+        runtimes: by name.
+        threads, batch: of the comparisons, each with each.
+        throughput: batches of a brief look, on one thread and on all.
+        replicates: process pairs at the first look.
+        max_seconds: of one comparison.
+        sustained: seconds without a pause, of each model.
+    """
+
+    runtimes: Sequence[str] = ("onnxruntime",)
+    threads: Sequence[int] = (1,)
+    batch: Sequence[int] = (1,)
+    throughput: Sequence[int] = (16, 64)
+    replicates: int = 12
+    max_seconds: float = 150.0
+    cold_start: bool = False
+    sustained: float = 0.0
+    energy: bool = False
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Threads and batch of each comparison."""
+        return list(itertools.product(self.threads, self.batch))
+
+    @property
+    def brief(self) -> list[tuple[int, int]]:
+        """Threads and batch of the throughputs that the comparisons do not show, on one thread and on all.
+
+        Fewer replicates than an interval needs are a look at whether it runs: such a recipe gets none.
+        """
+        if self.replicates < FEWEST_REPLICATES or not self.throughput:
+            return []
+        every = sorted({1, len(allowed_cpus())})
+        pairs = itertools.product(sorted({1, *self.throughput}), every)
+        return [(threads, batch) for batch, threads in pairs if (threads, batch) not in self.sizes]
+
+    @property
+    def settings(self) -> Settings:
+        """How the comparisons are timed."""
+        return Settings(
+            looks=tuple(sorted({self.replicates, 24, 48} if self.replicates >= 12 else {self.replicates})),
+            limit_ns=round(self.max_seconds * 1e9),
+            cold_starts=COLD_STARTS if self.cold_start else 0,
+            sustained_ns=round(self.sustained * 1e9),
+            energy=self.energy,
+        )
+
+
+def contender(
+    name: Literal["student", "teacher"],
+    exported: tuple[Path, ExportRecord],
+    on: Labelled,
+    logits: np.ndarray,
+    dataset_sha256: str,
+) -> Contender:
+    """A model of a run, with its accuracy.
+
+    Args:
+        exported: the folder and the record of the export.
+        logits: what it must answer to the inputs, float32 (inputs, classes).
+    """
+    folder, record = exported
+    quality = Quality(metric="top1", value=accuracy(logits, on.labels), n=len(on.labels), dataset_sha256=dataset_sha256)
+    return Contender(
+        name=name,
+        onnx=folder / f"{name}.onnx",
+        inputs=on.inputs,
+        expected=logits,
+        quality=quality,
+        torch_flops=getattr(record, name).torch_flops,
+        artefacts=record.files(folder, name),
+    )
 
 
 def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is told; all but the place are named

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,9 @@ from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
 from kdeploy.evaluation.class_prior import class_prior, matching_bias
 from kdeploy.evaluation.verdict import gap, judge
 from kdeploy.labels.store import BLOCK_ROWS, Labels
-from kdeploy.losses import by_name
+from kdeploy.losses.by_name import loss_of
 from kdeploy.losses.hooks import Context, Features, progress_of
+from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.hinted import Answer, Guided
@@ -34,30 +35,37 @@ from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system import distributed
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.progress import Progress
-from kdeploy.training.loop import BatchPlan, Regime, Samples, Schedule, Watch, device_named, software, train
+from kdeploy.training.loop import BatchPlan, Samples, Watch, device_named, software, train
+from kdeploy.training.options import TrainingOptions
+from kdeploy.training.schedules import Schedule
 
 Role = Literal["student", "baseline"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How the students learn."""
+class DistillOptions:
+    """What may be chosen about the students and how they learn.
 
-    loss: by_name.Name
+    Args:
+        epochs: of the transfer set.
+        seeds: how many students, and as many baselines.
+        baseline: train the same net on the labels alone as well?
+        match_prior: then shift the biases until the held-out inputs have the teacher's class prior?
+        curve: record the test accuracy after each epoch?
+        tracker: tensorboard shows the loss of each step.
+        hint_layer: which hidden layer learns the teacher's features, from 1; None for the last.
+    """
+
     epochs: int
-    batch: int
-    learning_rate: float
-    seeds: int
-    baseline: bool
-    device: str
-    precision: str
+    training: TrainingOptions
+    loss: LossOptions
+    seeds: int = 3
+    baseline: bool = True
+    device: str = "auto"
     match_prior: bool = False
     curve: bool = False
     tracker: Literal["none", "tensorboard"] = "none"
     hint_layer: int | None = None
-    loss_options: by_name.Options = field(default_factory=by_name.Options)
-    weight_decay: float = 0.0
-    regime: Regime = field(default_factory=Regime)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class _Task:
     feed: Feed
     samples: SampleSet
     teacher: Teacher
-    settings: Settings
+    options: DistillOptions
     steps: int
     progress: Progress
 
@@ -90,7 +98,7 @@ def run(
     feed: Feed,
     samples: SampleSet,
     teacher: Teacher,
-    settings: Settings,
+    options: DistillOptions,
     progress: Progress,
 ) -> DistillRecord:
     """Train every net that is not in the folder yet, and judge.
@@ -102,12 +110,12 @@ def run(
     mean, std = statistics(feed.canonical, samples.transfer, feed.preprocessing.scale)
     shape = feed.preprocessing.model_shape
     arguments = {"shape": shape, "classes": len(samples.class_names), **student, "mean": mean, "std": std}
-    steps = settings.epochs * BatchPlan(len(samples.transfer), settings.batch, 0).steps_per_epoch
-    task = _Task(folder, arguments, feed, samples, teacher, settings, steps, progress)
+    steps = options.epochs * BatchPlan(len(samples.transfer), options.training.batch, 0).steps_per_epoch
+    task = _Task(folder, arguments, feed, samples, teacher, options, steps, progress)
     students, baselines = [], []
-    for seed in range(settings.seeds):
+    for seed in range(options.seeds):
         students.append(_net(task, "student", seed))
-        if settings.baseline:
+        if options.baseline:
             baselines.append(_net(task, "baseline", seed))
     right, labels = _correct(task, students), samples.labels[samples.parts["test"]]
     chosen = max(students, key=lambda net: (net.held_out_agreement, -net.seed))
@@ -116,8 +124,8 @@ def run(
         student=dict(arguments),
         preprocessing=feed.preprocessing,
         parameters=sum(value.numel() for value in module.parameters()),
-        loss=settings.loss,
-        epochs=settings.epochs,
+        loss=options.loss.loss,
+        epochs=options.epochs,
         steps=steps,
         students=tuple(students),
         baselines=tuple(baselines),
@@ -125,7 +133,7 @@ def run(
         gap=gap(right, teacher.test_logits.argmax(1) == labels),
         chosen_seed=chosen.seed,
         chosen_because=f"agrees with the teacher on {chosen.held_out_agreement:.1%} of the held-out inputs, the most",
-        software=software(device_named(settings.device), settings.precision),
+        software=software(device_named(options.device), options.training.precision),
     )
 
 
@@ -139,16 +147,15 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
     training = train(
         _guided(task, module, seed) if role == "student" else module,
         _student_loss(task, seed) if role == "student" else _baseline_loss(task, seed),
-        Schedule(task.steps, task.settings.learning_rate, task.settings.weight_decay, task.settings.regime, seed=seed),
-        device=device_named(task.settings.device),
-        precision=task.settings.precision,
+        Schedule(task.steps, task.options.training, seed),
+        device=device_named(task.options.device),
         checkpoint=checkpoint,
         progress=task.progress,
-        description=f"{role} {seed + 1} of {task.settings.seeds}",
+        description=f"{role} {seed + 1} of {task.options.seeds}",
         watch=_watch(task, f"{role}-{seed}"),
         samples=_samples(task, role, seed),
     )
-    bias = _match_prior(task, module) if task.settings.match_prior and role == "student" else None
+    bias = _match_prior(task, module) if task.options.match_prior and role == "student" else None
     net = _measured(task, role, seed, module, training, bias)
     commit_bytes(done, net.model_dump_json().encode())
     checkpoint.unlink(missing_ok=True)
@@ -158,27 +165,28 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
 def _samples(task: _Task, role: Role, seed: int) -> Samples:
     """Which samples a step of a net reads."""
     rows = task.samples.transfer if role == "student" else task.samples.labelled_transfer
-    plan = BatchPlan(len(rows), task.settings.batch, seed)
+    plan = BatchPlan(len(rows), task.options.training.batch, seed)
     return lambda step: rows[plan.at(step)[1].numpy()]
 
 
 def _guided(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Module:
     """The student, with what is trained beside it where the loss reads features."""
-    options = task.settings.loss_options
-    if not options.reads_features:
+    if not task.options.loss.reads_features:
         return student
-    width = task.teacher.labels.features(0, np.arange(1)).shape[1] if options.hint_weight else None
-    return Guided(student, width=width, seed=seed, layer=task.settings.hint_layer)
+    width = task.teacher.labels.features(0, np.arange(1)).shape[1] if task.options.loss.hint_weight else None
+    return Guided(student, width=width, seed=seed, layer=task.options.hint_layer)
 
 
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
-    transfer, device = task.samples.transfer, device_named(task.settings.device)
-    plan, labels = BatchPlan(len(transfer), task.settings.batch, seed), torch.from_numpy(task.samples.labels[transfer])
+    transfer, device = task.samples.transfer, device_named(task.options.device)
+    plan, labels = (
+        BatchPlan(len(transfer), task.options.training.batch, seed),
+        torch.from_numpy(task.samples.labels[transfer]),
+    )
     if task.feed.mixes:
         labels = torch.full_like(labels, -1)  # a mixture has no true label
     blocks = _blocks(task.teacher.labels)
-    options = task.settings.loss_options
-    chosen = by_name.loss_named(task.settings.loss, options, seed=seed, blocks=blocks)
+    chosen = loss_of(task.options.loss, seed=seed, blocks=blocks)
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
@@ -193,8 +201,10 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
             labels=labels[rows].to(device),
             samples=torch.from_numpy(transfer[positions]).to(device),
             epoch=epoch,
-            progress=progress_of(epoch, task.settings.epochs),
-            members=None if options.mixture == "mean" else torch.from_numpy(stored.members(view, positions)).to(device),
+            progress=progress_of(epoch, task.options.epochs),
+            members=None
+            if task.options.loss.mixture == "mean"
+            else torch.from_numpy(stored.members(view, positions)).to(device),
             features=features,
         )
         with torch.autocast(device.type, enabled=False):  # a loss is in float32, whatever the net computes in
@@ -222,9 +232,9 @@ def _blocks(labels: Labels) -> Iterator[Tensor]:
 
 
 def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
-    labelled, device = task.samples.labelled_transfer, device_named(task.settings.device)
+    labelled, device = task.samples.labelled_transfer, device_named(task.options.device)
     labels = torch.from_numpy(task.samples.labels[labelled])
-    plan, feed = BatchPlan(len(labelled), task.settings.batch, seed), task.feed.unmixed
+    plan, feed = BatchPlan(len(labelled), task.options.training.batch, seed), task.feed.unmixed
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
@@ -237,9 +247,9 @@ def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]
 def _watch(task: _Task, name: str) -> Watch:
     """What is kept of a training while it goes on."""
     kept: list[Watch] = []
-    if task.settings.curve:
+    if task.options.curve:
         kept.append(_curve(task, task.folder / f"{name}.curve.json"))
-    if task.settings.tracker == "tensorboard" and distributed.is_first():
+    if task.options.tracker == "tensorboard" and distributed.is_first():
         kept.append(_tracked(task, name))
 
     def watch(module: nn.Module, done: int, loss: float) -> None:
@@ -252,13 +262,13 @@ def _watch(task: _Task, name: str) -> Watch:
 def _curve(task: _Task, path: Path) -> Watch:
     """Keep the test accuracy after each epoch of the transfer set, in a file that a resumed training goes on with."""
     test, labels = task.samples.parts["test"], task.samples.labels[task.samples.parts["test"]]
-    every = task.steps // task.settings.epochs
+    every = task.steps // task.options.epochs
 
     def watch(module: nn.Module, done: int, _loss: float) -> None:
         if done % every:
             return
         student = module.student if isinstance(module, Guided) else module
-        classifier = ModuleClassifier(student, device=device_named(task.settings.device), precision="fp32")
+        classifier = ModuleClassifier(student, device=device_named(task.options.device), precision="fp32")
         found = accuracy(logits_of(classifier, task.feed, test), labels)
         module.train()
         curve = json.loads(path.read_bytes()) if path.exists() else []

@@ -29,7 +29,9 @@ from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views.views import Views
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.progress import Progress
-from kdeploy.training.loop import BatchPlan, Regime, Schedule, device_named, software, train
+from kdeploy.training.loop import BatchPlan, device_named, software, train
+from kdeploy.training.options import USUAL, TrainingOptions
+from kdeploy.training.schedules import Schedule
 
 
 class Length(NamedTuple):
@@ -43,22 +45,23 @@ class Length(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A teacher of ours, to be trained; `net` are its arguments besides those that the data give."""
+class TrainedTeacher:
+    """A built-in teacher, to be trained on the labelled part.
+
+    Args:
+        seed: of its initial weights, its batches and its dropout.
+        net: its arguments besides those that the data give.
+    """
 
     model: str
     length: Length
-    batch: int
-    learning_rate: float
-    weight_decay: float
     seed: int
-    precision: str
+    options: TrainingOptions = USUAL
     net: Mapping[str, Any] = field(default_factory=dict)
-    regime: Regime = field(default_factory=Regime)
 
 
 @dataclass(frozen=True)
-class Given:
+class ExternalTeacher:
     """A teacher made elsewhere: an ONNX file, code that builds a torch module, a run's student, a package's net."""
 
     origin: Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]
@@ -70,7 +73,7 @@ class Given:
 def run(
     folder: Path,
     *,
-    teacher: Trained | Given,
+    teacher: TrainedTeacher | ExternalTeacher,
     preprocessing: Preprocessing,
     samples: SampleSet,
     views: Views,
@@ -83,12 +86,12 @@ def run(
         preprocessing: what the teacher expects.
         views: of the labelled part in training; each epoch is a new view. Mixup is left out: it has no hard labels.
     """
-    if isinstance(teacher, Given):
+    if isinstance(teacher, ExternalTeacher):
         _must_know(teacher, preprocessing, samples)
     feed = Feed(samples.inputs[preprocessing.input], views.unmixed, preprocessing)
     where = device_named(device)
     training = None
-    if isinstance(teacher, Trained):
+    if isinstance(teacher, TrainedTeacher):
         spec = teachers.Spec("model", teacher.model)
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
@@ -111,12 +114,12 @@ def run(
         test_accuracy=accuracy(logits["test"], samples.labels[samples.parts["test"]]),
         held_out_accuracy=accuracy(logits["held_out"], samples.labels[samples.parts["held_out"]]),
         training=training,
-        software=software(where, teacher.precision if isinstance(teacher, Trained) else "fp32"),
+        software=software(where, teacher.options.precision if isinstance(teacher, TrainedTeacher) else "fp32"),
     )
 
 
 def _train(
-    target: Path, teacher: Trained, feed: Feed, samples: SampleSet, device: torch.device, progress: Progress
+    target: Path, teacher: TrainedTeacher, feed: Feed, samples: SampleSet, device: torch.device, progress: Progress
 ) -> Training:
     """Train on the labelled part in its views; weights that are there already are a finished training."""
     told = target.with_suffix(".training.json")
@@ -130,22 +133,18 @@ def _train(
     if isinstance(module, WhitenedCnn):
         module.whiten(feed.plain(labelled[:SAMPLES]))
     labels = torch.from_numpy(samples.labels[labelled])
-    plan = BatchPlan(len(labelled), teacher.batch, teacher.seed)
+    plan = BatchPlan(len(labelled), teacher.options.batch, teacher.seed)
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(labelled[rows.numpy()], epoch).to(device)
         return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
 
-    schedule = Schedule(
-        teacher.length.of(plan), teacher.learning_rate, teacher.weight_decay, teacher.regime, seed=teacher.seed
-    )
     done = train(
         module,
         loss,
-        schedule,
+        Schedule(teacher.length.of(plan), teacher.options, teacher.seed),
         device=device,
-        precision=teacher.precision,
         checkpoint=target.with_suffix(".checkpoint"),
         progress=progress,
         description="teacher",
@@ -157,7 +156,7 @@ def _train(
     return done
 
 
-def _take_in(folder: Path, teacher: Given, classes: int) -> None:
+def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
     """Keep the file of a teacher made elsewhere, so that the run does not depend on it any more."""
     target = folder / teachers.Spec(teacher.origin, teacher.name).file
     if teacher.origin == "onnx" and teacher.path is not None:
@@ -177,7 +176,7 @@ def _is_safe(path: Path | None) -> bool:
     return path is not None and path.suffix not in PICKLES
 
 
-def _built(teacher: Given, classes: int) -> tuple[nn.Module, dict[str, Any]]:
+def _built(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str, Any]]:
     """The net, and what is kept to build it again; a package's net that gets weights has the data's classes."""
     if teacher.origin in ("timm", "torchvision", "huggingface"):
         return pretrained.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
@@ -196,12 +195,14 @@ def _inspect(path: Path) -> None:
         )
 
 
-def _logits(classifier: Classifier, feed: Feed, samples: SampleSet, teacher: Trained | Given) -> dict[str, np.ndarray]:
+def _logits(
+    classifier: Classifier, feed: Feed, samples: SampleSet, teacher: TrainedTeacher | ExternalTeacher
+) -> dict[str, np.ndarray]:
     """Of the test and the held-out part. What a user's net says of inputs it was not made for becomes a sentence."""
     try:
         return {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     except RuntimeError as exc:
-        if isinstance(teacher, Trained) or isinstance(exc, torch.OutOfMemoryError):
+        if isinstance(teacher, TrainedTeacher) or isinstance(exc, torch.OutOfMemoryError):
             raise
         raise ModelError(
             teacher.name,
@@ -211,7 +212,7 @@ def _logits(classifier: Classifier, feed: Feed, samples: SampleSet, teacher: Tra
         ) from exc
 
 
-def _must_know(teacher: Given, preprocessing: Preprocessing, samples: SampleSet) -> None:
+def _must_know(teacher: ExternalTeacher, preprocessing: Preprocessing, samples: SampleSet) -> None:
     """A student of an earlier run was made for its own data; others say nothing about theirs."""
     if teacher.class_names not in (None, samples.class_names):
         raise ModelError(
@@ -226,10 +227,10 @@ def _must_know(teacher: Given, preprocessing: Preprocessing, samples: SampleSet)
         raise ModelError(teacher.name, f"must read an input that the data has: {shapes}", got=got)
 
 
-def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: Trained | Given) -> None:
+def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: TrainedTeacher | ExternalTeacher) -> None:
     if logits.shape[1] != len(samples.class_names):
         raise ModelError(
-            teacher.model if isinstance(teacher, Trained) else teacher.name,
+            teacher.model if isinstance(teacher, TrainedTeacher) else teacher.name,
             f"must give one logit for each of the data's {len(samples.class_names)} classes",
             got=f"{logits.shape[1]} logits",
         )

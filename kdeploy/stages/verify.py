@@ -19,17 +19,22 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError, ParityError
+from kdeploy.evaluation import raw_input
+from kdeploy.evaluation.precision_cost import Labelled, precision_cost
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.models.classifier import signature
 from kdeploy.parity import bisection, hard_inputs, invariance
 from kdeploy.parity.budget import FP32
-from kdeploy.parity.compare import BATCHES, compare, logits_of
+from kdeploy.parity.compare import BATCHES, compare, logits_of, raise_if_failed
 from kdeploy.parity.oracle import Oracle, module_oracle, onnx_oracle
 from kdeploy.recipe.formats import ONNX, Asked
+from kdeploy.records.export import Format
 from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
+from kdeploy.records.precision import Cost
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Runtime, Source
 from kdeploy.system.progress import Progress
+from kdeploy.transforms.preprocess import Layout
 
 REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
 REFERENCE_INPUTS = 64
@@ -81,6 +86,41 @@ class Subject:
     refused: Collection[str] = ()
 
 
+@dataclass(frozen=True)
+class RawFile:
+    """The student with its preprocessing in the graph.
+
+    Args:
+        canonical: the test samples as they come (samples, *shape).
+        runtimes: by name.
+    """
+
+    path: Path
+    canonical: np.ndarray
+    layout: Layout
+    runtimes: Sequence[str]
+
+    def rows(self, oracle: Oracle) -> tuple[ParityRow, ...]:
+        """Raw input to logits. The student itself is compared before it: what fails here alone is the preprocessing."""
+        return raw_input.compare(self.path, self.canonical, self.layout, oracle, self.runtimes)
+
+
+@dataclass(frozen=True)
+class LowerPrecision:
+    """A format in another precision than fp32, and the labelled inputs on which its cost is measured."""
+
+    format: Format
+    folder: Path  # of the export
+    on: Labelled
+
+    def cost(self) -> Cost:
+        """Accuracy and agreement next to the ONNX file that it was made from."""
+        made = self.format
+        onnx_file, artefact = self.folder / f"{made.model}.onnx", self.folder / made.file
+        cost = precision_cost(made.model, onnx_file, artefact, Asked(made.runtime, made.precision), self.on)
+        return cost.model_copy(update={"calibration": made.cost.calibration if made.cost else None})
+
+
 class Made(NamedTuple):
     """A family of made inputs, and the truth about them."""
 
@@ -130,7 +170,29 @@ def truth_of_graph(path: Path, name: str) -> Truth:
     )
 
 
-def run(*, subjects: list[Subject], names: list[str], progress: Progress) -> VerifyRecord:
+def run(
+    *,
+    subjects: list[Subject],
+    names: list[str],
+    raw: RawFile | None,
+    lower: Sequence[LowerPrecision],
+    progress: Progress,
+) -> VerifyRecord:
+    """Compare every subject in every format, and say what each lower precision costs.
+
+    Args:
+        subjects: the student first.
+        names: of formats; what a subject was converted into is compared too.
+        raw: the student with its preprocessing; None when the export has none.
+    Raises: ParityError for the first comparison that failed.
+    """
+    record = compared(subjects=subjects, names=names, progress=progress)
+    rows = record.rows if raw is None else (*record.rows, *raw.rows(subjects[0].oracle))
+    raise_if_failed(rows)
+    return record.model_copy(update={"rows": rows, "costs": tuple(one.cost() for one in lower)})
+
+
+def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -> VerifyRecord:
     """Compare every subject in every format; a failure is a row, not an exception.
 
     Args:

@@ -89,7 +89,7 @@ def resume(path: Path, state: State) -> Resumed:
         with safetensors.safe_open(path, framework="pt") as stream:
             told = stream.metadata()
         tensors = load_file(path)
-        step, loss, spent_ns = int(told["step"]), float(told["loss"]), int(told.get("spent_ns", 0))
+        step, loss, spent_ns = int(told["step"]), float(told["loss"]), int(told["spent_ns"])
     except Exception as exc:
         raise InputError(
             str(path), "must be a checkpoint", got=str(exc), advice="Remove it to train from the start."
@@ -104,8 +104,8 @@ def resume(path: Path, state: State) -> Resumed:
         state.average.load_state_dict(_part(tensors, "average"))
     for place, optimizer in enumerate(state.optimizers):
         optimizer.load_state_dict(_optimizer(optimizer, _part(tensors, f"optimizers.{place}")))
-    state.scaler.load_state_dict(json.loads(told.get("scaler", "{}")))
-    return Resumed(step, loss, spent_ns, _differences(json.loads(told.get("environment", "{}"))))
+    state.scaler.load_state_dict(json.loads(told["scaler"]))
+    return Resumed(step, loss, spent_ns, _differences(json.loads(told["environment"])))
 
 
 def _tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:

@@ -37,9 +37,8 @@ from kdeploy.system.progress import Progress
 from kdeploy.training import checkpoints
 from kdeploy.training.checkpoints import State
 from kdeploy.training.optimizers import optimizers
-from kdeploy.training.schedules import Regime, Schedule
-
-__all__ = ["BatchPlan", "Loss", "Regime", "Samples", "Schedule", "device_named", "software", "train"]
+from kdeploy.training.options import TrainingOptions
+from kdeploy.training.schedules import Schedule
 
 CHECKPOINT_SECONDS = 15.0
 
@@ -121,7 +120,6 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     schedule: Schedule,
     *,
     device: torch.device,
-    precision: str,
     checkpoint: Path,
     progress: Progress,
     description: str,
@@ -133,7 +131,6 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     Args:
         module: trained in place; on the CPU and in evaluation mode afterwards.
         loss: gives the loss of one step, of this process's rows; called under autocast.
-        precision: "bf16", "fp16" (on CUDA) or "fp32".
         checkpoint: a file that is written every 15 seconds and removed at the end.
         description: what the progress bar says.
         watch: called after each step, for some again when the training was interrupted; it changes nothing.
@@ -143,11 +140,11 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
         MissingError for fp16 without CUDA, or without a compiler; InputError for what is no checkpoint, or for one
         that does not promise the same bits where they are required.
     """
-    _check_means(device, precision, schedule.regime.compiled)
+    _check_means(device, schedule.options)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
-    loop = _Loop(module, loss, schedule, precision, samples)
+    loop = _Loop(module, loss, schedule, samples)
     kept = _Checkpoint(checkpoint, loop.state)
-    _say_differences(kept.differs, checkpoint, description, schedule.regime.require_exact, progress)
+    _say_differences(kept.differs, checkpoint, description, schedule.options.require_exact, progress)
     module.train()
     with keeping_pages(), progress.task(description, schedule.steps) as advance:
         advance(kept.step)
@@ -213,20 +210,19 @@ class _Loop:
         module: nn.Module,
         loss: Loss,
         schedule: Schedule,
-        precision: str,
         samples: Samples | None,
     ) -> None:
         self.module, self.loss, self.schedule, self.samples = module, loss, schedule, samples
         self.parameters = [value for value in module.parameters() if value.requires_grad]
         self.device = self.parameters[0].device
-        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-        self.called = cast("nn.Module", torch.compile(module)) if schedule.regime.compiled else module
+        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(schedule.options.precision)
+        self.called = cast("nn.Module", torch.compile(module)) if schedule.options.compile else module
         average = None
-        if schedule.regime.average:
-            rule = get_ema_multi_avg_fn(schedule.regime.average)  # type: ignore[no-untyped-call]  # torch's
+        if schedule.options.ema:
+            rule = get_ema_multi_avg_fn(schedule.options.ema)  # type: ignore[no-untyped-call]  # torch's
             average = AveragedModel(module, multi_avg_fn=rule)
-        scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        self.state = State(module, optimizers(module, schedule), scaler, average)
+        scaler = torch.amp.GradScaler(self.device.type, enabled=schedule.options.precision == "fp16")
+        self.state = State(module, optimizers(module, schedule.options), scaler, average)
         self.norm = math.nan
 
     def step(self, number: int) -> float:
@@ -274,7 +270,7 @@ class _Loop:
     def _clip(self) -> None:
         """Measure the gradient, and shorten it where it is too long; most are not, and are left alone."""
         gradients = [value.grad for value in self.parameters if value.grad is not None]
-        norm, most = nn.utils.get_total_norm(gradients), self.schedule.regime.clip_norm
+        norm, most = nn.utils.get_total_norm(gradients), self.schedule.options.clip
         self.norm = float(norm)
         if most is not None and self.norm > most:
             nn.utils.clip_grads_with_norm_(self.parameters, most, norm)
@@ -296,12 +292,12 @@ class _Loop:
         self.module.to("cpu").eval()
 
 
-def _check_means(device: torch.device, precision: str, compiled: bool) -> None:
-    if precision == "fp16" and device.type != "cuda":
+def _check_means(device: torch.device, options: TrainingOptions) -> None:
+    if options.precision == "fp16" and device.type != "cuda":
         must = "must be bf16 or fp32 on this device: fp16 needs CUDA"
         raise MissingError("precision", must, got=f"fp16 on {device}", advice="Use auto.")
     names = filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++"))
-    if compiled and device.type == "cpu" and not any(map(shutil.which, names)):
+    if options.compile and device.type == "cpu" and not any(map(shutil.which, names)):
         advice = "Install g++, or leave compile out."
         raise MissingError("compile", "needs a C++ compiler", got="there is none", advice=advice)
 

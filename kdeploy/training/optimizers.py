@@ -1,4 +1,4 @@
-"""What moves the weights.
+"""Optimizers by name: AdamW, SGD with Nesterov momentum, Muon.
 
     adamw    Loshchilov and Hutter 2019
     sgd      with Nesterov momentum 0.9; weight decay is a part of the gradient
@@ -14,14 +14,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kdeploy.training.schedules import Schedule
+from kdeploy.training.options import TrainingOptions
 
 MOMENTUM = 0.9  # of sgd
 
 
-def optimizers(module: nn.Module, schedule: Schedule) -> tuple[torch.optim.Optimizer, ...]:
+def optimizers(module: nn.Module, options: TrainingOptions) -> tuple[torch.optim.Optimizer, ...]:
     """One or two, which together move every parameter that is trained."""
-    rate, decay, kind = schedule.learning_rate, schedule.weight_decay, schedule.regime.optimizer
+    rate, decay, kind = options.lr, options.weight_decay, options.optimizer
     trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
     if kind == "sgd":
         values = trained.values()

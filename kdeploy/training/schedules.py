@@ -14,63 +14,41 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["one-cycle", "cosine", "linear", "constant"]
-Optimizer = Literal["adamw", "sgd", "muon"]
+from kdeploy.training.options import USUAL, TrainingOptions
 
 ONE_CYCLE_WARM_UP = 0.15
 
 
 @dataclass(frozen=True)
-class Regime:
-    """What may be chosen about a training besides its length and its rate; these values are what is usual here.
+class Schedule:
+    """How long and how fast.
 
     Args:
-        kind: of the schedule.
-        warm_up: the part of the steps in which the rate rises; None for the kind's own.
-        clip_norm: gradients longer than this are shortened to it; None for no limit.
-        average: decay of the exponential moving average that becomes the weights at the end; 0 for none.
-        compiled: run the module through torch.compile?
-        optimizer: by name; `kdeploy.training.optimizers` says what each does.
-        require_exact: refuse a checkpoint from which the same bits are not promised?
+        steps: of the whole training.
+        seed: of what the module draws itself, such as dropout.
     """
 
-    kind: Kind = "one-cycle"
-    warm_up: float | None = None
-    clip_norm: float | None = 5.0
-    average: float = 0.0
-    compiled: bool = False
-    require_exact: bool = False
-    optimizer: Optimizer = "adamw"
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast."""
-
     steps: int
-    learning_rate: float
-    weight_decay: float = 0.0
-    regime: Regime = Regime()
-    seed: int = 0  # of what the module draws itself, such as dropout
+    options: TrainingOptions = USUAL
+    seed: int = 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, 0 the first."""
         warm = self._warm_steps
         if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * self._shape((step - warm) / max(1, self.steps - warm))
+            return self.options.lr * (step + 1) / warm
+        return self.options.lr * self._shape((step - warm) / max(1, self.steps - warm))
 
     @property
     def _warm_steps(self) -> int:
-        part = self.regime.warm_up
+        part = self.options.lr_warm_up
         if part is None:
-            return max(1, math.ceil(ONE_CYCLE_WARM_UP * self.steps)) if self.regime.kind == "one-cycle" else 0
+            return max(1, math.ceil(ONE_CYCLE_WARM_UP * self.steps)) if self.options.schedule == "one-cycle" else 0
         return math.ceil(part * self.steps)
 
     def _shape(self, done: float) -> float:
-        match self.regime.kind:
+        match self.options.schedule:
             case "one-cycle" | "cosine":
                 return (1 + math.cos(math.pi * done)) / 2
             case "linear":

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from kdeploy.pipeline.stage import StageKey
 from kdeploy.pipeline.store import RECORD, Store
 from kdeploy.records.run import RunRecord
 
@@ -23,7 +24,7 @@ def unnamed(store: Store) -> list[Unnamed]:
     named = set()
     for index in store.root.glob("*.json"):
         stages = RunRecord.read(index).stages
-        named |= {store.folder(stage, print_) for stage, print_ in stages.items()}
+        named |= {store.folder(StageKey.parse(name).stage, key) for name, key in stages.items()}
     folders = sorted(path.parent for path in store.root.glob(f"[!.]*/*/{RECORD}"))
     return [Unnamed(folder, _size(folder)) for folder in folders if folder not in named]
 

@@ -77,7 +77,7 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
             made = converted(path, read, Path(scratch, str(number)), installed.available(), progress)
             truth = verify.truth_of_graph(path, "its own graph in float64")
             subjects.append(verify.Subject(path.name, path, read, truth.oracle(read), made, truth, names))
-        record = verify.run(subjects=subjects, names=[], progress=progress)
+        record = verify.compared(subjects=subjects, names=[], progress=progress)
     if folder is None:
         return record
     return record.model_copy(update={"rows": (*record.rows, *(_agrees(subjects[0], one) for one in subjects[1:]))})

@@ -14,10 +14,13 @@ from kdeploy.evaluation.accuracy import BATCH
 from kdeploy.labels import encoding
 from kdeploy.models.shallow import ShallowStudent, break_even
 from kdeploy.pipeline import order
-from kdeploy.pipeline.distill import must_fit, student_arguments
+from kdeploy.pipeline.distill import student_arguments
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.labels import classifier_of, label_header
+from kdeploy.pipeline.labels import LABELS, classifier_of, label_header
+from kdeploy.pipeline.samples import SAMPLES, division
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.recipe.fit import check_student
 from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
@@ -32,9 +35,9 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
         speed: time an untrained student against the teacher as well, about a minute a runtime.
     """
     job.prints = order.fingerprints(job)
-    samples, decoded = job.find("samples"), None
+    samples, decoded = job.find(SAMPLES), None
     if samples is None:
-        decoded = sources.load(job.source, **job.division())
+        decoded = sources.load(job.source, **division(job))
         samples = decoded.record
     student, shape = _student(job, samples)
     count = _multiply_adds(student, shape)
@@ -44,8 +47,8 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
     return PlanRecord(
         name=job.recipe.name,
         stages=tuple(
-            PlannedStage(stage=name, fingerprint=print_, done=job.store.has(name, print_))
-            for name, print_ in job.prints.items()
+            PlannedStage(stage=str(key), fingerprint=job.prints[key], done=job.has(stage))
+            for key, stage in order.stages_of(job).items()
         ),
         samples=samples.counts,
         duplicates=samples.duplicates,
@@ -63,8 +66,8 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
 
 
 def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
-    stage, labels = job.member("teacher", number), job.recipe.labels
-    made, stored = job.store.has("teacher", job.prints[stage]), job.find(job.member("labels", number))
+    stage, labels = job.members(TEACHER)[number], job.recipe.labels
+    made, stored = job.has(stage), job.find(job.members(LABELS)[number])
     rows = job.recipe.views.count * samples.transfer_rows
     if stored:
         speed = _Speed(reason=f"its {rows} labels are stored")
@@ -75,7 +78,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
         row_bytes = speed.width * np.dtype(labels.dtype).itemsize
     expected = None if row_bytes is None else rows * row_bytes
     return PlannedTeacher(
-        stage=stage,
+        stage=str(stage.key),
         name=job.recipe.members[number].called,
         made=made,
         labelled=stored is not None,
@@ -102,7 +105,7 @@ def _speed(job: Job, number: int) -> _Speed:
     """
     try:
         samples, header = job.samples(), label_header(job, number)
-        classifier, fed = classifier_of(job, number, header), feed(job, samples, header.preprocessing)
+        classifier, fed = classifier_of(job, number, header), feed(job, header.preprocessing)
     except KdeployError as exc:
         return _Speed(reason=str(exc))
     answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
@@ -120,7 +123,7 @@ def _speed(job: Job, number: int) -> _Speed:
 def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[int, ...]]:
     """The student without memory for its weights, and the shape of one sample."""
     shape = samples.shape
-    must_fit(job.recipe.student, shape)
+    check_student(job.recipe.student, shape)
     # batch norm folds away: the plan is of what ships
     sizes = student_arguments(job.recipe.student) | {"batch_norm": False}
     with torch.device("meta"):

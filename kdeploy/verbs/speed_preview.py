@@ -17,14 +17,13 @@ from kdeploy.evaluation.gate import check_speedup
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models import shallow, teachers
 from kdeploy.pipeline.distill import student_arguments
-from kdeploy.pipeline.export import choice
-from kdeploy.pipeline.inputs import inputs_of, plain_preprocessing
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.teacher import teacher_preprocessing
+from kdeploy.pipeline.teacher import TEACHER, preprocessing_of
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.plan import Rehearsal
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.reports.summary import bench_rows
+from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import bench
 from kdeploy.stages.bench import Contender
@@ -53,38 +52,38 @@ def rehearse(job: Job, samples: SampleSet) -> Rehearsal:
 
 def _rehearsed(job: Job, samples: SampleSet, folder: Path) -> Rehearsal:
     read = _teacher_file(job, samples, folder)
-    inputs = _some(job, samples, plain_preprocessing(samples))
+    inputs = _some(samples, samples.plain_preprocessing)
     bottleneck = _student_file(job, samples, folder, inputs)
-    baseline = _contender("teacher", folder / run.TEACHER, _some(job, samples, read))
+    baseline = _contender("teacher", folder / run.TEACHER, _some(samples, read))
     record = _timed(job, folder, baseline, _contender("student", folder / run.STUDENT, inputs))
     least = job.recipe.gate.min_speedup
     return Rehearsal(
         bottleneck=bottleneck,
-        untrained_teacher=job.find("teacher") is None and job.recipe.members[0].model is not None,
+        untrained_teacher=not job.has(TEACHER) and job.recipe.members[0].model is not None,
         bench=bench_rows(record),
         gate=None if least is None else check_speedup(least, record.comparison),
     )
 
 
-def _some(job: Job, samples: SampleSet, preprocessing: Preprocessing) -> np.ndarray:
-    return inputs_of(job, samples, preprocessing, "held_out")[:INPUTS]
+def _some(samples: SampleSet, preprocessing: Preprocessing) -> np.ndarray:
+    return plain_inputs(samples, preprocessing, samples.parts["held_out"][:INPUTS])
 
 
 def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
     """Write `teacher.onnx`; what it reads."""
-    made = job.find("teacher")
+    made = job.find(TEACHER)
     if made is not None:
-        members = [(job.folder(name), job.read(name)) for name in job.members("teacher")]
-        run.teacher_file(folder, run.Teacher(made, members), [])
-        return made.preprocessing  # type: ignore[no-any-return]
+        members = [(job.folder(one), job.read(one)) for one in job.members(TEACHER)]
+        run.teacher_file(folder, run.Teacher(made, members))
+        return made.preprocessing
     asked, path = job.recipe.members[0], folder / run.TEACHER
-    preprocessing = teacher_preprocessing(asked.preprocess, samples)
+    preprocessing = preprocessing_of(job, asked, samples)
     if job.count > 1 or (asked.model is None and asked.onnx is None):
         raise _Unknown("the teacher is not made yet: kdeploy label makes it")
     if asked.model is not None:
         given = {"shape": preprocessing.model_shape, "classes": len(samples.class_names), **asked.net}
         module = teachers.seeded(asked.model, 0, given | _plain_statistics(preprocessing))
-        run.module_file(path, module.eval(), preprocessing, [])
+        run.module_file(path, module.eval(), preprocessing)
     else:
         file = job.teacher_files[0]
         assert file is not None
@@ -95,14 +94,13 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
 
 def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray) -> str:
     """Write `student.onnx`; which form of the bottleneck it has, and why."""
-    preprocessing, asked = plain_preprocessing(samples), choice(job.recipe.export.bottleneck)
-    if isinstance(asked, Rank) and asked.rank is None:
-        raise _Unknown(f"export.bottleneck {asked} finds a rank from trained weights")
+    preprocessing, options = samples.plain_preprocessing, job.recipe.export.options(run.ExportOptions)
+    if isinstance(options.bottleneck, Rank) and options.bottleneck.rank is None:
+        raise _Unknown(f"export.bottleneck {options.bottleneck} finds a rank from trained weights")
     given = {"shape": preprocessing.model_shape, "classes": len(samples.class_names)}
     module = shallow.seeded(0, **given, **student_arguments(job.recipe.student), **_plain_statistics(preprocessing))
-    _, shipped, _ = run.student_forms(
-        folder, module.eval(), preprocessing.input, inputs, asked, job.recipe.export.target, [], job.progress
-    )
+    forms = run.student_forms(folder, module.eval(), preprocessing.input, inputs, options, job.progress)
+    shipped = forms.bottleneck
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / run.STUDENT)
     return f"{shipped.shipped} ({shipped.reason})"
 
@@ -118,7 +116,7 @@ def _contender(name: str, path: Path, inputs: np.ndarray) -> Contender:
 
 
 def _timed(job: Job, folder: Path, baseline: Contender, candidate: Contender) -> BenchRecord:
-    asked = job.recipe.bench
+    asked = job.recipe.bench.options(bench.BenchOptions)
     return bench.run(
         folder,
         baseline=baseline,

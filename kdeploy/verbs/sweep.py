@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kdeploy.errors import InputError
+from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.labels import LABELS
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.load import LoadedRecipe
 from kdeploy.records.sweep import SweepRow
 
@@ -27,18 +31,18 @@ def variants_of(loaded: LoadedRecipe, only: Collection[str]) -> list[str]:
 
 def row(variant: str, job: Job) -> SweepRow:
     """What a variant came to, from its records up to the distillation."""
-    distilled = job.read("distill")
+    distilled = job.read(DISTILL)
     return SweepRow(
         variant=variant,
         run=job.recipe.name,
-        teacher_accuracy=job.read("teacher").test_accuracy,
+        teacher_accuracy=job.read(TEACHER).test_accuracy,
         students=distilled.students,
         baselines=distilled.baselines,
         verdict=distilled.verdict,
         parameters=distilled.parameters,
         loss=distilled.loss,
         steps=distilled.steps,
-        test_inputs=job.read("samples").counts["test"],
-        fingerprints={name: job.prints[name] for name in ("samples", "teacher", "labels", "distill")},
+        test_inputs=job.read(SAMPLES).counts["test"],
+        fingerprints={stage.name: job.prints[stage.key] for stage in (SAMPLES, TEACHER, LABELS, DISTILL)},
         software=distilled.software,
     )

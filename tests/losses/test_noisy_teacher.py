@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdeploy.losses.noisy_teacher import Noise, perturbed
+from kdeploy.losses.noisy_teacher import perturbed
+from kdeploy.losses.options import Noise
 from kdeploy.samples.draws import Draws
 
 ALL = Noise(0.5, 1.0)

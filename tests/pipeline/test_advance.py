@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdeploy import api
-from kdeploy.errors import BusyError, DataError, GateError
+from kdeploy.errors import BusyError, DataError, GateError, KdeployError
 from kdeploy.pipeline import order
+from kdeploy.pipeline.bench import BENCH
+from kdeploy.pipeline.bundle import BUNDLE
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.prepare import Options, prepare
 from kdeploy.pipeline.runs import advance_run, find_run
+from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.settings import precision
+from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
 from tests import made
 from tests.program import STAGES, TINY
 
@@ -23,7 +33,8 @@ PLACE = Options(runs=Path("no-such-folder"))
 
 def _prints(*overrides: str, recipe: Path = TINY, options: Options = PLACE) -> dict[str, str]:
     chosen = Options(options.runs, options.data_root, overrides, options.trust)
-    return order.fingerprints(prepare(recipe, chosen)[0])
+    prints = order.fingerprints(prepare(recipe, chosen)[0])
+    return {str(key): print_ for key, print_ in prints.items()}
 
 
 def _changed(*overrides: str) -> list[str]:
@@ -32,13 +43,39 @@ def _changed(*overrides: str) -> list[str]:
 
 
 def test_the_stages_are_those_of_the_design_in_that_order():
-    assert tuple(order.STAGES) == STAGES
+    assert tuple(stage.name for stage in order.STAGES) == STAGES
     assert tuple(_prints()) == STAGES
 
 
 def test_a_stage_reads_only_stages_before_it():
-    for number, stage in enumerate(order.STAGES.values()):
-        assert set(stage.reads) <= set(STAGES[:number])
+    for number, stage in enumerate(order.STAGES):
+        assert {read.name for read in stage.reads} <= set(STAGES[:number])
+
+
+@pytest.mark.parametrize("open_stage", [Job.read, Job.folder, Job.find])
+def test_a_stage_that_opens_what_it_does_not_declare_is_an_error(
+    runs: Path, open_stage: Callable[[Job, Stage], object]
+):
+    job = api.run(TINY, Options(runs=runs))
+    with job.doing(EXPORT):
+        assert job.read(DISTILL) == job.find(DISTILL)
+        with pytest.raises(KdeployError) as caught:
+            open_stage(job, LABELS)
+    assert str(caught.value) == (
+        "stage export: must declare that it reads labels before it opens it. "
+        "Add it to its `reads` in kdeploy.pipeline.export."
+    )
+    assert open_stage(job, LABELS)  # outside of a stage everybody may look
+
+
+def test_what_several_teachers_come_to_may_open_each_of_them(tmp_path: Path):
+    job = prepare(TINY, Options(tmp_path, overrides=("teacher.0.count=2",)))[0]
+    job.prints = order.fingerprints(job)
+    first, second = job.members(TEACHER)
+    with job.doing(TEACHER):
+        assert job.folder(first) != job.folder(second)
+    with job.doing(second), pytest.raises(KdeployError, match=r"^stage teacher-1: must declare that it reads teacher"):
+        job.folder(first)
 
 
 @pytest.mark.parametrize(
@@ -184,14 +221,14 @@ def test_what_shows_a_measurement_is_made_again_with_it(runs):
     job = api.run(TINY, Options(runs=runs), force=["bench"])
     assert job.ran == ["bench", "bundle", "report"]
     assert shown.read_bytes() != before
-    raw = job.read("bench").raw.sha256
-    assert raw in (job.folder("bundle") / "bundle" / "evidence" / "bench.json").read_text()
+    raw = job.read(BENCH).raw.sha256
+    assert raw in (job.folder(BUNDLE) / "bundle" / "evidence" / "bench.json").read_text()
 
 
 def test_force_leaves_alone_what_another_process_works_on(runs):
     job, index = prepare(TINY, Options(runs=runs))
     job.prints = order.fingerprints(job)
-    with job.store.work("teacher", job.prints["teacher"]) as folder:
+    with job.store.work("teacher", job.prints[TEACHER.key]) as folder:
         (folder / "teacher.checkpoint").touch()
         with pytest.raises(BusyError):
             advance_run(job, index, force=["teacher"])
@@ -201,16 +238,16 @@ def test_force_leaves_alone_what_another_process_works_on(runs):
 def test_force_starts_anew_where_a_killed_run_left_something(recipe, tmp_path):
     job, index = prepare(recipe, Options(tmp_path / "runs", tmp_path))
     job.prints = order.fingerprints(job)
-    with job.store.work("samples", job.prints["samples"]) as folder:
+    with job.store.work("samples", job.prints[SAMPLES.key]) as folder:
         (folder / "left").touch()
     advance_run(job, index, upto="samples", force=["samples"])
-    assert not (job.folder("samples") / "left").exists()
+    assert not (job.folder(SAMPLES) / "left").exists()
 
 
 def test_only_the_stages_asked_for_are_done(recipe, tmp_path):
     job = api.run(recipe, Options(tmp_path / "runs", tmp_path), upto="samples")
     assert job.ran == ["samples"]
-    assert find_run("given", job.store).stages == {"samples": job.prints["samples"]}
+    assert find_run("given", job.store).stages == {"samples": job.prints[SAMPLES.key]}
 
 
 def test_a_missed_gate_is_raised_after_the_report(runs):

@@ -1,4 +1,4 @@
-"""Which views an input may have, and what a feed is made of."""
+"""What a feed is made of."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from kdeploy.errors import DataError
-from kdeploy.pipeline.inputs import check_views, feed, plain_preprocessing
+from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import view_settings
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.settings import label_view_settings
 from kdeploy.pipeline.store import Store
-from kdeploy.recipe import views as recipe
 from kdeploy.recipe.models import Recipe
+from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views.views import Views
 
@@ -39,6 +38,12 @@ def job(folder: Path, **asked: Any) -> Job:
     return Job(Recipe.model_validate(values), Store(folder), {}, "")
 
 
+def fed(given: Job, digits: SampleSet) -> Feed:
+    """What a built-in model of a job is fed, of samples that are opened already."""
+    given._opened, given.prints = digits, {SAMPLES.key: "0"}
+    return feed(given, digits.plain_preprocessing)
+
+
 def test_a_feed_has_the_settings_of_its_input_and_mixes_in_the_transfer_set_only(tmp_path):
     asked: dict[str, Any] = {
         "shift": 2,
@@ -52,7 +57,7 @@ def test_a_feed_has_the_settings_of_its_input_and_mixes_in_the_transfer_set_only
     }
     digits = samples(image=IMAGES)
     for one in (asked, {"image": asked}):
-        made = feed(job(tmp_path, count=4, seed=9, mixup=0.2, **one), digits, plain_preprocessing(digits))
+        made = fed(job(tmp_path, count=4, seed=9, mixup=0.2, **one), digits)
         assert made.views == Views(9, mixup=0.2, **asked)
         assert made.partners is not None
         assert made.partners.tolist() == [0, 1, 4, 6]
@@ -60,65 +65,29 @@ def test_a_feed_has_the_settings_of_its_input_and_mixes_in_the_transfer_set_only
 
 def test_an_array_is_fed_with_noise_and_mixup(tmp_path):
     rows = samples(x=ARRAYS)
-    made = feed(job(tmp_path, noise=0.1, mixup=0.2), rows, plain_preprocessing(rows))
+    made = fed(job(tmp_path, noise=0.1, mixup=0.2), rows)
     assert not np.allclose(made.view(np.arange(8), 0).numpy(), ARRAYS, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "got"),
-    [("shift", 2, "2"), ("crop", 1, "1"), ("flip", True, "true"), ("colour", 0.5, "0.5"), ("cutout", 3, "3")],
-)
-def test_a_step_for_images_is_refused_for_an_array(tmp_path, key, value, got):
-    rows = samples(x=ARRAYS)
-    for asked in ({key: value}, {"x": {key: value}}):
-        with pytest.raises(DataError) as caught:
-            feed(job(tmp_path, **asked), rows, plain_preprocessing(rows))
-        assert str(caught.value) == (
-            f"views.{key}: must be left out for input 'x', which is an array ({got}). "
-            "An array can have noise and mixup, and munge if it is a table."
-        )
 
 
 def test_a_table_is_fed_with_munge_over_its_transfer_set(tmp_path):
     rows = samples(x=ARRAYS)
     asked = {"probability": 0.5, "variance": 2.0, "nominal": [6]}
     for one in ({"munge": asked}, {"x": {"munge": asked}}):
-        made = feed(job(tmp_path, **one), rows, plain_preprocessing(rows))
+        made = fed(job(tmp_path, **one), rows)
         assert made.munge is not None
         assert made.munge.pool.tolist() == [0, 1, 4, 6]
         assert (made.munge.probability, made.munge.variance, made.munge.nominal) == (0.5, 2.0, (6,))
         assert (made.view(np.array([0, 1]), 0).numpy() != ARRAYS[:2]).any()
 
 
-def test_munge_is_refused_for_an_image(tmp_path):
-    digits = samples(image=IMAGES)
-    with pytest.raises(DataError) as caught:
-        feed(job(tmp_path, munge={}), digits, plain_preprocessing(digits))
-    assert str(caught.value) == (
-        "views.munge: must be left out for input 'image', which is an image. "
-        "It makes rows of a table: an image can have shift, crop, flip, colour, noise, cutout and mixup."
-    )
-
-
 def test_a_training_on_labels_does_not_depend_on_munge(tmp_path):
     for one in ({"munge": {}}, {"x": {"munge": {}}}):
         with_munge, without = job(tmp_path, **one), job(tmp_path, **({"x": {}} if "x" in one else {}))
-        assert view_settings(with_munge, count=False) == view_settings(without, count=False)
-        assert view_settings(with_munge, count=True) != view_settings(without, count=True)
-
-
-def test_each_of_two_inputs_may_have_views_of_its_kind():
-    check_views(recipe.Views.model_validate({"image": {"shift": 2}, "x": {"noise": 0.1}, "mixup": 0.2}), KINDS)  # type: ignore[arg-type]
-
-
-def test_an_input_that_the_data_has_not_is_refused():
-    with pytest.raises(DataError) as caught:
-        check_views(recipe.Views.model_validate({"picture": {"shift": 2}}), KINDS)  # type: ignore[arg-type]
-    assert str(caught.value) == "views.picture: must name an input of the data: image, x (picture)."
+        assert label_view_settings(with_munge) == label_view_settings(without)
+        assert with_munge.recipe.views.settings() != without.recipe.views.settings()
 
 
 def test_a_training_on_labels_depends_on_neither_count_nor_mixup(tmp_path):
     asked = job(tmp_path, count=3, shift=2, mixup=0.2)
-    shared = {"seed": 0, "shift": 2, "inputs": {}}
-    assert view_settings(asked, count=True) == shared | {"count": 3, "mixup": 0.2}
-    assert view_settings(asked, count=False) == shared
+    assert asked.recipe.views.settings() == {"count": 3, "shift": 2, "mixup": 0.2}
+    assert label_view_settings(asked) == {"shift": 2}

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy import api
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.prepare import Options
+from kdeploy.pipeline.samples import SAMPLES
 from tests import made
 
 RECIPE = """\
@@ -28,16 +31,16 @@ def distilled(folder: Path, *overrides: str) -> api.Job:
 
 
 def baseline_answers(job: api.Job) -> set[int]:
-    net = job.read("distill").baselines[0]
-    return set(np.load(job.folder("distill") / net.logits).argmax(1).tolist())
+    net = job.read(DISTILL).baselines[0]
+    return set(np.load(job.folder(DISTILL) / net.logits).argmax(1).tolist())
 
 
 def test_the_baseline_learns_from_the_labelled_samples_of_the_transfer_set_only(tmp_path: Path):
     chosen = distilled(tmp_path, "data.transfer.without=[2]")
     assert baseline_answers(chosen) == {0, 1}
-    record = chosen.read("samples")
+    record = chosen.read(SAMPLES)
     assert record.transfer.counts == {"labelled": 40, "unlabelled": 67}
-    assert chosen.read("labels").rows == record.transfer_rows == 107
+    assert chosen.read(LABELS).rows == record.transfer_rows == 107
     everything = distilled(tmp_path)
     assert baseline_answers(everything) == {0, 1, 2}
     assert "teacher" not in everything.ran
@@ -46,7 +49,7 @@ def test_the_baseline_learns_from_the_labelled_samples_of_the_transfer_set_only(
 def test_munged_rows_are_labelled_and_leave_teacher_and_baseline_as_they_were(tmp_path: Path):
     plain, munged = distilled(tmp_path), distilled(tmp_path, "views.munge.probability=0.5")
     assert munged.ran == ["labels", "distill"]
-    assert munged.read("labels").agreement is None
-    before, after = plain.read("distill"), munged.read("distill")
+    assert munged.read(LABELS).agreement is None
+    before, after = plain.read(DISTILL), munged.read(DISTILL)
     assert before.baselines[0].sha256 == after.baselines[0].sha256
     assert before.students[0].sha256 != after.students[0].sha256

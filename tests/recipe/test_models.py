@@ -313,33 +313,6 @@ def _is_valid_name(name: str) -> bool:
     return True
 
 
-STEADY = {
-    "temperature": 4.0,
-    "temperature_end": None,
-    "temperature_path": "linear",
-    "dynamic_temperature": 0.0,
-}
-
-
-@pytest.mark.parametrize(
-    ("given", "keys"),
-    [
-        ({}, {}),
-        ({"hard_weight": 0.1, "warm_up": 3}, {}),
-        ({"loss": "soft-targets"}, STEADY),
-        ({"loss": "soft-targets", "dynamic_temperature": 3.0}, STEADY | {"dynamic_temperature": 3.0}),
-        ({"loss": "correlation", "intra": 0.0}, STEADY | {"inter": 1.0, "intra": 0.0}),
-        ({"loss": "decoupled", "alpha": 0.0}, STEADY | {"alpha": 0.0, "beta": 8.0}),
-        (
-            {"loss": "soft-targets", "temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine"},
-            STEADY | {"temperature": 9.0, "temperature_end": 1.0, "temperature_path": "cosine"},
-        ),
-    ],
-)
-def test_a_loss_has_its_own_keys_with_what_is_left_out_filled_in(given, keys):
-    assert Distill.model_validate(given).loss_keys() == keys
-
-
 @pytest.mark.parametrize("views", [{"munge": {}}, {"x": {"munge": {"probability": 0.1}}}])
 def test_labels_of_munged_rows_are_refused(views: dict[str, Any]):
     given = {

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from kdeploy.evaluation.precision_cost import Labelled
 from kdeploy.labels.store import Reader
+from kdeploy.losses.options import LossOptions
 from kdeploy.models import teachers
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.base import Record
@@ -28,6 +30,7 @@ from kdeploy.stages import distill, labels, teacher
 from kdeploy.stages.export import run
 from kdeploy.system.progress import Progress
 from kdeploy.training.loop import software
+from kdeploy.training.options import TrainingOptions
 
 CPU = torch.device("cpu")
 SPLIT = {"labelled": 150, "unlabelled": 250, "held_out": 50, "test": 150}
@@ -35,9 +38,9 @@ IMAGE = Preprocessing(input="image", kind="image", shape=(1, 28, 28), dtype="uin
 HALF = IMAGE.model_copy(update={"size": (14, 14)})  # what the teacher sees: a quarter of the work
 VIEWS = Views(seed=3, shift=1)
 COUNT = 2  # of views
-TRAINED = teacher.Trained("deep-cnn", teacher.Length(60), 50, 5e-3, 0.0, 0, "fp32")
+TRAINED = teacher.TrainedTeacher("deep-cnn", teacher.Length(60), 0, TrainingOptions(lr=5e-3, batch=50))
 STUDENT = {"convolutions": [(4, 5, 4)], "bottleneck": 8, "hidden": [32]}
-SETTINGS = distill.Settings("logit-mse", 4, 25, 5e-3, 3, True, "cpu", "fp32")
+OPTIONS = distill.DistillOptions(4, TrainingOptions(lr=5e-3, batch=25), LossOptions(), device="cpu")
 
 
 class Done(NamedTuple):
@@ -114,7 +117,7 @@ def make_students(
 ) -> DistillRecord:
     logits = {part: np.load(taught / f"{part}_logits.npy") for part in ("test", "held_out")}
     stored = labels or Reader(labelled, label_header(samples))
-    arguments = {"student": STUDENT, "feed": feed(samples), "settings": SETTINGS, "progress": Progress()} | changes
+    arguments = {"student": STUDENT, "feed": feed(samples), "options": OPTIONS, "progress": Progress()} | changes
     return distill.run(
         folder,
         samples=samples,
@@ -124,17 +127,18 @@ def make_students(
 
 
 def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done, **changes: object) -> ExportRecord:
-    arguments = {"bottleneck": "factored", "target": "onnxruntime"} | changes
+    arguments = {"options": run.ExportOptions("factored")} | changes
     formats = arguments.pop("formats", ["onnx"])
     return run.run(
         folder,
         teacher=run.Teacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
         distilled=distilled,  # type: ignore[arg-type]
         inputs=run.Inputs(
-            inputs_of(samples, IMAGE, "held_out"),
-            inputs_of(samples, HALF, "held_out"),
+            Labelled.of(samples, IMAGE, "held_out"),
+            Labelled.of(samples, HALF, "held_out"),
             inputs_of(samples, IMAGE, "unlabelled"),
             inputs_of(samples, HALF, "unlabelled"),
+            samples.inputs["image"][samples.parts["held_out"]],
         ),
         asked=[Asked.parse(text) for text in formats],  # type: ignore[attr-defined]
         progress=Progress(),

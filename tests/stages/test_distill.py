@@ -17,9 +17,8 @@ from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
 from kdeploy.evaluation.class_prior import class_prior
 from kdeploy.evaluation.verdict import gap, judge
 from kdeploy.labels.store import Combined, Reader
-from kdeploy.losses.by_name import Name, Options, Relations
 from kdeploy.losses.hooks import Context
-from kdeploy.losses.noisy_teacher import Noise
+from kdeploy.losses.options import LossName, LossOptions, Noise, Relations, Selection
 from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.ensemble import Rule
@@ -32,7 +31,7 @@ from kdeploy.training.loop import software
 from tests.stages.conftest import (
     CPU,
     HALF,
-    SETTINGS,
+    OPTIONS,
     STUDENT,
     VIEWS,
     Done,
@@ -42,7 +41,7 @@ from tests.stages.conftest import (
     make_students,
 )
 
-SHORT = replace(SETTINGS, epochs=1, seeds=2)
+SHORT = replace(OPTIONS, epochs=1, seeds=2)
 
 
 class Watching(Progress):
@@ -72,12 +71,12 @@ def test_the_students_learn_from_the_teacher(distilled: Done):
 def test_the_students_see_mixtures_and_the_baselines_do_not(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
 ):
-    one = replace(SETTINGS, epochs=1, seeds=1)
+    one = replace(OPTIONS, epochs=1, seeds=1)
     mixed = replace(feed(digits), views=replace(VIEWS, mixup=1.0), partners=digits.transfer)
     found = []
     for name, fed in (("plain", feed(digits)), ("mixed", mixed)):
         (tmp_path / name).mkdir()
-        found.append(make_students(tmp_path / name, digits, taught.folder, labelled.folder, feed=fed, settings=one))
+        found.append(make_students(tmp_path / name, digits, taught.folder, labelled.folder, feed=fed, options=one))
     assert found[0].baselines[0].sha256 == found[1].baselines[0].sha256
     assert found[0].students[0].sha256 != found[1].students[0].sha256
 
@@ -157,7 +156,7 @@ def test_student_and_baseline_of_a_seed_begin_with_the_same_weights_and_read_the
 
     monkeypatch.setattr(distill, "train", watched_train)
     monkeypatch.setattr(distill, "BatchPlan", watched_plan)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=SHORT)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=SHORT)
     for seed in (1, 2):
         student, baseline = begun[f"student {seed} of 2"], begun[f"baseline {seed} of 2"]
         assert all(torch.equal(student[name], baseline[name]) for name in student)
@@ -172,14 +171,12 @@ def test_an_interrupted_distillation_goes_on_and_ends_with_the_same_nets(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    expected = make_students(whole, digits, taught.folder, labelled.folder, settings=SHORT)
+    expected = make_students(whole, digits, taught.folder, labelled.folder, options=SHORT)
     with pytest.raises(Interrupted):
-        make_students(
-            parts, digits, taught.folder, labelled.folder, settings=SHORT, progress=Watching("student 2 of 2")
-        )
+        make_students(parts, digits, taught.folder, labelled.folder, options=SHORT, progress=Watching("student 2 of 2"))
     assert sorted(path.name for path in parts.glob("*.json")) == ["baseline-0.json", "student-0.json"]
     resumed = Watching()
-    record = make_students(parts, digits, taught.folder, labelled.folder, settings=SHORT, progress=resumed)
+    record = make_students(parts, digits, taught.folder, labelled.folder, options=SHORT, progress=resumed)
     assert resumed.trained == ["", "student 2 of 2", "baseline 2 of 2"]
     for found, wanted in zip(
         (*record.students, *record.baselines), (*expected.students, *expected.baselines), strict=True
@@ -188,33 +185,33 @@ def test_an_interrupted_distillation_goes_on_and_ends_with_the_same_nets(
 
 
 def test_without_a_baseline_there_is_no_verdict(digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path):
-    settings = replace(SHORT, seeds=1, baseline=False)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings)
+    options = replace(SHORT, seeds=1, baseline=False)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=options)
     assert record.baselines == ()
     assert record.verdict.status == "NO EVIDENCE"
     assert record.verdict.reason == "no baseline was trained (distill.baseline)"
     assert record.student["bottleneck"] == STUDENT["bottleneck"]
 
 
-LOSSES: list[tuple[Name, Options]] = [
-    ("logit-mse", Options(standardise=True)),
-    ("logit-mse", Options(noise=Noise(0.9, 0.5))),
-    ("soft-targets", Options(temperature=4.0, hard_weight=0.1)),
-    ("soft-targets", Options(temperature=2.0, standardise=True)),
-    ("decoupled", Options(temperature=4.0, beta=8.0, warm_up=2)),
-    ("correlation", Options(temperature=4.0, weighting="entropy")),
-    ("logit-mse", Options(relational=Relations(25.0, 50.0))),
-    ("probability-mse", Options(selection=0.5)),
-    ("soft-targets", Options(temperature=4.0, dynamic_temperature=3.0)),
+LOSSES: list[tuple[LossName, LossOptions]] = [
+    ("logit-mse", LossOptions(standardise=True)),
+    ("logit-mse", LossOptions(noise=Noise(0.9, 0.5))),
+    ("soft-targets", LossOptions(temperature=4.0, hard_weight=0.1)),
+    ("soft-targets", LossOptions(temperature=2.0, standardise=True)),
+    ("decoupled", LossOptions(temperature=4.0, beta=8.0, warm_up=2)),
+    ("correlation", LossOptions(temperature=4.0, weighting="entropy")),
+    ("logit-mse", LossOptions(relational=Relations(25.0, 50.0))),
+    ("probability-mse", LossOptions(selection=Selection(0.5))),
+    ("soft-targets", LossOptions(temperature=4.0, dynamic_temperature=3.0)),
 ]
 
 
-@pytest.mark.parametrize(("name", "options"), LOSSES)
+@pytest.mark.parametrize(("name", "loss"), LOSSES)
 def test_the_students_learn_by_every_loss(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path, name: Name, options: Options
+    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path, name: LossName, loss: LossOptions
 ):
-    settings = replace(SETTINGS, seeds=1, baseline=False, loss=name, loss_options=options)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings)
+    options = replace(OPTIONS, seeds=1, baseline=False, loss=replace(loss, loss=name))
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=options)
     assert record.loss == name
     # 64 steps of a very small net; chance is 0.1, and at most 0.2 by luck on 150 inputs
     assert record.students[0].test_agreement > 0.2
@@ -232,9 +229,9 @@ def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples_in_float32(
         seen[context.epoch] += zip(context.samples.tolist(), context.labels.tolist(), strict=True)
         return context.student.square().mean()
 
-    monkeypatch.setattr(distill.choice, "loss_named", lambda *_, **__: chosen)
-    settings = replace(SHORT, epochs=2, seeds=1, baseline=False, precision="bf16")
-    make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings)
+    monkeypatch.setattr(distill, "loss_of", lambda *_, **__: chosen)
+    options = replace(SHORT, epochs=2, seeds=1, baseline=False, training=replace(SHORT.training, precision="bf16"))
+    make_students(tmp_path, digits, taught.folder, labelled.folder, options=options)
     expected = [(index, digits.labels[index]) for index in digits.transfer.tolist()]
     assert sorted(seen[0]) == sorted(seen[1]) == expected
     assert {label for _, label in seen[0]} == set(range(-1, 10))
@@ -248,14 +245,14 @@ def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches
     found = []
     for stored, mixture in ((reader, "mean"), (Combined([reader, reader], Rule("logits", (0.5, 0.5))), "certainty")):
         (tmp_path / mixture).mkdir()
-        settings = replace(SHORT, seeds=1, baseline=False, loss_options=Options(mixture=mixture))
+        options = replace(SHORT, seeds=1, baseline=False, loss=LossOptions(mixture=mixture))
         record = distill.run(
             tmp_path / mixture,
             student=STUDENT,
             feed=feed(digits),
             samples=digits,
             teacher=distill.Teacher(stored, *logits),
-            settings=settings,
+            options=options,
             progress=Progress(),
         )
         found.append(record.students[0].sha256)
@@ -280,18 +277,18 @@ def features(digits: SampleSet, taught: Done, tmp_path_factory: pytest.TempPathF
 
 
 GUIDED = [
-    Options(hint_weight=0.5),
-    Options(relational=Relations(25.0, 50.0, "features")),
-    Options(hint_weight=0.5, relational=Relations(1.0, 0.0, "features"), selection=0.5),
+    LossOptions(hint_weight=0.5),
+    LossOptions(relational=Relations(25.0, 50.0, "features")),
+    LossOptions(hint_weight=0.5, relational=Relations(1.0, 0.0, "features"), selection=Selection(0.5)),
 ]
 
 
-@pytest.mark.parametrize("options", GUIDED)
+@pytest.mark.parametrize("loss", GUIDED)
 def test_features_guide_a_student_that_is_measured_and_kept_without_them(
-    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path, options: Options
+    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path, loss: LossOptions
 ):
-    settings = replace(SETTINGS, seeds=1, baseline=False, curve=True, loss_options=options)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=settings, labels=features)
+    options = replace(OPTIONS, seeds=1, baseline=False, curve=True, loss=loss)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=options, labels=features)
     (net,) = record.students
     assert net.test_agreement > 0.3  # chance is 0.1
     assert net.curve[-1] == net.test_accuracy
@@ -303,13 +300,13 @@ def test_features_guide_a_student_that_is_measured_and_kept_without_them(
 def test_a_hint_for_the_first_hidden_layer_trains_another_student(
     digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path
 ):
-    settings = replace(SETTINGS, epochs=1, seeds=1, baseline=False, loss_options=Options(hint_weight=5.0))
+    options = replace(OPTIONS, epochs=1, seeds=1, baseline=False, loss=LossOptions(hint_weight=5.0))
 
     def trained(layer: int | None) -> str:
         folder = tmp_path / str(layer)
         folder.mkdir()
         changes = {
-            "settings": replace(settings, hint_layer=layer),
+            "options": replace(options, hint_layer=layer),
             "labels": features,
             "student": STUDENT | {"hidden": [32, 16]},
         }
@@ -321,11 +318,11 @@ def test_a_hint_for_the_first_hidden_layer_trains_another_student(
 def test_a_guided_student_that_was_interrupted_ends_with_the_same_weights(
     digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path
 ):
-    settings = replace(SETTINGS, epochs=1, seeds=1, baseline=False, loss_options=GUIDED[2])
+    options = replace(OPTIONS, epochs=1, seeds=1, baseline=False, loss=GUIDED[2])
 
     def trained(folder: Path, progress: Progress) -> str:
         folder.mkdir(exist_ok=True)
-        changes = {"settings": settings, "labels": features, "progress": progress}
+        changes = {"options": options, "labels": features, "progress": progress}
         return make_students(folder, digits, taught.folder, labelled.folder, **changes).students[0].sha256
 
     with pytest.raises(Interrupted):
@@ -345,10 +342,10 @@ def test_the_blocks_of_the_labels_are_the_first_view(
 
 
 def test_a_curve_is_the_test_accuracy_after_each_epoch(digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path):
-    seen = replace(SETTINGS, epochs=3, seeds=1, curve=True)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=seen)
+    seen = replace(OPTIONS, epochs=3, seeds=1, curve=True)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=seen)
     plain = make_students(
-        _made(tmp_path / "plain"), digits, taught.folder, labelled.folder, settings=replace(seen, curve=False)
+        _made(tmp_path / "plain"), digits, taught.folder, labelled.folder, options=replace(seen, curve=False)
     )
     for net, unseen in ((record.students[0], plain.students[0]), (record.baselines[0], plain.baselines[0])):
         assert len(net.curve) == 3
@@ -360,21 +357,21 @@ def test_a_curve_is_the_test_accuracy_after_each_epoch(digits: SampleSet, taught
 def test_a_curve_goes_on_where_its_training_was_interrupted(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
 ):
-    seen = replace(SETTINGS, epochs=2, seeds=1, curve=True, baseline=False)
-    whole = make_students(_made(tmp_path / "whole"), digits, taught.folder, labelled.folder, settings=seen)
+    seen = replace(OPTIONS, epochs=2, seeds=1, curve=True, baseline=False)
+    whole = make_students(_made(tmp_path / "whole"), digits, taught.folder, labelled.folder, options=seen)
     part = _made(tmp_path / "part")
     with pytest.raises(Interrupted):
-        make_students(part, digits, taught.folder, labelled.folder, settings=seen, progress=Watching("student 1 of 1"))
+        make_students(part, digits, taught.folder, labelled.folder, options=seen, progress=Watching("student 1 of 1"))
     (part / "student-0.curve.json").write_text("[0.5, 0.5]")  # what a later step had seen before it was lost
-    again = make_students(part, digits, taught.folder, labelled.folder, settings=seen)
+    again = make_students(part, digits, taught.folder, labelled.folder, options=seen)
     assert again.students[0].curve == whole.students[0].curve
 
 
 def test_a_matched_prior_is_the_teachers_on_the_held_out_inputs(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
 ):
-    asked = replace(SETTINGS, epochs=1, seeds=1, match_prior=True)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, settings=asked)
+    asked = replace(OPTIONS, epochs=1, seeds=1, match_prior=True)
+    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=asked)
     net, baseline = record.students[0], record.baselines[0]
     module = shallow.seeded(0, **record.student)
     load_weights(module, tmp_path / net.file)
@@ -394,10 +391,10 @@ def test_a_tracked_training_leaves_the_loss_of_each_step_and_the_same_net(
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason="it is the extra 'tensorboard'"
     )
-    plain = replace(SETTINGS, epochs=1, seeds=1, baseline=False)
-    untracked = make_students(_made(tmp_path / "plain"), digits, taught.folder, labelled.folder, settings=plain)
+    plain = replace(OPTIONS, epochs=1, seeds=1, baseline=False)
+    untracked = make_students(_made(tmp_path / "plain"), digits, taught.folder, labelled.folder, options=plain)
     asked = replace(plain, tracker="tensorboard")
-    record = make_students(_made(tmp_path / "shown"), digits, taught.folder, labelled.folder, settings=asked)
+    record = make_students(_made(tmp_path / "shown"), digits, taught.folder, labelled.folder, options=asked)
     assert record.students[0].sha256 == untracked.students[0].sha256
     events = accumulator.EventAccumulator(str(tmp_path / "shown" / "tensorboard" / "student-0"))
     events.Reload()

@@ -19,7 +19,7 @@ from kdeploy.samples.views.views import Views
 from kdeploy.stages import teacher
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
-from kdeploy.training.schedules import Regime
+from kdeploy.training.options import TrainingOptions
 from tests.graphs.inspector import hostile
 from tests.models import user_code
 from tests.models.test_classifier import linear_model
@@ -104,7 +104,7 @@ def test_an_onnx_teacher_is_taken_in_as_the_file_it_is(digits: SampleSet, tmp_pa
     folder.mkdir()
     net = user_code.build().eval()
     export.write(net, origin, input_name="pixels", shape=(1, 28, 28))
-    given = teacher.Given("onnx", "net.onnx", origin)
+    given = teacher.ExternalTeacher("onnx", "net.onnx", origin)
     record = make_teacher(folder, digits, teacher=given, preprocessing=IMAGE)
     assert (record.origin, record.name, record.file) == ("onnx", "net.onnx", "teacher.onnx")
     assert record.sha256 == hash_file(origin) == hash_file(folder / "teacher.onnx")
@@ -121,7 +121,7 @@ def test_a_hostile_onnx_teacher_is_refused_and_not_kept(digits: SampleSet, tmp_p
     folder.mkdir()
     hostile.write(hostile.endless_loop(), origin)
     with pytest.raises(ModelError) as caught:
-        make_teacher(folder, digits, teacher=teacher.Given("onnx", "net.onnx", origin), preprocessing=IMAGE)
+        make_teacher(folder, digits, teacher=teacher.ExternalTeacher("onnx", "net.onnx", origin), preprocessing=IMAGE)
     what = "node 'loop' (Loop) must not be control flow"
     assert str(caught.value) == f"{origin}: {what}. Export a graph without If, Loop and Scan."
     assert list(folder.iterdir()) == []
@@ -131,7 +131,7 @@ def test_an_onnx_teacher_with_a_side_file_is_refused(digits: SampleSet, tmp_path
     origin = hostile.write(hostile.external("w.data"), tmp_path / "net.onnx")
     (tmp_path / "w.data").write_bytes(bytes(24))
     with pytest.raises(ModelError) as caught:
-        make_teacher(tmp_path, digits, teacher=teacher.Given("onnx", "net.onnx", origin), preprocessing=IMAGE)
+        make_teacher(tmp_path, digits, teacher=teacher.ExternalTeacher("onnx", "net.onnx", origin), preprocessing=IMAGE)
     assert str(caught.value) == (
         f"{origin}: must hold its weights itself, to be kept with the run (1 side file(s)). "
         "Save it as one file: onnx.save(onnx.load(path), other)."
@@ -147,7 +147,7 @@ def test_a_users_module_is_taken_in_with_its_weights(digits: SampleSet, tmp_path
         with torch.no_grad():
             net[2].weight.mul_(2)  # type: ignore[index]
         save_weights(net, path, {})
-    given = teacher.Given("torch", name, path if with_weights else None)
+    given = teacher.ExternalTeacher("torch", name, path if with_weights else None)
     record = make_teacher(folder, digits, teacher=given, preprocessing=IMAGE)
     assert (record.origin, record.name, record.file, record.parameters) == ("torch", name, "teacher.safetensors", 7850)
     found = teachers.module(folder, teachers.Spec("torch", name))
@@ -167,7 +167,7 @@ def test_a_teacher_of_other_classes_is_refused(digits: SampleSet, tmp_path: Path
     with pytest.raises(ModelError) as caught:
         teacher.run(
             tmp_path / "stage",
-            teacher=teacher.Given("onnx", "net.onnx", origin),
+            teacher=teacher.ExternalTeacher("onnx", "net.onnx", origin),
             preprocessing=preprocessing,
             samples=lines,
             views=Views(0),
@@ -179,7 +179,7 @@ def test_a_teacher_of_other_classes_is_refused(digits: SampleSet, tmp_path: Path
 
 def test_an_mlp_is_trained_for_epochs_with_the_net_that_was_asked_for(digits: SampleSet, tmp_path: Path):
     net = {"hidden": (40,), "input_dropout": 0.1, "hidden_dropout": 0.3, "max_norm": 2.0}
-    asked = teacher.Trained("mlp", teacher.Length(600, epochs=20), 50, 5e-3, 0.0, 0, "fp32", net)
+    asked = teacher.TrainedTeacher("mlp", teacher.Length(600, epochs=20), 0, TrainingOptions(lr=5e-3, batch=50), net)
     record = make_teacher(tmp_path, digits, teacher=asked)
     assert record.name == "mlp"
     assert record.training.steps == 20 * (150 // 50)
@@ -189,8 +189,8 @@ def test_an_mlp_is_trained_for_epochs_with_the_net_that_was_asked_for(digits: Sa
 
 
 def test_a_whitened_teacher_begins_with_the_patches_of_its_samples_and_learns(digits: SampleSet, tmp_path: Path):
-    regime = Regime(optimizer="sgd")
-    asked = teacher.Trained("whitened-cnn", teacher.Length(25), 50, 0.1, 1e-3, 0, "fp32", regime=regime)
+    options = TrainingOptions(lr=0.1, batch=50, weight_decay=1e-3, optimizer="sgd")
+    asked = teacher.TrainedTeacher("whitened-cnn", teacher.Length(25), 0, options)
     record = make_teacher(tmp_path, digits, teacher=asked)
     assert record.test_accuracy > 0.5  # chance is 0.1
     net = teachers.module(tmp_path, teachers.Spec("model", "whitened-cnn"))

@@ -96,15 +96,15 @@ def test_all_processes_end_with_the_code_of_the_first(tmp_path: Path):
 def test_a_process_whose_neighbour_is_gone_says_so():
     program = """
 import sys, torch
-from kdeploy import processes
+from kdeploy.system import distributed
 from kdeploy.errors import ResourceError
-both = torch.full((2,), float(processes.rank()))
-processes.mean([both], 1 + 2 * processes.rank())
+both = torch.full((2,), float(distributed.rank()))
+distributed.mean([both], 1 + 2 * distributed.rank())
 assert both.tolist() == [0.75, 0.75]  # (1 * 0 + 3 * 1) / 4
-if processes.rank() == 1:
+if distributed.rank() == 1:
     sys.exit(0)
 try:
-    processes.mean([both], 1)
+    distributed.mean([both], 1)
 except ResourceError as exc:
     print(exc)
 """

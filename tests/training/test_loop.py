@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,15 @@ from torch.nn import functional
 from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
 from kdeploy.records.teacher import Training
 from kdeploy.system.progress import Progress
-from kdeploy.training.loop import BatchPlan, Loss, Regime, Schedule, device_named, software, train
+from kdeploy.training.loop import BatchPlan, Loss, device_named, software, train
+from kdeploy.training.options import TrainingOptions
+from kdeploy.training.schedules import Schedule
 
 CPU = torch.device("cpu")
 STEPS = 12
-USUAL = Regime()
-AVERAGED = Regime("linear", 0.25, 0.1, average=0.9)
-MOMENTUM, ORTHOGONAL = Regime(optimizer="sgd"), Regime(optimizer="muon")
+USUAL = TrainingOptions(lr=1e-2, weight_decay=1e-3)
+AVERAGED = replace(USUAL, schedule="linear", lr_warm_up=0.25, clip=0.1, ema=0.9)
+MOMENTUM, ORTHOGONAL = replace(USUAL, optimizer="sgd"), replace(USUAL, optimizer="muon")
 PLAN = BatchPlan(samples=20, batch=6, seed=1)
 IMAGES = torch.rand(20, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(20) % 3
@@ -76,15 +79,14 @@ def trained(
     precision: str = "fp32",
     progress: Progress | None = None,
     device: torch.device = CPU,
-    regime: Regime = USUAL,
+    options: TrainingOptions = USUAL,
     loss: Loss = loss,
 ) -> Training:
     return train(
         module,
         loss,
-        Schedule(STEPS, 1e-2, weight_decay=1e-3, regime=regime),
+        Schedule(STEPS, replace(options, precision=precision)),
         device=device,
-        precision=precision,
         checkpoint=checkpoint,
         progress=progress or Progress(),
         description="net",
@@ -141,21 +143,23 @@ def test_training_twice_gives_the_same_bits(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("precision", "regime"),
+    ("precision", "options"),
     [("fp32", USUAL), ("bf16", USUAL), ("fp32", AVERAGED), ("fp32", MOMENTUM), ("bf16", ORTHOGONAL)],
 )
 @pytest.mark.parametrize("steps", [1, 5, STEPS])
-def test_a_resumed_training_ends_with_the_same_bits(tmp_path: Path, precision: str, regime: Regime, steps: int):
+def test_a_resumed_training_ends_with_the_same_bits(
+    tmp_path: Path, precision: str, options: TrainingOptions, steps: int
+):
     whole, checkpoint = net(), tmp_path / "checkpoint"
-    expected = trained(whole, tmp_path / "never", precision=precision, regime=regime)
+    expected = trained(whole, tmp_path / "never", precision=precision, options=options)
     assert not (tmp_path / "never").exists()
     stopped = net()
     with pytest.raises(Interrupted):
-        trained(stopped, checkpoint, precision=precision, regime=regime, progress=Interrupting(steps))
+        trained(stopped, checkpoint, precision=precision, options=options, progress=Interrupting(steps))
     resumed = net()
     with torch.no_grad():
         resumed[4].weight.zero_()  # everything must come from the checkpoint
-    found = trained(resumed, checkpoint, precision=precision, regime=regime)
+    found = trained(resumed, checkpoint, precision=precision, options=options)
     assert found.resume_exact
     assert bits(resumed) == bits(whole)
     assert found.final_loss == expected.final_loss
@@ -208,7 +212,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path):
 
     arguments = {"device": CPU, "precision": "fp32", "checkpoint": tmp_path / "c", "description": "net"}
     with pytest.raises(NonFiniteError) as caught:
-        train(module, broken, Schedule(5, 1e-2), progress=Progress(), **arguments)  # type: ignore[arg-type]
+        train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)  # type: ignore[arg-type]
     assert str(caught.value) == (
         "training step 3: loss and gradient must be finite (loss nan, gradient norm nan). "
         "Lower the learning rate (lr), or look for broken inputs or labels."
@@ -228,7 +232,7 @@ def test_a_step_that_fails_leaves_what_is_known_about_it(tmp_path: Path):
         "step": 3,
         "samples": (100 + PLAN.at(3)[1]).tolist(),
         "gradient_norm": None,
-        "learning_rate": Schedule(STEPS, 1e-2).rate(3),
+        "learning_rate": Schedule(STEPS, USUAL).rate(3),
     }
 
 
@@ -258,7 +262,7 @@ def test_a_moving_average_becomes_the_weights(tmp_path: Path):
 
     other = copy.deepcopy(module)
     trained(other, tmp_path / "a", loss=watching_nothing)
-    trained(module, tmp_path / "b", loss=watching, regime=Regime(average=0.75))
+    trained(module, tmp_path / "b", loss=watching, options=replace(USUAL, ema=0.75))
     expected = seen[1]
     for weights in [*seen[2:], other[1].weight.detach()]:
         expected = 0.75 * expected + 0.25 * weights
@@ -273,8 +277,8 @@ def watching_nothing(part: nn.Module, step: int) -> Tensor:
 @pytest.mark.parametrize("clip", [0.1, 1e6, None])
 def test_gradients_are_clipped_as_torch_clips_them(tmp_path: Path, clip: float | None):
     module, other = net(), net()
-    schedule = Schedule(STEPS, 1e-2, weight_decay=1e-3)
-    trained(module, tmp_path / "c", regime=Regime(clip_norm=clip))
+    schedule = Schedule(STEPS, USUAL)
+    trained(module, tmp_path / "c", options=replace(USUAL, clip=clip))
     other.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(other.parameters(), lr=1e-2, weight_decay=1e-3, fused=True)
     for step in range(STEPS):
@@ -298,7 +302,7 @@ def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(MissingError) as caught:
-        trained(net(), tmp_path / "c", regime=Regime(compiled=True))
+        trained(net(), tmp_path / "c", options=replace(USUAL, compile=True))
     assert str(caught.value) == ("compile: needs a C++ compiler (there is none). Install g++, or leave compile out.")
 
 
@@ -308,7 +312,7 @@ def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_compiled_net_learns_the_same(tmp_path: Path):
     plain, compiled = net(), net()
     expected = trained(plain, tmp_path / "a")
-    found = trained(compiled, tmp_path / "b", regime=Regime(compiled=True))
+    found = trained(compiled, tmp_path / "b", options=replace(USUAL, compile=True))
     assert set(compiled.state_dict()) == set(plain.state_dict())
     # twelve steps that differ by rounding alone
     assert found.final_loss == pytest.approx(expected.final_loss, rel=1e-3)
@@ -328,7 +332,7 @@ def test_a_checkpoint_of_other_threads_is_resumed_and_said(tmp_path: Path):
         trained(net(), path, progress=Interrupting(5))
     torch.set_num_threads(2)
     with pytest.raises(InputError) as caught:
-        trained(net(), path, regime=Regime(require_exact=True))
+        trained(net(), path, options=replace(USUAL, require_exact=True))
     assert str(caught.value) == (
         f"{path}: must be resumed on what it was written on, for the same bits (threads 2 instead of 1). "
         "Leave out --require-exact to go on without that promise."
@@ -345,7 +349,7 @@ def test_a_finite_loss_with_a_gradient_that_is_not_stops_too(tmp_path: Path):
 
     arguments = {"device": CPU, "precision": "fp32", "checkpoint": tmp_path / "c", "description": "net"}
     with pytest.raises(NonFiniteError) as caught:
-        train(module, broken, Schedule(5, 1e-2), progress=Progress(), **arguments)  # type: ignore[arg-type]
+        train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)  # type: ignore[arg-type]
     assert str(caught.value) == (
         "training step 0: loss and gradient must be finite (loss 0.0, gradient norm nan). "
         "Lower the learning rate (lr), or look for broken inputs or labels."
@@ -411,7 +415,7 @@ def test_the_seed_of_a_schedule_decides_what_dropout_leaves_out(tmp_path: Path):
     found = []
     for number, seed in enumerate((0, 0, 1)):
         module = dropping()
-        schedule = Schedule(STEPS, 1e-2, seed=seed)
+        schedule = Schedule(STEPS, TrainingOptions(lr=1e-2), seed)
         train(
             module,
             loss,
@@ -433,7 +437,7 @@ def test_the_watch_sees_the_net_after_each_step(tmp_path: Path):
     train(
         module,
         loss,
-        Schedule(STEPS, 1e-2),
+        Schedule(STEPS, TrainingOptions(lr=1e-2)),
         device=CPU,
         precision="fp32",
         checkpoint=tmp_path / "c",

@@ -6,7 +6,7 @@ from torch import nn
 
 from kdeploy.models import shallow
 from kdeploy.training.optimizers import optimizers
-from kdeploy.training.schedules import Optimizer, Regime, Schedule
+from kdeploy.training.options import Optimizer, TrainingOptions
 
 STUDENT = {"shape": (1, 8, 8), "classes": 3, "convolutions": [(4, 3, 2)], "bottleneck": 5, "hidden": [6]}
 
@@ -17,7 +17,7 @@ def student() -> shallow.ShallowStudent:
 
 def moved_by(kind: Optimizer, net: nn.Module) -> dict[str, set[str]]:
     """The names of the parameters that each optimizer moves."""
-    made = optimizers(net, Schedule(10, 0.1, 0.01, Regime(optimizer=kind)))
+    made = optimizers(net, TrainingOptions(lr=0.1, weight_decay=0.01, optimizer=kind))
     names = {id(value): name for name, value in net.named_parameters()}
     return {
         type(one).__name__: {names[id(value)] for group in one.param_groups for value in group["params"]}
@@ -50,7 +50,7 @@ def test_a_net_of_one_matrix_has_one_optimizer():
 def test_a_step_of_muon_has_the_size_that_adamw_would_give_it():
     layer = nn.Linear(300, 100, bias=False)
     before = layer.weight.detach().clone()
-    optimizer = optimizers(layer, Schedule(10, 0.1, 0.0, Regime(optimizer="muon")))[0]
+    optimizer = optimizers(layer, TrainingOptions(lr=0.1, optimizer="muon"))[0]
     layer(torch.randn(400, 300, generator=torch.Generator().manual_seed(0))).square().sum().backward()
     optimizer.step()
     # 0.2 of AdamW's first step, in which every weight moves by the learning rate; Newton and Schulz are rough
@@ -59,5 +59,5 @@ def test_a_step_of_muon_has_the_size_that_adamw_would_give_it():
 
 
 def test_sgd_has_nesterovs_momentum_and_decays_in_the_gradient():
-    group = optimizers(student(), Schedule(10, 0.1, 0.01, Regime(optimizer="sgd")))[0].param_groups[0]
+    group = optimizers(student(), TrainingOptions(lr=0.1, weight_decay=0.01, optimizer="sgd"))[0].param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.1, 0.9, True, 0.01)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from kdeploy.errors import ModelError, ParityError
+from kdeploy.evaluation.raw_input import compare
 from kdeploy.graphs import export
 from kdeploy.models import shallow
 from kdeploy.parity.compare import raise_if_failed
@@ -19,7 +20,6 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
 from kdeploy.samples.preprocessing_numpy import apply_numpy
-from kdeploy.stages.export.with_preprocessing import compare
 from kdeploy.transforms.preprocess import PREFIX, as_given, prepend
 
 COLOURED = Preprocessing(

@@ -55,6 +55,6 @@ def test_a_runtime_that_cannot_be_imported_is_a_finding(monkeypatch: pytest.Monk
         def version(self) -> str:
             raise ImportError("libomp.so is not here")
 
-    monkeypatch.setattr(doctor.runtimes, "find", lambda _name: Broken())
+    monkeypatch.setattr(doctor.installed, "find", lambda _name: Broken())
     expected = Finding("runtime x", False, "it is installed, and cannot be imported: libomp.so is not here")
     assert doctor._runtime("x") == expected

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from torch import nn
 
+from kdeploy.evaluation.precision_cost import Labelled
 from kdeploy.graphs import export
 from kdeploy.models import shallow, teachers
 from kdeploy.models.deep import DeepCnn
@@ -28,7 +29,7 @@ from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.stages.export import ensemble, formats, forms
+from kdeploy.stages.export import ensemble, formats, forms, precision, with_preprocessing
 from kdeploy.stages.export.describe import describe, torch_flops
 from kdeploy.stages.export.forms import Choice, Pair
 from kdeploy.stages.export.low_rank import Rank, Reduced, reduce
@@ -40,6 +41,7 @@ from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
 from kdeploy.transforms.fuse_module import fuse_module
 from kdeploy.transforms.outcome import Outcome
+from kdeploy.transforms.preprocess import Layout
 from kdeploy.transforms.rank import refactor
 
 STUDENT, TEACHER, BASELINE = "student.onnx", "teacher.onnx", "baseline.onnx"
@@ -63,14 +65,35 @@ class Inputs:
     """Real inputs, preprocessed for each model: float32 (samples, *shape).
 
     Args:
-        student, teacher: held out, for proofs, timing and conversion.
+        student, teacher: held out, with their labels, for proofs, timing, conversion and what a precision costs.
         student_transfer, teacher_transfer: some of the transfer set, which formats are calibrated on or compared on.
+        canonical: the student's held-out samples as they come, before its preprocessing.
     """
 
-    student: np.ndarray
-    teacher: np.ndarray
+    student: Labelled
+    teacher: Labelled
     student_transfer: np.ndarray
     teacher_transfer: np.ndarray
+    canonical: np.ndarray
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What may be chosen about an export.
+
+    Args:
+        bottleneck: which form ships.
+        target: the runtime on which `auto` times the forms.
+        preprocess: graph also writes `student.raw.onnx`.
+        layout: of the images that it takes.
+        max_int8_drop: percentage points that int8 may cost the student.
+    """
+
+    bottleneck: Choice = "auto"
+    target: str = "onnxruntime"
+    preprocess: Literal["spec", "graph"] = "spec"
+    layout: Layout = "nchw"
+    max_int8_drop: float = 1.0
 
 
 class Nets(NamedTuple):
@@ -81,10 +104,20 @@ class Nets(NamedTuple):
 
 
 class Exported(NamedTuple):
-    """A model on disk; `nets` is None when an ONNX file is all, or part, of where it came from."""
+    """A model on disk, and what was folded or refused; `nets` is None when an ONNX file is all, or part, of it."""
 
     model: Model
     nets: Nets | None
+    folds: tuple[Fold, ...] = ()
+
+
+class StudentForms(NamedTuple):
+    """Every form of the student, which one ships, the nets of that, and what was folded or refused on the way."""
+
+    forms: tuple[Form, ...]
+    bottleneck: Bottleneck
+    nets: Nets
+    folds: tuple[Fold, ...]
 
 
 def run(
@@ -93,38 +126,60 @@ def run(
     teacher: Teacher,
     distilled: tuple[Path, DistillRecord],
     inputs: Inputs,
-    bottleneck: Choice,
-    target: str,
+    options: ExportOptions,
     asked: Sequence[Asked],
     progress: Progress,
 ) -> ExportRecord:
-    """Write every model into `folder`.
+    """Write every model into `folder`, and say what each lower precision costs.
 
     Args:
         distilled: the folder and the record of the stage before.
-        target: the runtime on which `auto` times the forms.
         asked: the formats; the ONNX files are always there.
     Raises: ParityError when a form or a format is not the trained net; MissingError for a runtime that is not here.
     """
-    folds: list[Fold] = []
-    exported_teacher = teacher_file(folder, teacher, folds)
+    written = _written(folder, teacher, distilled, inputs, options, asked, progress)
+    record = precision.judge(
+        folder,
+        written,
+        held_out={"student": inputs.student, "teacher": inputs.teacher},
+        transfer=inputs.student_transfer,
+        max_int8_drop=options.max_int8_drop,
+    )
+    if options.preprocess == "spec":
+        return record
+    return with_preprocessing.add(
+        folder, record, canonical=inputs.canonical, layout=options.layout, target=options.target
+    )
+
+
+def _written(
+    folder: Path,
+    teacher: Teacher,
+    distilled: tuple[Path, DistillRecord],
+    inputs: Inputs,
+    options: ExportOptions,
+    asked: Sequence[Asked],
+    progress: Progress,
+) -> ExportRecord:
+    """Teacher, student and baseline as ONNX, and in every format."""
+    exported_teacher = teacher_file(folder, teacher)
     source, record = distilled
-    name, trained = record.preprocessing.input, _load(source / record.chosen.file, record.student)
-    made, shipped, nets = student_forms(folder, trained, name, inputs.student, bottleneck, target, folds, progress)
-    shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / STUDENT)
-    student = _exported(folder / STUDENT, record.preprocessing.model_shape, nets)
+    trained = _load(source / record.chosen.file, record.student)
+    made = student_forms(folder, trained, record.preprocessing.input, inputs.student.inputs, options, progress)
+    shutil.copyfile(folder / f"student.{made.bottleneck.shipped}.onnx", folder / STUDENT)
+    student = _exported(folder / STUDENT, record.preprocessing.model_shape, made.nets)
     subjects = [
-        _subject("student", folder / STUDENT, student, inputs.student, inputs.student_transfer),
-        _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher, inputs.teacher_transfer),
+        _subject("student", folder / STUDENT, student, inputs.student.inputs, inputs.student_transfer),
+        _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher.inputs, inputs.teacher_transfer),
     ]
     return ExportRecord(
         student=student.model,
         teacher=exported_teacher.model,
-        baseline=_baseline(folder, source, record, shipped),
-        forms=made,
-        folds=tuple(folds),
+        baseline=_baseline(folder, source, record, made.bottleneck),
+        forms=made.forms,
+        folds=(*exported_teacher.folds, *made.folds),
         formats=formats.convert(folder, asked, subjects, progress),
-        bottleneck=shipped,
+        bottleneck=made.bottleneck,
         preprocessing=record.preprocessing,
         teacher_preprocessing=teacher.record.preprocessing,
         class_names=teacher.record.class_names,
@@ -137,54 +192,65 @@ def student_forms(
     trained: shallow.ShallowStudent,
     name: str,
     inputs: np.ndarray,
-    bottleneck: Choice,
-    target: str,
-    folds: list[Fold],
+    options: ExportOptions,
     progress: Progress,
-) -> tuple[tuple[Form, ...], Bottleneck, Nets]:
-    """Every form of the student, which one ships, and the nets of that: a re-factored one is trained no more."""
-    factored = _folded(trained.chain(), inputs.shape[1:], "student", folds)
+) -> StudentForms:
+    """Every form of the student, and which one ships; a re-factored one is trained no more.
+
+    Args:
+        name: of the input.
+        inputs: preprocessed, float32 (samples, *shape).
+    """
+    factored, folds = _folded(trained.chain(), inputs.shape[1:], "student")
     fusing = fuse(factored)
-    folds.append(Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
-    pair = _pair(factored)
+    folds = (*folds, Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
+    pair, target = _pair(factored), options.target
     chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
     if fusing.done:
         chains["fused"] = fusing.layers.eval()
     made = forms.export(folder, chains, trained, name, inputs, target)
-    if isinstance(bottleneck, Rank):
-        reduced = reduce(trained.chain(), bottleneck, inputs)
+    if isinstance(options.bottleneck, Rank):
+        reduced = reduce(trained.chain(), options.bottleneck, inputs)
+        shipped = forms.choose_rank(options.bottleneck, reduced, pair)
         if isinstance(reduced, Reduced):
-            folded = _folded(reduced.layers, inputs.shape[1:], "student", [])
+            folded, _ = _folded(reduced.layers, inputs.shape[1:], "student")
             made.append(forms.export_refactored(folder, reduced, folded, name, inputs, target))
-            return tuple(made), forms.choose_rank(bottleneck, reduced, pair), Nets(reduced.layers, folded)
-        shipped = forms.choose_rank(bottleneck, reduced, pair)
-        return tuple(made), shipped, Nets(trained, chains[shipped.shipped])
+            return StudentForms(tuple(made), shipped, Nets(reduced.layers, folded), folds)
+        return StudentForms(tuple(made), shipped, Nets(trained, chains[shipped.shipped]), folds)
     measured = None
-    if bottleneck == "auto" and fusing.done:
+    if options.bottleneck == "auto" and fusing.done:
         factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
         place = folder / "bottleneck"
         measured = forms.time(forms.comparison(place, factored_file, fused_file, inputs, target), place, progress)
-    shipped = forms.choose(bottleneck, pair, fusing, measured)
-    return forms.with_latencies(made, measured), shipped, Nets(trained, chains[shipped.shipped])
+    shipped = forms.choose(options.bottleneck, pair, fusing, measured)
+    return StudentForms(
+        tuple(forms.with_latencies(made, measured)), shipped, Nets(trained, chains[shipped.shipped]), folds
+    )
 
 
-def teacher_file(folder: Path, teacher: Teacher, folds: list[Fold]) -> Exported:
-    """`teacher.onnx` of a teacher that is made; what was folded or refused is added to `folds`."""
+def teacher_file(folder: Path, teacher: Teacher) -> Exported:
+    """`teacher.onnx` of a teacher that is made."""
     path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
     if combination is None:
-        nets = _member(path, *teacher.members[0], folds)
-        return _exported(path, spec.model_shape, nets)
+        nets, folds = _member(path, *teacher.members[0])
+        return _exported(path, spec.model_shape, nets)._replace(folds=folds)
     with tempfile.TemporaryDirectory() as scratch:
         parts = [Path(scratch, f"{number}.onnx") for number in range(len(teacher.members))]
-        members = [_member(part, *member, folds) for part, member in zip(parts, teacher.members, strict=True)]
+        members = [_member(part, *member) for part, member in zip(parts, teacher.members, strict=True)]
         rule = Rule(combination.mean, combination.weights)
         ensemble.merge(parts, path, input_name=spec.input, shape=spec.model_shape, rule=rule)
+    return _exported(path, spec.model_shape, _combined([nets for nets, _ in members], rule))._replace(
+        folds=tuple(fold for _, folds in members for fold in folds)
+    )
+
+
+def _combined(members: Sequence[Nets | None], rule: Rule) -> Nets | None:
+    """The nets of an ensemble; None when an ONNX file is one of them."""
     modules = [nets for nets in members if nets is not None]
     if len(modules) < len(members):
-        return _exported(path, spec.model_shape, None)
-    trained = Ensemble([nets.trained for nets in modules], rule).eval()
-    deployed = Ensemble([nets.deployed for nets in modules], rule).eval()
-    return _exported(path, spec.model_shape, Nets(trained, deployed))
+        return None
+    trained, deployed = ([getattr(nets, kind) for nets in modules] for kind in Nets._fields)
+    return Nets(Ensemble(trained, rule).eval(), Ensemble(deployed, rule).eval())
 
 
 def _exported(path: Path, shape: Sequence[int], nets: Nets | None) -> Exported:
@@ -195,24 +261,24 @@ def _exported(path: Path, shape: Sequence[int], nets: Nets | None) -> Exported:
     return Exported(model.model_copy(update={"torch_flops": torch_flops(nets.deployed, shape)}), nets)
 
 
-def _member(path: Path, source: Path, record: TeacherRecord, folds: list[Fold]) -> Nets | None:
-    """A teacher of ours goes out with its folds, a user's with its pairs fused, an ONNX teacher as the file it was."""
+def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Nets | None, tuple[Fold, ...]]:
+    """A built-in teacher goes out with its folds, a user's with its pairs fused, an ONNX teacher as the file it was."""
     if record.origin == "onnx":
         shutil.copyfile(source / record.file, path)
-        return None
-    return module_file(path, teachers.module(source, teachers.spec_of(record)), record.preprocessing, folds)
+        return None, ()
+    return module_file(path, teachers.module(source, teachers.spec_of(record)), record.preprocessing)
 
 
-def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing, folds: list[Fold]) -> Nets:
-    """A teacher that is a torch module as `path`; what was folded or refused is added to `folds`."""
+def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> tuple[Nets, tuple[Fold, ...]]:
+    """A teacher that is a torch module as `path`, and what was folded or refused."""
     deployed: nn.Module
     if isinstance(module, DeepCnn | WhitenedCnn | Mlp | shallow.ShallowStudent):
-        deployed = _folded(module.chain(), preprocessing.model_shape, "teacher", folds)
+        deployed, folds = _folded(module.chain(), preprocessing.model_shape, "teacher")
     else:
         deployed, done, reason = fuse_module(module)
-        folds.append(Fold(model="teacher", name="bottleneck", done=done, reason=reason))
+        folds = (Fold(model="teacher", name="bottleneck", done=done, reason=reason),)
     export.write(deployed, path, input_name=preprocessing.input, shape=preprocessing.model_shape)
-    return Nets(module, deployed)
+    return Nets(module, deployed), folds
 
 
 def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
@@ -222,18 +288,19 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
     return module
 
 
-def _folded(chain: nn.Sequential, shape: Sequence[int], model: str, folds: list[Fold]) -> nn.Sequential:
-    """The chain with every fold that can be made; what was made or refused is added to `folds`."""
-    made: tuple[tuple[str, Callable[[nn.Sequential], Outcome]], ...] = (
+def _folded(chain: nn.Sequential, shape: Sequence[int], model: str) -> tuple[nn.Sequential, tuple[Fold, ...]]:
+    """The chain with every fold that can be made, and what was made or refused."""
+    steps: tuple[tuple[str, Callable[[nn.Sequential], Outcome]], ...] = (
         ("batch norm", fold_batch_norm),
         ("average pooling", partial(fold_average_pool, shape=shape)),
         ("input normalisation", fold_normalisation),
         ("bias", fold_bias),
     )
-    for name, fold in made:
+    folds = []
+    for name, fold in steps:
         chain, done, reason = fold(chain.eval())
         folds.append(Fold(model=model, name=name, done=done, reason=reason))
-    return chain.eval()
+    return chain.eval(), tuple(folds)
 
 
 def _pair(chain: nn.Sequential) -> Pair | None:
@@ -254,7 +321,7 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
         assert shipped.width is not None
         chain = refactor(chain, shipped.width).layers
     shape = record.preprocessing.model_shape
-    chain = _folded(chain, shape, "baseline", [])
+    chain, _ = _folded(chain, shape, "baseline")
     chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
     export.write(chain, folder / BASELINE, input_name=record.preprocessing.input, shape=shape)
     return describe(folder / BASELINE, shape)

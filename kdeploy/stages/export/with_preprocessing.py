@@ -6,24 +6,20 @@ spec in the record stays what it is for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kdeploy.parity.compare import proved, raise_if_failed
-from kdeploy.parity.oracle import Oracle, onnx_oracle
+from kdeploy.evaluation.raw_input import compare
+from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.oracle import onnx_oracle
 from kdeploy.records.export import ExportRecord, Raw
-from kdeploy.records.parity import ParityRow
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.stages.export.forms import PROOF_INPUTS
 from kdeploy.system.files import hash_file
 from kdeploy.transforms import preprocess
-from kdeploy.transforms.preprocess import Layout, as_given
 
 RAW = "student.raw.onnx"
-WITH_PREPROCESSING = "student with its preprocessing"
-REFERENCE, REFERENCE_INPUTS = "reference", 64  # the ONNX reference evaluator is slow
 
 
 def add(
@@ -46,20 +42,3 @@ def add(
     raise_if_failed(rows)
     found = Raw(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)
     return record.model_copy(update={"raw": found})
-
-
-def compare(
-    path: Path, canonical: np.ndarray, layout: Layout, oracle: Oracle, names: Sequence[str]
-) -> tuple[ParityRow, ...]:
-    """Raw input to logits, one row a runtime: what fails here and not without preprocessing has a wrong preprocessing.
-
-    Args:
-        canonical: samples (N, *shape), as they come.
-        oracle: the net's logits on the same samples, prepared outside of the graph.
-    Raises: ModelError when a runtime does not take the file.
-    """
-    rows = []
-    for name in names:
-        given = as_given(canonical[:REFERENCE_INPUTS] if name == REFERENCE else canonical, layout)
-        rows.append(proved(path, WITH_PREPROCESSING, oracle, given, name))
-    return tuple(rows)

@@ -50,7 +50,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Source, Pat
             assert name == "scripted"
             return Converting()
 
-        monkeypatch.setattr(formats.runtimes, "find", find)
+        monkeypatch.setattr(formats.installed, "find", find)
 
     return install
 

@@ -18,6 +18,7 @@ from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages.export import forms
 from kdeploy.stages.export.forms import Pair, choose_rank
 from kdeploy.stages.export.low_rank import Rank, Reduced, reduce
+from kdeploy.stages.export.run import ExportOptions
 from kdeploy.system.files import hash_file
 from kdeploy.transforms.rank import at_rank, decompose
 from tests.stages.conftest import IMAGE, Done, inputs_of, make_export
@@ -120,7 +121,7 @@ def test_the_reason_holds_the_cost():
 def test_a_re_factored_student_ships_with_its_own_proof(
     digits: SampleSet, taught: Done, distilled: Done, tmp_path: Path
 ):
-    record = make_export(tmp_path, digits, taught, distilled, bottleneck=Rank(rank=5))
+    record = make_export(tmp_path, digits, taught, distilled, options=ExportOptions(Rank(rank=5)))
     assert record.bottleneck.shipped == "refactored"
     assert hash_file(tmp_path / "student.onnx") == hash_file(tmp_path / "student.refactored.onnx")
     by_name = {form.form: form for form in record.forms}

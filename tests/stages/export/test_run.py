@@ -25,7 +25,6 @@ from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.forms import Pair, choose, latencies, with_latencies
 from kdeploy.stages.export.low_rank import Rank
 from kdeploy.system.files import hash_file
-from kdeploy.training.schedules import Regime
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.outcome import Outcome
 from tests.models import user_code
@@ -33,7 +32,7 @@ from tests.reports import report_records
 from tests.stages.conftest import (
     HALF,
     IMAGE,
-    SETTINGS,
+    OPTIONS,
     STUDENT,
     Done,
     inputs_of,
@@ -168,7 +167,7 @@ def test_the_factored_student_ships_with_its_proof(exported: Done):
 
 
 def test_fuse_ships_one_dense_layer_in_place_of_two(digits: SampleSet, taught: Done, distilled: Done, tmp_path: Path):
-    record = make_export(tmp_path, digits, taught, distilled, bottleneck="fuse")
+    record = make_export(tmp_path, digits, taught, distilled, options=run.ExportOptions("fuse"))
     assert record.bottleneck.shipped == "fused"
     assert hash_file(tmp_path / "student.onnx") == hash_file(tmp_path / "student.fused.onnx") == record.student.sha256
     kinds = ["Sub", "Conv", "Relu", "MaxPool", "Flatten", "Gemm", "Relu", "Gemm"]
@@ -272,7 +271,7 @@ def test_auto_times_both_forms_and_ships_one(
 ):
     short = forms.Settings(looks=(1,), blocks=2, block_ns=1_000_000, warm_up_ns=1_000_000, warm_up_calls=1)
     monkeypatch.setattr(forms.Settings, "quick", lambda asked: short.model_copy(update={"limits": asked.limits}))
-    record = make_export(tmp_path, digits, taught, distilled, bottleneck="auto", formats=[])
+    record = make_export(tmp_path, digits, taught, distilled, options=run.ExportOptions("auto"), formats=[])
     timed = {form.form: form.latency_ns for form in record.forms}
     assert all(timed.values())
     assert record.bottleneck.reason.startswith("k 8 < break-even 28: ")
@@ -283,12 +282,12 @@ def test_a_student_without_a_bottleneck_or_a_baseline_is_exported_plain(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
 ):
     plain = {"convolutions": [], "bottleneck": None, "hidden": [8]}
-    settings = replace(SETTINGS, epochs=1, seeds=1, baseline=False)
+    options = replace(OPTIONS, epochs=1, seeds=1, baseline=False)
     (tmp_path / "export").mkdir()
-    record = make_students(
-        tmp_path / "distill", digits, taught.folder, labelled.folder, student=plain, settings=settings
+    record = make_students(tmp_path / "distill", digits, taught.folder, labelled.folder, student=plain, options=options)
+    found = make_export(
+        tmp_path / "export", digits, taught, Done(tmp_path / "distill", record), options=run.ExportOptions()
     )
-    found = make_export(tmp_path / "export", digits, taught, Done(tmp_path / "distill", record), bottleneck="auto")
     assert found.bottleneck.shipped == "plain"
     assert found.baseline is None
     assert [form.form for form in found.forms] == ["plain"]
@@ -298,7 +297,9 @@ def test_a_student_without_a_bottleneck_or_a_baseline_is_exported_plain(
     ]
     # its one wide layer can have a lower rank all the same
     (tmp_path / "rank").mkdir()
-    cut = make_export(tmp_path / "rank", digits, taught, Done(tmp_path / "distill", record), bottleneck=Rank(rank=4))
+    cut = make_export(
+        tmp_path / "rank", digits, taught, Done(tmp_path / "distill", record), options=run.ExportOptions(Rank(rank=4))
+    )
     assert (cut.bottleneck.shipped, cut.bottleneck.width) == ("refactored", 4)
     assert [form.form for form in cut.forms] == ["plain", "refactored"]
     assert nodes(tmp_path / "rank" / "student.onnx") == ["Flatten", "Gemm", "Gemm", "Relu", "Gemm"]
@@ -308,10 +309,10 @@ def test_a_student_without_a_bottleneck_or_a_baseline_is_exported_plain(
 def test_the_batch_norm_of_a_student_is_not_in_its_file(
     digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
 ):
-    settings = replace(SETTINGS, epochs=1, seeds=1, regime=Regime(optimizer="muon"))
+    options = replace(OPTIONS, epochs=1, seeds=1, training=replace(OPTIONS.training, optimizer="muon"))
     (tmp_path / "export").mkdir()
     record = make_students(
-        tmp_path, digits, taught.folder, labelled.folder, student=STUDENT | {"batch_norm": True}, settings=settings
+        tmp_path, digits, taught.folder, labelled.folder, student=STUDENT | {"batch_norm": True}, options=options
     )
     found = make_export(tmp_path / "export", digits, taught, Done(tmp_path, record))
     expected = ["Sub", "Conv", "Relu", "MaxPool", "Flatten", "Gemm", "Gemm", "Relu", "Gemm"]
@@ -330,7 +331,9 @@ def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Do
     stage.mkdir()
     out.mkdir()
     onnx_export.write(user_code.build().eval(), origin, input_name="pixels", shape=(1, 28, 28))
-    record = make_teacher(stage, digits, teacher=teacher.Given("onnx", "net.onnx", origin), preprocessing=IMAGE)
+    record = make_teacher(
+        stage, digits, teacher=teacher.ExternalTeacher("onnx", "net.onnx", origin), preprocessing=IMAGE
+    )
     folds: list[run.Fold] = []
     found = run.teacher_file(out, run.Teacher(record, [(stage, record)]), folds)
     assert found.model.sha256 == hash_file(origin) == hash_file(out / "teacher.onnx")

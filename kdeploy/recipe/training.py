@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from kdeploy.recipe.section import Positive, Section
+from kdeploy.recipe.section import Positive, Section, TrainingPrecision
+
+LEARNING_RATE = AliasChoices("lr", "learning_rate")  # both are in use
 
 
-class Regime(Section):
-    """What may be chosen about a training besides its length and its rate."""
+class Training(Section):
+    """What may be chosen about any training besides its length: its fields are those of training.TrainingOptions."""
 
+    batch: int = Field(default=64, ge=1, le=65_536)
+    lr: Positive = Field(default=1e-3, validation_alias=LEARNING_RATE, description="the largest learning rate")
+    weight_decay: float = Field(default=0.0, ge=0)
     schedule: Literal["one-cycle", "cosine", "linear", "constant"] = Field(
         default="one-cycle", description="of the learning rate: one-cycle is the cosine with a warm-up of 15 %"
     )
@@ -33,7 +38,4 @@ class Regime(Section):
         description="decay of a moving average of the weights, which becomes the net; 0 for none",
     )
     compile: bool = Field(default=False, description="run the net through torch.compile while it is trained")
-
-    def usual(self) -> set[str]:
-        """The keys whose values are the defaults: they stay out of fingerprints, which are older than these keys."""
-        return {key for key in Regime.model_fields if getattr(self, key) == Regime.model_fields[key].default}
+    precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")

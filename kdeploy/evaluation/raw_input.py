@@ -1,0 +1,33 @@
+"""Raw input to logits: a file with its preprocessing in the graph, against the network on inputs prepared outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kdeploy.parity.compare import proved
+from kdeploy.parity.oracle import Oracle
+from kdeploy.records.parity import ParityRow
+from kdeploy.transforms.preprocess import Layout, as_given
+
+WITH_PREPROCESSING = "student with its preprocessing"
+REFERENCE, REFERENCE_INPUTS = "reference", 64  # the ONNX reference evaluator is slow
+
+
+def compare(
+    path: Path, canonical: np.ndarray, layout: Layout, oracle: Oracle, names: Sequence[str]
+) -> tuple[ParityRow, ...]:
+    """Raw input to logits, one row a runtime: what fails here and not without preprocessing has a wrong preprocessing.
+
+    Args:
+        canonical: samples (N, *shape), as they come.
+        oracle: the net's logits on the same samples, prepared outside of the graph.
+    Raises: ModelError when a runtime does not take the file.
+    """
+    rows = []
+    for name in names:
+        given = as_given(canonical[:REFERENCE_INPUTS] if name == REFERENCE else canonical, layout)
+        rows.append(proved(path, WITH_PREPROCESSING, oracle, given, name))
+    return tuple(rows)

@@ -1,0 +1,71 @@
+"""What a stage is to the pipeline: its record, the stages it reads, what else its result depends on, and its call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
+
+from kdeploy.records.base import Record
+
+if TYPE_CHECKING:
+    from kdeploy.pipeline.job import Job
+
+R = TypeVar("R", bound=Record)
+
+Settings = Callable[["Job"], dict[str, Any]]
+
+
+class StageKey(NamedTuple):
+    """One work of a job: a stage, or that of one of several teachers; `teacher` and `teacher-3` for people."""
+
+    stage: str
+    number: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The key that is written so."""
+        stage, _, number = text.partition("-")
+        return cls(stage, int(number) if number else None)
+
+    def __str__(self) -> str:
+        return self.stage if self.number is None else f"{self.stage}-{self.number}"
+
+
+def nothing(_job: Job) -> dict[str, str]:
+    """What a stage depends on that reads stages alone."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Stage(Generic[R]):
+    """One stage.
+
+    Args:
+        name: what people call it, and its folder in the store.
+        record: what its record is.
+        reads: the stages whose records and files it opens; it can open no other.
+        settings: what its result depends on besides what it reads, plain JSON values.
+        run: does it in a folder; its record.
+        number: of one of several teachers.
+        member: the stage of one of several teachers, by its number; None for a stage that every job has once.
+        depends: content hashes or fingerprints, by name, beside or in place of those of what it reads.
+        measures: may it say something else when it is done again? All others end with the same bits.
+        trains: does it train, on every process of a distributed run?
+    """
+
+    name: str
+    record: type[R]
+    reads: tuple[Stage[Any], ...]
+    settings: Settings
+    run: Callable[[Job, Path], R]
+    number: int | None = None
+    member: Callable[[int], Stage[R]] | None = None
+    depends: Callable[[Job], dict[str, str]] = nothing
+    measures: bool = False
+    trains: Callable[[Job], bool] = lambda _job: False
+
+    @property
+    def key(self) -> StageKey:
+        return StageKey(self.name, self.number)

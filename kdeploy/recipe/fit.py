@@ -1,0 +1,52 @@
+"""Does a recipe fit the data that were read? What no recipe can know before, checked before hours of teaching."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from kdeploy.errors import DataError
+from kdeploy.recipe.models import Recipe
+from kdeploy.recipe.student import Student
+from kdeploy.recipe.views import Views
+
+
+def check_fit(recipe: Recipe, shape: Sequence[int], kinds: Mapping[str, Literal["image", "array"]]) -> None:
+    """Raises: DataError when the student or the views are for images and the samples are none, or for an input that
+    the data has not.
+
+    Args:
+        shape: of one sample.
+        kinds: of the inputs, by name.
+    """
+    check_student(recipe.student, shape)
+    check_views(recipe.views, kinds)
+
+
+def check_student(student: Student, shape: Sequence[int]) -> None:
+    """Raises: DataError when the student reads images and the samples are none."""
+    for key, given in (("conv", bool(student.conv)), ("locality", student.locality is not None)):
+        if given and len(shape) != 3:
+            raise DataError(
+                f"student.{key}",
+                "must be left out where samples are not (channels, height, width)",
+                got=f"samples of shape {tuple(shape)}",
+                advice=f"Remove student.{key}.",
+            )
+
+
+def check_views(views: Views, kinds: Mapping[str, Literal["image", "array"]]) -> None:
+    """Refuse settings for an input that the data has not, and settings for images on an array."""
+    unknown = sorted(set(views.inputs) - set(kinds))
+    if unknown:
+        raise DataError(f"views.{unknown[0]}", f"must name an input of the data: {', '.join(kinds)}", got=unknown[0])
+    for name, kind in kinds.items():
+        if kind == "image" and views.of(name).munge:
+            advice = "It makes rows of a table: an image can have shift, crop, flip, colour, noise, cutout and mixup."
+            must = f"must be left out for input {name!r}, which is an image"
+            raise DataError("views.munge", must, advice=advice)
+        for key, value in views.of(name).model_dump().items():
+            if kind == "array" and value and key not in ("noise", "munge"):
+                must = f"must be left out for input {name!r}, which is an array"
+                advice = "An array can have noise and mixup, and munge if it is a table."
+                raise DataError(f"views.{key}", must, got=str(value).lower(), advice=advice)
