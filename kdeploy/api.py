@@ -122,10 +122,10 @@ def is_bench(folder: Path) -> bool:
 
 
 def report_bench(folder: Path, options: Options = _DEFAULT) -> tuple[Path, ReportRecord]:
-    """The folder with the report of a benchmark, and its record; see `kdeploy.pipeline.report.of_bench`."""
-    from kdeploy.pipeline.report import of_bench
+    """The folder with the report of a benchmark, and its record; see `kdeploy.verbs.report_bench`."""
+    from kdeploy.verbs.report_bench import report_bench as report_bench_folder
 
-    return of_bench(folder, Store(options.runs))
+    return report_bench_folder(folder, Store(options.runs))
 
 
 def plan(subject: str | Path, options: Options = _DEFAULT, *, speed: bool = False) -> PlanRecord:

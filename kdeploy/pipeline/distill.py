@@ -12,7 +12,6 @@ from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.settings import resolved, training_options
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
-from kdeploy.recipe.student import Student
 from kdeploy.records.distill import DistillRecord
 
 
@@ -31,7 +30,7 @@ def run(job: Job, folder: Path) -> DistillRecord:
     teacher = job.folder(TEACHER)
     return stage.run(
         folder,
-        student=student_arguments(job.recipe.student),
+        student=job.recipe.student.arguments,
         feed=feed(job, samples.plain_preprocessing),
         samples=samples,
         teacher=stage.Teacher(open_labels(job), stored_logits(teacher, "test"), stored_logits(teacher, "held_out")),
@@ -40,18 +39,6 @@ def run(job: Job, folder: Path) -> DistillRecord:
         ),
         progress=job.progress,
     )
-
-
-def student_arguments(student: Student) -> dict[str, Any]:
-    """The arguments of kdeploy.models.shallow.ShallowStudent, without what the data give."""
-    return {
-        "convolutions": [(size.channels, size.kernel, size.pool) for size in student.conv],
-        "bottleneck": student.bottleneck,
-        "hidden": student.hidden,
-        **({"batch_norm": True} if student.batch_norm else {}),
-        **({"locality": student.locality} if student.locality is not None else {}),
-        **(student.dropout.arguments if student.dropout else {}),
-    }
 
 
 DISTILL = Stage("distill", DistillRecord, (SAMPLES, TEACHER, LABELS), settings, run, trains=lambda _job: True)

@@ -27,10 +27,10 @@ def student_of(store: Store, name: str, where: str, key: str) -> StudentOfRun:
         where, key: the place that asks for it, for messages.
     Raises: InputError when there is no such run, or it has no student yet.
     """
-    index = store.root / f"{name}.json"
+    index = store.index(name)
     if not index.is_file():
-        known = ", ".join(sorted(found.stem for found in store.root.glob("*.json"))) or "none"
-        raise InputError(where, f"{key} must be the name of a run", got=name, advice=f"Runs in {store.root}: {known}.")
+        advice = f"Runs in {store.root}: {store.run_names()}."
+        raise InputError(where, f"{key} must be the name of a run", got=name, advice=advice)
     stages = RunRecord.read(index).stages
     if "distill" not in stages or not store.has("distill", stages["distill"]):
         raise InputError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import DataError
-from kdeploy.pipeline import ensemble, teacher
+from kdeploy.pipeline import teacher
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def settings(job: Job) -> dict[str, Any]:
     """Those of the one teacher's labels, or of how several become one."""
-    return member_settings(job, 0) if job.count == 1 else ensemble.settings(job)
+    return member_settings(job, 0) if job.count == 1 else job.recipe.combination
 
 
 def member_settings(job: Job, number: int) -> dict[str, Any]:
@@ -102,10 +102,11 @@ def run_member(job: Job, folder: Path, number: int) -> LabelsRecord:
 def open_labels(job: Job) -> Labels:
     """The labels of the one teacher, or of the ensemble."""
     from kdeploy.labels.store import Combined, Reader
+    from kdeploy.models.ensemble import Rule
 
     stages = enumerate(job.members(LABELS))
     readers = [Reader(job.folder(stage), label_header(job, number)) for number, stage in stages]
-    return readers[0] if job.count == 1 else Combined(readers, ensemble.rule(job))
+    return readers[0] if job.count == 1 else Combined(readers, Rule(**job.recipe.combination))
 
 
 def member(number: int) -> Stage[LabelsRecord]:

@@ -13,7 +13,7 @@ from kdeploy.pipeline.stage import StageKey
 from kdeploy.pipeline.store import Store
 from kdeploy.records.run import RunRecord
 from kdeploy.system import distributed
-from kdeploy.system.files import commit_bytes
+from kdeploy.system.files import commit_bytes, sweep_temporary
 
 
 def find_run(name: str, store: Store) -> RunRecord:
@@ -21,15 +21,10 @@ def find_run(name: str, store: Store) -> RunRecord:
 
     Raises: InputError when there is none.
     """
-    path = Path(name) if name.endswith(".json") else store.root / f"{name}.json"
+    path = Path(name) if name.endswith(".json") else store.index(name)
     if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in store.root.glob("*.json"))) or "none"
-        raise InputError(
-            name,
-            "must be a recipe file, or the name of a run",
-            got=f"no such file, and no {path}",
-            advice=f"Runs here: {known}.",
-        )
+        must, got = "must be a recipe file, or the name of a run", f"no such file, and no {path}"
+        raise InputError(name, must, got=got, advice=f"Runs here: {store.run_names()}.")
     return RunRecord.read(path)
 
 
@@ -48,7 +43,7 @@ def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Coll
     if unknown:
         raise InputError("--force", f"must be one of {', '.join(known)}", got=unknown[0])
     if distributed.is_first():
-        job.store.sweep()
+        sweep_temporary(job.store.root)
     advance(job, upto, force=force, done=lambda done: _write_index(done, index))
 
 
@@ -56,4 +51,4 @@ def _write_index(job: Job, index: RunRecord) -> None:
     """`runs/<name>.json`, with the stages that are done."""
     done = {str(key): job.prints[key] for key, stage in stages_of(job).items() if job.has(stage)}
     record = index.model_copy(update={"stages": done})
-    commit_bytes(job.store.root / f"{index.name}.json", record.to_json().encode())
+    commit_bytes(job.store.index(index.name), record.to_json().encode())

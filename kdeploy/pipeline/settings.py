@@ -1,4 +1,4 @@
-"""What several stages depend on: resolved precision, the host, the views."""
+"""What several stages depend on: resolved precision, the host."""
 
 from __future__ import annotations
 
@@ -29,10 +29,3 @@ def training_options(section: Training, job: Job) -> TrainingOptions:
 def host_settings() -> dict[str, Any]:
     """For stages that time something: the machine, and what runs the models."""
     return {"host": host.host_id(), "versions": host.library_versions(("onnxruntime", "openvino", "numpy"))}
-
-
-def label_view_settings(job: Job) -> dict[str, Any]:
-    """The views that a training on labels depends on: nothing that mixes samples, and no number of views."""
-    views = job.recipe.views
-    unmixed = {name: one.model_copy(update={"munge": None}) for name, one in views.inputs.items()}
-    return views.model_copy(update={"count": 1, "mixup": 0.0, "munge": None, "inputs": unmixed}).settings()

@@ -9,19 +9,16 @@ Those of several teachers are kept among all teachers: which one a fingerprint i
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import stat
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from kdeploy.errors import BusyError, InputError
+from kdeploy.errors import InputError
 from kdeploy.records.base import Record
-from kdeploy.system.files import TEMPORARY, commit_bytes, disk_errors, sync_folder, sync_tree
+from kdeploy.system.files import commit_bytes, disk_errors, sync_folder, sync_tree
+from kdeploy.system.lock import locked
 
 RECORD = "record.json"
 
@@ -33,6 +30,14 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def index(self, name: str) -> Path:
+        """The file of a run, which says what its stages are."""
+        return self.root / f"{name}.json"
+
+    def run_names(self) -> str:
+        """Every run, for a message."""
+        return ", ".join(sorted(path.stem for path in self.root.glob("*.json"))) or "none"
 
     def folder(self, stage: str, key: str) -> Path:
         """Where the finished work of a stage is, or will be."""
@@ -57,7 +62,7 @@ class Store:
         folder = self._work(stage, key)
         with disk_errors(folder, self.root):
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder.with_name(f"{key}.lock")):
+            with locked(folder.with_name(f"{key}.lock")):
                 folder.mkdir(parents=True, exist_ok=True)  # the lock's last holder may have finished and renamed it
                 yield folder
 
@@ -89,37 +94,3 @@ class Store:
 
     def _work(self, stage: str, key: str) -> Path:
         return self.root / ".work" / stage / key
-
-    def sweep(self) -> None:
-        """Remove temporary files of ours that a killed process left more than an hour ago."""
-        # os.walk goes on when another process renames a folder under it, where Path.rglob raises
-        for folder, _, names in os.walk(self.root):
-            for path in (Path(folder, name) for name in names if name.startswith(TEMPORARY)):
-                with suppress(OSError):
-                    found = path.lstat()
-                    if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > 3600:
-                        path.unlink()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """An exclusive lock that the kernel lets go of when the holder dies, however it dies."""
-    with path.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            stream.seek(0)
-            holder = stream.read(32).strip()
-            raise BusyError(
-                str(path.with_suffix("")),
-                "must not be in use",
-                got=f"in use by pid {holder}" if holder else "in use by another process",
-                advice="Wait for it to end, or stop it.",
-            ) from exc
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        try:
-            yield
-        finally:
-            stream.truncate(0)  # the next holder must not be taken for this one before it has written its pid

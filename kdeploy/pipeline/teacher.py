@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline import ensemble
 from kdeploy.pipeline.earlier_run import StudentOfRun, student_of
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES, whole
-from kdeploy.pipeline.settings import label_view_settings, resolved, training_options
+from kdeploy.pipeline.settings import resolved, training_options
 from kdeploy.pipeline.stage import Stage
 from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.system.files import hash_file
+from kdeploy.system.files import hash_file, hash_folder, hash_module
 
 if TYPE_CHECKING:
     from kdeploy.samples.views.views import Views
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 def settings(job: Job) -> dict[str, Any]:
     """Those of the one teacher, or of how several become one."""
-    return member_settings(job, 0) if job.count == 1 else ensemble.settings(job)
+    return member_settings(job, 0) if job.count == 1 else job.recipe.combination
 
 
 def member_settings(job: Job, number: int) -> dict[str, Any]:
@@ -35,30 +33,13 @@ def member_settings(job: Job, number: int) -> dict[str, Any]:
     said = teacher.settings() | {"file": None if path is None else hash_file(path)}
     if teacher.model is not None:
         views = None if teacher.train.views is None else {"seed": job.recipe.views.seed}
-        return said | {"train": resolved(teacher.train), "views": views or label_view_settings(job)}
+        return said | {"train": resolved(teacher.train), "views": views or job.recipe.views.of_labelled.settings()}
     if teacher.run is not None:
         return said | {"preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
-    return said | {"code": _code(teacher.torch), "folder": _folder(teacher.huggingface)}
-
-
-def _code(build: str | None) -> str | None:
-    """The hash of the module that a torch teacher is built by; what that module imports does not count."""
-    if build is None:
-        return None
-    try:
-        module = importlib.util.find_spec(build.partition(":")[0])
-    except ImportError:
-        return None  # building it will say so
-    origin = None if module is None else module.origin
-    return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
-
-
-def _folder(name: str | None) -> dict[str, str] | None:
-    """The hashes of the files in a folder that stands for a Hugging Face repository; one on the hub counts by name."""
-    folder = None if name is None else Path(name)
-    if folder is None or not folder.is_dir():
-        return None
-    return {path.name: hash_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    # code counts by its module, and a folder that stands for a Hugging Face repository by its files
+    code = teacher.torch and hash_module(teacher.torch.partition(":")[0])
+    folder = Path(teacher.huggingface or "")
+    return said | {"code": code, "folder": hash_folder(folder) if teacher.huggingface and folder.is_dir() else None}
 
 
 def _student(job: Job, name: str) -> StudentOfRun:
@@ -71,13 +52,14 @@ def run(job: Job, folder: Path) -> TeacherRecord:
 
 
 def _combined(job: Job, folder: Path) -> TeacherRecord:
+    from kdeploy.models.ensemble import Rule
     from kdeploy.stages import ensemble as stage
     from kdeploy.training.loop import device_named, software
 
     return stage.teacher(
         folder,
         members=[(job.folder(one), job.read(one)) for one in job.members(TEACHER)],
-        rule=ensemble.rule(job),
+        rule=Rule(**job.recipe.combination),
         samples=job.samples(),
         software=software(device_named("cpu"), "fp32"),
     )
@@ -118,25 +100,15 @@ def _trained(job: Job, asked: Teacher) -> TrainedTeacher:
     from kdeploy.stages.teacher import Length, TrainedTeacher
 
     train = asked.train
-    return TrainedTeacher(
-        str(asked.model),
-        Length(train.steps, train.epochs),
-        train.seed,
-        training_options(train, job),
-        asked.net,
-    )
+    length = Length(train.steps, train.epochs)
+    return TrainedTeacher(str(asked.model), length, train.seed, training_options(train, job), asked.net)
 
 
 def _external(job: Job, asked: Teacher, path: Path | None) -> ExternalTeacher:
     from kdeploy.stages.teacher import ExternalTeacher
 
-    if asked.onnx is not None:
-        return ExternalTeacher("onnx", Path(asked.onnx).name, path)
-    if asked.run is not None:
-        return ExternalTeacher("run", asked.run, path, _student(job, asked.run).class_names)
-    if asked.named is not None:
-        return ExternalTeacher(*asked.named, path)
-    return ExternalTeacher("torch", str(asked.torch), path)
+    classes = None if asked.run is None else _student(job, asked.run).class_names
+    return ExternalTeacher(asked.origin, asked.called if asked.onnx is None else Path(asked.onnx).name, path, classes)
 
 
 def _views(job: Job, asked: Teacher, preprocessing: Preprocessing) -> Views:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline import ensemble
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
@@ -111,13 +110,13 @@ def _subject(
 def _teacher_module(job: Job, teacher: TeacherRecord) -> nn.Module | None:
     """The trained net that the exported teacher must agree with; None when an ONNX file is all, or part, of it."""
     from kdeploy.models import teachers
-    from kdeploy.models.ensemble import Ensemble
+    from kdeploy.models.ensemble import Ensemble, Rule
 
     members = [(job.folder(one), job.read(one)) for one in job.members(TEACHER)]
     if any(record.origin == "onnx" for _, record in members):
         return None
     modules = [teachers.module(folder, teachers.spec_of(record)) for folder, record in members]
-    return modules[0] if teacher.ensemble is None else Ensemble(modules, ensemble.rule(job)).eval()
+    return modules[0] if teacher.ensemble is None else Ensemble(modules, Rule(**job.recipe.combination)).eval()
 
 
 def _named(job: Job) -> list[str]:

@@ -154,6 +154,13 @@ class Recipe(Section):
         """Every teacher, with `count` counted out."""
         return [member for teacher in self.teacher for member in teacher.expanded()]
 
+    @property
+    def combination(self) -> dict[str, Any]:
+        """How the teachers become one: the mean, and weights that sum to 1. The arguments of models.ensemble.Rule."""
+        asked = self.ensemble or Ensemble()
+        weights = asked.weights or (1.0,) * len(self.members)
+        return {"mean": asked.mean, "weights": tuple(weight / sum(weights) for weight in weights)}
+
     @model_validator(mode="after")
     def ensemble_fits(self) -> Self:
         count, asked = len(self.members), self.ensemble

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -51,6 +51,18 @@ class Student(Section):
         description="of images without conv: how many pixels around its place a unit of the first layer learns from",
     )
     dropout: Dropout | None = Field(default=None, description="in training, of students and of baselines")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those of kdeploy.models.shallow.ShallowStudent, without what the data give."""
+        return {
+            "convolutions": [(size.channels, size.kernel, size.pool) for size in self.conv],
+            "bottleneck": self.bottleneck,
+            "hidden": self.hidden,
+            **({"batch_norm": True} if self.batch_norm else {}),
+            **({"locality": self.locality} if self.locality is not None else {}),
+            **(self.dropout.arguments if self.dropout else {}),
+        }
 
     @model_validator(mode="after")
     def one_way_to_be_local(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -143,6 +143,12 @@ class Teacher(Section):
         if self.torchvision is not None:
             return "torchvision", self.torchvision
         return None if self.huggingface is None else ("huggingface", self.huggingface)
+
+    @property
+    def origin(self) -> Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]:
+        """Which of the origins it has, where that is not `model`."""
+        origin = next(key for key in _ORIGINS if getattr(self, key) is not None)
+        return cast('Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]', origin)
 
     @property
     def called(self) -> str:

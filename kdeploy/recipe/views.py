@@ -61,6 +61,12 @@ class Views(InputViews):
         inputs = {key: value for key, value in found.items() if isinstance(value, dict) and key not in cls.model_fields}
         return {key: value for key, value in found.items() if key not in inputs} | {"inputs": inputs}
 
+    @property
+    def of_labelled(self) -> Views:
+        """What a training on labels sees of them: nothing that mixes samples, and a new view in each epoch."""
+        unmixed = {name: one.model_copy(update={"munge": None}) for name, one in self.inputs.items()}
+        return self.model_copy(update={"count": 1, "mixup": 0.0, "munge": None, "inputs": unmixed})
+
     def of(self, name: str) -> InputViews:
         """The settings of one input."""
         return self.inputs.get(name) or InputViews(**{key: getattr(self, key) for key in InputViews.model_fields})

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib.util
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ResourceError
@@ -20,6 +23,21 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_folder(folder: Path) -> dict[str, str]:
+    """The digest of each file that lies in a folder itself, by name."""
+    return {path.name: hash_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def hash_module(name: str) -> str | None:
+    """The digest of a module's file, not of what that imports; None for a module that cannot be found."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ImportError:
+        return None
+    origin = None if spec is None else spec.origin
+    return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
 
 
 def commit_bytes(path: Path, content: bytes) -> None:
@@ -40,6 +58,17 @@ def commit_bytes(path: Path, content: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def sweep_temporary(root: Path) -> None:
+    """Remove temporary files of ours below a folder that a killed process left more than an hour ago."""
+    # os.walk goes on when another process renames a folder under it, where Path.rglob raises
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder, name) for name in names if name.startswith(TEMPORARY)):
+            with suppress(OSError):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > 3600:
+                    path.unlink()
 
 
 @contextmanager

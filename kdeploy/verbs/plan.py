@@ -14,7 +14,6 @@ from kdeploy.evaluation.accuracy import BATCH
 from kdeploy.labels import encoding
 from kdeploy.models.shallow import ShallowStudent, break_even
 from kdeploy.pipeline import order
-from kdeploy.pipeline.distill import student_arguments
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS, classifier_of, label_header
@@ -125,7 +124,7 @@ def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[in
     shape = samples.shape
     check_student(job.recipe.student, shape)
     # batch norm folds away: the plan is of what ships
-    sizes = student_arguments(job.recipe.student) | {"batch_norm": False}
+    sizes = job.recipe.student.arguments | {"batch_norm": False}
     with torch.device("meta"):
         module = ShallowStudent(
             shape=shape, classes=len(samples.class_names), mean=[0.0] * shape[0], std=[1.0] * shape[0], **sizes

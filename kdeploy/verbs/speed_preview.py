@@ -16,7 +16,6 @@ from kdeploy.errors import KdeployError
 from kdeploy.evaluation.gate import check_speedup
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models import shallow, teachers
-from kdeploy.pipeline.distill import student_arguments
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.teacher import TEACHER, preprocessing_of
 from kdeploy.records.bench import BenchRecord
@@ -98,7 +97,7 @@ def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray
     if isinstance(options.bottleneck, Rank) and options.bottleneck.rank is None:
         raise _Unknown(f"export.bottleneck {options.bottleneck} finds a rank from trained weights")
     given = {"shape": preprocessing.model_shape, "classes": len(samples.class_names)}
-    module = shallow.seeded(0, **given, **student_arguments(job.recipe.student), **_plain_statistics(preprocessing))
+    module = shallow.seeded(0, **given, **job.recipe.student.arguments, **_plain_statistics(preprocessing))
     forms = run.student_forms(folder, module.eval(), preprocessing.input, inputs, options, job.progress)
     shipped = forms.bottleneck
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / run.STUDENT)

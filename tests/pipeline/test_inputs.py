@@ -10,7 +10,6 @@ import numpy as np
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
-from kdeploy.pipeline.settings import label_view_settings
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.models import Recipe
 from kdeploy.samples.feed import Feed
@@ -83,11 +82,11 @@ def test_a_table_is_fed_with_munge_over_its_transfer_set(tmp_path):
 def test_a_training_on_labels_does_not_depend_on_munge(tmp_path):
     for one in ({"munge": {}}, {"x": {"munge": {}}}):
         with_munge, without = job(tmp_path, **one), job(tmp_path, **({"x": {}} if "x" in one else {}))
-        assert label_view_settings(with_munge) == label_view_settings(without)
+        assert with_munge.recipe.views.of_labelled == without.recipe.views.of_labelled
         assert with_munge.recipe.views.settings() != without.recipe.views.settings()
 
 
 def test_a_training_on_labels_depends_on_neither_count_nor_mixup(tmp_path):
     asked = job(tmp_path, count=3, shift=2, mixup=0.2)
     assert asked.recipe.views.settings() == {"count": 3, "shift": 2, "mixup": 0.2}
-    assert label_view_settings(asked) == {"shift": 2}
+    assert asked.recipe.views.of_labelled.settings() == {"shift": 2}
