@@ -376,7 +376,7 @@ class TestVerbs:
         assert {verb: found.document["schema"] for verb, found in story.verbs.items()} == {
             "label": "kdeploy.labels/1",
             "distill": "kdeploy.distill/1",
-            "export": "kdeploy.export/1",
+            "export": "kdeploy.export/1.1",
             "verify": "kdeploy.verify/1",
             "bench": "kdeploy.bench/1",
             "bundle": "kdeploy.bundled/1",

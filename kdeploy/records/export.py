@@ -69,6 +69,17 @@ class Form(Part):
     refactoring: Refactoring | None = None
 
 
+class Processors(Part):
+    """On which processors a format answers as it did here, but for the rounding of its precision.
+
+    `names` are architectures as `uname -m` writes them, one that needs a flag of /proc/cpuinfo with that:
+    `x86_64+avx512_bf16`. Null where it is not known. `reason` says why these, or why it is not known.
+    """
+
+    names: tuple[str, ...] | None
+    reason: str
+
+
 class Format(Part):
     """A model converted for a runtime, compared with the trained net on real inputs.
 
@@ -85,6 +96,7 @@ class Format(Part):
     parity: ParityRow | None = None
     refused: str | None = None
     cost: Cost | None = None  # of another precision than fp32, on the held-out inputs
+    processors: Processors | None = None  # null where there is no file, and in records before 1.1
 
     @property
     def key(self) -> str:
@@ -122,7 +134,7 @@ class ExportRecord(Record):
     And `student.raw.onnx`, where preprocessing in the graph was asked for.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.export/1"
+    SCHEMA: ClassVar[str] = "kdeploy.export/1.1"  # since 1.1 weights in int8 have 7 bits
 
     student: Model
     teacher: Model

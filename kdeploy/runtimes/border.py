@@ -16,7 +16,10 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from kdeploy.errors import DataError, KdeployError, ModelError, UsageError
-from kdeploy.runtimes.protocol import Arrays, NotOffered, Refused
+from kdeploy.runtimes.protocol import Arrays, NotOffered, Processors, Refused
+
+BOTH = ("x86_64", "aarch64")
+SINGLE = Processors(BOTH, "float32 is computed as float32 on every processor")
 
 
 class Port(NamedTuple):

@@ -83,6 +83,9 @@ def _check_conversion(runtime: Runtime, source: Source, folder: Path) -> Path:
         _require(runtime.name, bool(refusal.reason), "a refusal must have a reason")
     else:
         raise ContractError(runtime.name, "convert must raise Refused for a precision it does not know")
+    ask = getattr(runtime, "processors", None)
+    told = ask is not None and all(value is None or value for value in ask("fp32")) and ask("fp32").reason
+    _require(runtime.name, bool(told), "processors must give names, or None, and a reason")
     artefact = runtime.convert(source, folder, precision="fp32")
     _require(runtime.name, artefact.is_file(), f"convert must return a file that exists, but {artefact} does not")
     inside = artefact.resolve().is_relative_to(folder.resolve())

@@ -17,15 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdeploy.runtimes import ports
-from kdeploy.runtimes.border import calibrated, check_threads, quietly, reading
+from kdeploy.runtimes.border import BOTH, SINGLE, calibrated, check_threads, quietly, reading
 from kdeploy.runtimes.frommodule import example_of, module_of
-from kdeploy.runtimes.protocol import NotOffered, Source
+from kdeploy.runtimes.protocol import NotOffered, Processors, Source
 from kdeploy.runtimes.session import CallSession
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PRECISIONS = ("fp32", "int8")
+PROCESSORS = {
+    "fp32": SINGLE,
+    "int8": Processors(BOTH, "XNNPACK widens to 16 bits before it multiplies, where there are no 8-bit dot products"),
+}
 
 
 class ExecuTorch:
@@ -52,6 +56,9 @@ class ExecuTorch:
             artefact.write_bytes(_program(exported, example))
         ports.keep(known, artefact)
         return artefact
+
+    def processors(self, precision: str) -> Processors:
+        return PROCESSORS[precision]
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)

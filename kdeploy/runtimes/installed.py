@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from kdeploy.errors import MissingError, ModelError
-from kdeploy.runtimes.protocol import Refused, Runtime, Source
+from kdeploy.runtimes.protocol import Processors, Refused, Runtime, Source
 
 GROUP = "kdeploy.runtimes"
 
@@ -36,6 +36,13 @@ def find(name: str) -> Runtime:
     if advice is not None:
         raise MissingError(f"runtime '{name}'", "must be installed", advice=advice)
     return runtime
+
+
+def processors(name: str, precision: str) -> Processors:
+    """What `Runtime.processors` of this runtime says; nothing, where it is older than that promise."""
+    runtime = find(name)
+    ask = getattr(runtime, "processors", None)
+    return Processors(None, f"{name} does not say it") if ask is None else ask(precision)
 
 
 def convert(name: str, source: Source, folder: Path, *, precision: str = "fp32") -> Path:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from kdeploy.runtimes import ports
-from kdeploy.runtimes.border import check_threads, only_fp32, quietly, reading
+from kdeploy.runtimes.border import SINGLE, check_threads, only_fp32, quietly, reading
 from kdeploy.runtimes.frommodule import example_of, module_of
-from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.protocol import Processors, Source
 from kdeploy.runtimes.session import CallSession
 
 
@@ -46,6 +46,9 @@ class LiteRt:
             convert(module, example_of(source, known)).export(str(artefact))
         ports.keep(known, artefact)
         return artefact
+
+    def processors(self, precision: str) -> Processors:
+        return SINGLE
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)

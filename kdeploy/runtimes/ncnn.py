@@ -24,9 +24,9 @@ import numpy as np
 
 from kdeploy.errors import ModelError
 from kdeploy.runtimes import ports
-from kdeploy.runtimes.border import check_threads, last_line, only_fp32, reading
+from kdeploy.runtimes.border import SINGLE, check_threads, last_line, only_fp32, reading
 from kdeploy.runtimes.ports import Ports
-from kdeploy.runtimes.protocol import Refused, Source
+from kdeploy.runtimes.protocol import Processors, Refused, Source
 from kdeploy.runtimes.session import CallSession
 
 LIMIT_S = 300.0
@@ -56,6 +56,9 @@ class Ncnn:
                 shutil.copyfile(Path(scratch) / made.name, made)
         ports.keep(known, artefact)
         return artefact
+
+    def processors(self, precision: str) -> Processors:
+        return SINGLE
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)

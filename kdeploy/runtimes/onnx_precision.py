@@ -8,8 +8,12 @@ int8  static, as QuantizeLinear and DequantizeLinear around each operator: activ
 
       (Jacob et al. 2018, section 2.1). uint8 with int8 and not int8 with int8, which onnxruntime runs 2.8 times slower.
       The last pair, around the logits, is taken out again: they are computed in float anyway, and 256 steps over the
-      range of all logits made an error four times as large on the demo's student. Processors without VNNI add pairs of
-      products in 16 bits, which may overflow: an int8 file is to be compared on the machine that runs it.
+      range of all logits made an error four times as large on the demo's student.
+
+      Weights have 7 bits, -64 to 64. Processors without VNNI add two products in 16 bits and saturate, which shows on
+      no other: 255 * 127 * 2 is above 2^15 - 1, and 255 * 64 * 2 = 32,640 is below. Measured on mnist-5k's teacher,
+      2,000 inputs, onnxruntime 1.32: with 8 bits it agrees with fp32 on 94.45 % under a Haswell that qemu emulates and
+      on 99.85 % where there is VNNI; with 7 bits on 99.70 % on both, with the same logits to the bit.
 
 The file says what it is in its metadata, which a session can read back.
 """
@@ -66,6 +70,7 @@ def to_int8(model: Path, artefact: Path, calibration: Iterable[Arrays] | None) -
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=True,
         )
         found = onnx.load(quantised)
     _float_outputs(found)

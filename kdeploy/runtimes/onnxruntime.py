@@ -18,16 +18,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, reading
+from kdeploy.runtimes.border import BOTH, SINGLE, InputGuard, Port, check_threads, closed, failed, fixed_batch, reading
 from kdeploy.runtimes.onnx_precision import TAG, to_half, to_int8
 from kdeploy.runtimes.onnxfile import copy_model
-from kdeploy.runtimes.protocol import Arrays, NotOffered, Source
+from kdeploy.runtimes.protocol import Arrays, NotOffered, Processors, Source
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, NodeArg, SessionOptions
 
 PROVIDER = "CPUExecutionProvider"
 NUMPY_NAMES = {"float": "float32", "double": "float64", "string": "object"}  # the others have the same name in both
+PROCESSORS = {
+    "fp32": SINGLE,
+    "fp16": Processors(("x86_64",), "computed in float32 there; on aarch64 in half floats, which was not compared"),
+    "int8": Processors(BOTH, "weights of 7 bits: no sum of two products leaves 16 bits, with VNNI or without"),
+}
 PRECISIONS = {"tensor(float)": "fp32", "tensor(float16)": "fp16", "tensor(double)": "fp64"}
 
 
@@ -56,6 +61,9 @@ class OnnxRuntime:
             case _:
                 raise NotOffered(f"{self.name} converts to fp32, fp16 and int8, not to {precision}")
         return artefact
+
+    def processors(self, precision: str) -> Processors:
+        return PROCESSORS[precision]
 
     def load(self, artefact: Path | bytes, *, threads: int) -> OnnxRuntimeSession:
         """Load a file, or the bytes of one: bisection makes models that no file holds."""

@@ -24,10 +24,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from kdeploy.runtimes.border import Port, check_threads, only_fp32, reading
+from kdeploy.runtimes.border import SINGLE, Port, check_threads, only_fp32, reading
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.ports import Ports
-from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.protocol import Processors, Source
 from kdeploy.runtimes.session import CallSession
 
 PACKAGE = "onnxruntime-web"
@@ -55,6 +55,9 @@ class OnnxRuntimeWeb:
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         only_fp32(self.name, precision)
         return copy_model(source.onnx, folder, runtime=self.name)
+
+    def processors(self, precision: str) -> Processors:
+        return SINGLE
 
     def load(self, artefact: Path, *, threads: int) -> WebSession:
         check_threads(self.name, threads)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdeploy.runtimes import onnxruntime
-from kdeploy.runtimes.border import only_fp32, reading
+from kdeploy.runtimes.border import SINGLE, only_fp32, reading
 from kdeploy.runtimes.onnxruntime import OnnxRuntime, OnnxRuntimeSession
-from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.protocol import Processors, Source
 
 
 class Ort:
@@ -31,6 +31,9 @@ class Ort:
         with reading(str(source.onnx), self.name):
             onnxruntime.optimise(source.onnx, artefact)
         return artefact
+
+    def processors(self, precision: str) -> Processors:
+        return SINGLE
 
     def load(self, artefact: Path, *, threads: int) -> OnnxRuntimeSession:
         return OnnxRuntime().load(artefact, threads=threads)

@@ -41,6 +41,17 @@ class Source(NamedTuple):
     calibration: Iterable[Arrays] | None  # batches of real inputs, never those that the result is judged on
 
 
+class Processors(NamedTuple):
+    """On which processors a converted file answers as it did where it was made, but for the rounding of its precision.
+
+    `names` are architectures as `uname -m` writes them, one that needs a flag of /proc/cpuinfo with that:
+    `x86_64+avx512_bf16`. None where it is not known. `reason` says why these, or why it is not known.
+    """
+
+    names: tuple[str, ...] | None
+    reason: str
+
+
 class Session(Protocol):
     """A loaded model, ready to answer.
 
@@ -78,6 +89,9 @@ class Runtime(Protocol):
         Raises: Refused, with the reason, when this source is not taken; NotOffered, when this precision is not;
             ModelError when the conversion fails.
         """
+
+    def processors(self, precision: str) -> Processors:
+        """For which processors `convert` writes a file in this precision, one of those it offers."""
 
     def load(self, artefact: Path, *, threads: int) -> Session:
         """Raises: ModelError when the file is not a model this runtime reads."""

@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdeploy.runtimes.border import InputGuard, Port, check_threads, closed, failed, fixed_batch, only_fp32, reading
+from kdeploy.runtimes.border import (
+    SINGLE,
+    InputGuard,
+    Port,
+    check_threads,
+    closed,
+    failed,
+    fixed_batch,
+    only_fp32,
+    reading,
+)
 from kdeploy.runtimes.onnxfile import copy_model, float_precision, input_ports
-from kdeploy.runtimes.protocol import Arrays, Source
+from kdeploy.runtimes.protocol import Arrays, Processors, Source
 
 if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
@@ -38,6 +48,9 @@ class Reference:
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         only_fp32(self.name, precision)
         return copy_model(source.onnx, folder, runtime=self.name)
+
+    def processors(self, precision: str) -> Processors:
+        return SINGLE
 
     def load(self, artefact: Path, *, threads: int) -> ReferenceSession:
         import onnx

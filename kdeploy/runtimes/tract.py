@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from kdeploy.runtimes import ports
-from kdeploy.runtimes.border import check_threads, only_fp32, reading
+from kdeploy.runtimes.border import SINGLE, check_threads, only_fp32, reading
 from kdeploy.runtimes.onnxfile import copy_model
-from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.protocol import Processors, Source
 from kdeploy.runtimes.session import CallSession
 
 
@@ -39,6 +39,9 @@ class Tract:
         artefact = copy_model(source.onnx, folder, runtime=self.name)
         ports.keep(ports.of_graph(artefact, runtime=self.name), artefact)
         return artefact
+
+    def processors(self, precision: str) -> Processors:
+        return SINGLE
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdeploy.runtimes.protocol import Arrays, Session, Source
+from kdeploy.runtimes.protocol import Arrays, Processors, Session, Source
 from kdeploy.runtimes.reference import Reference
 
 Answers = dict[str, np.ndarray]
@@ -69,6 +69,9 @@ class ScriptedRuntime:
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         return Reference().convert(source, folder, precision=precision)
+
+    def processors(self, precision: str) -> Processors:
+        return Processors(None, "it follows a script")
 
     def load(self, artefact: Path, *, threads: int) -> ScriptedSession:
         inner = Reference().load(artefact, threads=threads)

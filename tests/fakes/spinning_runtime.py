@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdeploy.runtimes.protocol import Arrays, Refused, Source
+from kdeploy.runtimes.protocol import Arrays, Processors, Refused, Source
 
 if TYPE_CHECKING:  # a worker pays for what it imports
     from kdeploy.timing.request import ComparisonRequest
@@ -58,6 +58,9 @@ class Spinning:
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         raise Refused("it has no model but its own")
+
+    def processors(self, precision: str) -> Processors:
+        return Processors(None, "it converts nothing")
 
     def load(self, artefact: Path, *, threads: int) -> SpinningSession:
         return SpinningSession(SpinningModel(**json.loads(artefact.read_bytes())), threads)

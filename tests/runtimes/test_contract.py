@@ -9,7 +9,7 @@ import pytest
 from kdeploy.errors import DataError, MissingError
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.contract import ContractError, check
-from kdeploy.runtimes.protocol import Arrays, Refused, Session, Source
+from kdeploy.runtimes.protocol import Arrays, Processors, Refused, Session, Source
 from tests.fakes.scripted_runtime import Answers, Script, ScriptedRuntime, ScriptedSession, honest, replay
 from tests.runtimes.conftest import conv_linear_model, idle_model, saved_source, two_input_model
 from tests.runtimes.exported import exported_source
@@ -320,6 +320,22 @@ class TestConversion:
 
         sentence = broken(TakesAny(), source, folder)
         assert sentence == "convert must raise Refused for a precision it does not know"
+
+
+@pytest.mark.parametrize("said", [Processors((), "why"), Processors(("x86_64",), ""), Processors(None, "")])
+def test_processors_without_names_or_a_reason_are_caught(said: Processors, source: Source, folder: Path):
+    class Vague(ScriptedRuntime):
+        def processors(self, precision: str) -> Processors:
+            return said
+
+    assert broken(Vague(), source, folder) == "processors must give names, or None, and a reason"
+
+
+def test_a_runtime_that_does_not_speak_of_processors_is_caught(source: Source, folder: Path):
+    class Silent(ScriptedRuntime):
+        processors = None
+
+    assert broken(Silent(), source, folder) == "processors must give names, or None, and a reason"
 
 
 def test_a_missing_runtime_must_say_what_to_install(source: Source, folder: Path):

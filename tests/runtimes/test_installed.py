@@ -9,7 +9,8 @@ import pytest
 from kdeploy.errors import MissingError, ModelError
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.onnxruntime import OnnxRuntime
-from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.protocol import Processors, Source
+from tests.fakes.scripted_runtime import ScriptedRuntime
 
 
 def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *entries: str) -> None:
@@ -36,11 +37,11 @@ WITHOUT_TORCH = """
 import sys
 from pathlib import Path
 import numpy
-from kdeploy import runtimes
+from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Refused, Source
 path, loaded = Path(sys.argv[1]), []
 source = Source(path, None, {"image": numpy.zeros((1, 1, 8, 8), "f4")}, None)
-for name, runtime in runtimes.available().items():
+for name, runtime in installed.available().items():
     (folder := path.parent / name).mkdir()
     try:
         artefact = runtime.convert(source, folder, precision="fp32")
@@ -70,6 +71,30 @@ def test_a_plugin_is_found_like_ours(tmp_path: Path, monkeypatch: pytest.MonkeyP
     declare(tmp_path, monkeypatch, "scripted = tests.fakes.scripted_runtime:ScriptedRuntime")
     assert installed.find("scripted").name == "scripted"
     assert "scripted" in installed.available()
+
+
+def test_every_runtime_says_for_which_processors_its_files_are():
+    asked = [
+        ("onnxruntime", "int8"),
+        ("onnxruntime", "fp16"),
+        ("openvino", "bf16"),
+        *((n, "fp32") for n in ("ort", "reference")),
+    ]
+    assert {pair: installed.processors(*pair).names for pair in asked} == {
+        ("onnxruntime", "int8"): ("x86_64", "aarch64"),
+        ("onnxruntime", "fp16"): ("x86_64",),
+        ("openvino", "bf16"): ("x86_64+avx512_bf16", "x86_64+amx_bf16"),
+        ("ort", "fp32"): ("x86_64", "aarch64"),
+        ("reference", "fp32"): ("x86_64", "aarch64"),
+    }
+
+
+def test_of_a_runtime_older_than_that_promise_it_is_not_known(monkeypatch: pytest.MonkeyPatch):
+    class Older(ScriptedRuntime):
+        processors = None
+
+    monkeypatch.setattr(runtimes, "find", lambda name: Older(name=name))
+    assert installed.processors("older", "int8") == Processors(None, "older does not say it")
 
 
 def test_a_plugin_that_cannot_be_imported_is_named_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import platform
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,16 @@ from kdeploy.runtimes.onnxruntime import OnnxRuntime
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.runtimes.reference import Reference
 from tests.runtimes.conftest import calibrated, conv_linear_model, saved_source, two_input_model
+
+ANSWER = """
+import sys
+import numpy
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+numpy.savez(sys.argv[3], *session.run(None, dict(numpy.load(sys.argv[2]))))
+"""
 
 
 def kinds(path: Path) -> list[str]:
@@ -69,6 +83,31 @@ def test_int8_is_uint8_activations_and_int8_weights_with_a_scale_a_channel(sourc
     assert stored[activation.input[2]].dtype == np.uint8
     assert stored[weight.input[0]].dtype == np.int8
     assert stored[weight.input[1]].shape == (4,)
+
+
+@pytest.mark.parametrize("model", [conv_linear_model(), two_input_model()], ids=["conv_linear", "two_inputs"])
+def test_weights_have_7_bits_so_that_two_products_fit_into_16(model: onnx.ModelProto, tmp_path: Path, folder: Path):
+    source = calibrated(saved_source(model, tmp_path))
+    stored = onnx.load(OnnxRuntime().convert(source, folder, precision="int8")).graph.initializer
+    quantised = [array for array in map(onnx.numpy_helper.to_array, stored) if array.dtype == np.int8]
+    assert max(int(np.abs(array.astype(int)).max()) for array in quantised) == 64
+    assert 2 * 64 * np.iinfo(np.uint8).max <= np.iinfo(np.int16).max
+
+
+def test_a_processor_without_vnni_gives_the_same_answers(source: Source, folder: Path, tmp_path: Path):
+    emulator = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+    if emulator is None or platform.machine() != "x86_64":
+        pytest.skip("qemu-x86_64 is not on PATH (Debian: qemu-user), or this is not an x86-64")
+    artefact = OnnxRuntime().convert(calibrated(source), folder, precision="int8")
+    inputs = {"image": np.random.default_rng(11).standard_normal((64, 1, 8, 8)).astype("f4")}
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    command = [emulator, "-cpu", "Haswell", sys.executable, "-c", ANSWER, artefact, tmp_path / "inputs.npz"]
+    done = subprocess.run([*command, tmp_path / "there.npz"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    here = OnnxRuntime().load(artefact, threads=1).run(inputs)["logits"]
+    there = np.load(tmp_path / "there.npz")["arr_0"]
+    # what is int8 is the same to the bit; the last sums may be taken in another order
+    assert np.abs(here - there).max() <= 1e-5 * np.abs(here).max()
 
 
 def test_the_same_inputs_give_the_same_bytes(source: Source, tmp_path: Path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,21 @@ def test_int8_is_small_says_so_and_stays_near(source: Source, folder: Path, caps
     exact = Reference().load(source.onnx, threads=1).run(source.example)["logits"]
     # weights and activations of 8 bits through two layers: a few percent of the largest logit
     assert 0 < np.max(np.abs(session.run(source.example)["logits"] - exact)) <= 0.05 * np.abs(exact).max()
+
+
+def test_weights_in_int8_have_7_bits_in_every_layer(source: Source, folder: Path):
+    pytest.importorskip("nncf", reason="nncf is in the extra 'nncf'")
+    artefact = OpenVino().convert(calibrated(source), folder, precision="int8")
+    constants = [node for node in openvino_model(artefact).get_ops() if node.get_type_name() == "Constant"]
+    quantised = [node.data for node in constants if node.data.dtype == np.int8 and node.data.ndim > 1]
+    assert [array.shape for array in quantised if array.size > 10] == [(10, 64), (4, 1, 3, 3)]
+    assert max(int(np.abs(array.astype(int)).max()) for array in quantised) in {63, 64}
+
+
+def openvino_model(path: Path) -> Any:
+    import openvino
+
+    return openvino.Core().read_model(path)
 
 
 def test_what_is_no_model_is_no_model_in_int8_either(tmp_path: Path, folder: Path):

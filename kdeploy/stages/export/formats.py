@@ -19,7 +19,7 @@ from kdeploy.models.classifier import signature
 from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
 from kdeploy.parity.oracle import Oracle
 from kdeploy.recipe.formats import ONNX, Asked
-from kdeploy.records.export import Format
+from kdeploy.records.export import Format, Processors
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
@@ -99,10 +99,20 @@ def _converted(folder: Path, asked: Asked, subject: Subject) -> Format | None:
         reason = f"off by {row.max_abs_error:.3g}, {changed}, where {row.budget:.3g} is allowed"
         return _refused(asked, subject, reason, row)
     raise_if_failed([row])
-    file = artefact.relative_to(folder).as_posix()
+    names, why = installed.processors(_runtime(asked), asked.precision)
     return Format(
-        model=subject.name, runtime=asked.runtime, precision=asked.precision, file=file, bytes=size, parity=row
+        model=subject.name,
+        runtime=asked.runtime,
+        precision=asked.precision,
+        file=artefact.relative_to(folder).as_posix(),
+        bytes=size,
+        parity=row,
+        processors=Processors(names=names, reason=why),
     )
+
+
+def _runtime(asked: Asked) -> str:
+    return RUNS_ONNX if asked.runtime == ONNX else asked.runtime
 
 
 def _artefact(folder: Path, asked: Asked, subject: Subject) -> tuple[Path, int]:
@@ -141,7 +151,7 @@ def size_of(folder: Path) -> int:
 
 
 def _compared(artefact: Path, asked: Asked, subject: Subject) -> ParityRow:
-    name = RUNS_ONNX if asked.runtime == ONNX else asked.runtime
+    name = _runtime(asked)
     logits, batches = answers(name, artefact, signature(subject.path).input, subject.inputs)
     return compare(subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=asked.precision)
 

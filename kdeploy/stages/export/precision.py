@@ -63,7 +63,7 @@ def _guarded(folder: Path, made: Format, max_int8_drop: float) -> Format:
         f"int8 loses {cost.drop_points:.3g} points of accuracy on {cost.inputs} held-out inputs, "
         f"{cost.fp32:.2%} to {cost.accuracy:.2%}, more than the {max_int8_drop:g} allowed: fp32 is kept"
     )
-    return made.model_copy(update={"file": "", "bytes": 0, "refused": reason})
+    return made.model_copy(update={"file": "", "bytes": 0, "refused": reason, "processors": None})
 
 
 def _baseline(folder: Path, student: Format, held_out: Labelled, calibration: np.ndarray) -> list[Format]:

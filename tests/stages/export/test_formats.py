@@ -16,7 +16,7 @@ from kdeploy.graphs import export
 from kdeploy.models import shallow
 from kdeploy.parity.oracle import module_oracle
 from kdeploy.recipe.formats import Asked
-from kdeploy.records.export import Format
+from kdeploy.records.export import Format, Processors
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.stages.export import formats
@@ -91,6 +91,20 @@ def test_the_onnx_file_is_a_format_that_onnxruntime_answers_for(subject: formats
     assert (made.runtime, made.file, made.bytes) == ("onnx", "student.onnx", subject.path.stat().st_size)
     assert made.parity is not None
     assert made.parity.runtime == "onnxruntime"
+
+
+def test_a_format_says_for_which_processors_it_is(subject: formats.Subject, tmp_path: Path, scripted):
+    plain, int8 = converted(tmp_path, subject, Asked("onnx"), Asked("onnxruntime", "int8"))
+    assert plain.processors == Processors(
+        names=("x86_64", "aarch64"), reason="float32 is computed as float32 on every processor"
+    )
+    assert int8.processors == Processors(
+        names=("x86_64", "aarch64"),
+        reason="weights of 7 bits: no sum of two products leaves 16 bits, with VNNI or without",
+    )
+    scripted(copied)
+    (unknown,) = converted(tmp_path, subject, Asked("scripted"))
+    assert unknown.processors == Processors(names=None, reason="it follows a script")
 
 
 def test_a_converter_gets_the_module_and_batches_to_calibrate_on(subject: formats.Subject, tmp_path: Path, scripted):

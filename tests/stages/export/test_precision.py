@@ -62,6 +62,12 @@ def test_every_lower_precision_stands_beside_fp32_on_the_held_out_inputs(lower: 
     assert calibrated == {"onnxruntime:fp16": None, "onnxruntime:int8": 84}  # every third of 250
 
 
+def test_the_baseline_is_for_the_processors_that_the_student_is_for(lower: Done, digits: SampleSet):
+    formats = found(judged(lower.folder, lower.record, digits))
+    said = {formats[model, "onnxruntime:int8"].processors for model in ("student", "baseline", "teacher")}
+    assert [one.names for one in said if one] == [("x86_64", "aarch64")]
+
+
 def test_the_accuracy_of_fp32_is_that_of_the_trained_nets(lower: Done, digits: SampleSet, distilled: Done):
     formats = found(judged(lower.folder, lower.record, digits))
     chosen = distilled.record.chosen
@@ -104,6 +110,7 @@ def test_int8_that_loses_too_much_is_kept_back_with_its_reason(spoiled: Done, di
     made = found(record)["student", "onnxruntime:int8"]
     assert made.cost is not None
     lost = 100 * (made.cost.fp32 - made.cost.accuracy)
+    assert made.processors is None
     assert made.refused == (
         f"int8 loses {lost:.3g} points of accuracy on 50 held-out inputs, {made.cost.fp32:.2%} to "
         f"{made.cost.accuracy:.2%}, more than the 1.5 allowed: fp32 is kept"
