@@ -65,7 +65,7 @@ def inside(*words: str | Path) -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
-def start(*words: str | Path) -> subprocess.Popen[str]:
+def start(*words: str | Path, **changes: str) -> subprocess.Popen[str]:
     """Start `kdeploy WORDS` in a process group of its own."""
     return subprocess.Popen(
         [PROGRAM, *words],
@@ -73,6 +73,6 @@ def start(*words: str | Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
-        env=environment(),
+        env=environment(**changes),
         start_new_session=True,
     )

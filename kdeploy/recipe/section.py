@@ -59,7 +59,7 @@ def _option(value: object, expected: Any) -> object:  # noqa: ANN401 - a type, o
     """A section within a section as the one class that the field's type names."""
     if not isinstance(value, Section):
         return value
-    (kind,) = (one for one in get_args(expected) or (expected,) if one is not type(None))
+    (kind,) = (one for one in get_args(expected) or (expected,) if isinstance(one, type) and one is not type(None))
     return value.options(kind)
 
 

@@ -50,8 +50,8 @@ def defaults(section: type[Section]) -> str:
 
 
 # What equals its default is not said in a fingerprint. So whoever changes a default bumps the SCHEMA of the record of
-# each stage that reads the section, or results that were made with the old default would pass for new ones; then he
-# writes the new digits here. A new key changes digits too, and bumps nothing when its default does what was done before.
+# each stage that reads the section, or results that were made with the old default would pass for new ones; then the
+# new digits stand here. A new key changes digits too, and bumps nothing when its default does what was done before.
 DEFAULTS = {
     "Bench": "f264b311",
     "Convolution": "a92f498b",
