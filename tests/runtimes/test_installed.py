@@ -93,7 +93,7 @@ def test_of_a_runtime_older_than_that_promise_it_is_not_known(monkeypatch: pytes
     class Older(ScriptedRuntime):
         processors = None
 
-    monkeypatch.setattr(runtimes, "find", lambda name: Older(name=name))
+    monkeypatch.setattr(installed, "find", lambda name: Older(name=name))
     assert installed.processors("older", "int8") == Processors(None, "older does not say it")
 
 
