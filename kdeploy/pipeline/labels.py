@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import DataError
-from kdeploy.pipeline import teacher
 from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.settings import resolved
-from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.records.labels import LabelHeader, LabelsRecord
 
@@ -20,12 +19,7 @@ if TYPE_CHECKING:
     from kdeploy.models.classifier import Classifier
 
 
-def settings(job: Job) -> dict[str, Any]:
-    """Those of the one teacher's labels, or of how several become one."""
-    return member_settings(job, 0) if job.count == 1 else job.recipe.combination
-
-
-def member_settings(job: Job, number: int) -> dict[str, Any]:
+def settings(job: Job, number: int) -> dict[str, Any]:
     """Those of one teacher's labels."""
     features = job.recipe.members[number].features
     said = resolved(job.recipe.labels) | {"views": job.recipe.views.settings()}
@@ -72,17 +66,15 @@ def classifier_of(job: Job, number: int, header: LabelHeader) -> Classifier:
     )
 
 
-def run(job: Job, folder: Path) -> LabelsRecord:
-    """Label with the one teacher, or say what the members' stores come to; of these nothing is stored again."""
-    if job.count == 1:
-        return run_member(job, folder, 0)
+def combine(job: Job, _folder: Path) -> LabelsRecord:
+    """What the members' stores come to; nothing is stored again."""
     from kdeploy.stages import ensemble as stage
 
     records = [job.read(one) for one in job.members(LABELS)]
     return stage.labels(records, open_labels(job), job.samples(), mixed=job.recipe.views.mixup > 0)
 
 
-def run_member(job: Job, folder: Path, number: int) -> LabelsRecord:
+def run(job: Job, folder: Path, number: int) -> LabelsRecord:
     """Label the transfer set with one teacher."""
     from kdeploy.stages import labels as stage
     from kdeploy.training.loop import device_named, software
@@ -109,16 +101,4 @@ def open_labels(job: Job) -> Labels:
     return readers[0] if job.count == 1 else Combined(readers, Rule(**job.recipe.combination))
 
 
-def member(number: int) -> Stage[LabelsRecord]:
-    """The labels of one of several teachers."""
-    return Stage(
-        "labels",
-        LabelsRecord,
-        (SAMPLES, teacher.member(number)),
-        lambda job: member_settings(job, number),
-        lambda job, folder: run_member(job, folder, number),
-        number,
-    )
-
-
-LABELS = Stage("labels", LabelsRecord, (SAMPLES, TEACHER), settings, run, member=member)
+LABELS = for_each_teacher("labels", LabelsRecord, (SAMPLES, TEACHER), settings, run, combine)

@@ -69,3 +69,45 @@ class Stage(Generic[R]):
     @property
     def key(self) -> StageKey:
         return StageKey(self.name, self.number)
+
+
+def for_each_teacher(
+    name: str,
+    record: type[R],
+    reads: tuple[Stage[Any], ...],
+    settings: Callable[[Job, int], dict[str, Any]],
+    run: Callable[[Job, Path, int], R],
+    combine: Callable[[Job, Path], R],
+    depends: Callable[[Job], dict[str, str]] = nothing,
+    trains: Callable[[Job, int], bool] = lambda _job, _number: False,
+) -> Stage[R]:
+    """A stage that is done for each of a job's teachers, and then combines them where there are several.
+
+    Args:
+        settings, run, trains: of the teacher of a number.
+        combine: the members, which are done, as one.
+    """
+
+    def member(number: int) -> Stage[R]:
+        own = tuple(read if read.member is None else read.member(number) for read in reads)
+        return Stage(
+            name,
+            record,
+            own,
+            lambda job: settings(job, number),
+            lambda job, folder: run(job, folder, number),
+            number,
+            depends=depends,
+            trains=lambda job: trains(job, number),
+        )
+
+    return Stage(
+        name,
+        record,
+        reads,
+        lambda job: settings(job, 0) if job.count == 1 else job.recipe.combination,
+        lambda job, folder: run(job, folder, 0) if job.count == 1 else combine(job, folder),
+        member=member,
+        depends=depends,
+        trains=lambda job: job.count == 1 and trains(job, 0),
+    )

@@ -10,7 +10,7 @@ from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES, whole
 from kdeploy.pipeline.settings import resolved, training_options
-from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
     from kdeploy.stages.teacher import ExternalTeacher, TrainedTeacher
 
 
-def settings(job: Job) -> dict[str, Any]:
-    """Those of the one teacher, or of how several become one."""
-    return member_settings(job, 0) if job.count == 1 else job.recipe.combination
-
-
-def member_settings(job: Job, number: int) -> dict[str, Any]:
+def settings(job: Job, number: int) -> dict[str, Any]:
     """Those of one teacher; they are the same in an ensemble, so that it shares the teachers of other recipes."""
     teacher, path = job.recipe.members[number], job.teacher_files[number]
     said = teacher.settings() | {"file": None if path is None else hash_file(path)}
@@ -46,12 +41,8 @@ def _student(job: Job, name: str) -> StudentOfRun:
     return student_of(job.store, name, "teacher", "run")
 
 
-def run(job: Job, folder: Path) -> TeacherRecord:
-    """Train or take in the one teacher, or combine the members, which are done."""
-    return run_member(job, folder, 0) if job.count == 1 else _combined(job, folder)
-
-
-def _combined(job: Job, folder: Path) -> TeacherRecord:
+def combine(job: Job, folder: Path) -> TeacherRecord:
+    """The members as one teacher."""
     from kdeploy.models.ensemble import Rule
     from kdeploy.stages import ensemble as stage
     from kdeploy.training.loop import device_named, software
@@ -65,7 +56,7 @@ def _combined(job: Job, folder: Path) -> TeacherRecord:
     )
 
 
-def run_member(job: Job, folder: Path, number: int) -> TeacherRecord:
+def run(job: Job, folder: Path, number: int) -> TeacherRecord:
     """Train or take in one teacher."""
     from kdeploy.stages import teacher as stage
 
@@ -121,31 +112,8 @@ def _views(job: Job, asked: Teacher, preprocessing: Preprocessing) -> Views:
 
 
 def _trains(job: Job, number: int) -> bool:
-    """Only a built-in teacher is trained; others are taken in, and several are only brought together."""
+    """A built-in teacher is trained, others are taken in."""
     return job.recipe.members[number].model is not None
 
 
-def member(number: int) -> Stage[TeacherRecord]:
-    """One of several teachers."""
-    return Stage(
-        "teacher",
-        TeacherRecord,
-        (SAMPLES,),
-        lambda job: member_settings(job, number),
-        lambda job, folder: run_member(job, folder, number),
-        number,
-        depends=whole,
-        trains=lambda job: _trains(job, number),
-    )
-
-
-TEACHER = Stage(
-    "teacher",
-    TeacherRecord,
-    (SAMPLES,),
-    settings,
-    run,
-    member=member,
-    depends=whole,
-    trains=lambda job: job.count == 1 and _trains(job, 0),
-)
+TEACHER = for_each_teacher("teacher", TeacherRecord, (SAMPLES,), settings, run, combine, depends=whole, trains=_trains)

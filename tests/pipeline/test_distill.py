@@ -139,7 +139,7 @@ def test_the_stage_gets_what_the_recipe_says(given: dict[str, Any], options: Los
 
 def test_a_fingerprint_says_nothing_that_equals_its_default(tmp_path: Path):
     assert settings({"precision": "fp32"}, tmp_path) == {"student": {}, "distill": {"precision": "fp32"}}
-    assert teacher.member_settings(job(Distill(), tmp_path), 0)["train"].keys() == {"precision"}
+    assert teacher.settings(job(Distill(), tmp_path), 0)["train"].keys() == {"precision"}
 
 
 def test_the_stage_trains_as_the_recipe_says(tmp_path: Path):

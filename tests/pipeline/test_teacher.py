@@ -16,7 +16,7 @@ MLP = {"model": "mlp", "train": {"precision": "fp32"}}
 
 def settings(tmp_path: Path, given: dict[str, Any], **more: Any) -> dict[str, Any]:
     asked = {"name": "a", "data": {"source": "mnist-5k"}, "teacher": [given], "views": {"shift": 2}} | more
-    return teacher.settings(Job(Recipe.model_validate(asked), Store(tmp_path), {}, ""))
+    return teacher.settings(Job(Recipe.model_validate(asked), Store(tmp_path), {}, ""), 0)
 
 
 def test_a_teacher_depends_on_what_it_says_beyond_defaults(tmp_path: Path):
@@ -52,7 +52,7 @@ def test_a_teacher_with_views_of_its_own_does_not_depend_on_the_recipes(tmp_path
 
 def _settings(given: dict[str, Any], tmp_path: Path, file: Path | None = None) -> dict[str, Any]:
     recipe = Recipe(name="a", data=Data(source="mnist-5k"), teacher=(Teacher.model_validate(given),))
-    return teacher.settings(Job(recipe, Store(tmp_path), {}, "", teacher_files=(file,)))
+    return teacher.settings(Job(recipe, Store(tmp_path), {}, "", teacher_files=(file,)), 0)
 
 
 def test_a_net_by_name_counts_by_its_package_its_name_and_its_weights(tmp_path):
