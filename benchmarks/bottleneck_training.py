@@ -30,7 +30,7 @@ from kdeploy.pipeline.labels import open_labels
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.samples.feed import plain_inputs, statistics
 from kdeploy.system import host
-from kdeploy.timing.statistics import Estimate
+from kdeploy.timing.analysis.statistics import Estimate
 from kdeploy.training.loop import BatchPlan
 from kdeploy.training.options import TrainingOptions
 from kdeploy.training.schedules import Schedule

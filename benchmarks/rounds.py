@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 
 from kdeploy.system import host
-from kdeploy.timing.statistics import Estimate, ratio_estimate
+from kdeploy.timing.analysis.statistics import Estimate, ratio_estimate
 
 LEVEL = 0.95
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}

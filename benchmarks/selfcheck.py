@@ -32,11 +32,11 @@ from plainmodels import dense, inputs_of
 from kdeploy.errors import KdeployError
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.system import host
+from kdeploy.timing.analysis.statistics import relative_half_width
+from kdeploy.timing.machine.cpus import bench_cpus
 from kdeploy.timing.recompute import recompute
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
-from kdeploy.timing.statistics import relative_half_width
 from kdeploy.timing.subprocess_run import run_in_fresh_process
-from kdeploy.timing.worker_process import bench_cpus
 from tests.fakes.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 
 MINUTES_5 = 300_000_000_000
@@ -100,7 +100,7 @@ def spinning(folder: Path, asked: argparse.Namespace) -> list[str]:
 
 
 def relative_half_width_of(low: float, high: float) -> float:
-    from kdeploy.timing.statistics import Estimate
+    from kdeploy.timing.analysis.statistics import Estimate
 
     return relative_half_width(Estimate(1.0, low, high)) or 0.0
 

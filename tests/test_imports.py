@@ -66,9 +66,9 @@ def test_fingerprints_need_no_torch(tmp_path):
     assert "torch" not in _imported(FINGERPRINTS.format(runs=str(tmp_path)))
 
 
-@pytest.mark.parametrize("module", ["worker", "probes"])
+@pytest.mark.parametrize("module", ["worker", "peak_worker"])
 def test_a_worker_is_pinned_before_anything_heavy_is_imported(module):
-    assert _imported(f"import sys, kdeploy.timing.{module}") == set()
+    assert _imported(f"import sys, kdeploy.timing.run.{module}") == set()
 
 
 def test_the_check_of_imports_sees_torch():

@@ -27,7 +27,7 @@ def copy(tmp_path: Path) -> Path:
 
 def test_every_contract_is_kept():
     done = _lint(REPOSITORY)
-    assert (done.code, "Contracts: 2 kept, 0 broken." in done.stdout) == (0, True), done.stdout
+    assert (done.code, "Contracts: 3 kept, 0 broken." in done.stdout) == (0, True), done.stdout
 
 
 def test_an_import_from_a_layer_above_is_caught(copy):
@@ -43,6 +43,15 @@ def test_a_module_without_a_layer_is_caught(copy):
     done = _lint(copy)
     assert done.code == 1
     assert "helpers" in done.stdout
+
+
+@pytest.mark.parametrize("above", ["kdeploy.timing.run.worker_process", "kdeploy.timing.machine.energy"])
+def test_an_analysis_of_samples_that_measures_is_caught(copy, above):
+    with (copy / "kdeploy" / "timing" / "analysis" / "statistics.py").open("a") as stream:
+        stream.write(f"\nimport {above}\n")
+    done = _lint(copy)
+    assert done.code == 1
+    assert f"kdeploy.timing.analysis is not allowed to import {above.rpartition('.')[0]}" in done.stdout
 
 
 def test_a_stage_that_imports_another_is_caught(copy):

@@ -140,7 +140,7 @@ def _recompute(folder: Path, require_claim: bool, as_json: bool) -> None:
 def _compare(first: Path, second: Path, require_claim: bool, as_json: bool) -> None:
     """Raises: ClaimError when a claim is required: two results support none."""
     from kdeploy.cli import output
-    from kdeploy.timing.claims import require_claims
+    from kdeploy.timing.analysis.claims import require_claims
     from kdeploy.timing.compare import compare
 
     found = compare(first, second)
@@ -158,7 +158,7 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
     from kdeploy.cli import counted, output
     from kdeploy.cli.timings import timing_lines
     from kdeploy.reports.summary import bench_rows
-    from kdeploy.timing.claims import require_supported
+    from kdeploy.timing.analysis.claims import require_supported
 
     # the one document of --json is the error where there is one
     if as_json:

@@ -21,8 +21,8 @@ from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
 from kdeploy.system.host import allowed_cpus
 from kdeploy.system.progress import Progress
-from kdeploy.timing.orchestrator import Step
 from kdeploy.timing.request import COLD_STARTS, ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
+from kdeploy.timing.run.orchestrator import Step
 from kdeploy.timing.subprocess_run import run_in_fresh_process
 
 DISTINCT_INPUTS = 256

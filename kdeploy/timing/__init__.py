@@ -4,6 +4,10 @@
                             -> (one worker at a time)      -> throughputs; cold starts, sustained runs, energy
     raw blocks -> the same numbers again (recompute);  two results -> what changed (compare)
 
-`python -m kdeploy.timing` is the orchestrator, `python -m kdeploy.timing.worker` one arm. Both run bare: no torch here,
-and no pydantic in a worker, whose start is paid for three times a replicate.
+The doors are `request` (what to measure), `subprocess_run` (measure it), `recompute` and `compare`; `pytest_benchmark`
+exports. `raw` is what lies between the two halves: `run` measures and writes it, `analysis` reads it, and knows nothing
+of `run`; `machine` is what the system says meanwhile.
+
+`python -m kdeploy.timing` is the orchestrator, `python -m kdeploy.timing.run.worker` one arm. Both run bare: no torch
+here, and no pydantic in a worker, whose start is paid for three times a replicate.
 """

@@ -17,8 +17,8 @@ from typing import Any
 
 from kdeploy.errors import Interrupted, KdeployError, UsageError
 from kdeploy.system.children import die_with_parent
-from kdeploy.timing.orchestrator import Step, measure
 from kdeploy.timing.request import read_request
+from kdeploy.timing.run.orchestrator import Step, measure
 
 RECORD_NAME = "bench.json"
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from kdeploy.formatting.ratios import interval_text
 from kdeploy.records.bench import Arm, BenchRecord, Claim, Ratio, Reason, TimeEstimate
 from kdeploy.records.bench_compare import ArmComparison, BenchCompareRecord, Difference
-from kdeploy.timing.claims import headline
+from kdeploy.timing.analysis.claims import headline
+from kdeploy.timing.analysis.statistics import Estimate
 from kdeploy.timing.recompute import recompute
-from kdeploy.timing.statistics import Estimate
 
 METHOD = "ratio of two medians, from the ends of their intervals"
 TWO_RUNS = "each result is one run: what changed between them is in the ratio"

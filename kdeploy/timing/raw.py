@@ -27,10 +27,10 @@ NAME = "raw.jsonl.gz"
 LAYOUT = (
     "kind block: comparison, replicate, block, order (place of this arm in the block), arm, n, inner_loops, ns[], "
     "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns, "
-    "counters (kdeploy.timing.counters, before and after the timed calls); kind request: request; "
-    "kinds cold, window, energy: comparison, arm, seen (kdeploy.timing.optional); "
+    "counters (kdeploy.timing.machine.counters, before and after the timed calls); kind request: request; "
+    "kinds cold, window, energy: comparison, arm, seen (kdeploy.timing.run.optional); "
     "kind floor: runtime, threads, ns[] (calls of a graph that does nothing); "
-    "kind probe: threads, place, name, size, work, ns[] (kdeploy.timing.machine_peaks); "
+    "kind probe: threads, place, name, size, work, ns[] (kdeploy.timing.run.machine_peaks); "
     "kind end: comparison, stopped; kind arm: comparison, replicate, arm, loaded, warm_up, peak_rss_bytes, "
     "repeated_ns[] (calls with one input)"
 )
@@ -87,7 +87,7 @@ class Replicate:
 
 @dataclass(frozen=True)
 class FloorSample:
-    """The calls of one fresh worker with a graph that does nothing (kdeploy.timing.call_overhead)."""
+    """The calls of one fresh worker with a graph that does nothing (kdeploy.timing.run.call_overhead)."""
 
     runtime: str
     threads: int
@@ -96,7 +96,7 @@ class FloorSample:
 
 @dataclass(frozen=True)
 class Task:
-    """What a canary runs (kdeploy.timing.machine_peaks). `size` is n of a product, or the bytes of a kernel."""
+    """What a canary runs (kdeploy.timing.run.machine_peaks). `size` is n of a product, or the bytes of a kernel."""
 
     place: Place
     name: str

@@ -14,12 +14,12 @@ from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import Arm, BenchRecord
 from kdeploy.runtimes import artefacts
 from kdeploy.timing import raw
-from kdeploy.timing.gates import Surroundings
+from kdeploy.timing.analysis.comparison import Measured, Role, asked_of
+from kdeploy.timing.analysis.gates import Surroundings
+from kdeploy.timing.analysis.roofline import bounds_of
+from kdeploy.timing.analysis.summary import arm_names, compared, figures, noise_of
+from kdeploy.timing.analysis.throughput import throughputs
 from kdeploy.timing.request import Request
-from kdeploy.timing.result import Measured, Role, asked_of
-from kdeploy.timing.roofline import bounds_of
-from kdeploy.timing.summary import arm_names, compared, figures, noise_of
-from kdeploy.timing.throughput import throughputs
 
 RECORD_NAME = "bench.json"
 

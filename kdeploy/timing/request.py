@@ -58,7 +58,7 @@ class FloorRequest(Part):
 
 
 class Limits(Part):
-    """How much may disturb a measurement; `kdeploy.timing.noise` and `.gates` say what each one bounds.
+    """How much may disturb a measurement; `kdeploy.timing.analysis.noise` and `.gates` say what each one bounds.
 
     `block_` limits void a block, `run_` limits refuse a claim. Shares are of the time in blocks, per CPU of the arm.
     Without `voids` every block counts: for a choice that has to be made, however busy the machine is.

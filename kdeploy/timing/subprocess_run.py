@@ -23,8 +23,8 @@ from kdeploy.records.bench import BenchRecord
 from kdeploy.system import wire
 from kdeploy.system.children import own_environment
 from kdeploy.timing.__main__ import RECORD_NAME
-from kdeploy.timing.orchestrator import Step, silent
 from kdeploy.timing.request import Request
+from kdeploy.timing.run.orchestrator import Step, silent
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdeploy.timing.statistics import Estimate
+from kdeploy.timing.analysis.statistics import Estimate
 from tests.program import REPOSITORY
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.3, 0.3, 0.3)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from kdeploy.cli.timings import timing_lines
 from kdeploy.records.bench import Energy
+from tests.timing.run.test_throughput import asked, measured
 from tests.timing.scripted import Script
-from tests.timing.test_throughput import asked, measured
 
 SECOND = 1_000_000_000
 

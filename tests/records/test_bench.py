@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from kdeploy.errors import InputError
 from kdeploy.records.bench import BenchRecord, Claim, Comparison, Ratio
-from kdeploy.timing.orchestrator import measure
+from kdeploy.timing.run.orchestrator import measure
 from tests.timing.scripted import Script, request
 
 

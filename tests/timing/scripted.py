@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kdeploy.errors import ResourceError
 from kdeploy.system.wire import Message
-from kdeploy.timing import noise
+from kdeploy.timing.analysis import noise
 from kdeploy.timing.raw import CANDIDATE
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 

@@ -9,8 +9,8 @@ from kdeploy.errors import IntegrityError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bench_compare import BenchCompareRecord
 from kdeploy.timing.compare import compare
-from kdeploy.timing.orchestrator import measure
 from kdeploy.timing.raw import CANDIDATE
+from kdeploy.timing.run.orchestrator import measure
 from tests.program import inside
 from tests.timing.scripted import Script, request
 

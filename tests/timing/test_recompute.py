@@ -9,12 +9,12 @@ import pytest
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.runtimes import artefacts
-from kdeploy.timing.claims import require_supported
-from kdeploy.timing.orchestrator import measure
+from kdeploy.timing.analysis.claims import require_supported
 from kdeploy.timing.recompute import recompute
+from kdeploy.timing.run.orchestrator import measure
 from tests.program import inside
+from tests.timing.run.test_orchestrator import noisy
 from tests.timing.scripted import Script, request
-from tests.timing.test_orchestrator import noisy
 
 
 @pytest.fixture

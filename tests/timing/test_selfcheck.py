@@ -15,9 +15,9 @@ import pytest
 
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.system import host
+from kdeploy.timing.machine.cpus import bench_cpus
 from kdeploy.timing.request import ComparisonRequest, Limits, Request
 from kdeploy.timing.subprocess_run import run_in_fresh_process
-from kdeploy.timing.worker_process import bench_cpus
 from tests.fakes.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 from tests.timing.conftest import BLIND, HASTY
 

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from kdeploy.timing import noise
-from kdeploy.timing.claims import Evidence, Side, judged
-from kdeploy.timing.gates import Surroundings, refusals
+from kdeploy.timing.analysis import noise
+from kdeploy.timing.analysis.claims import Evidence, Side, judged
+from kdeploy.timing.analysis.comparison import Measured
+from kdeploy.timing.analysis.gates import Surroundings, refusals
 from kdeploy.timing.raw import AGAIN, ARMS, CANDIDATE, Block, Replicate
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits
-from kdeploy.timing.result import Measured
+from tests.timing.analysis.test_claims import EVIDENCE
+from tests.timing.analysis.test_gates import TIMER
 from tests.timing.scripted import counters_of
-from tests.timing.test_claims import EVIDENCE
-from tests.timing.test_gates import TIMER
 
 RUNS, SAMPLE = 2000, 200
 REPLICATES, TURNS = 12, 6

@@ -14,8 +14,8 @@ from kdeploy.errors import IntegrityError, Interrupted, MissingError, ResourceEr
 from kdeploy.records.bench import BenchRecord
 from kdeploy.timing import raw
 from kdeploy.timing.__main__ import benchmark
-from kdeploy.timing.orchestrator import Step
 from kdeploy.timing.request import ComparisonRequest, Request
+from kdeploy.timing.run.orchestrator import Step
 from kdeploy.timing.subprocess_run import failure, run_in_fresh_process
 from tests.timing.conftest import with_candidate
 

@@ -1,0 +1,167 @@
+"""What a whole comparison is refused for, however narrow its interval: noise, drift, the clock, the circumstances.
+
+    R07  over all blocks: steal > 2 %, wait > 10 %, throttling, overheating, disk in > 1 % of blocks, a stopped arm ran
+    R09  > 15 % of the warm-ups not steady; a trend: its 99 % interval excludes 0 and it sums to > 3 %
+    R10  a block shorter than 1 000 steps of the clock, a call shorter than 10 times the clock's own cost
+    R11  a debugger or tracer is attached, or the machine runs on battery
+    R12  another provider ran than the one asked for
+    R15  calls with rotating inputs take > 1.2 times as long as calls with one input alone: answers are remembered
+
+The trend is Theil-Sen over replicates, of the mean log latency of the three arms: blocks of one process are not
+independent of each other, and what slows the machine slows all arms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from kdeploy.records.bench import Reason
+from kdeploy.records.circumstances import Timer
+from kdeploy.timing.analysis import noise
+from kdeploy.timing.analysis.claims import counted
+from kdeploy.timing.analysis.statistics import Estimate, block_value, theil_sen
+from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate
+from kdeploy.timing.request import Limits
+
+HOUR_NS = 3600 * 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a claim depends on beside the samples."""
+
+    timer: Timer
+    power_source: str | None
+
+
+@dataclass(frozen=True)
+class Trend:
+    """`slope` is relative and per hour; `drift` is what it sums to from the first replicate to the last."""
+
+    slope: Estimate
+    drift: float
+
+
+def refusals(
+    replicates: Sequence[Replicate], surroundings: Surroundings, limits: Limits, *, level: float, provider: str
+) -> tuple[Reason, ...]:
+    """Every gate that is shut."""
+    blocks = [block for replicate in replicates for block in replicate.blocks]
+    rules = {
+        "R07": noise_texts(blocks, limits),
+        "R09": steadiness_texts(replicates, limits, level),
+        "R10": timer_texts(replicates, surroundings.timer, limits),
+        "R11": circumstance_texts(replicates, surroundings),
+        "R12": provider_texts(replicates, provider),
+        "R15": memory_texts(replicates, limits),
+    }
+    return tuple(Reason(code=code, text=text) for code, texts in rules.items() for text in texts)
+
+
+def noise_texts(blocks: Sequence[Block], limits: Limits) -> Iterator[str]:
+    steal, wait = noise.total_share(blocks, "steal_ns"), noise.waiting(blocks)
+    if steal is not None and steal > limits.run_steal:
+        yield f"the hypervisor took {steal:.1%} of the time, at most {limits.run_steal:.0%} may be"
+    if wait is not None and wait > limits.run_wait:
+        yield f"the arms waited for the CPU for {wait:.1%} of the time, at most {limits.run_wait:.0%} may be"
+    throttled = sum(noise.change(block.counters, "throttled_ns") or 0 for block in blocks)
+    times = sum(noise.change(block.counters, "throttled_times") or 0 for block in blocks)
+    if throttled or times:
+        yield f"the control group was throttled {counted(times, 'time')}, for {throttled / 1e6:.1f} ms"
+    hot = overheated(blocks)
+    if hot:
+        yield f"the CPU overheated {counted(hot, 'time')}"
+    faults = sum(noise.faulted(block.counters) for block in blocks)
+    if faults > limits.run_faults * len(blocks):
+        yield f"memory came from disk in {faults} of {len(blocks)} blocks"
+    idle = sum(block.void == noise.IDLE_ARM_RAN for block in blocks)
+    if idle:
+        yield f"a stopped arm used the CPU in {idle} of {len(blocks)} blocks"
+
+
+def overheated(blocks: Sequence[Block]) -> int | None:
+    """How often the CPUs throttled themselves, between blocks as well."""
+    if not blocks:
+        return None
+    ends = {
+        "before": blocks[0].counters.get("before", {}),
+        "after": blocks[-1].counters.get("after", {}),
+    }
+    return noise.change(ends, "overheated")
+
+
+def steadiness_texts(replicates: Sequence[Replicate], limits: Limits, level: float) -> Iterator[str]:
+    warm_ups = [worker.warm_up for replicate in replicates for worker in replicate.workers.values()]
+    unsteady = sum(not warm_up["steady"] for warm_up in warm_ups)
+    if unsteady > limits.run_unsteady * len(warm_ups):
+        yield f"{unsteady} of {len(warm_ups)} warm-ups were not steady, at most {limits.run_unsteady:.0%} may be"
+    found = trend(replicates, level)
+    if found is not None and not found.slope.contains(0) and abs(found.drift) > limits.run_drift:
+        yield f"the latency of all arms drifted by {found.drift:+.1%}, at most {limits.run_drift:.0%} may be"
+
+
+def trend(replicates: Sequence[Replicate], level: float) -> Trend | None:
+    """How the machine's speed changed; None when there are no two replicates with a time."""
+    points = [point for replicate in replicates if (point := _place(replicate)) is not None]
+    slope = theil_sen([hours for hours, _ in points], [value for _, value in points], level) if points else None
+    if slope is None:
+        return None
+    hours = max(hours for hours, _ in points) - min(hours for hours, _ in points)
+    return Trend(slope, math.expm1(min(slope.value * hours, 700)))  # beyond 709 a float ends
+
+
+def timer_texts(replicates: Sequence[Replicate], timer: Timer, limits: Limits) -> Iterator[str]:
+    counted = [block for replicate in replicates for arm in ARMS for block in replicate.counted(arm)]
+    if not counted:
+        return
+    shortest, call = min(sum(block.ns) for block in counted), min(block_value(block.ns) for block in counted)
+    if shortest < limits.timer_steps * timer.resolution_ns:
+        yield f"a block took {shortest} ns, less than {limits.timer_steps} steps of the clock"
+    if call < limits.timer_pairs * timer.pair_cost_ns.median:
+        pair = timer.pair_cost_ns.median
+        yield f"a call took {call:g} ns, less than {limits.timer_pairs} times the {pair} ns of reading the clock"
+
+
+def circumstance_texts(replicates: Sequence[Replicate], surroundings: Surroundings) -> Iterator[str]:
+    workers = [worker for found in replicates for worker in found.workers.values()]
+    tracers = sorted({tracer for worker in workers if (tracer := worker.loaded.get("tracer"))})
+    if tracers:
+        yield f"process {tracers[0]} traces the arms"
+    if surroundings.power_source == "battery":
+        yield "the machine runs on battery"
+
+
+def provider_texts(replicates: Sequence[Replicate], provider: str) -> Iterator[str]:
+    reports = (worker.loaded["settings"].get("provider") for found in replicates for worker in found.workers.values())
+    for effective in sorted({report for report in reports if report is not None}):
+        if [name.removesuffix("ExecutionProvider") for name in effective.split(",")] != [provider]:
+            yield f"the provider asked for is {provider}, and {effective} ran"
+
+
+def memory_texts(replicates: Sequence[Replicate], limits: Limits) -> Iterator[str]:
+    """Whoever answers one input faster than others has seen it before."""
+    for arm, called in ((FIRST, "baseline"), (CANDIDATE, "candidate")):
+        ratios = [ratio for replicate in replicates if (ratio := _rotating_over_repeated(replicate, arm)) is not None]
+        if ratios and median(ratios) > limits.run_memory:
+            text = f"the {called} takes {median(ratios):.1f} times as long for rotating inputs as for one"
+            yield f"{text}, at most {limits.run_memory:g} may be: it may remember its answers"
+
+
+def _rotating_over_repeated(replicate: Replicate, arm: str) -> float | None:
+    """None for a worker of one distinct input. Void blocks count: the one to compare them with is not judged either."""
+    worker, blocks = replicate.workers.get(arm), [block for block in replicate.blocks if block.arm == arm]
+    if worker is None or not worker.repeated_ns or not blocks or worker.loaded["distinct_inputs"] < 2:
+        return None
+    return median(block_value(block.ns) for block in blocks) / block_value(worker.repeated_ns)
+
+
+def _place(replicate: Replicate) -> tuple[float, float] | None:
+    """The hour and the mean log latency of a replicate."""
+    arms = [blocks for arm in ARMS if (blocks := replicate.counted(arm))]
+    times = [block.counters["at_ns"] for blocks in arms for block in blocks if "at_ns" in block.counters]
+    if not times:
+        return None
+    return min(times) / HOUR_NS, fmean(math.log(median(block_value(block.ns) for block in blocks)) for blocks in arms)

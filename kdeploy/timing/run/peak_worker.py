@@ -1,0 +1,188 @@
+"""One process of the canary: times products of matrices and moves of memory when it is told to.
+
+    spec -> ready;  probe -> nanoseconds of a few runs, and the work of one
+
+Pinned before anything is imported, as an arm is (kdeploy.timing.run.worker). onnxruntime and openvino are run as an arm
+runs them, by kdeploy's runtimes on a graph of one MatMul with a stored weight. An engine that is not here gives no
+times. torch is imported only where it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kdeploy.errors import KdeployError
+from kdeploy.system import wire
+from kdeploy.system.children import die_with_parent
+from kdeploy.timing.machine import cpus
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+LONG_ENOUGH_NS = 20_000_000
+MOST_RUNS = 100
+FLOAT_BYTES = 4
+# how often a kernel goes through its working set: numpy computes a triad as a = s c, a = a + b
+PASSES = {"read": 1.0, "copy": 1.0, "triad": 5 / 3}
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+Run = Callable[[], object]
+
+
+def probe(place: str, name: str, size: int, threads: int) -> wire.Message:
+    """Run a task for 20 ms or so, after one run that does not count."""
+    work = work_of(place, name, size, threads)
+    try:
+        run = product(name, size, threads) if place == "product" else kernel(name, size, threads, place)
+    except (ImportError, KdeployError):
+        return {"work": work, "ns": []}
+    return {"work": work, "ns": times(run, time.perf_counter_ns)}
+
+
+def work_of(place: str, name: str, size: int, threads: int) -> int:
+    """FLOPs, or bytes. In cache one thread runs and stands for all: each has a cache of its own, and to wake one takes
+    longer than the kernel does."""
+    if place == "product":
+        return 2 * size**3
+    return round(PASSES[name] * size) * (threads if place == "cache" else 1)
+
+
+def times(run: Run, clock: Callable[[], int]) -> list[int]:
+    """At least one run."""
+    run()
+    found: list[int] = []
+    while sum(found) < LONG_ENOUGH_NS and len(found) < MOST_RUNS:
+        began = clock()
+        run()
+        found.append(clock() - began)
+    return found
+
+
+@lru_cache(maxsize=16)
+def product(engine: str, size: int, threads: int) -> Run:
+    """A product of two n x n matrices, float32.
+
+    Raises: ImportError or KdeployError where the engine is not here.
+    """
+    left, right = matrix(size, 0), matrix(size, 1)
+    if engine == "numpy":
+        import numpy as np
+
+        out = np.empty_like(left)
+        return lambda: np.matmul(left, right, out=out)
+    if engine == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+        one, other, made = torch.from_numpy(left), torch.from_numpy(right), torch.empty(size, size)
+        return lambda: torch.mm(one, other, out=made)
+    return _in_runtime(engine, left, right, threads)
+
+
+@lru_cache(maxsize=6)
+def kernel(name: str, size: int, threads: int, place: str) -> Run:
+    """One pass over a working set of this many bytes, float32; in memory, a part of it for each thread."""
+    import numpy as np
+
+    buffer = _buffer(size // FLOAT_BYTES)
+    if threads == 1 or place == "cache":
+        return _kernel(name, buffer)
+    runs = [_kernel(name, part) for part in np.array_split(buffer, threads)]
+    pool = ThreadPoolExecutor(threads)  # numpy holds no lock while it computes
+    return lambda: list(pool.map(lambda run: run(), runs))
+
+
+def _kernel(name: str, buffer: Array) -> Run:
+    import numpy as np
+
+    if name == "read":
+        return lambda: np.dot(buffer, buffer)
+    if name == "copy":
+        first, second = np.split(buffer[: len(buffer) // 2 * 2], 2)
+        return lambda: np.copyto(first, second)
+    a, b, c = np.split(buffer[: len(buffer) // 3 * 3], 3)
+
+    def triad() -> None:
+        np.multiply(c, 0.5, out=a)
+        np.add(a, b, out=a)
+
+    return triad
+
+
+def matrix(size: int, seed: int) -> Array:
+    import numpy as np
+
+    return np.random.default_rng(seed).standard_normal((size, size), np.float32)
+
+
+@lru_cache(maxsize=2)
+def _buffer(length: int) -> Array:
+    """Written once, so that every page is there; the kernels of one size share it."""
+    import numpy as np
+
+    return np.ones(length, np.float32)
+
+
+def _in_runtime(name: str, left: Array, right: Array, threads: int) -> Run:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from kdeploy.runtimes import installed
+    from kdeploy.runtimes.protocol import Source
+
+    shape = list(left.shape)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(right, "w")],
+    )
+    inputs = {"x": left}
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "product.onnx")
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+        made = installed.convert(name, Source(path, None, inputs, None), Path(scratch))
+        session = installed.find(name).load(made, threads=threads)
+    return lambda: session.run(inputs)
+
+
+def converse(commands: int, answers: int) -> NoReturn:
+    """Serve one canary.
+
+    Raises: wire.Closed when it goes away.
+    """
+    spec = wire.receive(commands)
+    die_with_parent(spec["parent"])
+    cpus.pin(tuple(spec["cpus"]))
+    os.environ.update(dict.fromkeys(VARIABLES, str(spec["threads"])))  # before numpy's library reads them
+    wire.send(answers, {})
+    while True:
+        asked = wire.receive(commands)
+        wire.send(answers, probe(asked["place"], asked["name"], asked["size"], spec["threads"]))
+
+
+def main() -> int:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the orchestrator ends its canary itself
+    commands, answers = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    with suppress(wire.Closed):
+        converse(commands, answers)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
