@@ -21,10 +21,6 @@ from PIL import Image
 
 from kdeploy.runtimes import installed
 from kdeploy.samples.sampleset import SampleSet
-<<<<<<< HEAD
-=======
-from kdeploy.timing.machine.process_usage import cpu_ns
->>>>>>> 947d7a2 (timing: what measures, what the machine says and what is computed stand apart)
 from tests.bundles.conftest import replace
 from tests.conftest import TinyRun
 from tests.program import STAGES, TINY, Outcome, inside, python, start

@@ -15,7 +15,8 @@ from kdeploy.reports.figures.throughput import Rate
 from kdeploy.reports.figures.trade_off import Point
 from kdeploy.reports.timed import Pair
 from kdeploy.reports.words import several
-from kdeploy.timing.raw import CANDIDATE, FIRST, Replicate, read_replicates
+from kdeploy.timing.raw import Replicate, read_replicates
+from kdeploy.timing.request import ModelRole
 
 
 class Measured(NamedTuple):
@@ -52,8 +53,8 @@ def calls(pairs: Sequence[Pair], raw: Path) -> Iterator[Distribution]:
     """The counted calls of both models in each comparison."""
     replicates = read_replicates(raw)
     for number, pair in enumerate(pairs):
-        for (part, arm), key in zip(pair.arms, (FIRST, CANDIDATE), strict=True):
-            found = _calls(replicates.get(number, []), key)
+        for part, arm in pair.arms:
+            found = _calls(replicates.get(number, []), arm.role)
             if found:
                 yield Distribution(arm.model, part, pair.setting, found)
 
@@ -105,5 +106,5 @@ def _reached(pair: Pair, part: Part, arm: Arm) -> Reached | None:
     return Reached(arm.model, part, pair.setting, intensity, speed, roof.peak_flops, roof.bandwidth_bytes_s)
 
 
-def _calls(replicates: list[Replicate], arm: str) -> list[int]:
-    return [call for replicate in replicates for block in replicate.counted(arm) for call in block.ns]
+def _calls(replicates: list[Replicate], role: ModelRole) -> list[int]:
+    return [call for replicate in replicates for block in replicate.counted(role) for call in block.ns]

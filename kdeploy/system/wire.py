@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import select
+from collections.abc import Mapping
 from typing import Any
 
 from kdeploy import errors
 
 LARGEST_MESSAGE_BYTES = 64 * 2**20
 
-Message = dict[str, Any]
+Message = dict[str, Any]  # a JSON document, as it comes; who reads it says what may be in it
 
 _BUILT_FROM_FIELDS = (
     *(errors.UsageError, errors.InputError, errors.DataError, errors.ModelError, errors.BundleError, errors.BusyError),
@@ -37,7 +38,7 @@ class TooLarge(Exception):
     """The length in front of a message is beyond what any message needs."""
 
 
-def send(descriptor: int, message: Message) -> None:
+def send(descriptor: int, message: Mapping[str, object]) -> None:
     """Write a whole message.
 
     Raises: Closed when nobody reads any more.
@@ -76,7 +77,7 @@ def _read(descriptor: int, count: int, patience_s: float | None) -> bytes:
     return b"".join(pieces)
 
 
-def error_from_json(fields: Message) -> errors.KdeployError:
+def error_from_json(fields: Mapping[str, object]) -> errors.KdeployError:
     """The error that `KdeployError.as_json` described; a plain KdeployError for a class built from other fields."""
     kind = getattr(errors, str(fields.get("kind")), None)
     build = kind if kind in _BUILT_FROM_FIELDS else errors.KdeployError

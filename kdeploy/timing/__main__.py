@@ -17,10 +17,9 @@ from typing import Any
 
 from kdeploy.errors import Interrupted, KdeployError, UsageError
 from kdeploy.system.children import die_with_parent
+from kdeploy.timing.raw import RECORD_NAME
 from kdeploy.timing.request import read_request
 from kdeploy.timing.run.orchestrator import Step, measure
-
-RECORD_NAME = "bench.json"
 
 
 def main(arguments: list[str]) -> int:

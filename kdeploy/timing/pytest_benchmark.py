@@ -16,7 +16,8 @@ from typing import Any
 
 from kdeploy.records.bench import Arm, BenchRecord, Comparison
 from kdeploy.system.files import commit_bytes
-from kdeploy.timing.raw import CANDIDATE, FIRST, NAME, Replicate, read_replicates
+from kdeploy.timing.raw import NAME, Replicate, read_replicates
+from kdeploy.timing.request import ModelRole
 
 FILE = "pytest-benchmark.json"
 LAYOUT = "5.3.1"  # the version of pytest-benchmark whose layout this is
@@ -58,8 +59,9 @@ def stats(data: Sequence[float], iterations: int) -> dict[str, Any]:
 
 def _benchmarks(record: BenchRecord, replicates: Mapping[int, Sequence[Replicate]]) -> Iterator[dict[str, Any]]:
     for number, compared in enumerate(record.comparison):
-        for key, name in ((FIRST, compared.baseline), (CANDIDATE, compared.candidate)):
-            blocks = [(found.number, block.ns) for found in replicates.get(number, ()) for block in found.counted(key)]
+        roles: dict[ModelRole, str] = {"baseline": compared.baseline, "candidate": compared.candidate}
+        for role, name in roles.items():
+            blocks = [(one.number, block.ns) for one in replicates.get(number, ()) for block in one.counted(role)]
             if blocks:
                 yield _benchmark(compared, record.arm(name), blocks)
 

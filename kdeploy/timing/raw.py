@@ -16,16 +16,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from kdeploy.records.bench import Raw, Stopped
 from kdeploy.runtimes import artefacts
-from kdeploy.system.wire import Message
-from kdeploy.timing.request import Request
+from kdeploy.timing.messages import (
+    ColdStartAnswer,
+    Counters,
+    EnergyBlock,
+    Loaded,
+    Place,
+    WarmUpAnswer,
+    WindowAnswer,
+)
+from kdeploy.timing.request import Request, Role
 
-NAME = "raw.jsonl.gz"
+NAME, RECORD_NAME = "raw.jsonl.gz", "bench.json"  # in the folder of a benchmark
 LAYOUT = (
-    "kind block: comparison, replicate, block, order (place of this arm in the block), arm, n, inner_loops, ns[], "
+    "kind block: comparison, replicate, block, order (place of this arm in the block), arm (A1 the baseline, A2 the "
+    "baseline again, B the candidate), n, inner_loops, ns[], "
     "resume_ns[] (untimed first calls), wrong (sampled outputs that differ), void (reason or empty), idle_cpu_ns, "
     "counters (kdeploy.timing.machine.counters, before and after the timed calls); kind request: request; "
     "kinds cold, window, energy: comparison, arm, seen (kdeploy.timing.run.optional); "
@@ -35,35 +44,31 @@ LAYOUT = (
     "repeated_ns[] (calls with one input)"
 )
 
-FIRST, AGAIN, CANDIDATE = "A1", "A2", "B"
-ARMS = (FIRST, AGAIN, CANDIDATE)
-Place = Literal["product", "cache", "memory"]  # what a probe measures: the CPU, its caches, the memory
+_WRITTEN: dict[Role, str] = {"baseline": "A1", "control": "A2", "candidate": "B"}
+_READ: dict[str, Role] = {written: role for role, written in _WRITTEN.items()}
 
 
 @dataclass(frozen=True)
 class Block:
-    """One arm's turn. `idle_cpu_ns` is what the stopped arms consumed meanwhile, null when unreadable.
-
-    `counters` are `at_ns`, `elapsed_ns`, the number of `cpus`, and the readings `before` and `after`.
-    """
+    """One arm's turn. `idle_cpu_ns` is what the stopped arms consumed meanwhile, None when unreadable."""
 
     block: int
     order: int
-    arm: str
+    role: Role
     ns: Sequence[int]
     resume_ns: Sequence[int]
     wrong: int
     void: str
     idle_cpu_ns: int | None
-    counters: Message = field(default_factory=dict)
+    counters: Counters = field(default_factory=Counters)
 
 
 @dataclass(frozen=True)
 class WorkerReport:
     """What one worker said beside its samples. `repeated_ns` are calls with one input, again and again."""
 
-    loaded: Message
-    warm_up: Message
+    loaded: Loaded
+    warm_up: WarmUpAnswer
     peak_rss_bytes: int | None
     repeated_ns: Sequence[int] = ()
 
@@ -74,15 +79,24 @@ class Replicate:
 
     number: int
     blocks: Sequence[Block]
-    workers: dict[str, WorkerReport] = field(default_factory=dict)
+    workers: dict[Role, WorkerReport] = field(default_factory=dict)
 
-    def counted(self, arm: str) -> list[Block]:
+    def counted(self, role: Role) -> list[Block]:
         """The blocks of an arm, in order, of the turns in which no arm's block is void."""
         void = {block.block for block in self.blocks if block.void}
         return sorted(
-            (block for block in self.blocks if block.arm == arm and block.block not in void),
+            (block for block in self.blocks if block.role == role and block.block not in void),
             key=lambda block: block.block,
         )
+
+
+@dataclass(frozen=True)
+class OptionalSamples:
+    """What was measured of one arm alone, where it was asked for (kdeploy.timing.run.optional)."""
+
+    cold_starts: list[ColdStartAnswer] = field(default_factory=list)
+    windows: list[WindowAnswer] = field(default_factory=list)
+    energy: list[EnergyBlock] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -122,7 +136,6 @@ class RawWriter:
     """Writes the file as the replicates come; what is written stays when the run is interrupted."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._file = path.open("wb")
         self._packed = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
 
@@ -141,8 +154,14 @@ class RawWriter:
     def end(self, comparison: int, stopped: Stopped) -> None:
         self._write({"kind": "end", "comparison": comparison, "stopped": stopped})
 
-    def beside(self, comparison: int, kind: str, arm: str, seen: Message) -> None:
-        self._write({"kind": kind, "comparison": comparison, "arm": arm, "seen": seen})
+    def cold_start(self, comparison: int, role: Role, seen: ColdStartAnswer) -> None:
+        self._write({"kind": "cold", "comparison": comparison, "arm": _WRITTEN[role], "seen": seen})
+
+    def window(self, comparison: int, role: Role, seen: WindowAnswer) -> None:
+        self._write({"kind": "window", "comparison": comparison, "arm": _WRITTEN[role], "seen": seen})
+
+    def energy(self, comparison: int, role: Role, seen: EnergyBlock) -> None:
+        self._write({"kind": "energy", "comparison": comparison, "arm": _WRITTEN[role], "seen": seen})
 
     def floor(self, sample: FloorSample) -> None:
         line = {"kind": "floor", "runtime": sample.runtime, "threads": sample.threads}
@@ -154,13 +173,14 @@ class RawWriter:
 
     def block(self, comparison: int, replicate: int, block: Block) -> None:
         line = {"kind": "block", "comparison": comparison, "replicate": replicate, "block": block.block}
-        line |= {"order": block.order, "arm": block.arm, "n": len(block.ns), "inner_loops": 1, "ns": list(block.ns)}
+        line |= {"order": block.order, "arm": _WRITTEN[block.role], "n": len(block.ns), "inner_loops": 1}
+        line |= {"ns": list(block.ns)}
         line |= {"resume_ns": list(block.resume_ns), "wrong": block.wrong, "void": block.void}
         self._write(line | {"idle_cpu_ns": block.idle_cpu_ns, "counters": block.counters})
 
-    def worker(self, comparison: int, replicate: int, arm: str, report: WorkerReport) -> None:
-        line = {"kind": "arm", "comparison": comparison, "replicate": replicate, "arm": arm, "loaded": report.loaded}
-        line |= {"warm_up": report.warm_up, "peak_rss_bytes": report.peak_rss_bytes}
+    def worker(self, comparison: int, replicate: int, role: Role, report: WorkerReport) -> None:
+        line = {"kind": "arm", "comparison": comparison, "replicate": replicate, "arm": _WRITTEN[role]}
+        line |= {"loaded": report.loaded, "warm_up": report.warm_up, "peak_rss_bytes": report.peak_rss_bytes}
         self._write(line | {"repeated_ns": list(report.repeated_ns)})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -175,32 +195,34 @@ def described(path: Path) -> Raw:
 
 def read_replicates(path: Path) -> dict[int, list[Replicate]]:
     """The replicates of every comparison, as they were measured."""
-    found: dict[tuple[int, int], Replicate] = {}
+    replicates: dict[tuple[int, int], Replicate] = {}
     for line in _lines(path, "arm", "block"):
         place = (line["comparison"], line["replicate"])
-        replicate = found.setdefault(place, Replicate(line["replicate"], []))
+        replicate = replicates.setdefault(place, Replicate(line["replicate"], []))
         if line["kind"] == "arm":
-            told = (line["loaded"], line["warm_up"], line["peak_rss_bytes"], line.get("repeated_ns", []))
-            replicate.workers[line["arm"]] = WorkerReport(*told)
+            report = (line["loaded"], line["warm_up"], line["peak_rss_bytes"], line.get("repeated_ns", []))
+            replicate.workers[_READ[line["arm"]]] = WorkerReport(*report)
         else:
             assert isinstance(replicate.blocks, list)
             replicate.blocks.append(_block(line))
-    comparisons = sorted({comparison for comparison, _ in found})
-    return {number: [found[place] for place in sorted(found) if place[0] == number] for number in comparisons}
+    comparisons = sorted({comparison for comparison, _ in replicates})
+    return {number: [replicates[place] for place in sorted(replicates) if place[0] == number] for number in comparisons}
 
 
-def read_extras(path: Path) -> dict[int, dict[tuple[str, str], list[Message]]]:
-    """What was seen beside each comparison, by kind and arm."""
-    found: dict[int, dict[tuple[str, str], list[Message]]] = {}
+def read_optional(path: Path) -> dict[int, dict[Role, OptionalSamples]]:
+    """What was measured of single arms beside each comparison, by role; comparisons without any are not there."""
+    samples: dict[int, dict[Role, OptionalSamples]] = {}
     for line in _lines(path, "cold", "window", "energy"):
-        found.setdefault(line["comparison"], {}).setdefault((line["kind"], line["arm"]), []).append(line["seen"])
-    return found
+        arm = samples.setdefault(line["comparison"], {}).setdefault(_READ[line["arm"]], OptionalSamples())
+        kinds: dict[str, list[Any]] = {"cold": arm.cold_starts, "window": arm.windows, "energy": arm.energy}
+        kinds[line["kind"]].append(line["seen"])
+    return samples
 
 
-def read_question(path: Path) -> Request | None:
+def read_request(path: Path) -> Request | None:
     """What was asked; None in a file of a kdeploy that did not write it down."""
-    found = next(_lines(path, "request"), None)
-    return None if found is None else Request.model_validate(found["request"])
+    line = next(_lines(path, "request"), None)
+    return None if line is None else Request.model_validate(line["request"])
 
 
 def read_ends(path: Path) -> dict[int, Stopped]:
@@ -225,5 +247,5 @@ def _lines(path: Path, *kinds: str) -> Iterator[dict[str, Any]]:
 
 
 def _block(line: dict[str, Any]) -> Block:
-    names = ("block", "order", "arm", "resume_ns", "wrong", "void", "idle_cpu_ns", "counters")
-    return Block(ns=array("q", line["ns"]), **{name: line[name] for name in names})
+    names = ("block", "order", "resume_ns", "wrong", "void", "idle_cpu_ns", "counters")
+    return Block(role=_READ[line["arm"]], ns=array("q", line["ns"]), **{name: line[name] for name in names})

@@ -7,21 +7,19 @@ machine, the clock's cost and the digests of the models are facts of the day, an
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from kdeploy.errors import InputError, IntegrityError
-from kdeploy.records.bench import Arm, BenchRecord
+from kdeploy.records.bench import BenchRecord
 from kdeploy.runtimes import artefacts
 from kdeploy.timing import raw
-from kdeploy.timing.analysis.comparison import Measured, Role, asked_of
+from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.analysis.gates import Surroundings
 from kdeploy.timing.analysis.roofline import bounds_of
-from kdeploy.timing.analysis.summary import arm_names, compared, figures, noise_of
+from kdeploy.timing.analysis.run_noise import run_noise
+from kdeploy.timing.analysis.summary import summaries
 from kdeploy.timing.analysis.throughput import throughputs
 from kdeploy.timing.request import Request
-
-RECORD_NAME = "bench.json"
 
 
 def recompute(folder: Path) -> BenchRecord:
@@ -29,13 +27,13 @@ def recompute(folder: Path) -> BenchRecord:
 
     Raises: InputError when a file is not there or not one of ours, IntegrityError when one was edited.
     """
-    path = folder / RECORD_NAME
-    found = BenchRecord.from_json(_bytes(path), where=str(path))
+    path = folder / raw.RECORD_NAME
+    record = BenchRecord.from_json(_bytes(path), where=str(path))
     samples = folder / raw.NAME
-    _check_raw(samples, found.raw.sha256)
-    again = _computed(found, samples)
-    if len(found.arms) != 2 * len(again.comparison):
-        raise _edited(path, f"{len(found.arms)} arms, and not {2 * len(again.comparison)}")
+    _check_raw(samples, record.raw.sha256)
+    again = _computed(record, samples)
+    if len(record.arms) != 2 * len(again.comparison):
+        raise _edited(path, f"{len(record.arms)} arms, and not {2 * len(again.comparison)}")
     if again.to_json().encode() != path.read_bytes():
         raise _edited(path, _difference(json.loads(path.read_bytes()), json.loads(again.to_json())))
     return again
@@ -69,61 +67,50 @@ def _check_raw(path: Path, promised: str) -> None:
         )
 
 
-def _computed(found: BenchRecord, path: Path) -> BenchRecord:
+def _computed(record: BenchRecord, path: Path) -> BenchRecord:
     """The record with all that is computed replaced."""
-    asked = _question(path)
-    level, surroundings = asked.settings.level, Surroundings(found.timer, found.host.power_source)
-    bounds = bounds_of(raw.read_floors(path), raw.read_probes(path), found.host.caches_bytes, level)
-    measured = [replace(one, bounds=bounds) for one in _measured(asked, path)]
-    arms, comparisons, taken = list[Arm](), [], set[str]()
-    for one in measured:
-        baseline, candidate = arm_names(one.request, taken)
-        comparisons.append(compared(one, asked.settings, baseline, candidate, surroundings))
-        pair = found.arms[len(arms) : len(arms) + 2]  # fewer in a record that was edited
-        roles: tuple[tuple[Role, str], ...] = (("baseline", baseline), ("candidate", candidate))
-        arms += [_arm(arm, name, one, role, level) for arm, (role, name) in zip(pair, roles, strict=False)]
+    request = _request(path)
+    level, surroundings = request.settings.level, Surroundings(record.timer, record.host.power_source)
+    bounds = bounds_of(raw.read_floors(path), raw.read_probes(path), record.host.caches_bytes, level)
+    measured, brief = _measured(request, path)
+    summed_up = summaries(measured, bounds, request.settings, surroundings)
+    results = (result for one in summed_up for result in one.arms)
+    pairs = zip(record.arms, results, strict=False)  # fewer arms in a record that was edited
     computed = {
-        "arms": tuple(arms),
-        "comparison": tuple(comparisons),
-        "noise": noise_of(measured, level),
-        "throughput": throughputs(_brief(asked, path)),
+        "arms": tuple(arm.model_copy(update=result.fields()) for arm, result in pairs),
+        "comparison": tuple(one.comparison for one in summed_up),
+        "noise": run_noise(measured, level),
+        "throughput": throughputs(brief),
         "null_sut": bounds.null_sut,
     }
-    return found.model_copy(update=computed)
+    return record.model_copy(update=computed)
 
 
-def _arm(arm: Arm, name: str, measured: Measured, role: Role, level: float) -> Arm:
-    """An arm with what was asked of it and its figures."""
-    asked = asked_of(measured, role)
-    told = {"name": name, "model": asked.model, "role": role, "quality": asked.quality, "compute": asked.compute}
-    return arm.model_copy(update=told | figures(measured, role, level))
-
-
-def _question(path: Path) -> Request:
-    asked = raw.read_question(path)
-    if asked is None:
+def _request(path: Path) -> Request:
+    request = raw.read_request(path)
+    if request is None:
         raise InputError(
             str(path),
             "must begin with what was asked",
             got="no such line",
             advice="An older kdeploy wrote it; measure again.",
         )
-    return asked
+    return request
 
 
-def _measured(asked: Request, path: Path) -> list[Measured]:
-    replicates, ends, extras = raw.read_replicates(path), raw.read_ends(path), raw.read_extras(path)
-    return [
-        Measured(one, replicates[number], ends[number], extras.get(number, {}))
-        for number, one in enumerate(asked.comparisons)
+def _measured(request: Request, path: Path) -> tuple[list[MeasuredComparison], list[MeasuredComparison]]:
+    """The comparisons, and the throughputs that were measured to their end."""
+    replicates, ends, optional = raw.read_replicates(path), raw.read_ends(path), raw.read_optional(path)
+    comparisons = [
+        MeasuredComparison(one, replicates[number], ends[number], optional.get(number, {}))
+        for number, one in enumerate(request.comparisons)
     ]
-
-
-def _brief(asked: Request, path: Path) -> list[Measured]:
-    """The throughputs that were measured to their end."""
-    replicates, ends, first = raw.read_replicates(path), raw.read_ends(path), len(asked.comparisons)
-    numbered = enumerate(asked.throughput, start=first)
-    return [Measured(one, replicates[number], ends[number]) for number, one in numbered if number in ends]
+    brief = [
+        MeasuredComparison(one, replicates[number], ends[number])
+        for number, one in enumerate(request.throughput, start=len(comparisons))
+        if number in ends
+    ]
+    return comparisons, brief
 
 
 def _difference(found: object, again: object) -> str:

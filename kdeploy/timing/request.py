@@ -7,7 +7,7 @@ them. Expected outputs, where there are any, are an `.npz` of the same samples i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -18,6 +18,11 @@ from kdeploy.records.bench import Compute, Quality
 COLD_STARTS = 10  # processes an arm, where they are asked for
 
 Count = Annotated[int, Field(ge=1)]
+
+ModelRole = Literal["baseline", "candidate"]
+Role = Literal[ModelRole, "control"]  # the control is the baseline once more: its difference from it is made up
+PAIR: tuple[ModelRole, ModelRole] = ("baseline", "candidate")
+ROLES: tuple[Role, Role, Role] = ("baseline", "control", "candidate")
 
 
 class ArmRequest(Part):
@@ -46,6 +51,10 @@ class ComparisonRequest(Part):
     threads: Count = 1
     batch: Count = 1
     provider: str = "CPU"
+
+    def arm(self, role: Role) -> ArmRequest:
+        """The model in a role."""
+        return self.candidate if role == "candidate" else self.baseline
 
 
 class FloorRequest(Part):

@@ -22,7 +22,7 @@ from kdeploy.errors import Interrupted, KdeployError, ResourceError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.system import wire
 from kdeploy.system.children import own_environment
-from kdeploy.timing.__main__ import RECORD_NAME
+from kdeploy.timing.raw import RECORD_NAME
 from kdeploy.timing.request import Request
 from kdeploy.timing.run.orchestrator import Step, silent
 

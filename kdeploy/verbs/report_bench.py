@@ -17,7 +17,8 @@ def report_bench(folder: Path, store: Store) -> tuple[Path, ReportRecord]:
     Raises: InputError when there is no benchmark, IntegrityError when it is not what its raw samples give.
     """
     from kdeploy.reports import write as stage
-    from kdeploy.timing.recompute import RECORD_NAME, recompute
+    from kdeploy.timing.raw import RECORD_NAME
+    from kdeploy.timing.recompute import recompute
 
     record = recompute(folder)
     reads = {"bench": hash_file(folder / RECORD_NAME), "raw": record.raw.sha256}

@@ -17,7 +17,7 @@ from kdeploy.records.report import Summary
 from kdeploy.records.software import Software
 from kdeploy.records.teacher import TeacherRecord, Training
 from kdeploy.reports.summary import RunRecords, summarise
-from kdeploy.timing.raw import AGAIN, CANDIDATE, FIRST, Block, RawWriter
+from kdeploy.timing.raw import Block, RawWriter
 
 SHA = "0" * 64
 SOFTWARE = Software(device="cpu", threads=2, precision="fp32", versions={"torch": "2.13.0", "numpy": "2.4.1"})
@@ -309,7 +309,7 @@ def write_raw(path: Path, record: b.BenchRecord) -> Path:
     draw = random.Random(7)
     with RawWriter(path) as raw:
         for number, compared in enumerate(record.comparison):
-            names = {FIRST: compared.baseline, AGAIN: compared.baseline, CANDIDATE: compared.candidate}
+            names = {"baseline": compared.baseline, "control": compared.baseline, "candidate": compared.candidate}
             for replicate in range(12):
                 for place, (label, name) in enumerate(names.items()):
                     latency = record.arm(name).latency_ns

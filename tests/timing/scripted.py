@@ -9,7 +9,6 @@ from pathlib import Path
 from kdeploy.errors import ResourceError
 from kdeploy.system.wire import Message
 from kdeploy.timing.analysis import noise
-from kdeploy.timing.raw import CANDIDATE
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 
 NAMES = [name for names in noise.SIGNALS.values() for name in names]
@@ -32,7 +31,7 @@ class Script:
     """What the workers do. `latency_ns` is asked for every call: (arm, start number, block) -> ns."""
 
     clock: ScriptedClock = field(default_factory=ScriptedClock)
-    latency_ns: Callable[[str, int, int], int] = lambda arm, start, block: 100_000 if arm == CANDIDATE else 700_000
+    latency_ns: Callable[[str, int, int], int] = lambda arm, start, block: 100_000 if arm == "candidate" else 700_000
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     start_ns: int = 1_000_000_000
     wrong: dict[str, int] = field(default_factory=dict)
@@ -75,10 +74,12 @@ class ScriptedArm:
         self.message = message
 
     def listen(self) -> Message:
-        do = self.message.get("do", "load")
+        do = self.message["do"]
         self.script.log.append((self.name, do))
         if do == self.script.fails:
-            raise ResourceError("bench worker B", "must answer until it is told to end", got="it ended with signal 9")
+            raise ResourceError(
+                "bench worker candidate", "must answer until it is told to end", got="it ended with signal 9"
+            )
         return getattr(self, f"_{do}")()
 
     def pause(self) -> None:
@@ -96,10 +97,11 @@ class ScriptedArm:
     def close(self) -> None:
         self.script.open_arms.remove(self.name)
 
+    def _cold_start(self) -> Message:
+        took = self.script.latency_ns(self.name, self.start, 0)
+        return {"import_ns": 5_000_000, "load_ns": 2_000_000, "ns": [40 * took] + [took] * 59}
+
     def _load(self) -> Message:
-        if self.message.get("cold"):
-            took = self.script.latency_ns(self.name, self.start, 0)
-            return {"import_ns": 5_000_000, "load_ns": 2_000_000, "ns": [40 * took] + [took] * 59}
         self.script.clock.now_ns += self.script.start_ns
         return {
             "cpus": self.message["cpus"],
@@ -172,9 +174,9 @@ class ScriptedProbe:
         self.message = message
 
     def listen(self) -> Message:
-        do = self.message.get("do", "load")
+        do = self.message["do"]
         self.script.log.append((self.name, do))
-        if do == "load":
+        if do == "pin":
             self.script.clock.now_ns += self.script.start_ns
             return {}
         if do == self.script.fails:

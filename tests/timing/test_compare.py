@@ -9,7 +9,6 @@ from kdeploy.errors import IntegrityError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bench_compare import BenchCompareRecord
 from kdeploy.timing.compare import compare
-from kdeploy.timing.raw import CANDIDATE
 from kdeploy.timing.run.orchestrator import measure
 from tests.program import inside
 from tests.timing.scripted import Script, request
@@ -20,7 +19,7 @@ def result(folder: Path, student_ns: int = 100_000) -> Path:
     folder.mkdir(exist_ok=True)
 
     def latency(arm: str, start: int, _block: int) -> int:
-        return student_ns + start if arm == CANDIDATE else 700_000 + start
+        return student_ns + start if arm == "candidate" else 700_000 + start
 
     script = Script(latency_ns=latency)
     record = measure(request(folder), folder / "out", start=script.start, clock=script.clock)

@@ -16,10 +16,10 @@ import pytest
 
 from kdeploy.timing.analysis import noise
 from kdeploy.timing.analysis.claims import Evidence, Side, judged
-from kdeploy.timing.analysis.comparison import Measured
+from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.analysis.gates import Surroundings, refusals
-from kdeploy.timing.raw import AGAIN, ARMS, CANDIDATE, Block, Replicate
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits
+from kdeploy.timing.raw import Block, Replicate
+from kdeploy.timing.request import ROLES, ArmRequest, ComparisonRequest, Limits
 from tests.timing.analysis.test_claims import EVIDENCE
 from tests.timing.analysis.test_gates import TIMER
 from tests.timing.scripted import counters_of
@@ -38,18 +38,18 @@ VOID = {seen: next(noise.disturbances(counters, 0, LIMITS), "") for seen, counte
 
 def simulated(
     runs: int, ratio: float, *, bursts: tuple[float, float] = (0, 0), seen: bool | None = None
-) -> Iterator[Measured]:
+) -> Iterator[MeasuredComparison]:
     """Runs of 12 replicates of 6 turns; the share of bursts of each is drawn from the two bounds.
 
     `seen` bursts show in the counters; None lets a coin decide for each run.
     """
     chance = np.random.default_rng(round(1000 * ratio))
-    shape = (REPLICATES, TURNS, len(ARMS))
+    shape = (REPLICATES, TURNS, len(ROLES))
     for _ in range(runs):
         burst = chance.random(shape) < chance.uniform(*bursts)
         logs = chance.normal(0, 0.025, shape)[:, :1] + wandering(chance, shape)
         logs += burst * chance.random(shape) * math.log(1.5)
-        logs[..., ARMS.index(CANDIDATE)] -= math.log(ratio)
+        logs[..., ROLES.index("candidate")] -= math.log(ratio)
         shown = burst & (chance.random() < 0.5 if seen is None else seen)
         times = np.rint(USUAL_NS * np.exp(logs)).astype(int)
         yield measured(times.tolist(), shown.tolist())
@@ -63,32 +63,32 @@ def wandering(chance: np.random.Generator, shape: tuple[int, int, int]) -> np.nd
     return steps
 
 
-def measured(times: list[list[list[int]]], shown: list[list[list[bool]]]) -> Measured:
+def measured(times: list[list[list[int]]], shown: list[list[list[bool]]]) -> MeasuredComparison:
     replicates = [
         Replicate(number, [block(turn, place, took, seen) for turn, place, took, seen in places(*found)])
         for number, found in enumerate(zip(times, shown, strict=True))
     ]
-    return Measured(ASKED, replicates, "replicates")
+    return MeasuredComparison(ASKED, replicates, "replicates")
 
 
 def places(times: list[list[int]], shown: list[list[bool]]) -> Iterator[tuple[int, int, int, bool]]:
     for turn in range(TURNS):
-        for place in range(len(ARMS)):
+        for place in range(len(ROLES)):
             yield turn, place, times[turn][place], shown[turn][place]
 
 
 def block(turn: int, place: int, took: int, seen: bool) -> Block:
-    return Block(turn, place, ARMS[place], [took], [], 0, VOID[seen], 0, COUNTERS[seen])
+    return Block(turn, place, ROLES[place], [took], [], 0, VOID[seen], 0, COUNTERS[seen])
 
 
-def claim(measured: Measured) -> str:
+def claim(measured: MeasuredComparison) -> str:
     """The status, with the least effect that counts switched off."""
     total = sum(len(found.blocks) for found in measured.replicates)
     evidence = Evidence(
         baseline=Side("teacher", EVIDENCE.baseline.settings, EVIDENCE.baseline.quality, 0),
         candidate=Side("student", EVIDENCE.baseline.settings, EVIDENCE.baseline.quality, 0),
-        ratio=measured.estimate(CANDIDATE, 0.99),
-        null=measured.estimate(AGAIN, 0.99),
+        ratio=measured.ratio("candidate", 0.99),
+        null=measured.ratio("control", 0.99),
         replicates=REPLICATES,
         void_fraction=len(measured.void_blocks()) / total,
         runtime="onnxruntime",
@@ -109,7 +109,7 @@ def check_null(runs: int, bursts: tuple[float, float], seen: bool | None) -> Non
 
 
 def check_ratio(runs: int, ratio: float, bursts: tuple[float, float]) -> None:
-    estimates = [one.estimate(CANDIDATE, 0.99) for one in simulated(runs, ratio, bursts=bursts)]
+    estimates = [one.ratio("candidate", 0.99) for one in simulated(runs, ratio, bursts=bursts)]
     held = sum(found is not None and found.contains(ratio) for found in estimates)
     assert held >= 0.97 * runs
 

@@ -23,8 +23,9 @@ from kdeploy.records.circumstances import Timer
 from kdeploy.timing.analysis import noise
 from kdeploy.timing.analysis.claims import counted
 from kdeploy.timing.analysis.statistics import Estimate, block_value, theil_sen
-from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate
-from kdeploy.timing.request import Limits
+from kdeploy.timing.messages import Counters
+from kdeploy.timing.raw import Block, Replicate
+from kdeploy.timing.request import PAIR, ROLES, Limits, Role
 
 HOUR_NS = 3600 * 1_000_000_000
 
@@ -86,11 +87,8 @@ def overheated(blocks: Sequence[Block]) -> int | None:
     """How often the CPUs throttled themselves, between blocks as well."""
     if not blocks:
         return None
-    ends = {
-        "before": blocks[0].counters.get("before", {}),
-        "after": blocks[-1].counters.get("after", {}),
-    }
-    return noise.change(ends, "overheated")
+    before, after = blocks[0].counters.get("before", {}), blocks[-1].counters.get("after", {})
+    return noise.change(Counters(before=before, after=after), "overheated")
 
 
 def steadiness_texts(replicates: Sequence[Replicate], limits: Limits, level: float) -> Iterator[str]:
@@ -114,7 +112,7 @@ def trend(replicates: Sequence[Replicate], level: float) -> Trend | None:
 
 
 def timer_texts(replicates: Sequence[Replicate], timer: Timer, limits: Limits) -> Iterator[str]:
-    counted = [block for replicate in replicates for arm in ARMS for block in replicate.counted(arm)]
+    counted = [block for replicate in replicates for role in ROLES for block in replicate.counted(role)]
     if not counted:
         return
     shortest, call = min(sum(block.ns) for block in counted), min(block_value(block.ns) for block in counted)
@@ -126,7 +124,7 @@ def timer_texts(replicates: Sequence[Replicate], timer: Timer, limits: Limits) -
 
 
 def circumstance_texts(replicates: Sequence[Replicate], surroundings: Surroundings) -> Iterator[str]:
-    workers = [worker for found in replicates for worker in found.workers.values()]
+    workers = [worker for replicate in replicates for worker in replicate.workers.values()]
     tracers = sorted({tracer for worker in workers if (tracer := worker.loaded.get("tracer"))})
     if tracers:
         yield f"process {tracers[0]} traces the arms"
@@ -135,24 +133,26 @@ def circumstance_texts(replicates: Sequence[Replicate], surroundings: Surroundin
 
 
 def provider_texts(replicates: Sequence[Replicate], provider: str) -> Iterator[str]:
-    reports = (worker.loaded["settings"].get("provider") for found in replicates for worker in found.workers.values())
+    reports = (
+        worker.loaded["settings"].get("provider") for replicate in replicates for worker in replicate.workers.values()
+    )
     for effective in sorted({report for report in reports if report is not None}):
         if [name.removesuffix("ExecutionProvider") for name in effective.split(",")] != [provider]:
             yield f"the provider asked for is {provider}, and {effective} ran"
 
 
 def memory_texts(replicates: Sequence[Replicate], limits: Limits) -> Iterator[str]:
-    """Whoever answers one input faster than others has seen it before."""
-    for arm, called in ((FIRST, "baseline"), (CANDIDATE, "candidate")):
-        ratios = [ratio for replicate in replicates if (ratio := _rotating_over_repeated(replicate, arm)) is not None]
+    """Flags answers that look remembered: one input again and again is faster than rotating ones."""
+    for role in PAIR:
+        ratios = [ratio for replicate in replicates if (ratio := _rotating_over_repeated(replicate, role)) is not None]
         if ratios and median(ratios) > limits.run_memory:
-            text = f"the {called} takes {median(ratios):.1f} times as long for rotating inputs as for one"
+            text = f"the {role} takes {median(ratios):.1f} times as long for rotating inputs as for one"
             yield f"{text}, at most {limits.run_memory:g} may be: it may remember its answers"
 
 
-def _rotating_over_repeated(replicate: Replicate, arm: str) -> float | None:
+def _rotating_over_repeated(replicate: Replicate, role: Role) -> float | None:
     """None for a worker of one distinct input. Void blocks count: the one to compare them with is not judged either."""
-    worker, blocks = replicate.workers.get(arm), [block for block in replicate.blocks if block.arm == arm]
+    worker, blocks = replicate.workers.get(role), [block for block in replicate.blocks if block.role == role]
     if worker is None or not worker.repeated_ns or not blocks or worker.loaded["distinct_inputs"] < 2:
         return None
     return median(block_value(block.ns) for block in blocks) / block_value(worker.repeated_ns)
@@ -160,7 +160,7 @@ def _rotating_over_repeated(replicate: Replicate, arm: str) -> float | None:
 
 def _place(replicate: Replicate) -> tuple[float, float] | None:
     """The hour and the mean log latency of a replicate."""
-    arms = [blocks for arm in ARMS if (blocks := replicate.counted(arm))]
+    arms = [blocks for role in ROLES if (blocks := replicate.counted(role))]
     times = [block.counters["at_ns"] for blocks in arms for block in blocks if "at_ns" in block.counters]
     if not times:
         return None

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kdeploy.timing.raw import Place, Probe
+from kdeploy.timing.messages import Place
+from kdeploy.timing.raw import Probe
 
 TELLING_SIZE = 512  # before every engine was tried at it, the first one would pass for the machine
 ENGINES = ("numpy", "onnxruntime", "openvino", "torch")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from kdeploy.system.wire import Message
+from kdeploy.timing.messages import Counters, Reading
 from kdeploy.timing.raw import Block
 from kdeploy.timing.request import Limits
 
@@ -38,7 +38,7 @@ SIGNALS = {
 }
 
 
-def disturbances(counters: Message, idle_cpu_ns: int | None, limits: Limits) -> Iterator[str]:
+def disturbances(counters: Counters, idle_cpu_ns: int | None, limits: Limits) -> Iterator[str]:
     """Why a block is void, the strongest reason first; nothing for a block that counts."""
     if not limits.voids:
         return
@@ -55,28 +55,33 @@ def disturbances(counters: Message, idle_cpu_ns: int | None, limits: Limits) -> 
         yield "the clock rate changed"
 
 
-def change(counters: Message, name: str) -> int | None:
+def readings(counters: Counters) -> tuple[Reading, Reading]:
+    """The readings before and after a block; empty where there are none."""
+    return counters.get("before", {}), counters.get("after", {})
+
+
+def change(counters: Counters, name: str) -> int | None:
     """By how much a counter rose; None when it cannot be read, or went backwards."""
-    before, after = (counters.get(when, {}).get(name) for when in ("before", "after"))
+    before, after = (reading.get(name) for reading in readings(counters))
     if before is None or after is None or after < before:
         # memory that returns from swap was read, and is no wrap
         return 0 if name == "swapped_bytes" and None not in (before, after) else None
-    return int(after - before)
+    return after - before
 
 
-def share(counters: Message, name: str) -> float | None:
+def share(counters: Counters, name: str) -> float | None:
     """A change in ns as a share of the block's time, per CPU of the arm."""
     rise, elapsed = change(counters, name), counters.get("elapsed_ns", 0)
     return None if rise is None or elapsed <= 0 else rise / (elapsed * counters["cpus"])
 
 
-def frequency_change(counters: Message) -> float | None:
+def frequency_change(counters: Counters) -> float | None:
     """The relative change of the clock rate, up or down."""
-    before, after = (counters.get(when, {}).get("frequency_khz") for when in ("before", "after"))
+    before, after = (reading.get("frequency_khz") for reading in readings(counters))
     return abs(after - before) / before if before and after is not None else None
 
 
-def faulted(counters: Message) -> bool:
+def faulted(counters: Counters) -> bool:
     """Whether the arm waited for the disk."""
     return _over(change(counters, "major_faults"), 0) or _over(change(counters, "swapped_bytes"), 0)
 
@@ -105,13 +110,13 @@ def unobserved(blocks: Sequence[Block]) -> dict[str, str]:
     }
 
 
-def _seen(counters: Message, names: Sequence[str]) -> bool:
+def _seen(counters: Counters, names: Sequence[str]) -> bool:
     if "frequency_khz" in names:
         return frequency_change(counters) is not None
     return all(change(counters, name) is not None for name in names)
 
 
-def _waited(counters: Message, limits: Limits) -> Iterator[str]:
+def _waited(counters: Counters, limits: Limits) -> Iterator[str]:
     own = share(counters, "wait_ns")
     if own is not None:
         if own > limits.block_wait:

@@ -11,53 +11,53 @@ from collections.abc import Sequence
 from statistics import median
 
 from kdeploy.records.bench import ColdStart, Energy, Sustained, TimeEstimate, Window
-from kdeploy.system.wire import Message
 from kdeploy.timing.analysis.latency import time_estimate
 from kdeploy.timing.analysis.statistics import median_estimate
+from kdeploy.timing.messages import ColdStartAnswer, EnergyBlock, WindowAnswer
 
 STEADY_SHARE, STEADY_CALLS = 0.1, 20
 ENERGY_DOMAIN = "rapl-package"
 
 
-def cold_start(seen: Sequence[Message], level: float) -> ColdStart | None:
+def cold_start(processes: Sequence[ColdStartAnswer], level: float) -> ColdStart | None:
     """Medians over processes, with their intervals."""
-    if not seen:
+    if not processes:
         return None
-    steady = [steady_ns(one) for one in seen]
-    reached = [ns for ns in steady if ns is not None]
+    steady = [ns for process in processes if (ns := steady_ns(process)) is not None]
     return ColdStart(
-        n=len(seen),
-        imports=_time([one["import_ns"] for one in seen], level),
-        session=_time([one["load_ns"] for one in seen], level),
-        first_inference=_time([one["ns"][0] for one in seen], level),
-        to_steady=_time(reached, level) if len(reached) == len(seen) else None,
+        n=len(processes),
+        imports=_time([process["import_ns"] for process in processes], level),
+        session=_time([process["load_ns"] for process in processes], level),
+        first_inference=_time([process["ns"][0] for process in processes], level),
+        to_steady=_time(steady, level) if len(steady) == len(processes) else None,
         page_cache="warm",  # the digests of the artefacts were computed from them right before
     )
 
 
-def steady_ns(seen: Message) -> int | None:
+def steady_ns(process: ColdStartAnswer) -> int | None:
     """From the beginning of the imports to the end of the first of 20 calls none of which is slow.
 
     Slow is more than 10 % above the steady median, that of the second half of the calls.
     """
-    calls: list[int] = seen["ns"]
+    calls = process["ns"]
     centre = median(calls[len(calls) // 2 :])
     near = [ns <= (1 + STEADY_SHARE) * centre for ns in calls]
     for number in range(len(calls) - STEADY_CALLS + 1):
         if all(near[number : number + STEADY_CALLS]):
-            return int(seen["import_ns"] + seen["load_ns"] + sum(calls[: number + 1]))
+            return process["import_ns"] + process["load_ns"] + sum(calls[: number + 1])
     return None
 
 
-def sustained(seen: Sequence[Message]) -> Sustained | None:
-    if not seen:
+def sustained(windows: Sequence[WindowAnswer]) -> Sustained | None:
+    """The windows of a sustained run, from its beginning; None without any."""
+    if not windows:
         return None
-    began, tenth = seen[0]["at_ns"], max(1, len(seen) // 10)
-    first, last = (median(one["median_ns"] for one in part) for part in (seen[:tenth], seen[-tenth:]))
+    began, tenth = windows[0]["at_ns"], max(1, len(windows) // 10)
+    first, last = (median(one["median_ns"] for one in part) for part in (windows[:tenth], windows[-tenth:]))
     return Sustained(
-        duration_ns=seen[-1]["at_ns"] + seen[-1]["elapsed_ns"] - began,
+        duration_ns=windows[-1]["at_ns"] + windows[-1]["elapsed_ns"] - began,
         windows=tuple(
-            Window(at_ns=one["at_ns"] - began, calls=one["calls"], median_ns=one["median_ns"]) for one in seen
+            Window(at_ns=one["at_ns"] - began, calls=one["calls"], median_ns=one["median_ns"]) for one in windows
         ),
         drift=last / first - 1,
     )
@@ -67,8 +67,8 @@ def _time(values: Sequence[int], level: float) -> TimeEstimate:
     return time_estimate(median_estimate(values, level), level)
 
 
-def energy(blocks: Sequence[Message]) -> Energy | None:
-    """Medians over blocks with `energy_uj`, `elapsed_ns`, `calls` and `idle_uw`, idle power in microwatts."""
+def energy(blocks: Sequence[EnergyBlock]) -> Energy | None:
+    """Microjoules a call, medians over blocks; None without any."""
     if not blocks:
         return None
     idle = [block["energy_uj"] - block["idle_uw"] * block["elapsed_ns"] / 1e9 for block in blocks]

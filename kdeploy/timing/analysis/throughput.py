@@ -9,25 +9,26 @@ from collections.abc import Sequence
 from statistics import median
 
 from kdeploy.records.bench import BatchThroughput
-from kdeploy.timing.analysis.comparison import ROLES, Measured, Role, asked_of, key_of
+from kdeploy.timing.analysis.comparison import MeasuredComparison
+from kdeploy.timing.request import PAIR, ModelRole
 
 
-def throughputs(found: Sequence[Measured]) -> tuple[BatchThroughput, ...]:
+def throughputs(measured: Sequence[MeasuredComparison]) -> tuple[BatchThroughput, ...]:
     """Both models of each setting; one whose blocks are all void is not there."""
-    rows = (_row(one, role) for one in found for role in ROLES)
+    rows = (_row(setting, role) for setting in measured for role in PAIR)
     return tuple(row for row in rows if row is not None)
 
 
-def _row(one: Measured, role: Role) -> BatchThroughput | None:
-    asked, samples = one.request, one.samples(key_of(role))
+def _row(measured: MeasuredComparison, role: ModelRole) -> BatchThroughput | None:
+    setting, samples = measured.request, measured.samples(role)
     if not samples:
         return None
     return BatchThroughput(
-        model=asked_of(one, role).model,
+        model=setting.arm(role).model,
         role=role,
-        runtime=asked.runtime,
-        batch=asked.batch,
-        threads=asked.threads,
-        value=median(len(calls) * asked.batch * 1e9 / sum(calls) for calls in samples),
+        runtime=setting.runtime,
+        batch=setting.batch,
+        threads=setting.threads,
+        value=median(len(calls) * setting.batch * 1e9 / sum(calls) for calls in samples),
         processes=len(samples),
     )

@@ -1,4 +1,5 @@
 """What the system says while a measurement runs: counters of a block, energy, CPUs, what a process consumed.
 
-Imports the standard library alone, because a worker pays for what it imports; the analysis reads none of it.
+May import the standard library and kdeploy.timing.messages alone, because a worker pays for what it imports; the
+analysis reads none of it.
 """

@@ -11,7 +11,6 @@
     frequency      scaling_cur_freq of the CPUs (kHz, not a counter)
 
 A source that is missing or holds garbage is None. Everything hangs from a root, so that a test brings its own tree.
-Imports nothing but the standard library: a worker pays for it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-Reading = dict[str, int | None]
+from kdeploy.timing.messages import Reading
 
 ROOT = Path("/")
 

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from kdeploy.errors import KdeployError
-from kdeploy.system.wire import Message
 from kdeploy.timing.analysis.machine_peaks import ENGINES, TELLING_SIZE, far_bytes
+from kdeploy.timing.messages import PinCommand, ProbeAnswer, ProbeCommand
 from kdeploy.timing.raw import Probe, Task
 from kdeploy.timing.request import Settings
-from kdeploy.timing.run.worker_process import Arm, WorkerProcess, ask
+from kdeploy.timing.run.worker_process import Worker, WorkerProcess, ask
 
 PROGRAM = "kdeploy.timing.run.peak_worker"
 SIZES = (TELLING_SIZE, 256, 1024, 2048)
@@ -41,10 +41,10 @@ def near_bytes(caches_bytes: Mapping[str, int]) -> int:
     return caches_bytes.get("l2", 2**19) // 2
 
 
-StartProbe = Callable[[str, Settings], Arm]
+StartProbe = Callable[[str, Settings], Worker]
 
 
-def start_probe(name: str, settings: Settings) -> Arm:
+def start_probe(name: str, settings: Settings) -> Worker:
     """A process of the canary."""
     return WorkerProcess(name, patience_s=settings.patience_s, program=PROGRAM)
 
@@ -65,55 +65,51 @@ class Canary:
         self._cpus, self._threads, self._settings = tuple(cpus), threads, settings
         self._start, self._clock = start, clock
         self._tasks: Iterator[Task] = itertools.cycle(plan(caches_bytes))
-        self._arms: dict[str, Arm] = {}
+        self._workers: dict[str, Worker] = {}
         self._lost: set[str] = set()
         self._began, self._spent = clock(), 0
 
     def visit(self) -> list[Probe]:
         """Those probes that the share allows by now; nothing runs afterwards."""
-        found = []
+        probes = []
         while self._may():
             began = self._clock()
-            found.append(self._probe(next(self._tasks)))
+            probes.append(self._probe(next(self._tasks)))
             self._spent += self._clock() - began
-        return found
+        return probes
 
     def close(self) -> None:
-        for arm in self._arms.values():
-            arm.close()
+        for worker in self._workers.values():
+            worker.close()
 
     def _may(self) -> bool:
         allowed = self._settings.peak_share * (self._clock() - self._began)
         alive = self._lost < {OTHERS, TORCH}
-        return alive and self._spent < allowed and (bool(self._arms) or allowed >= START_NS)
+        return alive and self._spent < allowed and (bool(self._workers) or allowed >= START_NS)
 
     def _probe(self, task: Task) -> Probe:
         """A probe without times when its process died: that ends no benchmark."""
         name = TORCH if task.name == TORCH else OTHERS
         if name not in self._lost:
             try:
-                answer = self._answer(name, {"do": "probe", "place": task.place, "name": task.name, "size": task.size})
+                answer = self._answer(name, task)
                 return Probe(self._threads, task, answer["work"], answer["ns"])
             except KdeployError:
                 self._lost.add(name)
         return Probe(self._threads, task, 0, [])
 
-    def _answer(self, name: str, message: Message) -> Message:
-        arm = self._arm(name)
-        arm.resume()
-        arm.tell(message)
-        answer = arm.listen()
-        arm.pause()
+    def _answer(self, name: str, task: Task) -> ProbeAnswer:
+        worker = self._worker(name)
+        worker.resume()
+        answer = ask(worker, ProbeCommand(do="probe", place=task.place, name=task.name, size=task.size))
+        worker.pause()
         return answer
 
-    def _arm(self, name: str) -> Arm:
-        if name not in self._arms:
-            arm = self._arms[name] = self._start(f"canary, {name}", self._settings)
-            ask(arm, self._spec())
-        return self._arms[name]
-
-    def _spec(self) -> Message:
-        return {"parent": os.getpid(), "cpus": self._cpus, "threads": self._threads}
+    def _worker(self, name: str) -> Worker:
+        if name not in self._workers:
+            worker = self._workers[name] = self._start(f"canary, {name}", self._settings)
+            ask(worker, PinCommand(do="pin", parent=os.getpid(), cpus=self._cpus, threads=self._threads))
+        return self._workers[name]
 
 
 class Canaries:

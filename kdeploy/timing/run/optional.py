@@ -9,62 +9,62 @@ Nothing else runs meanwhile, and no claim rests on it. The raw lines go into the
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 
-from kdeploy.system.wire import Message
 from kdeploy.timing.machine import energy
-from kdeploy.timing.raw import CANDIDATE, FIRST
-from kdeploy.timing.request import Settings
-from kdeploy.timing.run.replicate import warm_up_command
-from kdeploy.timing.run.worker_process import Arm, ask
-
-StartArm = Callable[[str], Arm]
-Line = tuple[str, str, Message]  # kind, arm, what was seen
+from kdeploy.timing.messages import (
+    ColdStartAnswer,
+    ColdStartCommand,
+    EnergyBlock,
+    LoadCommand,
+    ModelSpec,
+    WindowAnswer,
+    WindowCommand,
+)
+from kdeploy.timing.request import PAIR, ModelRole, Role, Settings
+from kdeploy.timing.run.commands import generator_of_turns, warm_up_command
+from kdeploy.timing.run.worker_process import StartWorker, Worker, ask
 
 WINDOWS = 100
 ENERGY_BLOCKS, SECOND_NS = 5, 1_000_000_000
 
 
-def lines(specs: Mapping[str, Message], settings: Settings, start: StartArm, *, seed: str) -> Iterator[Line]:
-    """Everything that was asked for beside the comparison."""
-    yield from cold_starts(specs, settings.cold_starts, start, seed)
-    for name in (FIRST, CANDIDATE):
-        if settings.sustained_ns:
-            yield from (("window", name, seen) for seen in windows(specs[name], name, settings, start))
-        if settings.energy and energy.unreadable() is None:
-            yield from (("energy", name, seen) for seen in energy_blocks(specs[name], name, settings, start))
+def cold_starts(
+    specs: Mapping[Role, ModelSpec], settings: Settings, start: StartWorker, *, seed: str
+) -> Iterator[tuple[ModelRole, ColdStartAnswer]]:
+    """Both models in fresh processes, in random order."""
+    order = [*PAIR] * settings.cold_starts
+    generator_of_turns(seed).shuffle(order)
+    for role in order:
+        with closing(start(role)) as worker:
+            yield role, ask(worker, ColdStartCommand(do="cold_start", **specs[role]))
 
 
-def cold_starts(specs: Mapping[str, Message], count: int, start: StartArm, seed: str) -> Iterator[Line]:
-    order = [FIRST, CANDIDATE] * count
-    random.Random(seed).shuffle(order)  # noqa: S311 (an order of turns, not a secret)
-    for name in order:
-        arm = start(name)
-        try:
-            yield "cold", name, ask(arm, specs[name] | {"cold": True})
-        finally:
-            arm.close()
-
-
-def windows(spec: Message, name: str, settings: Settings, start: StartArm) -> Iterator[Message]:
-    """The windows of a sustained run; the pause between two is that of one message."""
-    with warm(spec, name, settings, start) as arm:
+def windows(spec: ModelSpec, role: ModelRole, settings: Settings, start: StartWorker) -> Iterator[WindowAnswer]:
+    """The windows of a sustained run, if it was asked for; the pause between two is that of one message."""
+    if not settings.sustained_ns:
+        return
+    with warm(spec, role, settings, start) as worker:
         for _ in range(WINDOWS):
-            yield ask(arm, {"do": "window", "ns": settings.sustained_ns // WINDOWS})
+            yield ask(worker, WindowCommand(do="window", ns=settings.sustained_ns // WINDOWS))
 
 
-def energy_blocks(spec: Message, name: str, settings: Settings, start: StartArm) -> Iterator[Message]:
-    """Blocks of a second with the idle power around each, while the arm waits for its next command."""
-    with warm(spec, name, settings, start) as arm:
+def energy_blocks(spec: ModelSpec, role: ModelRole, settings: Settings, start: StartWorker) -> Iterator[EnergyBlock]:
+    """Blocks of a second with the idle power around each, while the arm waits for its next command.
+
+    None where energy was not asked for, or cannot be read.
+    """
+    if not settings.energy or energy.unreadable() is not None:
+        return
+    with warm(spec, role, settings, start) as worker:
         for _ in range(ENERGY_BLOCKS):
             idle = idle_uw()
             before = energy.read()
-            seen = ask(arm, {"do": "window", "ns": SECOND_NS})
+            window = ask(worker, WindowCommand(do="window", ns=SECOND_NS))
             used = energy.spent(before, energy.read())
-            yield seen | {"energy_uj": used, "idle_uw": round((idle + idle_uw()) / 2)}
+            yield EnergyBlock(**window, energy_uj=used, idle_uw=round((idle + idle_uw()) / 2))
 
 
 def idle_uw() -> float:
@@ -75,12 +75,9 @@ def idle_uw() -> float:
 
 
 @contextmanager
-def warm(spec: Message, name: str, settings: Settings, start: StartArm) -> Iterator[Arm]:
+def warm(spec: ModelSpec, role: ModelRole, settings: Settings, start: StartWorker) -> Iterator[Worker]:
     """One arm, loaded and warmed up; ended on the way out."""
-    arm = start(name)
-    try:
-        ask(arm, spec)
-        ask(arm, warm_up_command(settings))
-        yield arm
-    finally:
-        arm.close()
+    with closing(start(role)) as worker:
+        ask(worker, LoadCommand(do="load", **spec))
+        ask(worker, warm_up_command(settings))
+        yield worker

@@ -9,7 +9,6 @@ start of a worker are arguments, so the loop is tested without waiting.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -17,25 +16,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kdeploy.records.bench import BenchRecord
+from kdeploy.records.bench import BenchRecord, Stopped
 from kdeploy.system import host
-from kdeploy.system.wire import Message
 from kdeploy.timing import raw
 from kdeploy.timing.analysis.claims import counted
-from kdeploy.timing.analysis.comparison import Measured
+from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.analysis.roofline import bounds_of
 from kdeploy.timing.analysis.statistics import relative_half_width
-from kdeploy.timing.analysis.throughput import throughputs
 from kdeploy.timing.machine.cpus import bench_cpus, housekeeping
-from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, RawWriter, Replicate
-from kdeploy.timing.request import ComparisonRequest, Request, Settings
-from kdeploy.timing.run import call_overhead as floors
-from kdeploy.timing.run import machine_peaks, optional, worker_process
-from kdeploy.timing.run.record import Clock, assembled
+from kdeploy.timing.raw import OptionalSamples, RawWriter, Replicate
+from kdeploy.timing.request import PAIR, ROLES, ComparisonRequest, Request, Role, Settings
+from kdeploy.timing.run import machine_peaks, optional
+from kdeploy.timing.run.call_overhead import floor_samples
+from kdeploy.timing.run.commands import generator_of_turns, specs
+from kdeploy.timing.run.record import Clock, Measurement, assembled
 from kdeploy.timing.run.replicate import run_replicate
 from kdeploy.timing.run.throughput import LeftOut, measured_throughputs
-
-StartWorker = Callable[[str, Settings], worker_process.Arm]
+from kdeploy.timing.run.worker_process import Worker, WorkerProcess
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,13 @@ class Step:
     elapsed_ns: int
 
 
-def start_worker(name: str, settings: Settings) -> worker_process.Arm:
+def start_worker(name: str, settings: Settings) -> Worker:
     """An arm in a fresh process."""
-    return worker_process.WorkerProcess(name, patience_s=settings.patience_s)
+    return WorkerProcess(name, patience_s=settings.patience_s)
 
 
 def local_now() -> datetime:
+    """The time of day."""
     return datetime.now(UTC)
 
 
@@ -69,7 +67,7 @@ def measure(
     folder: Path,
     *,
     progress: Callable[[Step], None] = silent,
-    start: StartWorker = start_worker,
+    start: Callable[[str, Settings], Worker] = start_worker,
     start_probe: machine_peaks.StartProbe = machine_peaks.start_probe,
     clock: Clock = time.perf_counter_ns,
     now: Callable[[], datetime] = local_now,
@@ -87,17 +85,19 @@ def measure(
         RawWriter(folder / raw.NAME) as writer,
         closing(machine_peaks.Canaries(caches, settings, start=start_probe, clock=clock)) as canaries,
     ):
-        loop = Loop(request, allowed, progress, start, clock, canaries)
+        loop = Loop(request, writer, allowed, progress, start, clock, canaries)
         writer.request(request)
-        nothing = loop.floors(writer)
-        measured = [loop.comparison(number, writer) for number in range(len(request.comparisons))]
-        brief = list(loop.throughputs(writer))
-    bounds = bounds_of(nothing, loop.probes, caches, settings.level)
-    measured = [replace(one, bounds=bounds) for one in measured]
-    record = assembled(request, measured, allowed, folder, created=created, began=began, clock=clock)
-    found = throughputs([one for one in brief if isinstance(one, Measured)])
-    left_out = tuple(one.unavailable() for one in brief if isinstance(one, LeftOut))
-    return record.model_copy(update={"throughput": found, "unavailable": (*record.unavailable, *left_out)})
+        floors = list(loop.floors())
+        comparisons = [loop.comparison(number) for number in range(len(request.comparisons))]
+        brief = list(loop.throughputs())
+    measurement = Measurement(
+        request=request,
+        comparisons=comparisons,
+        throughput=[one for one in brief if isinstance(one, MeasuredComparison)],
+        left_out=[one for one in brief if isinstance(one, LeftOut)],
+        bounds=bounds_of(floors, loop.probes, caches, settings.level),
+    )
+    return assembled(measurement, allowed, folder, created=created, began=began, clock=clock)
 
 
 @dataclass(frozen=True)
@@ -105,149 +105,137 @@ class Loop:
     """What stays the same over the comparisons of one measurement; `first` is the number of the first in the file."""
 
     request: Request
+    writer: RawWriter
     allowed: tuple[int, ...]
     progress: Callable[[Step], None]
-    start: StartWorker
+    start: Callable[[str, Settings], Worker]
     clock: Clock
     canaries: machine_peaks.Canaries
     probes: list[raw.Probe] = field(default_factory=list)
     first: int = 0
 
-    def throughputs(self, writer: RawWriter) -> Iterator[Measured | LeftOut]:
+    def throughputs(self) -> Iterator[MeasuredComparison | LeftOut]:
         """The brief measurements after the comparisons."""
-        asked, settings = self.request.throughput, self.request.settings
-        if not asked:
+        request, settings = self.request, self.request.settings
+        if not request.throughput:
             return
-        brief = Request(comparisons=asked, settings=settings.brief())
-        loop = replace(self, request=brief, progress=silent, first=len(self.request.comparisons))
-        yield from measured_throughputs(
-            asked, lambda number: loop.comparison(number, writer), settings.throughput_ns, self.clock
-        )
+        brief = Request(comparisons=request.throughput, settings=settings.brief())
+        loop = replace(self, request=brief, progress=silent, first=len(request.comparisons))
+        yield from measured_throughputs(request.throughput, loop.comparison, settings.throughput_ns, self.clock)
 
-    def floors(self, writer: RawWriter) -> list[raw.FloorSample]:
+    def floors(self) -> Iterator[raw.FloorSample]:
         """The calls of the graphs that do nothing, with their raw lines."""
-        found = []
-        for asked in self.request.floors:
-            cpus = bench_cpus(self.allowed, asked.threads)
+        for floor in self.request.floors:
+            cpus = bench_cpus(self.allowed, floor.threads)
             with housekeeping(self.allowed, cpus):
-                settings = self.request.settings
-                found += floors.measure(asked, cpus, settings, lambda name: self.start(name, self.request.settings))
-        for sample in found:
-            writer.floor(sample)
-        return found
+                for sample in floor_samples(floor, cpus, self.request.settings, self._start):
+                    self.writer.floor(sample)
+                    yield sample
 
-    def comparison(self, number: int, writer: RawWriter) -> Measured:
+    def comparison(self, number: int) -> MeasuredComparison:
         """One comparison, with its raw lines."""
-        found = self._measured(number, writer)
-        beside: dict[tuple[str, str], list[Message]] = {}
-        for kind, arm, seen in self._extras(number):
-            writer.beside(self.first + number, kind, arm, seen)
-            beside.setdefault((kind, arm), []).append(seen)
-        writer.end(self.first + number, found.stopped)
-        return replace(found, extras=beside)
+        comparison = self.request.comparisons[number]
+        with housekeeping(self.allowed, bench_cpus(self.allowed, comparison.threads)):
+            replicates, stopped = self._replicates(number)
+            alone = self._optional(number)
+        self.writer.end(self.first + number, stopped)
+        return MeasuredComparison(comparison, replicates, stopped, alone)
 
-    def _extras(self, number: int) -> Iterator[optional.Line]:
-        """What was asked for beside the comparison."""
-        asked, settings = self.request.comparisons[number], self.request.settings
-        told = specs(asked, bench_cpus(self.allowed, asked.threads))
+    def _start(self, name: str) -> Worker:
+        return self.start(name, self.request.settings)
+
+    def _optional(self, number: int) -> dict[Role, OptionalSamples]:
+        """What was asked for of each arm alone."""
+        comparison, settings = self.request.comparisons[number], self.request.settings
+        models, place = specs(comparison, bench_cpus(self.allowed, comparison.threads), PAIR), self.first + number
+        samples: dict[Role, OptionalSamples] = {role: OptionalSamples() for role in PAIR}
         seed = f"{settings.seed}/{number}/extras"
-        with housekeeping(self.allowed, bench_cpus(self.allowed, asked.threads)):
-            yield from optional.lines(told, settings, lambda name: self.start(name, settings), seed=seed)
+        for role, start in optional.cold_starts(models, settings, self._start, seed=seed):
+            self.writer.cold_start(place, role, start)
+            samples[role].cold_starts.append(start)
+        for role in PAIR:
+            for window in optional.windows(models[role], role, settings, self._start):
+                self.writer.window(place, role, window)
+                samples[role].windows.append(window)
+            for block in optional.energy_blocks(models[role], role, settings, self._start):
+                self.writer.energy(place, role, block)
+                samples[role].energy.append(block)
+        return samples
 
-    def _measured(self, number: int, writer: RawWriter) -> Measured:
-        """Replicates until a rule ends them."""
-        asked, settings = self.request.comparisons[number], self.request.settings
+    def _replicates(self, number: int) -> tuple[list[Replicate], Stopped]:
+        """Replicates until a rule ends them, and that rule."""
+        comparison, settings = self.request.comparisons[number], self.request.settings
         began, replicates = self.clock(), list[Replicate]()
-        calls: dict[str, int] = {}
-        cpus = bench_cpus(self.allowed, asked.threads)
-        with housekeeping(self.allowed, cpus):
-            for look in settings.looks:
-                while len(replicates) < look:
-                    if replicates and self.clock() - began >= settings.limit_ns * settings.hard_factor:
-                        return Measured(asked, replicates, "hard limit")
-                    replicates.append(self._replicate(number, len(replicates), cpus, calls))
-                    keep(writer, self.first + number, replicates[-1])
-                    self._visit(writer, cpus, asked.threads)
-                    self._tell(number, replicates, look, began)
-                if reached(asked, replicates, settings):
-                    return Measured(asked, replicates, "target")
-                if would_pass(settings, self.clock() - began, len(replicates)):
-                    return Measured(asked, replicates, "time")
-        return Measured(asked, replicates, "replicates")
+        calls: dict[Role, int] = {}
+        for look in settings.looks:
+            while len(replicates) < look:
+                if replicates and self.clock() - began >= settings.limit_ns * settings.hard_factor:
+                    return replicates, "hard limit"
+                replicates.append(self._replicate(number, len(replicates), calls))
+                keep(self.writer, self.first + number, replicates[-1])
+                self._visit(comparison.threads)
+                self._tell(number, replicates, look, began)
+            if reached(comparison, replicates, settings):
+                return replicates, "target"
+            if would_pass(settings, self.clock() - began, len(replicates)):
+                return replicates, "time"
+        return replicates, "replicates"
 
-    def _replicate(self, number: int, replicate: int, cpus: tuple[int, ...], calls: dict[str, int]) -> Replicate:
-        asked, settings = self.request.comparisons[number], self.request.settings
+    def _replicate(self, number: int, replicate: int, calls: dict[Role, int]) -> Replicate:
+        comparison, settings = self.request.comparisons[number], self.request.settings
+        cpus = bench_cpus(self.allowed, comparison.threads)
         return run_replicate(
             replicate,
-            specs(asked, cpus, ARMS if settings.null else (FIRST, CANDIDATE)),
+            specs(comparison, cpus, ROLES if settings.null else PAIR),
             settings,
-            lambda name: self.start(name, settings),
-            seed=f"{settings.seed}/{number}/{replicate}",
+            self._start,
+            generator=generator_of_turns(f"{settings.seed}/{number}/{replicate}"),
             calls=calls,
         )
 
-    def _visit(self, writer: RawWriter, cpus: tuple[int, ...], threads: int) -> None:
+    def _visit(self, threads: int) -> None:
         """The machine's peaks, for a moment, while no arm is there."""
-        for probe in self.canaries.visit(cpus, threads):
-            writer.probe(probe)
+        for probe in self.canaries.visit(bench_cpus(self.allowed, threads), threads):
+            self.writer.probe(probe)
             self.probes.append(probe)
 
     def _tell(self, number: int, replicates: Sequence[Replicate], look: int, began: int) -> None:
-        asked = self.request.comparisons[number]
+        comparison = self.request.comparisons[number]
         step = Step(
             comparison=number,
             comparisons=len(self.request.comparisons),
-            label=label(asked),
+            label=label(comparison),
             replicate=len(replicates),
             look=look,
-            half_width=half_width(asked, replicates, self.request.settings),
+            half_width=half_width(comparison, replicates, self.request.settings),
             elapsed_ns=self.clock() - began,
         )
         self.progress(step)
 
 
-def label(asked: ComparisonRequest) -> str:
+def label(comparison: ComparisonRequest) -> str:
     """`student against teacher, onnxruntime, batch 1, 1 thread`."""
-    threads = counted(asked.threads, "thread")
-    return f"{asked.candidate.model} against {asked.baseline.model}, {asked.runtime}, batch {asked.batch}, {threads}"
-
-
-def specs(asked: ComparisonRequest, cpus: tuple[int, ...], arms: Sequence[str] = ARMS) -> dict[str, Message]:
-    """What each of the workers is told to load."""
-    found = {}
-    for name in arms:
-        arm = asked.candidate if name == CANDIDATE else asked.baseline
-        found[name] = {
-            "parent": os.getpid(),
-            "cpus": cpus,
-            "runtime": asked.runtime,
-            "threads": asked.threads,
-            "batch": asked.batch,
-            "artefact": str(arm.artefact),
-            "sha256": arm.sha256,
-            "inputs": str(arm.inputs),
-            "expected": None if arm.expected is None else str(arm.expected),
-            "tolerance": arm.tolerance,
-        }
-    return found
+    models = f"{comparison.candidate.model} against {comparison.baseline.model}"
+    return f"{models}, {comparison.runtime}, batch {comparison.batch}, {counted(comparison.threads, 'thread')}"
 
 
 def keep(writer: RawWriter, comparison: int, replicate: Replicate) -> None:
     """Write a replicate's raw lines, while no arm runs."""
-    for name, report in replicate.workers.items():
-        writer.worker(comparison, replicate.number, name, report)
+    for role, report in replicate.workers.items():
+        writer.worker(comparison, replicate.number, role, report)
     for block in replicate.blocks:
         writer.block(comparison, replicate.number, block)
 
 
-def half_width(asked: ComparisonRequest, replicates: Sequence[Replicate], settings: Settings) -> float | None:
-    ratio = Measured(asked, replicates, "replicates").estimate(CANDIDATE, settings.level)
+def half_width(comparison: ComparisonRequest, replicates: Sequence[Replicate], settings: Settings) -> float | None:
+    """Half the width of the ratio's interval, relative; None while there is no interval."""
+    ratio = MeasuredComparison(comparison, replicates, "replicates").ratio("candidate", settings.level)
     return None if ratio is None else relative_half_width(ratio)
 
 
-def reached(asked: ComparisonRequest, replicates: Sequence[Replicate], settings: Settings) -> bool:
+def reached(comparison: ComparisonRequest, replicates: Sequence[Replicate], settings: Settings) -> bool:
     """Whether the interval is narrow enough."""
-    width = half_width(asked, replicates, settings)
+    width = half_width(comparison, replicates, settings)
     return width is not None and width <= settings.target_half_width
 
 

@@ -1,6 +1,6 @@
 """One process of the canary: times products of matrices and moves of memory when it is told to.
 
-    spec -> ready;  probe -> nanoseconds of a few runs, and the work of one
+    pin -> ready;  probe -> nanoseconds of a few runs, and the work of one
 
 Pinned before anything is imported, as an arm is (kdeploy.timing.run.worker). onnxruntime and openvino are run as an arm
 runs them, by kdeploy's runtimes on a graph of one MatMul with a stored weight. An engine that is not here gives no
@@ -18,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from kdeploy.errors import KdeployError
 from kdeploy.system import wire
 from kdeploy.system.children import die_with_parent
 from kdeploy.timing.machine import cpus
+from kdeploy.timing.messages import PinCommand, Place, ProbeAnswer, ProbeCommand
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,7 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Run = Callable[[], object]
 
 
-def probe(place: str, name: str, size: int, threads: int) -> wire.Message:
+def probe(place: Place, name: str, size: int, threads: int) -> ProbeAnswer:
     """Run a task for 20 ms or so, after one run that does not count."""
     work = work_of(place, name, size, threads)
     try:
@@ -50,7 +51,7 @@ def probe(place: str, name: str, size: int, threads: int) -> wire.Message:
     return {"work": work, "ns": times(run, time.perf_counter_ns)}
 
 
-def work_of(place: str, name: str, size: int, threads: int) -> int:
+def work_of(place: Place, name: str, size: int, threads: int) -> int:
     """FLOPs, or bytes. In cache one thread runs and stands for all: each has a cache of its own, and to wake one takes
     longer than the kernel does."""
     if place == "product":
@@ -91,7 +92,7 @@ def product(engine: str, size: int, threads: int) -> Run:
 
 
 @lru_cache(maxsize=6)
-def kernel(name: str, size: int, threads: int, place: str) -> Run:
+def kernel(name: str, size: int, threads: int, place: Place) -> Run:
     """One pass over a working set of this many bytes, float32; in memory, a part of it for each thread."""
     import numpy as np
 
@@ -163,14 +164,14 @@ def converse(commands: int, answers: int) -> NoReturn:
 
     Raises: wire.Closed when it goes away.
     """
-    spec = wire.receive(commands)
+    spec = cast("PinCommand", wire.receive(commands))
     die_with_parent(spec["parent"])
     cpus.pin(tuple(spec["cpus"]))
     os.environ.update(dict.fromkeys(VARIABLES, str(spec["threads"])))  # before numpy's library reads them
     wire.send(answers, {})
     while True:
-        asked = wire.receive(commands)
-        wire.send(answers, probe(asked["place"], asked["name"], asked["size"], spec["threads"]))
+        task = cast("ProbeCommand", wire.receive(commands))
+        wire.send(answers, probe(task["place"], task["name"], task["size"], spec["threads"]))
 
 
 def main() -> int:

@@ -7,23 +7,28 @@ import platform
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 
 from kdeploy.records.base import Unavailable
-from kdeploy.records.bench import BenchRecord
+from kdeploy.records.bench import BenchRecord, Noise
 from kdeploy.records.circumstances import Host, Package, PairCost, Software, Timer, Tool
 from kdeploy.system import host as machine
 from kdeploy.timing import raw
-from kdeploy.timing.analysis.comparison import Measured
+from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.analysis.gates import Surroundings
+from kdeploy.timing.analysis.roofline import Bounds
+from kdeploy.timing.analysis.run_noise import not_observed, run_noise
 from kdeploy.timing.analysis.statistics import percentile
-from kdeploy.timing.analysis.summary import arm_names, compared, described_arm, noise_of
+from kdeploy.timing.analysis.summary import Summary, summaries
+from kdeploy.timing.analysis.throughput import throughputs
+from kdeploy.timing.machine import energy
 from kdeploy.timing.machine.cpus import bench_cpus
-from kdeploy.timing.raw import CANDIDATE
-from kdeploy.timing.request import Request
-from kdeploy.timing.run.missing_fields import not_measured, not_observed
+from kdeploy.timing.request import Request, Settings
+from kdeploy.timing.run.arm_record import arm_record
+from kdeploy.timing.run.throughput import LeftOut
 
 Clock = Callable[[], int]
 
@@ -48,54 +53,69 @@ _NOT_YET = (
 )
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured: the comparisons, the brief throughputs, and what lies beside the arms."""
+
+    request: Request
+    comparisons: Sequence[MeasuredComparison]
+    throughput: Sequence[MeasuredComparison]
+    left_out: Sequence[LeftOut]
+    bounds: Bounds
+
+
 def assembled(
-    request: Request,
-    measured: Sequence[Measured],
-    allowed: tuple[int, ...],
-    folder: Path,
-    *,
-    created: datetime,
-    began: int,
-    clock: Clock,
+    done: Measurement, allowed: tuple[int, ...], folder: Path, *, created: datetime, began: int, clock: Clock
 ) -> BenchRecord:
-    """The record of a finished measurement."""
-    arms, comparisons, missing, taken = [], [], list[Unavailable](), set[str]()
-    host = described_host(allowed, max(one.request.threads for one in measured))
+    """The record of a finished measurement, whose raw samples are in the folder; `allowed` are the CPUs there were."""
+    request, settings = done.request, done.request.settings
+    host = described_host(allowed, max(one.request.threads for one in done.comparisons))
     surroundings = Surroundings(timer(clock), host.power_source)
-    noise = noise_of(measured, request.settings.level)
-    for one in measured:
-        baseline, candidate = arm_names(one.request, taken)
-        comparisons.append(compared(one, request.settings, baseline, candidate, surroundings))
-        for found in (
-            described_arm(one, "baseline", baseline, request.settings.level),
-            described_arm(one, "candidate", candidate, request.settings.level),
-        ):
-            arms.append(found)
-            missing += not_measured(one, found, request.settings)
-    missing += not_observed(measured, noise)
-    null_sut = measured[0].bounds.null_sut
-    if null_sut is None:
-        missing.append(Unavailable(field="null_sut", reason="no graph that does nothing was given"))
+    summed_up = summaries(done.comparisons, done.bounds, settings, surroundings)
+    noise = run_noise(done.comparisons, settings.level)
     return BenchRecord(
         id=str(uuid.uuid4()),
         created=created.isoformat(),
         tool=Tool(name="kdeploy", version=machine.library_versions(["kdeploy"]).get("kdeploy", "unknown")),
         command=request.command,
-        seed=request.settings.seed,
+        seed=settings.seed,
         duration_ns=clock() - began,
         host=host,
-        software=software(measured),
+        software=software(done.comparisons),
         timer=surroundings.timer,
-        arms=tuple(arms),
-        null_sut=null_sut,
-        comparison=tuple(comparisons),
+        arms=tuple(arm_record(one.measured, arm) for one in summed_up for arm in one.arms),
+        null_sut=done.bounds.null_sut,
+        comparison=tuple(one.comparison for one in summed_up),
+        throughput=throughputs(done.throughput),
         noise=noise,
-        unavailable=(*missing, *unread(host), *(Unavailable(field=f, reason="not measured yet") for f in _NOT_YET)),
+        unavailable=(*missing_figures(summed_up, settings), *missing_facts(done, noise, host)),
         raw=raw.described(folder / raw.NAME),
     )
 
 
+def missing_figures(summed_up: Sequence[Summary], settings: Settings) -> Iterator[Unavailable]:
+    """The figures of the arms that are null, each with its reason."""
+    unreadable = energy.unreadable() if settings.energy else None
+    for result in (arm for one in summed_up for arm in one.arms):
+        reasons = dict(result.why_null)
+        if "energy_uj" in reasons:
+            reasons["energy_uj"] = unreadable or reasons["energy_uj"]
+        for field, reason in reasons.items():
+            yield Unavailable(field=f"arms[{result.name}].{field}", reason=reason)
+
+
+def missing_facts(done: Measurement, noise: Noise, host: Host) -> Iterator[Unavailable]:
+    """What is null beside the arms, each with its reason."""
+    yield from not_observed(done.comparisons, noise)
+    if done.bounds.null_sut is None:
+        yield Unavailable(field="null_sut", reason="no graph that does nothing was given")
+    yield from unread(host)
+    yield from (Unavailable(field=field, reason="not measured yet") for field in _NOT_YET)
+    yield from (setting.unavailable() for setting in done.left_out)
+
+
 def described_host(allowed: tuple[int, ...], threads: int) -> Host:
+    """This machine, and which of its CPUs were measured."""
     busy = bench_cpus(allowed, threads)
     others = tuple(cpu for cpu in allowed if cpu not in busy)
     facts = machine.host_facts().model_dump()
@@ -113,11 +133,12 @@ def unread(host: Host) -> Iterator[Unavailable]:
         yield Unavailable(field="host.housekeeping_cpus", reason=reason)
 
 
-def software(measured: Sequence[Measured]) -> Software:
+def software(measured: Sequence[MeasuredComparison]) -> Software:
+    """Versions of Python, the runtimes and the packages, and the variables that steer them."""
     packages = machine.library_versions(_PACKAGES)
     return Software(
         python=platform.python_version(),
-        runtimes={one.request.runtime: one.workers(CANDIDATE)[0].loaded["version"] for one in measured},
+        runtimes={one.request.runtime: one.workers("candidate")[0].loaded["version"] for one in measured},
         packages=tuple(Package(name=name, version=version) for name, version in packages.items()),
         env={name: value for name, value in sorted(os.environ.items()) if name.startswith(_TELLING_VARIABLES)},
     )

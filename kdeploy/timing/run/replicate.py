@@ -1,11 +1,11 @@
 """One replicate: three fresh processes, one of which runs at any time.
 
-    start A1, A2, B -> all stopped -> warm up, one at a time -> blocks in balanced random order
+    start baseline, control, candidate -> all stopped -> warm up, one at a time -> blocks in balanced random order
     -> a block with one input alone (does the model remember its answers?) -> memory -> end
 
-A1 and A2 are the same baseline: what they differ by is what this machine calls a difference when there is none; without
-A2 two processes are enough. A block that something disturbed is void (`kdeploy.timing.analysis.noise`): it is kept,
-and does not count.
+The control is the baseline once more: what the two differ by is what this machine calls a difference when there is
+none; without it two processes are enough. A block that something disturbed is void (`kdeploy.timing.analysis.noise`):
+it is kept, and does not count.
 """
 
 from __future__ import annotations
@@ -13,102 +13,109 @@ from __future__ import annotations
 import itertools
 import random
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import cast
 
-from kdeploy.system.wire import Message
 from kdeploy.timing.analysis import noise
-from kdeploy.timing.raw import CANDIDATE, FIRST, Block, Replicate, WorkerReport
-from kdeploy.timing.request import Settings
-from kdeploy.timing.run.worker_process import Arm
-
-StartArm = Callable[[str], Arm]
+from kdeploy.timing.messages import FinishCommand, LoadCommand, Loaded, ModelSpec, RunCommand, WarmUpAnswer
+from kdeploy.timing.raw import Block, Replicate, WorkerReport
+from kdeploy.timing.request import Role, Settings
+from kdeploy.timing.run.commands import calls_per_block, run_command, warm_up_command
+from kdeploy.timing.run.worker_process import StartWorker, Worker, ask
 
 
 @dataclass(frozen=True)
 class Trio:
-    """The three arms of a replicate, all stopped unless one has its turn."""
+    """The workers of a replicate, all stopped unless one has its turn."""
 
-    arms: Mapping[str, Arm]
+    workers: Mapping[Role, Worker]
 
-    def turn(self, name: str, message: Message) -> tuple[Message, int | None]:
-        """Let one arm carry out a command; its answer, and the CPU time that the others used meanwhile."""
-        others = [arm for other, arm in self.arms.items() if other != name]
-        before = [arm.cpu_ns() for arm in others]
-        self.arms[name].resume()
-        self.arms[name].tell(message)
-        answer = self.arms[name].listen()
-        self.arms[name].pause()
-        after = [arm.cpu_ns() for arm in others]
-        spent = [end - begin for begin, end in zip(before, after, strict=True) if begin is not None and end is not None]
-        return answer, max(spent) if len(spent) == len(others) else None
+    @contextmanager
+    def turn(self, role: Role) -> Iterator[Worker]:
+        """The worker of a role, running until the turn ends."""
+        worker = self.workers[role]
+        worker.resume()
+        yield worker
+        worker.pause()
+
+    def idle_cpu_ns(self, role: Role) -> list[int | None]:
+        """The CPU time that each of the others has consumed."""
+        return [worker.cpu_ns() for other, worker in self.workers.items() if other != role]
 
 
-def orders(arms: Sequence[str], blocks: int, generator: random.Random) -> list[tuple[str, ...]]:
+def orders(roles: Sequence[Role], blocks: int, generator: random.Random) -> list[tuple[Role, ...]]:
     """A random order of the arms for every block, each order equally often (as far as blocks go)."""
-    found: list[tuple[str, ...]] = []
-    while len(found) < blocks:
-        cycle = list(itertools.permutations(arms))
+    drawn: list[tuple[Role, ...]] = []
+    while len(drawn) < blocks:
+        cycle = list(itertools.permutations(roles))
         generator.shuffle(cycle)
-        found += cycle
-    return found[:blocks]
-
-
-def calls_per_block(median_ns: int, settings: Settings) -> int:
-    """How many calls last about as long as a block should."""
-    return min(settings.most_calls, max(settings.least_calls, settings.block_ns // max(1, median_ns)))
+        drawn += cycle
+    return drawn[:blocks]
 
 
 def run_replicate(
     number: int,
-    specs: Mapping[str, Message],
+    specs: Mapping[Role, ModelSpec],
     settings: Settings,
-    start: StartArm,
+    start: StartWorker,
     *,
-    seed: str,
-    calls: dict[str, int],
+    generator: random.Random,
+    calls: dict[Role, int],
 ) -> Replicate:
     """Measure one replicate. `calls` are the calls per block of every arm; given none, this replicate sets them."""
-    generator = random.Random(seed)  # noqa: S311 (an order of turns, not a secret)
     with running(specs, start, generator) as (trio, loaded):
-        warm_ups = {name: trio.turn(name, warm_up_command(settings))[0] for name in shuffled(specs, generator)}
+        warm_ups = warmed_up(trio, shuffled(specs, generator), settings)
         if not calls:
             calls |= calibrated(warm_ups, settings)
         blocks = [
-            one_block(trio, block, place, name, calls[name], settings)
+            one_block(trio, block, place, role, run_command(calls[role], settings), settings)
             for block, order in enumerate(orders(list(specs), settings.blocks, generator))
-            for place, name in enumerate(order)
+            for place, role in enumerate(order)
         ]
-        repeated = {name: trio.turn(name, run_command(calls[name], settings, rotate=False))[0]["ns"] for name in specs}
-        memory = {name: trio.turn(name, {"do": "finish"})[0]["peak_rss_bytes"] for name in specs}
-    workers = {name: WorkerReport(loaded[name], warm_ups[name], memory[name], repeated[name]) for name in specs}
+        repeated = {role: repeated_ns(trio, role, run_command(calls[role], settings, rotate=False)) for role in specs}
+        memory = {role: peak_rss_bytes(trio, role) for role in specs}
+    workers = {role: WorkerReport(loaded[role], warm_ups[role], memory[role], repeated[role]) for role in specs}
     return Replicate(number, blocks, workers)
 
 
 @contextmanager
 def running(
-    specs: Mapping[str, Message], start: StartArm, generator: random.Random
-) -> Iterator[tuple[Trio, dict[str, Message]]]:
-    """The three arms, loaded and stopped; ended on the way out, whatever happens."""
+    specs: Mapping[Role, ModelSpec], start: StartWorker, generator: random.Random
+) -> Iterator[tuple[Trio, dict[Role, Loaded]]]:
+    """The workers of a replicate, loaded and stopped; ended on the way out, whatever happens."""
     with ExitStack() as cleanup:
-        arms: dict[str, Arm] = {}
-        for name in shuffled(specs, generator):
-            arms[name] = start(name)
-            cleanup.callback(arms[name].close)
-            arms[name].tell(specs[name])
-        loaded = {name: arm.listen() for name, arm in arms.items()}
-        for arm in arms.values():
-            arm.pause()
-        yield Trio(arms), loaded
+        workers: dict[Role, Worker] = {}
+        for role in shuffled(specs, generator):
+            workers[role] = start(role)
+            cleanup.callback(workers[role].close)
+            workers[role].tell(LoadCommand(do="load", **specs[role]))
+        loaded = {role: cast("Loaded", worker.listen()) for role, worker in workers.items()}
+        for worker in workers.values():
+            worker.pause()
+        yield Trio(workers), loaded
 
 
-def one_block(trio: Trio, block: int, place: int, name: str, calls: int, settings: Settings) -> Block:
-    answer, idle = trio.turn(name, run_command(calls, settings))
+def warmed_up(trio: Trio, roles: Iterable[Role], settings: Settings) -> dict[Role, WarmUpAnswer]:
+    """Warm the arms up, in this order."""
+    answers: dict[Role, WarmUpAnswer] = {}
+    for role in roles:
+        with trio.turn(role) as worker:
+            answers[role] = ask(worker, warm_up_command(settings))
+    return answers
+
+
+def one_block(trio: Trio, block: int, place: int, role: Role, command: RunCommand, settings: Settings) -> Block:
+    """One arm's turn in a block, and what disturbed it."""
+    before = trio.idle_cpu_ns(role)
+    with trio.turn(role) as worker:
+        answer = ask(worker, command)
+    idle = largest_rise(before, trio.idle_cpu_ns(role))
     return Block(
         block=block,
         order=place,
-        arm=name,
+        role=role,
         ns=array("q", answer["ns"]),
         resume_ns=answer["resume_ns"],
         wrong=answer["wrong"],
@@ -118,26 +125,31 @@ def one_block(trio: Trio, block: int, place: int, name: str, calls: int, setting
     )
 
 
-def calibrated(warm_ups: Mapping[str, Message], settings: Settings) -> dict[str, int]:
-    """The calls per block of each arm; A1 and A2 do the same."""
-    baseline = calls_per_block(warm_ups[FIRST]["median_ns"], settings)
-    candidate = calls_per_block(warm_ups[CANDIDATE]["median_ns"], settings)
-    return {name: candidate if name == CANDIDATE else baseline for name in warm_ups}
+def repeated_ns(trio: Trio, role: Role, command: RunCommand) -> Sequence[int]:
+    """The calls of an arm with one input, again and again, in ns."""
+    with trio.turn(role) as worker:
+        return ask(worker, command)["ns"]
 
 
-def run_command(calls: int, settings: Settings, *, rotate: bool = True) -> Message:
-    return {"do": "run", "calls": calls, "resume_calls": settings.resume_calls, "rotate": rotate}
+def peak_rss_bytes(trio: Trio, role: Role) -> int | None:
+    """End an arm; the most memory that was resident in it."""
+    with trio.turn(role) as worker:
+        return ask(worker, FinishCommand(do="finish"))["peak_rss_bytes"]
 
 
-def warm_up_command(settings: Settings) -> Message:
-    rule = {
-        "least_calls": settings.warm_up_calls,
-        "least_ns": settings.warm_up_ns,
-        "most_ns": settings.warm_up_limit_ns,
-    }
-    return {"do": "warm_up", "rule": rule}
+def largest_rise(before: Sequence[int | None], after: Sequence[int | None]) -> int | None:
+    """The largest difference of two readings; None when one of them could not be read."""
+    rises = [end - begin for begin, end in zip(before, after, strict=True) if begin is not None and end is not None]
+    return max(rises) if len(rises) == len(before) else None
 
 
-def shuffled(arms: Iterable[str], generator: random.Random) -> list[str]:
+def calibrated(warm_ups: Mapping[Role, WarmUpAnswer], settings: Settings) -> dict[Role, int]:
+    """The calls per block of each arm; the control does as many as the baseline."""
+    baseline = calls_per_block(warm_ups["baseline"]["median_ns"], settings)
+    candidate = calls_per_block(warm_ups["candidate"]["median_ns"], settings)
+    return {role: candidate if role == "candidate" else baseline for role in warm_ups}
+
+
+def shuffled(roles: Iterable[Role], generator: random.Random) -> list[Role]:
     """The arms in a random order, so that no arm is always the first to start or to warm up."""
-    return generator.sample(names := list(arms), len(names))
+    return generator.sample(names := list(roles), len(names))

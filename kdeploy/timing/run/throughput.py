@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from kdeploy.errors import DataError, ModelError, ResourceError
 from kdeploy.records.base import Unavailable
 from kdeploy.timing.analysis.claims import counted
-from kdeploy.timing.analysis.comparison import Measured
-from kdeploy.timing.raw import FIRST
+from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.request import ComparisonRequest
 
 Clock = Callable[[], int]
-Measure = Callable[[int], Measured]
+Measure = Callable[[int], MeasuredComparison]
 
 
 @dataclass(frozen=True)
@@ -28,26 +27,27 @@ class LeftOut:
     reason: str
 
     def unavailable(self) -> Unavailable:
-        asked = self.request
-        place = f"{asked.runtime}, batch {asked.batch}, {counted(asked.threads, 'thread')}"
+        """As a record says it."""
+        setting = self.request
+        place = f"{setting.runtime}, batch {setting.batch}, {counted(setting.threads, 'thread')}"
         return Unavailable(field=f"throughput[{place}]", reason=self.reason)
 
 
 def measured_throughputs(
-    asked: Sequence[ComparisonRequest], measure: Measure, limit_ns: int, clock: Clock
-) -> Iterator[Measured | LeftOut]:
+    settings: Sequence[ComparisonRequest], measure: Measure, limit_ns: int, clock: Clock
+) -> Iterator[MeasuredComparison | LeftOut]:
     """Each setting in turn; `measure` is told its number."""
     began: dict[str, int] = {}
-    for number, one in enumerate(asked):
-        if clock() - began.setdefault(one.runtime, clock()) > limit_ns:
-            yield LeftOut(one, f"{limit_ns / 1e9:g} s for the throughputs of this runtime had passed")
+    for number, setting in enumerate(settings):
+        if clock() - began.setdefault(setting.runtime, clock()) > limit_ns:
+            yield LeftOut(setting, f"{limit_ns / 1e9:g} s for the throughputs of this runtime had passed")
             continue
-        yield _tried(one, measure, number)
+        yield _tried(setting, measure, number)
 
 
-def _tried(asked: ComparisonRequest, measure: Measure, number: int) -> Measured | LeftOut:
+def _tried(setting: ComparisonRequest, measure: Measure, number: int) -> MeasuredComparison | LeftOut:
     try:
-        found = measure(number)
+        measured = measure(number)
     except (DataError, ModelError, ResourceError) as exc:
-        return LeftOut(asked, str(exc))
-    return found if found.samples(FIRST) else LeftOut(asked, "every block is void")
+        return LeftOut(setting, str(exc))
+    return measured if measured.samples("baseline") else LeftOut(setting, "every block is void")

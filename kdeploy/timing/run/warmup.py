@@ -10,9 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
+from kdeploy.timing.messages import WarmUpAnswer
+
 
 @dataclass(frozen=True)
 class WarmUpRule:
+    """When a warm-up ends; times in ns."""
+
     least_calls: int = 50
     least_ns: int = 300_000_000
     window_ns: int = 100_000_000
@@ -20,18 +24,7 @@ class WarmUpRule:
     most_ns: int = 2_000_000_000
 
 
-@dataclass(frozen=True)
-class WarmUp:
-    """What a warm-up saw. `first_ns` are its first calls, `median_ns` is the median call of its last window."""
-
-    calls: int
-    duration_ns: int
-    steady: bool
-    first_ns: tuple[int, ...]
-    median_ns: int
-
-
-def warm_up(call: Callable[[int], object], rule: WarmUpRule, clock: Callable[[], int]) -> WarmUp:
+def warm_up(call: Callable[[int], object], rule: WarmUpRule, clock: Callable[[], int]) -> WarmUpAnswer:
     """Call until the rule is met; `call` is told its number.
 
     A window ends with the first call that ends after `window_ns`, so each holds at least one call.
@@ -51,7 +44,9 @@ def warm_up(call: Callable[[int], object], rule: WarmUpRule, clock: Callable[[],
             window_start, window_began = len(calls), after
             steady = _steady(windows, rule.tolerance)
     last = windows[-1] if windows else median(calls)
-    return WarmUp(len(calls), elapsed, steady, tuple(calls[:10]), round(last))
+    return WarmUpAnswer(
+        calls=len(calls), duration_ns=elapsed, steady=steady, first_ns=calls[:10], median_ns=round(last)
+    )
 
 
 def _steady(windows: list[float], tolerance: float) -> bool:

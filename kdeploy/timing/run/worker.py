@@ -1,7 +1,7 @@
 """One arm: a fresh process that loads one model, and times calls of it when it is told to.
 
-    spec -> loaded;  warm_up -> warm-up;  run -> nanoseconds of every call;  window -> calls, their median;
-    finish -> memory, end;  a spec with `cold` -> its imports, its session and its first calls, end
+    load -> loaded;  warm_up -> warm-up;  run -> nanoseconds of every call;  window -> calls, their median;
+    finish -> memory, end;  cold_start -> its imports, its session and its first calls, end
 
 Pinned before the runtime is imported, because runtimes size their pools by what they may run on then. Standard output
 belongs to the conversation, so whatever a runtime prints goes to standard error. Imports no pydantic and no torch.
@@ -18,13 +18,27 @@ from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kdeploy.errors import DataError, IntegrityError, KdeployError
 from kdeploy.runtimes import artefacts
 from kdeploy.system import wire
 from kdeploy.system.children import die_with_parent
 from kdeploy.timing.machine import counters, cpus, process_usage
+from kdeploy.timing.messages import (
+    ArmCommand,
+    ColdStartAnswer,
+    ColdStartCommand,
+    Counters,
+    FinishAnswer,
+    LoadCommand,
+    Loaded,
+    ModelSpec,
+    Opened,
+    RunAnswer,
+    WarmUpAnswer,
+    WindowAnswer,
+)
 from kdeploy.timing.run.warmup import WarmUpRule, warm_up
 
 if TYPE_CHECKING:
@@ -57,17 +71,11 @@ class Bench:
         self._tolerance, self._cpus, self._root = tolerance, cpus, root
         self._position, self._step = 0, 1
 
-    def warm_up(self, rule: WarmUpRule) -> wire.Message:
-        seen = warm_up(self._call, rule, time.perf_counter_ns)
-        return {
-            "calls": seen.calls,
-            "duration_ns": seen.duration_ns,
-            "steady": seen.steady,
-            "first_ns": seen.first_ns,
-            "median_ns": seen.median_ns,
-        }
+    def warm_up(self, rule: WarmUpRule) -> WarmUpAnswer:
+        """Call over rotating inputs until the rule is met."""
+        return warm_up(self._call, rule, time.perf_counter_ns)
 
-    def run(self, calls: int, resume_calls: int, *, rotate: bool = True) -> wire.Message:
+    def run(self, calls: int, resume_calls: int, *, rotate: bool = True) -> RunAnswer:
         """Time a block of calls over rotating inputs, or over one alone.
 
         The first `resume_calls`, after the process stood still, are kept apart. Every 64th output is checked, outside
@@ -86,15 +94,10 @@ class Bench:
         elapsed = time.perf_counter_ns() - began
         after = counters.read(self._cpus, self._root)
         gc.enable()
-        seen = {"at_ns": began, "elapsed_ns": elapsed, "cpus": max(1, len(self._cpus))}
-        return {
-            "ns": samples,
-            "resume_ns": resume,
-            "wrong": wrong,
-            "counters": seen | {"before": before, "after": after},
-        }
+        seen = Counters(at_ns=began, elapsed_ns=elapsed, cpus=max(1, len(self._cpus)), before=before, after=after)
+        return {"ns": samples, "resume_ns": resume, "wrong": wrong, "counters": seen}
 
-    def window(self, duration_ns: int) -> wire.Message:
+    def window(self, duration_ns: int) -> WindowAnswer:
         """Call without a pause for a time."""
         began, took = time.perf_counter_ns(), array("q")
         while not took or time.perf_counter_ns() - began < duration_ns:
@@ -160,25 +163,27 @@ def read_arrays(path: Path) -> Arrays:
     return arrays
 
 
-def load(spec: wire.Message) -> tuple[Bench, wire.Message]:
+def load(spec: ModelSpec) -> tuple[Bench, Loaded]:
     """Load the model of a spec, and say what is in effect.
 
     Raises: IntegrityError when the artefact is not the promised one, DataError, and what the runtime raises.
     """
-    session, batches, seen = opened(spec)
+    session, batches, model = opened(spec)
     promised = cut(read_arrays(Path(spec["expected"])), spec["batch"]) if spec["expected"] else None
     expected, tolerance, error = references(session, batches, promised, spec["tolerance"])
-    return Bench(session, batches, expected, tolerance, cpus=seen["cpus"]), seen | {
-        "tracer": counters.tracer(),
-        "settings": dict(session.settings),
-        "distinct_inputs": len(batches),
-        "input_shapes": {name: array.shape for name, array in batches[0].items()},
-        "passed": None if error is None else error <= tolerance,
-        "max_abs_err": error if error is not None and math.isfinite(error) else None,
-    }
+    loaded = Loaded(
+        **model,
+        tracer=counters.tracer(),
+        settings=dict(session.settings),
+        distinct_inputs=len(batches),
+        input_shapes={name: array.shape for name, array in batches[0].items()},
+        passed=None if error is None else error <= tolerance,
+        max_abs_err=error if error is not None and math.isfinite(error) else None,
+    )
+    return Bench(session, batches, expected, tolerance, cpus=model["cpus"]), loaded
 
 
-def opened(spec: wire.Message) -> tuple[Session, Sequence[Arrays], wire.Message]:
+def opened(spec: ModelSpec) -> tuple[Session, Sequence[Arrays], Opened]:
     """The model, loaded and not yet called, its batches, and what that took."""
     pinned = cpus.pin(tuple(spec["cpus"]))
     began = time.perf_counter_ns()
@@ -194,20 +199,20 @@ def opened(spec: wire.Message) -> tuple[Session, Sequence[Arrays], wire.Message]
     began = time.perf_counter_ns()
     session = runtime.load(artefact, threads=spec["threads"])
     load_ns = time.perf_counter_ns() - began
-    seen = {"cpus": pinned, "version": version, "import_ns": import_ns, "load_ns": load_ns}
-    return session, batches, seen | {"import_baseline_bytes": baseline}
+    model = Opened(cpus=pinned, version=version, import_ns=import_ns, load_ns=load_ns, import_baseline_bytes=baseline)
+    return session, batches, model
 
 
-def cold_start(spec: wire.Message) -> wire.Message:
+def cold_start(spec: ModelSpec) -> ColdStartAnswer:
     """A fresh process from its imports to `COLD_CALLS` calls, or to the end of its time; every call in ns."""
-    session, batches, seen = opened(spec)
+    session, batches, model = opened(spec)
     took, began = list[int](), time.perf_counter_ns()
     while len(took) < COLD_CALLS and (len(took) < LEAST_COLD_CALLS or time.perf_counter_ns() - began < COLD_NS):
         batch = batches[len(took) % len(batches)]
         before = time.perf_counter_ns()
         session.run(batch)
         took.append(time.perf_counter_ns() - before)
-    return {"import_ns": seen["import_ns"], "load_ns": seen["load_ns"], "ns": took}
+    return {"import_ns": model["import_ns"], "load_ns": model["load_ns"], "ns": took}
 
 
 def check_bytes(artefact: Path, promised: str | None) -> None:
@@ -240,10 +245,11 @@ def references(
     return expected, tolerance, max(largest_error(session.run(batch), wanted) for batch, wanted in golden)
 
 
-def obey(bench: Bench, message: wire.Message) -> wire.Message:
+def obey(bench: Bench, message: ArmCommand) -> WarmUpAnswer | RunAnswer | WindowAnswer | FinishAnswer:
     """Carry out one command."""
     if message["do"] == "warm_up":
-        return bench.warm_up(WarmUpRule(**message["rule"]))
+        rule = WarmUpRule(message["least_calls"], message["least_ns"], most_ns=message["most_ns"])
+        return bench.warm_up(rule)
     if message["do"] == "run":
         return bench.run(message["calls"], message["resume_calls"], rotate=message["rotate"])
     if message["do"] == "window":
@@ -253,17 +259,18 @@ def obey(bench: Bench, message: wire.Message) -> wire.Message:
 
 def converse(commands: int, answers: int) -> None:
     """Serve one orchestrator until it says finish, or goes away."""
-    spec = wire.receive(commands)
+    spec = cast("LoadCommand | ColdStartCommand", wire.receive(commands))
     die_with_parent(spec["parent"])
-    if spec.get("cold"):
+    if spec["do"] == "cold_start":
         wire.send(answers, cold_start(spec))
         return
     bench, loaded = load(spec)
     wire.send(answers, loaded)
-    message: wire.Message = {"do": ""}
-    while message["do"] != "finish":
-        message = wire.receive(commands)
-        wire.send(answers, obey(bench, message))
+    finished = False
+    while not finished:
+        command = cast("ArmCommand", wire.receive(commands))
+        wire.send(answers, obey(bench, command))
+        finished = command["do"] == "finish"
 
 
 def main() -> int:

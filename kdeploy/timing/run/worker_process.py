@@ -1,8 +1,8 @@
-"""One arm as a process: start it bare, stop and continue it, see what it consumed, and never leave it behind.
+"""A worker as a process: start it bare, stop and continue it, see what it consumed, and never leave it behind.
 
     start -> load -> (continue, ask, stop)* -> close
 
-Linux gives all of it. Every arm is a direct child, dies with its parent (PR_SET_PDEATHSIG) and is killed by `close`.
+Linux gives all of it. Every worker is a direct child, dies with its parent (PR_SET_PDEATHSIG) and is killed by `close`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,41 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
-from typing import IO, Protocol
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from typing import Protocol, overload
 
 from kdeploy.errors import IntegrityError, KdeployError, ResourceError
 from kdeploy.system import wire
 from kdeploy.system.children import own_environment
 from kdeploy.timing.machine.process_usage import scheduled_ns
+from kdeploy.timing.messages import (
+    ColdStartAnswer,
+    ColdStartCommand,
+    Command,
+    FinishAnswer,
+    FinishCommand,
+    LoadCommand,
+    Loaded,
+    PinAnswer,
+    PinCommand,
+    ProbeAnswer,
+    ProbeCommand,
+    RunAnswer,
+    RunCommand,
+    WarmUpAnswer,
+    WarmUpCommand,
+    WindowAnswer,
+    WindowCommand,
+)
+
+ARM_PROGRAM = "kdeploy.timing.run.worker"
 
 
-class Arm(Protocol):
-    """What the loop needs of an arm; a test brings a scripted one."""
+class Worker(Protocol):
+    """A process that carries out commands, an arm or one of the canary; a test brings a scripted one."""
 
-    def tell(self, message: wire.Message) -> None:
+    def tell(self, command: Mapping[str, object]) -> None:
         """Send a command."""
 
     def listen(self) -> wire.Message:
@@ -46,26 +68,28 @@ class Arm(Protocol):
 
 
 class WorkerProcess:
-    """An arm in a fresh process of `kdeploy.timing.run.worker`, or of another program that talks as it does."""
+    """A fresh process of a program that answers commands; `patience_s` is how long it may be silent, in seconds."""
 
-    def __init__(self, name: str, *, patience_s: float, program: str = "kdeploy.timing.run.worker") -> None:
+    def __init__(self, name: str, *, patience_s: float, program: str = ARM_PROGRAM) -> None:
         self._name, self._patience_s = name, patience_s
-        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            env=own_environment(),
-            bufsize=0,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._to, self._from = self._process.stdin, self._process.stdout
+        with ExitStack() as files:
+            self._complaints = files.enter_context(tempfile.TemporaryFile())
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                env=own_environment(),
+                bufsize=0,
+            )
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._to, self._from = files.enter_context(self._process.stdin), files.enter_context(self._process.stdout)
+            self._files = files.pop_all()
 
-    def tell(self, message: wire.Message) -> None:
+    def tell(self, command: Mapping[str, object]) -> None:
         try:
-            wire.send(self._to.fileno(), message)
+            wire.send(self._to.fileno(), command)
         except wire.Closed as exc:
             raise self._lost() from exc
 
@@ -98,8 +122,7 @@ class WorkerProcess:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        for file in (self._to, self._from, self._complaints):
-            file.close()
+        self._files.close()
 
     def _lost(self) -> KdeployError:
         status = self._process.wait()
@@ -125,7 +148,29 @@ class WorkerProcess:
         return f"Its last line was: {lines[-1][:300]}" if lines else "It said nothing; it may have run out of memory."
 
 
-def ask(arm: Arm, message: wire.Message) -> wire.Message:
-    """Send a command and wait for its answer."""
-    arm.tell(message)
-    return arm.listen()
+StartWorker = Callable[[str], Worker]  # from its name
+
+
+@overload
+def ask(worker: Worker, command: LoadCommand) -> Loaded: ...
+@overload
+def ask(worker: Worker, command: ColdStartCommand) -> ColdStartAnswer: ...
+@overload
+def ask(worker: Worker, command: WarmUpCommand) -> WarmUpAnswer: ...
+@overload
+def ask(worker: Worker, command: RunCommand) -> RunAnswer: ...
+@overload
+def ask(worker: Worker, command: WindowCommand) -> WindowAnswer: ...
+@overload
+def ask(worker: Worker, command: FinishCommand) -> FinishAnswer: ...
+@overload
+def ask(worker: Worker, command: PinCommand) -> PinAnswer: ...
+@overload
+def ask(worker: Worker, command: ProbeCommand) -> ProbeAnswer: ...
+def ask(worker: Worker, command: Command) -> object:
+    """Send a command and wait for its answer.
+
+    Raises: what `listen` of the worker raises.
+    """
+    worker.tell(command)
+    return worker.listen()

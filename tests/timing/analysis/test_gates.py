@@ -7,10 +7,10 @@ import pytest
 
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.circumstances import PairCost, Timer
-from kdeploy.system.wire import Message
 from kdeploy.timing.analysis.gates import Surroundings, refusals, timer_texts
-from kdeploy.timing.raw import ARMS, CANDIDATE, FIRST, Block, Replicate, WorkerReport
-from kdeploy.timing.request import Limits
+from kdeploy.timing.messages import Counters
+from kdeploy.timing.raw import Block, Replicate, WorkerReport
+from kdeploy.timing.request import ROLES, Limits
 from kdeploy.timing.run.orchestrator import measure
 from tests.timing.scripted import Script, counters_of, request
 
@@ -32,9 +32,9 @@ def replicates(count: int = 12, blocks: int = 6, drift: float = 0.0, **changes: 
         turns = [
             Block(turn, place, arm, [took] * 300, [], 0, "", 0, counters_of(ELAPSED, at_ns=number * SECOND, **changes))
             for turn in range(blocks)
-            for place, arm in enumerate(ARMS)
+            for place, arm in enumerate(ROLES)
         ]
-        found.append(Replicate(number, turns, dict.fromkeys(ARMS, worker())))
+        found.append(Replicate(number, turns, dict.fromkeys(ROLES, worker())))
     return found
 
 
@@ -98,7 +98,7 @@ def test_one_block_in_which_a_stopped_arm_ran_refuses() -> None:
 def test_warm_ups_that_were_not_steady_refuse(unsteady: int, refused: bool) -> None:
     run = replicates()
     for number in range(unsteady):
-        run[number] = replace(run[number], workers=run[number].workers | {FIRST: worker(steady=False)})
+        run[number] = replace(run[number], workers=run[number].workers | {"baseline": worker(steady=False)})
     text = "6 of 36 warm-ups were not steady, at most 15% may be"
     assert found(run) == ([("R09", text)] if refused else [])
 
@@ -130,7 +130,7 @@ def test_without_a_block_that_counts_the_clock_is_not_judged() -> None:
 @pytest.mark.parametrize(("tracer", "texts"), [(0, []), (None, []), (41, ["process 41 traces the arms"])])
 def test_a_tracer_refuses(tracer: int | None, texts: list[str]) -> None:
     run = replicates()
-    run[5] = replace(run[5], workers=run[5].workers | {CANDIDATE: worker(tracer=tracer)})
+    run[5] = replace(run[5], workers=run[5].workers | {"candidate": worker(tracer=tracer)})
     assert found(run) == [("R11", text) for text in texts]
 
 
@@ -142,7 +142,7 @@ def test_a_battery_refuses(source: str | None, texts: list[str]) -> None:
 @pytest.mark.parametrize("provider", ["AUTO", "CUDAExecutionProvider,CPUExecutionProvider", "GPU"])
 def test_a_provider_that_was_not_asked_for_refuses(provider: str) -> None:
     run = replicates()
-    run[0] = replace(run[0], workers=dict.fromkeys(ARMS, worker(provider=provider)))
+    run[0] = replace(run[0], workers=dict.fromkeys(ROLES, worker(provider=provider)))
     assert found(run) == [("R12", f"the provider asked for is CPU, and {provider} ran")]
 
 
@@ -154,7 +154,7 @@ def measured(script: Script, folder: Path, **settings: object) -> BenchRecord:
     return measure(request(folder, **settings), folder / "out", start=script.start, clock=script.clock)
 
 
-def hog(_arm: str, _block: int) -> Message:
+def hog(_arm: str, _block: int) -> Counters:
     return {"wait_ns": 15_000_000}  # about half of a block
 
 
@@ -182,15 +182,15 @@ def test_of_one_distinct_input_nobody_can_say_whether_it_is_remembered() -> None
     one = replicates()
     told = worker()
     alone = replace(told, loaded=told.loaded | {"distinct_inputs": 1}, repeated_ns=[50_000] * 100)
-    assert found([replace(replicate, workers=dict.fromkeys(ARMS, alone)) for replicate in one]) == []
+    assert found([replace(replicate, workers=dict.fromkeys(ROLES, alone)) for replicate in one]) == []
 
 
 def test_a_few_disturbed_blocks_leave_the_claim_and_the_statistics_alone(tmp_path: Path) -> None:
-    def rarely(arm: str, block: int) -> Message:
-        return {"wait_ns": 20_000_000} if (arm, block) == (CANDIDATE, 3) else {}
+    def rarely(arm: str, block: int) -> Counters:
+        return {"wait_ns": 20_000_000} if (arm, block) == ("candidate", 3) else {}
 
     def latency(arm: str, _start: int, block: int) -> int:
-        return 300_000 if (arm, block) == (CANDIDATE, 3) else 100_000 if arm == CANDIDATE else 700_000
+        return 300_000 if (arm, block) == ("candidate", 3) else 100_000 if arm == "candidate" else 700_000
 
     record = measured(Script(counters=rarely, latency_ns=latency), tmp_path)
     assert record.comparison[0].claim.status == "indicative"  # quality was not compared

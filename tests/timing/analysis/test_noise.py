@@ -18,7 +18,7 @@ def reasons(idle: int | None = 0, cpus: int = 1, **changes: int | None) -> list[
 
 
 def block(**changes: int | None) -> Block:
-    return Block(0, 0, "A1", [ELAPSED], [], 0, "", 0, counters_of(ELAPSED, **changes))
+    return Block(0, 0, "baseline", [ELAPSED], [], 0, "", 0, counters_of(ELAPSED, **changes))
 
 
 def test_a_quiet_block_counts() -> None:
@@ -85,7 +85,7 @@ def test_what_is_not_readable_voids_nothing_and_is_listed() -> None:
 
 
 def test_a_record_without_counters_observed_nothing() -> None:
-    old = Block(0, 0, "A1", [1], [], 0, "", None)
+    old = Block(0, 0, "baseline", [1], [], 0, "", None)
     assert noise.unobserved([old]).keys() == {*noise.SIGNALS, "idle arms"}
     assert noise.total_share([old], "steal_ns") is None
 

@@ -19,7 +19,7 @@ def measured(folder: Path, latencies: dict[str, int], *, floor: bool = True) -> 
 
 
 def test_the_floor_is_the_median_over_fresh_workers(tmp_path: Path) -> None:
-    record = measured(tmp_path, {"A1": 700_000, "A2": 700_000, "B": 100_000, "floor": 5_000})
+    record = measured(tmp_path, {"baseline": 700_000, "control": 700_000, "candidate": 100_000, "floor": 5_000})
     assert record.null_sut is not None
     [floor] = record.null_sut
     assert (floor.runtime, floor.threads) == ("onnxruntime", 1)
@@ -29,14 +29,14 @@ def test_the_floor_is_the_median_over_fresh_workers(tmp_path: Path) -> None:
 
 
 def test_a_model_that_takes_less_than_twice_the_floor_is_bound_by_overhead(tmp_path: Path) -> None:
-    record = measured(tmp_path, {"A1": 700_000, "A2": 700_000, "B": 100_000, "floor": 59_000})
+    record = measured(tmp_path, {"baseline": 700_000, "control": 700_000, "candidate": 100_000, "floor": 59_000})
     assert record.comparison[0].notes == (
         "student is bound by overhead: it takes 100.0 us, and onnxruntime takes 60.0 us for a graph that does nothing",
     )
 
 
 def test_without_such_a_graph_the_record_says_so(tmp_path: Path) -> None:
-    record = measured(tmp_path, {"A1": 700_000, "A2": 700_000, "B": 100_000}, floor=False)
+    record = measured(tmp_path, {"baseline": 700_000, "control": 700_000, "candidate": 100_000}, floor=False)
     assert record.null_sut is None
     [reason] = [missing.reason for missing in record.unavailable if missing.field == "null_sut"]
     assert reason == "no graph that does nothing was given"

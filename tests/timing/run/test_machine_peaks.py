@@ -95,8 +95,8 @@ def test_probes_run_between_replicates_and_are_kept(tmp_path: Path) -> None:
     assert all(bool(probe.ns) == (probe.task.name != "openvino") for probe in probes)
     # a probe comes behind the memory of an arm, or another probe: never inside of a replicate
     before = {log[place - 1][1] for name in ("canary, others", "canary, torch") for place in numbers(log, name)}
-    assert before == {"finish", "load", "probe"}
-    assert {log[place + 1] for place in numbers(log, "B") if log[place][1] == "run"} & {
+    assert before == {"finish", "pin", "probe"}
+    assert {log[place + 1] for place in numbers(log, "candidate") if log[place][1] == "run"} & {
         ("canary, others", "probe")
     } == set()
 

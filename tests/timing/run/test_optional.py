@@ -6,7 +6,6 @@ import pytest
 
 from kdeploy.records.bench import BenchRecord
 from kdeploy.timing.machine import energy
-from kdeploy.timing.raw import CANDIDATE, FIRST
 from kdeploy.timing.recompute import recompute
 from kdeploy.timing.request import Request
 from kdeploy.timing.run import optional
@@ -36,8 +35,8 @@ def test_cold_starts_are_of_fresh_processes_in_random_order(tmp_path: Path) -> N
     assert student.first_inference.ci == (4_000_000, 4_000_000)
     assert student.to_steady is not None
     assert student.to_steady.value == 7_000_000 + 41 * 100_000  # the imports, the session, the first call and the next
-    starts = [name for name, do in script.log if do == "load"][3:]
-    assert sorted(starts) == [FIRST] * 10 + [CANDIDATE] * 10
+    starts = [name for name, do in script.log if do == "cold_start"]
+    assert sorted(starts) == ["baseline"] * 10 + ["candidate"] * 10
     assert starts != sorted(starts)
     assert script.open_arms == []
 

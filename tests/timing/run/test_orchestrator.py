@@ -13,11 +13,11 @@ import pytest
 from kdeploy.errors import ClaimError, ResourceError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.timing import raw
-from kdeploy.timing.analysis.comparison import Measured
+from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.analysis.gates import Surroundings
-from kdeploy.timing.analysis.summary import arm_names, compared
-from kdeploy.timing.raw import AGAIN, ARMS, CANDIDATE, FIRST
-from kdeploy.timing.request import Request, Settings
+from kdeploy.timing.analysis.roofline import Bounds
+from kdeploy.timing.analysis.summary import arm_names, summary
+from kdeploy.timing.request import ROLES, Request, Settings
 from kdeploy.timing.run.orchestrator import Step, label, measure, would_pass
 from kdeploy.timing.run.replicate import calls_per_block, orders
 from tests.timing.scripted import Script, request
@@ -39,7 +39,7 @@ def measured(script: Script, asked: Request, folder: Path, steps: list[Step] | N
 
 def noisy(arm: str, start: int, _block: int) -> int:
     """Process effects of sd 2.5 %, hence a half-width above 2 % or so."""
-    usual = 100_000 if arm == CANDIDATE else 700_000
+    usual = 100_000 if arm == "candidate" else 700_000
     return round(usual * (1 + random.Random(f"{arm}{start}").gauss(0, 0.1)))
 
 
@@ -95,7 +95,7 @@ def test_workers_run_one_at_a_time_warm_up_before_blocks_and_none_is_left(tmp_pa
     script = Script()
     measured(script, request(tmp_path, looks=(2,)), tmp_path)
     assert script.open_arms == []
-    assert script.starts == dict.fromkeys(ARMS, 1)
+    assert script.starts == dict.fromkeys(ROLES, 1)
     first = [do for _, do in script.log[: len(script.log) // 2]]
     assert first == ["load"] * 3 + ["warm_up"] * 3 + ["run"] * (18 + 3) + ["finish"] * 3
 
@@ -105,7 +105,9 @@ def test_a_worker_that_dies_ends_the_measurement_and_leaves_nobody(tmp_path: Pat
     script = Script(fails=command)
     with pytest.raises(ResourceError) as caught:
         measured(script, request(tmp_path), tmp_path)
-    assert str(caught.value) == ("bench worker B: must answer until it is told to end (it ended with signal 9).")
+    assert str(caught.value) == (
+        "bench worker candidate: must answer until it is told to end (it ended with signal 9)."
+    )
     assert script.open_arms == []
     assert (tmp_path / "out" / raw.NAME).exists()
 
@@ -120,8 +122,8 @@ def test_a_clock_that_stands_still_is_an_error(tmp_path: Path) -> None:
 
 
 def test_every_order_of_the_arms_comes_equally_often() -> None:
-    found = orders(ARMS, 12, random.Random(3))
-    assert sorted(found) == sorted([*itertools.permutations(ARMS)] * 2)
+    found = orders(ROLES, 12, random.Random(3))
+    assert sorted(found) == sorted([*itertools.permutations(ROLES)] * 2)
     assert found[:6] != found[6:]
 
 
@@ -156,16 +158,16 @@ def test_cpu_time_that_cannot_be_read_voids_nothing(tmp_path: Path) -> None:
 
 def test_one_void_block_takes_its_whole_turn_out() -> None:
     blocks = [
-        raw.Block(block, 0, arm, [5], [], 0, "void" if (block, arm) == (1, AGAIN) else "", 0)
+        raw.Block(block, 0, arm, [5], [], 0, "void" if (block, arm) == (1, "control") else "", 0)
         for block in range(3)
-        for arm in ARMS
+        for arm in ROLES
     ]
     replicate = raw.Replicate(0, blocks)
-    assert [block.block for block in replicate.counted(FIRST)] == [0, 2]
+    assert [block.block for block in replicate.counted("baseline")] == [0, 2]
 
 
 def test_a_difference_between_baseline_and_itself_refuses_the_claim(tmp_path: Path) -> None:
-    script = Script(latency_ns=lambda arm, *_: {FIRST: 700_000, AGAIN: 600_000, CANDIDATE: 100_000}[arm])
+    script = Script(latency_ns=lambda arm, *_: {"baseline": 700_000, "control": 600_000, "candidate": 100_000}[arm])
     claim = measured(script, request(tmp_path), tmp_path).comparison[0].claim
     assert claim.status == "refused"
     assert "R05" in [reason.code for reason in claim.reasons]
@@ -175,14 +177,14 @@ def test_without_the_null_two_processes_make_an_indication(tmp_path: Path) -> No
     script = Script()
     record = measured(script, request(tmp_path, null=False), tmp_path)
     found = record.comparison[0]
-    assert script.starts.keys() == {FIRST, CANDIDATE}
+    assert script.starts.keys() == {"baseline", "candidate"}
     assert (found.aa_null, found.claim.status) == (None, "indicative")
     assert found.ratio is not None
     assert found.ratio.value == pytest.approx(7.0, rel=1e-12)
     assert ("R05", "the baseline was not compared with itself") in [(one.code, one.text) for one in found.claim.reasons]
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", ROLES)
 def test_wrong_outputs_of_any_worker_refuse_the_claim(tmp_path: Path, arm: str) -> None:
     claim = measured(Script(wrong={arm: 1}), request(tmp_path, looks=(1,)), tmp_path).comparison[0].claim
     assert claim.status == "refused"
@@ -190,7 +192,7 @@ def test_wrong_outputs_of_any_worker_refuse_the_claim(tmp_path: Path, arm: str) 
 
 
 @pytest.mark.parametrize(("name", "code"), [("precision", "R02"), ("threads", "R03"), ("provider", "R03")])
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", ROLES)
 def test_a_setting_that_differs_refuses_the_claim(tmp_path: Path, arm: str, name: str, code: str) -> None:
     script = Script(settings={arm: {name: "7"}})
     claim = measured(script, request(tmp_path, looks=(1,)), tmp_path).comparison[0].claim
@@ -199,7 +201,7 @@ def test_a_setting_that_differs_refuses_the_claim(tmp_path: Path, arm: str, name
 
 
 def test_a_fixed_batch_may_differ(tmp_path: Path) -> None:
-    script = Script(settings={CANDIDATE: {"fixed_batch": "1"}})
+    script = Script(settings={"candidate": {"fixed_batch": "1"}})
     assert measured(script, request(tmp_path), tmp_path).comparison[0].claim.status == "indicative"
 
 
@@ -230,7 +232,7 @@ def test_the_arms_hold_what_was_measured(tmp_path: Path) -> None:
     teacher, student = record.arms
     assert teacher.latency_ns is not None
     assert teacher.latency_ns.median.value == teacher.latency_ns.mean == 700_000
-    assert teacher.latency_ns.n_calls == 12 * 6 * 42  # 30 ms / 700 us; A2 is not counted
+    assert teacher.latency_ns.n_calls == 12 * 6 * 42  # 30 ms / 700 us; the control is not counted
     assert teacher.latency_ns.median.ci == (700_000, 700_000)
     assert teacher.latency_ns.p90 is not None
     assert teacher.latency_ns.p999 is None
@@ -255,10 +257,12 @@ def test_the_record_can_be_computed_again_from_the_raw_samples(tmp_path: Path) -
     asked = request(tmp_path)
     record = measured(Script(latency_ns=noisy), asked, tmp_path)
     replicates = raw.read_replicates(tmp_path / "out" / record.raw.path)[0]
-    again = Measured(asked.comparisons[0], replicates, record.comparison[0].stopped)
+    again = MeasuredComparison(asked.comparisons[0], replicates, record.comparison[0].stopped)
     surroundings = Surroundings(record.timer, record.host.power_source)
     names = arm_names(asked.comparisons[0], set())
-    assert compared(again, asked.settings, *names, surroundings) == record.comparison[0]
+    found = summary(again, names, Bounds(), asked.settings, surroundings)
+    assert found.comparison == record.comparison[0]
+    assert [arm.latency for arm in found.arms] == [arm.latency_ns for arm in record.arms]
 
 
 def test_the_raw_file_has_a_line_a_block_and_the_same_bytes_every_time(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_throughput_is_measured_beside_the_comparison_by_two_processes_a_model(t
         ("teacher", 64): (pytest.approx(64 / 700e-6), 2),
         ("student", 64): (pytest.approx(64 / 100e-6), 2),
     }
-    assert script.starts == {"A1": 4, "A2": 0, "B": 4}  # no null, and no replicates but two
+    assert script.starts == {"baseline": 4, "control": 0, "candidate": 4}  # no null, and no replicates but two
 
 
 def test_it_is_computed_again_from_the_raw_samples(tmp_path: Path) -> None:
@@ -76,6 +76,6 @@ def test_a_setting_that_a_worker_does_not_survive_is_left_out_with_its_reason(tm
     assert record.comparison[0].ratio is not None
     missing = {found.field: found.reason for found in record.unavailable}
     assert missing["throughput[onnxruntime, batch 64, 1 thread]"] == (
-        "bench worker B: must answer until it is told to end (it ended with signal 9)."
+        "bench worker candidate: must answer until it is told to end (it ended with signal 9)."
     )
     assert recompute(tmp_path / "out") == record

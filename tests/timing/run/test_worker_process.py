@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,26 +12,26 @@ from pathlib import Path
 import pytest
 
 from kdeploy.errors import IntegrityError, MissingError, ResourceError
-from kdeploy.system import wire
 from kdeploy.system.children import own_environment
 from kdeploy.timing.request import Request
-from kdeploy.timing.run.orchestrator import specs
+from kdeploy.timing.run.commands import arm_spec
 from kdeploy.timing.run.worker_process import WorkerProcess
 
 
 @pytest.fixture
 def worker() -> Iterator[WorkerProcess]:
-    made = WorkerProcess("B", patience_s=60)
+    made = WorkerProcess("candidate", patience_s=60)
     yield made
     made.close()
 
 
-def spec(tiny: Request, **changes: object) -> wire.Message:
-    return specs(tiny.comparisons[0], (max(os.sched_getaffinity(0)),))["B"] | changes
+def load(tiny: Request, **changes: object) -> dict[str, object]:
+    """The command to load the candidate, on one CPU."""
+    return {"do": "load"} | arm_spec(tiny.comparisons[0], "candidate", (max(os.sched_getaffinity(0)),)) | changes
 
 
 def test_a_worker_loads_warms_up_runs_and_finishes(tiny: Request, worker: WorkerProcess) -> None:
-    worker.tell(spec(tiny))
+    worker.tell(load(tiny))
     loaded = worker.listen()
     assert loaded["cpus"] == [max(os.sched_getaffinity(0))]
     assert loaded["passed"] is True
@@ -42,7 +43,7 @@ def test_a_worker_loads_warms_up_runs_and_finishes(tiny: Request, worker: Worker
 
 
 def test_a_stopped_worker_stands_still_and_answers_once_it_goes_on(tiny: Request, worker: WorkerProcess) -> None:
-    worker.tell(spec(tiny))
+    worker.tell(load(tiny))
     worker.listen()
     worker.pause()
     worker.tell({"do": "run", "calls": 2000, "resume_calls": 0, "rotate": True})
@@ -54,7 +55,7 @@ def test_a_stopped_worker_stands_still_and_answers_once_it_goes_on(tiny: Request
 
 
 def test_a_worker_that_has_ended_can_be_paused(tiny: Request, worker: WorkerProcess) -> None:
-    worker.tell(spec(tiny))
+    worker.tell(load(tiny))
     worker.listen()
     worker.tell({"do": "finish"})
     worker.listen()
@@ -63,23 +64,23 @@ def test_a_worker_that_has_ended_can_be_paused(tiny: Request, worker: WorkerProc
 
 
 def test_a_stopped_worker_can_be_closed() -> None:
-    worker = WorkerProcess("B", patience_s=60)
+    worker = WorkerProcess("candidate", patience_s=60)
     worker.pause()
     worker.close()
 
 
 def test_a_worker_reports_an_error_as_its_own_kind(tiny: Request, worker: WorkerProcess) -> None:
-    worker.tell(spec(tiny, runtime="abacus"))
+    worker.tell(load(tiny, runtime="abacus"))
     with pytest.raises(MissingError, match="runtime 'abacus': must be one of "):
         worker.listen()
 
 
 def test_a_worker_that_fails_says_its_last_line(tiny: Request, worker: WorkerProcess) -> None:
-    worker.tell({"parent": os.getpid()})
+    worker.tell({"do": "load", "parent": os.getpid()})
     with pytest.raises(ResourceError) as caught:
         worker.listen()
     assert str(caught.value) == (
-        "bench worker B: must answer until it is told to end (it ended with status 1). Its last line was: "
+        "bench worker candidate: must answer until it is told to end (it ended with status 1). Its last line was: "
         "KeyError: 'cpus'"
     )
 
@@ -89,7 +90,7 @@ def test_a_worker_that_is_killed_is_missed(worker: WorkerProcess) -> None:
     with pytest.raises(ResourceError) as caught:
         worker.listen()
     assert str(caught.value) == (
-        "bench worker B: must answer until it is told to end (it ended with signal 9). "
+        "bench worker candidate: must answer until it is told to end (it ended with signal 9). "
         "It said nothing; it may have run out of memory."
     )
 
@@ -102,12 +103,12 @@ def test_telling_a_worker_that_is_gone_is_an_error(worker: WorkerProcess) -> Non
 
 
 def test_a_worker_that_falls_silent_is_given_up() -> None:
-    worker = WorkerProcess("B", patience_s=0.01)
+    worker = WorkerProcess("candidate", patience_s=0.01)
     with pytest.raises(ResourceError) as caught:
         worker.listen()
     worker.close()
     assert str(caught.value) == (
-        "bench worker B: must answer within 0.01 s (it did not). Measure a smaller model or batch."
+        "bench worker candidate: must answer within 0.01 s (it did not). Measure a smaller model or batch."
     )
 
 
@@ -120,24 +121,22 @@ def test_a_worker_that_answers_nonsense_is_refused(worker: WorkerProcess) -> Non
         with pytest.raises(IntegrityError) as caught:
             worker.listen()
     os.close(writing)
-    assert str(caught.value) == "bench worker B: must answer in the form agreed on."
+    assert str(caught.value) == "bench worker candidate: must answer in the form agreed on."
 
 
 def test_a_worker_dies_with_its_parent(tiny: Request) -> None:
     program = (
         "import json, os, sys\n"
         "from kdeploy.timing.run.worker_process import WorkerProcess\n"
-        "worker = WorkerProcess('B', patience_s=60)\n"
+        "worker = WorkerProcess('candidate', patience_s=60)\n"
         "worker.tell(json.loads(sys.argv[1]) | {'parent': os.getpid()})\n"
         "worker.listen()\n"
-        "worker.tell({'do': 'run', 'calls': 10**7, 'resume_calls': 0})\n"
+        "worker.tell({'do': 'run', 'calls': 10**7, 'resume_calls': 0, 'rotate': True})\n"
         "print(worker._process.pid, flush=True)\n"
         "os._exit(0)\n"
     )
-    import json
-
     found = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(spec(tiny))],
+        [sys.executable, "-c", program, json.dumps(load(tiny))],
         env=own_environment(),
         capture_output=True,
         text=True,

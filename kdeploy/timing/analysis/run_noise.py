@@ -1,0 +1,47 @@
+"""What disturbed all comparisons of a run together, for the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kdeploy.records.base import Unavailable
+from kdeploy.records.bench import Noise
+from kdeploy.timing.analysis import noise
+from kdeploy.timing.analysis.comparison import MeasuredComparison
+from kdeploy.timing.analysis.gates import trend
+
+FIELDS = {
+    "steal": "noise.steal_fraction",
+    "cpu wait": "noise.cpu_wait_fraction",
+    "cpu pressure": "noise.psi_cpu_some",
+    "cgroup throttling": "noise.throttled_ns",
+}
+
+
+def run_noise(measured: Sequence[MeasuredComparison], level: float) -> Noise:
+    """Shares and counts over all blocks; of the trends of the comparisons, the strongest."""
+    blocks = [block for comparison in measured for block in comparison.blocks()]
+    reasons = [block.void for block in blocks if block.void]
+    throttled = [noise.change(block.counters, "throttled_ns") for block in blocks]
+    read = [spent for spent in throttled if spent is not None]
+    trends = [drift for comparison in measured if (drift := trend(comparison.replicates, level)) is not None]
+    return Noise(
+        steal_fraction=noise.total_share(blocks, "steal_ns"),
+        cpu_wait_fraction=noise.total_share(blocks, "wait_ns"),
+        psi_cpu_some=noise.total_share(blocks, "pressure_ns"),
+        throttled_ns=sum(read) if read else None,
+        blocks_total=len(blocks),
+        blocks_void=len(reasons),
+        void_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        trend_per_hour=max((drift.slope.value for drift in trends), key=abs, default=None),
+        unobserved=(*noise.unobserved(blocks), *(() if trends else ("trend",)), "canary"),
+    )
+
+
+def not_observed(measured: Sequence[MeasuredComparison], seen: Noise) -> Iterator[Unavailable]:
+    """Why the signals of `unobserved`, and the figures that are null for their sake, were not read."""
+    blocks = [block for comparison in measured for block in comparison.blocks()]
+    for signal, reason in noise.unobserved(blocks).items():
+        yield Unavailable(field=FIELDS.get(signal, f"noise.unobserved.{signal}"), reason=reason)
+    if seen.trend_per_hour is None:
+        yield Unavailable(field="noise.trend_per_hour", reason="there are no two replicates to compare")
