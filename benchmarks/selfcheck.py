@@ -23,11 +23,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for tests.fakes
-
 import sections
 from othertools import beside_others
 from plainmodels import dense, inputs_of
+from spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 
 from kdeploy.errors import KdeployError
 from kdeploy.records.bench import BenchRecord, Comparison
@@ -37,7 +36,6 @@ from kdeploy.timing.machine.cpus import bench_cpus
 from kdeploy.timing.recompute import recompute
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 from kdeploy.timing.subprocess_run import run_in_fresh_process
-from tests.fakes.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 
 MINUTES_5 = 300_000_000_000
 MOST_HALF_WIDTH = 0.02

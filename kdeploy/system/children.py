@@ -1,4 +1,4 @@
-"""Child processes: the environment they start in, and their end when this process ends."""
+"""Child processes of ours: the command and the environment they start with, and their end when this process ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ import sys
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command line that runs a module of kdeploy as a program, to be started in `own_environment`.
+
+    -P: the working directory, where a file may have come with others, is no place to import from.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def own_environment() -> dict[str, str]:

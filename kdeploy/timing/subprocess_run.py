@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from typing import Any
 from kdeploy.errors import Interrupted, KdeployError, ResourceError
 from kdeploy.records.bench import BenchRecord
 from kdeploy.system import wire
-from kdeploy.system.children import own_environment
+from kdeploy.system.children import module_command, own_environment
 from kdeploy.timing.raw import RECORD_NAME
 from kdeploy.timing.request import Request
 from kdeploy.timing.run.orchestrator import Step, silent
@@ -62,7 +61,7 @@ def conduct(path: Path, folder: Path, progress: Callable[[Step], None]) -> None:
 def orchestrator(path: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """The running orchestrator, and the signals that came meanwhile."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "kdeploy.timing", str(path), str(folder)],
+        module_command("kdeploy.timing", str(path), str(folder)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

@@ -32,3 +32,13 @@ def test_what_was_measured_of_one_arm_alone_is_read_by_comparison_role_and_kind(
         0: {"baseline": raw.OptionalSamples(cold_starts=[cold])},
         1: {"candidate": raw.OptionalSamples(windows=[window], energy=[window | {"energy_uj": 7, "idle_uw": 1}])},
     }
+
+
+def test_one_void_block_takes_its_whole_turn_out() -> None:
+    blocks = [
+        raw.Block(block, 0, arm, [5], [], 0, "void" if (block, arm) == (1, "control") else "", 0)
+        for block in range(3)
+        for arm in ROLES
+    ]
+    replicate = raw.Replicate(0, blocks)
+    assert [block.block for block in replicate.counted("baseline")] == [0, 2]

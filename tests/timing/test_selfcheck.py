@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.system import host
 from kdeploy.timing.machine.cpus import bench_cpus
 from kdeploy.timing.request import ComparisonRequest, Limits, Request
 from kdeploy.timing.subprocess_run import run_in_fresh_process
-from tests.fakes.spinning_runtime import SPOILED, SpinningModel, comparison, install, spoiled
 from tests.timing.conftest import BLIND, HASTY
 
 BRIEF = HASTY.model_copy(update={"block_ns": 3_000_000})

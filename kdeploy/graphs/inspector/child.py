@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ResourceError
 from kdeploy.graphs.inspector.record import Inspection, Limits
 from kdeploy.graphs.inspector.regular_file import check_file
-from kdeploy.system.children import own_environment
+from kdeploy.system.children import module_command, own_environment
 from kdeploy.system.wire import error_from_json
 
 LEAN = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # each thread and arena reserves address space
@@ -25,11 +24,9 @@ def inspect(path: Path, limits: Limits | None = None) -> Inspection:
     """
     limits = limits or Limits()
     check_file(path, limits)
-    # -P: the working directory, where the file may have come with others, is no place to import from
-    program = [sys.executable, "-P", "-m", "kdeploy.graphs.inspector"]
     try:
         done = subprocess.run(
-            [*program, str(path), limits.model_dump_json(), str(os.getpid())],
+            module_command("kdeploy.graphs.inspector", str(path), limits.model_dump_json(), str(os.getpid())),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -18,7 +17,7 @@ from typing import Protocol, overload
 
 from kdeploy.errors import IntegrityError, KdeployError, ResourceError
 from kdeploy.system import wire
-from kdeploy.system.children import own_environment
+from kdeploy.system.children import module_command, own_environment
 from kdeploy.timing.machine.process_usage import scheduled_ns
 from kdeploy.timing.messages import (
     ColdStartAnswer,
@@ -75,7 +74,7 @@ class WorkerProcess:
         with ExitStack() as files:
             self._complaints = files.enter_context(tempfile.TemporaryFile())
             self._process = subprocess.Popen(
-                [sys.executable, "-m", program],
+                module_command(program),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import json
 import os
 import random
@@ -19,7 +18,6 @@ from kdeploy.timing.analysis.roofline import Bounds
 from kdeploy.timing.analysis.summary import arm_names, summary
 from kdeploy.timing.request import ROLES, Request, Settings
 from kdeploy.timing.run.orchestrator import Step, label, measure, would_pass
-from kdeploy.timing.run.replicate import calls_per_block, orders
 from tests.timing.scripted import Script, request
 
 MINUTE = 60_000_000_000
@@ -121,12 +119,6 @@ def test_a_clock_that_stands_still_is_an_error(tmp_path: Path) -> None:
     )
 
 
-def test_every_order_of_the_arms_comes_equally_often() -> None:
-    found = orders(ROLES, 12, random.Random(3))
-    assert sorted(found) == sorted([*itertools.permutations(ROLES)] * 2)
-    assert found[:6] != found[6:]
-
-
 def test_the_order_follows_from_the_seed(tmp_path: Path) -> None:
     logs = []
     for seed in (1, 1, 2):
@@ -134,13 +126,6 @@ def test_the_order_follows_from_the_seed(tmp_path: Path) -> None:
         measured(script, request(tmp_path, looks=(2,), seed=seed), tmp_path)
         logs.append(script.log)
     assert logs[0] == logs[1] != logs[2]
-
-
-@pytest.mark.parametrize(
-    ("median_ns", "calls"), [(0, 5000), (1000, 5000), (100_000, 300), (4_000_000, 10), (10**9, 10)]
-)
-def test_a_block_lasts_about_30_ms_within_bounds(median_ns: int, calls: int) -> None:
-    assert calls_per_block(median_ns, Settings()) == calls
 
 
 def test_blocks_in_which_a_stopped_arm_ran_are_void_and_many_refuse_the_claim(tmp_path: Path) -> None:
@@ -154,16 +139,6 @@ def test_blocks_in_which_a_stopped_arm_ran_are_void_and_many_refuse_the_claim(tm
 def test_cpu_time_that_cannot_be_read_voids_nothing(tmp_path: Path) -> None:
     record = measured(Script(idle_cpu_ns=None), request(tmp_path, looks=(2,)), tmp_path)
     assert record.noise.blocks_void == 0
-
-
-def test_one_void_block_takes_its_whole_turn_out() -> None:
-    blocks = [
-        raw.Block(block, 0, arm, [5], [], 0, "void" if (block, arm) == (1, "control") else "", 0)
-        for block in range(3)
-        for arm in ROLES
-    ]
-    replicate = raw.Replicate(0, blocks)
-    assert [block.block for block in replicate.counted("baseline")] == [0, 2]
 
 
 def test_a_difference_between_baseline_and_itself_refuses_the_claim(tmp_path: Path) -> None:
@@ -219,12 +194,6 @@ def test_every_comparison_has_its_own_arms(tmp_path: Path) -> None:
         (names[2], names[3]),
     ]
     assert record.arm(names[3]).role == "candidate"
-
-
-def test_two_models_of_one_name_get_two_arm_names(tmp_path: Path) -> None:
-    asked = request(tmp_path).comparisons[0]
-    same = asked.model_copy(update={"candidate": asked.baseline})
-    assert arm_names(same, set()) == ("teacher@onnxruntime-b1-t1", "teacher@onnxruntime-b1-t1-2")
 
 
 def test_the_arms_hold_what_was_measured(tmp_path: Path) -> None:

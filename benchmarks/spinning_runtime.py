@@ -1,7 +1,8 @@
 """A runtime whose models spin on the clock: how long a call takes is written in the model, so the answer is known.
 
 A model is a JSON file, a `SpinningModel`. Workers find the runtime by its entry point once `install` has put a
-distribution of that name into a folder of their PYTHONPATH. The output `y` is the sum of each row of the input `x`.
+distribution of that name, this file in it, into a folder of their PYTHONPATH. The output `y` is the sum of each row of
+the input `x`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -103,7 +105,8 @@ def install(folder: Path) -> Path:
     about = folder / "kdeploy_spinning-1.0.dist-info"
     about.mkdir(parents=True, exist_ok=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: kdeploy-spinning\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[kdeploy.runtimes]\n{NAME} = {__name__}:Spinning\n")
+    shutil.copy(__file__, folder / "spinning_runtime.py")
+    (about / "entry_points.txt").write_text(f"[kdeploy.runtimes]\n{NAME} = spinning_runtime:Spinning\n")
     return folder
 
 
