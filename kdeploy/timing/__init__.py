@@ -6,7 +6,7 @@
 
 The doors are `request` (what to measure), `subprocess_run` (measure it), `recompute` and `compare`; `pytest_benchmark`
 exports. `raw` is what lies between the two halves: `run` measures and writes it, `analysis` reads it, and knows nothing
-of `run`; `machine` is what the system says meanwhile.
+of `run`; `machine` is what the system says meanwhile, `messages` what orchestrator and workers say to each other.
 
 `python -m kdeploy.timing` is the orchestrator, `python -m kdeploy.timing.run.worker` one arm. Both run bare: no torch
 here, and no pydantic in a worker, whose start is paid for three times a replicate.

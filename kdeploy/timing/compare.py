@@ -65,7 +65,7 @@ def compared(first: Arm, second: Arm, differences: tuple[Difference, ...]) -> Ar
     one, other = (arm.latency_ns.median if arm.latency_ns else None for arm in (first, second))
     times = {"first_ns": one.value if one else None, "second_ns": other.value if other else None}
     if differences or one is None or other is None:
-        reasons = tuple(Reason(code="R14", text=_told(found)) for found in differences)
+        reasons = tuple(Reason(code="R14", text=_difference_text(difference)) for difference in differences)
         reasons = reasons or (Reason(code="R09", text="one of them has no block that counts"),)
         text = f"not comparable: {'; '.join(reason.text for reason in reasons)}"
         return ArmComparison(
@@ -82,8 +82,9 @@ def compared(first: Arm, second: Arm, differences: tuple[Difference, ...]) -> Ar
     )
 
 
-def _told(found: Difference) -> str:
-    return f"{found.field} differs: {found.first or 'none'} in the first, {found.second or 'none'} in the second"
+def _difference_text(difference: Difference) -> str:
+    first, second = difference.first or "none", difference.second or "none"
+    return f"{difference.field} differs: {first} in the first, {second} in the second"
 
 
 def _ratio(one: TimeEstimate, other: TimeEstimate) -> Estimate:

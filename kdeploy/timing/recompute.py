@@ -113,14 +113,14 @@ def _measured(request: Request, path: Path) -> tuple[list[MeasuredComparison], l
     return comparisons, brief
 
 
-def _difference(found: object, again: object) -> str:
+def _difference(stored: object, again: object) -> str:
     """The first place where two documents differ: `comparison.0.ratio.value is 9.0, and not 7.0`."""
-    if isinstance(found, dict) and isinstance(again, dict) and found.keys() == again.keys():
-        pairs = {name: (found[name], again[name]) for name in found}
-    elif isinstance(found, list) and isinstance(again, list) and len(found) == len(again):
-        pairs = {str(number): pair for number, pair in enumerate(zip(found, again, strict=True))}
+    if isinstance(stored, dict) and isinstance(again, dict) and stored.keys() == again.keys():
+        pairs = {name: (stored[name], again[name]) for name in stored}
+    elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
+        pairs = {str(number): pair for number, pair in enumerate(zip(stored, again, strict=True))}
     else:
-        return f"{found!r:.60}, and not {again!r:.60}"
+        return f"{stored!r:.60}, and not {again!r:.60}"
     different = ((name, *pair) for name, pair in pairs.items() if pair[0] != pair[1])
     first = next(different, None)
     if first is None:

@@ -90,7 +90,7 @@ def weakened(reason: Reason) -> Status:
 
 def require_supported(comparisons: Sequence[Comparison]) -> None:
     """Raises: ClaimError naming every comparison whose claim is not supported, and why."""
-    require_claims([(found.runtime, found.claim) for found in comparisons])
+    require_claims([(comparison.runtime, comparison.claim) for comparison in comparisons])
 
 
 def require_claims(named: Sequence[tuple[str, Claim]]) -> None:

@@ -96,9 +96,11 @@ def steadiness_texts(replicates: Sequence[Replicate], limits: Limits, level: flo
     unsteady = sum(not warm_up["steady"] for warm_up in warm_ups)
     if unsteady > limits.run_unsteady * len(warm_ups):
         yield f"{unsteady} of {len(warm_ups)} warm-ups were not steady, at most {limits.run_unsteady:.0%} may be"
-    found = trend(replicates, level)
-    if found is not None and not found.slope.contains(0) and abs(found.drift) > limits.run_drift:
-        yield f"the latency of all arms drifted by {found.drift:+.1%}, at most {limits.run_drift:.0%} may be"
+    latency_trend = trend(replicates, level)
+    if latency_trend is None or latency_trend.slope.contains(0):
+        return
+    if abs(latency_trend.drift) > limits.run_drift:
+        yield f"the latency of all arms drifted by {latency_trend.drift:+.1%}, at most {limits.run_drift:.0%} may be"
 
 
 def trend(replicates: Sequence[Replicate], level: float) -> Trend | None:

@@ -60,13 +60,14 @@ def latency(blocks: Sequence[Sequence[float]], samples: Calls, level: float) -> 
 def mlperf_upper(ordered: Sequence[int]) -> dict[str, float | int] | None:
     """By percentile, with the confidence `c`; None when there are too few calls for any."""
     bounds = {name: early_stopping(ordered, fraction) for name, fraction in PERCENTILES.items()}
-    found: dict[str, float | int] = {name: bound for name, bound in bounds.items() if bound is not None}
-    return found | {"c": CONFIDENCE} if found else None
+    reached: dict[str, float | int] = {name: bound for name, bound in bounds.items() if bound is not None}
+    return reached | {"c": CONFIDENCE} if reached else None
 
 
 def throughput(samples: Calls, batch: int, level: float) -> Throughput:
-    found = median_estimate([len(calls) * batch * 1e9 / sum(calls) for calls in samples], level)
-    return Throughput(value=found.value, ci=found.interval)
+    """Samples a second, from the calls of each replicate in ns."""
+    rate = median_estimate([len(calls) * batch * 1e9 / sum(calls) for calls in samples], level)
+    return Throughput(value=rate.value, ci=rate.interval)
 
 
 def left_out(samples: Calls) -> Iterator[tuple[str, str]]:

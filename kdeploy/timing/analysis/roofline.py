@@ -38,18 +38,19 @@ class Bounds:
         return tuple(self.floors.values()) or None
 
     def floor_ns(self, runtime: str, threads: int) -> int | None:
-        found = self.floors.get((runtime, threads))
-        return None if found is None else found.call_floor_ns.value
+        """The call floor of a runtime with so many threads, in ns; None where it was not measured."""
+        floor = self.floors.get((runtime, threads))
+        return None if floor is None else floor.call_floor_ns.value
 
 
 def bounds_of(
     floors: Sequence[FloorSample], probes: Sequence[Probe], caches_bytes: Mapping[str, int], level: float
 ) -> Bounds:
     """From the samples; numbers of threads without all their peaks have none."""
-    found = {
+    by_threads = {
         threads: [probe for probe in probes if probe.threads == threads] for threads in {p.threads for p in probes}
     }
-    peaks = {threads: peaks_of(some, caches_bytes) for threads, some in found.items()}
+    peaks = {threads: peaks_of(some, caches_bytes) for threads, some in by_threads.items()}
     return Bounds(
         floors={(floor.runtime, floor.threads): floor for floor in call_floors(floors, level)},
         peaks={threads: one for threads, one in peaks.items() if one is not None},
@@ -85,11 +86,11 @@ def roofline(subject: Subject, bounds: Bounds) -> Roofline | str:
     return _roofline(compute.flops, compute.weights_bytes + subject.input_bytes, latency, peaks, floor_ns)
 
 
-def refusals(model: str, found: Roofline | None, latency: Latency | None) -> Iterator[Reason]:
+def refusals(model: str, line: Roofline | None, latency: Latency | None) -> Iterator[Reason]:
     """R16, when an arm is faster than its hardware."""
-    if found is None or latency is None:
+    if line is None or latency is None:
         return
-    fraction = (found.limit_ns - found.call_floor_ns) / latency.median.value
+    fraction = (line.limit_ns - line.call_floor_ns) / latency.median.value
     if fraction > HIGHEST_FRACTION:
         text = f"{model} takes less time than the hardware needs: {fraction:.2f} of its latency, peak underestimated"
         yield Reason(code="R16", text=text)

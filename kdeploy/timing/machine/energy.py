@@ -27,8 +27,8 @@ def unreadable(root: Path = ROOT) -> str | None:
 
 def packages(root: Path = ROOT) -> list[Path]:
     """The folders of the packages; `intel-rapl:0:1` is a part of `intel-rapl:0`."""
-    found = (root / "sys/class/powercap").glob("intel-rapl:*")
-    return sorted(path for path in found if path.name.count(":") == 1)
+    domains = (root / "sys/class/powercap").glob("intel-rapl:*")
+    return sorted(path for path in domains if path.name.count(":") == 1)
 
 
 def read(root: Path = ROOT) -> list[int]:

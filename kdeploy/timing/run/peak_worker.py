@@ -62,12 +62,12 @@ def work_of(place: Place, name: str, size: int, threads: int) -> int:
 def times(run: Run, clock: Callable[[], int]) -> list[int]:
     """At least one run."""
     run()
-    found: list[int] = []
-    while sum(found) < LONG_ENOUGH_NS and len(found) < MOST_RUNS:
+    durations: list[int] = []
+    while sum(durations) < LONG_ENOUGH_NS and len(durations) < MOST_RUNS:
         began = clock()
         run()
-        found.append(clock() - began)
-    return found
+        durations.append(clock() - began)
+    return durations
 
 
 @lru_cache(maxsize=16)
@@ -86,8 +86,8 @@ def product(engine: str, size: int, threads: int) -> Run:
         import torch
 
         torch.set_num_threads(threads)
-        one, other, made = torch.from_numpy(left), torch.from_numpy(right), torch.empty(size, size)
-        return lambda: torch.mm(one, other, out=made)
+        one, other, output = torch.from_numpy(left), torch.from_numpy(right), torch.empty(size, size)
+        return lambda: torch.mm(one, other, out=output)
     return _in_runtime(engine, left, right, threads)
 
 
@@ -154,8 +154,8 @@ def _in_runtime(name: str, left: Array, right: Array, threads: int) -> Run:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "product.onnx")
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-        made = installed.convert(name, Source(path, None, inputs, None), Path(scratch))
-        session = installed.find(name).load(made, threads=threads)
+        model = installed.convert(name, Source(path, None, inputs, None), Path(scratch))
+        session = installed.find(name).load(model, threads=threads)
     return lambda: session.run(inputs)
 
 

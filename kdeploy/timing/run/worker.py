@@ -94,8 +94,8 @@ class Bench:
         elapsed = time.perf_counter_ns() - began
         after = counters.read(self._cpus, self._root)
         gc.enable()
-        seen = Counters(at_ns=began, elapsed_ns=elapsed, cpus=max(1, len(self._cpus)), before=before, after=after)
-        return {"ns": samples, "resume_ns": resume, "wrong": wrong, "counters": seen}
+        readings = Counters(at_ns=began, elapsed_ns=elapsed, cpus=max(1, len(self._cpus)), before=before, after=after)
+        return {"ns": samples, "resume_ns": resume, "wrong": wrong, "counters": readings}
 
     def window(self, duration_ns: int) -> WindowAnswer:
         """Call without a pause for a time."""
@@ -126,13 +126,13 @@ def largest_error(outputs: Arrays, expected: Arrays) -> float:
     import numpy as np
 
     worst = 0.0
-    for name, wanted in expected.items():
+    for name, reference in expected.items():
         got = outputs.get(name)
-        if got is None or got.shape != wanted.shape:
+        if got is None or got.shape != reference.shape:
             return math.inf
-        if not np.array_equal(got, wanted, equal_nan=True):
+        if not np.array_equal(got, reference, equal_nan=True):
             with np.errstate(invalid="ignore"):
-                error = float(np.max(np.abs(got.astype(np.float64) - wanted.astype(np.float64))))
+                error = float(np.max(np.abs(got.astype(np.float64) - reference.astype(np.float64))))
             worst = math.inf if math.isnan(error) else max(worst, error)
     return worst
 
@@ -219,12 +219,12 @@ def check_bytes(artefact: Path, promised: str | None) -> None:
     """Raises: IntegrityError when the artefact is there and is not the promised one."""
     if promised is None or not artefact.is_file():  # the runtime has the better message for a file that is missing
         return
-    found = artefacts.digest(artefact)
-    if found != promised:
+    digest = artefacts.digest(artefact)
+    if digest != promised:
         raise IntegrityError(
             str(artefact),
             f"must have the SHA-256 {promised}",
-            got=found,
+            got=digest,
             advice="The file changed after it was hashed; make it again.",
         )
 
@@ -242,7 +242,7 @@ def references(
     if promised is None:
         return expected, tolerance, None
     golden = zip(batches[:GOLDEN_BATCHES], expected[:GOLDEN_BATCHES], strict=True)
-    return expected, tolerance, max(largest_error(session.run(batch), wanted) for batch, wanted in golden)
+    return expected, tolerance, max(largest_error(session.run(batch), outputs) for batch, outputs in golden)
 
 
 def obey(bench: Bench, message: ArmCommand) -> WarmUpAnswer | RunAnswer | WindowAnswer | FinishAnswer:
