@@ -2,7 +2,7 @@
 
     round    A B B A: what drifts over a round hits both arms alike
     ratio    (B + B) / (A + A), seconds of the bare arm over seconds of the product: 1 is no overhead, 0.9 a ninth more
-    result   the median over the rounds with its order-statistic interval (kdeploy/timing/statistics.py)
+    result   the median over the rounds with its order-statistic interval (kdeploy/timing/analysis/statistics.py)
 
 On a busy machine pin the process to one core and count its own time: `taskset -c 1 python benchmarks/SCRIPT.py --clock
 cpu`.
