@@ -24,8 +24,6 @@ class Artifact(Part):
     sha256: str
     bytes: int
     format: str
-    opset: int | None = None
-    ir_version: int | None = None
 
 
 class RuntimeUse(Part):
@@ -37,7 +35,6 @@ class RuntimeUse(Part):
     provider_effective: tuple[str, ...] | None = None
     precision_effective: str | None = None
     threads: int
-    interop_threads: int | None = None
     optimization: str | None = None
     allow_spinning: bool | None = None
     options: dict[str, str]
@@ -49,8 +46,6 @@ class Workload(Part):
     input_set_sha256: str
     n_distinct_inputs: int
     input_shapes: dict[str, tuple[int, ...]]
-    preprocess_in_timing: bool = False
-    io_binding: bool = False
 
 
 class ParityEvidence(Part):
@@ -209,7 +204,6 @@ class Memory(Part):
     peak_rss: int
     import_baseline: int
     model_increment: int
-    pss: int | None = None
     method: str = "VmHWM+clear_refs"
 
 
@@ -296,7 +290,6 @@ class Comparison(Part):
     quantity: str = "latency.median"
     ratio: Ratio | None  # null when no replicate could be used
     aa_null: Ratio | None
-    holm_level: float | None = None
     stopped: Stopped
     claim: Claim
     notes: tuple[str, ...] = ()  # what a reader of the ratio should know, and weakens no claim
@@ -330,7 +323,6 @@ class Noise(Part):
     blocks_total: int
     blocks_void: int
     void_reasons: dict[str, int]
-    canary_drift: float | None = None
     trend_per_hour: float | None = None
     unobserved: tuple[str, ...]
 

@@ -8,7 +8,6 @@ from kdeploy.records.base import Part
 class Tool(Part):
     name: str
     version: str
-    commit: str | None = None
 
 
 class HostFacts(Part):
@@ -46,7 +45,6 @@ class Host(HostFacts):
 class Package(Part):
     name: str
     version: str
-    sha256: str | None = None
 
 
 class Software(Part):

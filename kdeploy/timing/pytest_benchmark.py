@@ -34,7 +34,7 @@ def document(record: BenchRecord, replicates: Mapping[int, Sequence[Replicate]])
     """The whole document; an arm of which every block is void has no benchmark."""
     return {
         "machine_info": _machine(record),
-        "commit_info": {"id": record.tool.commit or "unversioned", "project": record.tool.name, "dirty": False},
+        "commit_info": {"id": "unversioned", "project": record.tool.name, "dirty": False},
         "benchmarks": list(_benchmarks(record, replicates)),
         "datetime": record.created,
         "version": LAYOUT,

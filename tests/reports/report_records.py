@@ -195,7 +195,7 @@ def arm(name: str, runtime: str, median_ns: int, size: int) -> b.Arm:
         name=f"{name}@{runtime}-b1-t1",
         model=name,
         role="baseline" if name == "teacher" else "candidate",
-        artifact=b.Artifact(path=f"{name}.onnx", sha256=SHA, bytes=size, format="onnx", opset=18, ir_version=10),
+        artifact=b.Artifact(path=f"{name}.onnx", sha256=SHA, bytes=size, format="onnx"),
         runtime=b.RuntimeUse(name=runtime, version="1.32.0", precision_effective="fp32", threads=1, options={}),
         workload=b.Workload(
             scenario="single_stream",

@@ -45,14 +45,6 @@ _TELLING_VARIABLES = (
     "LD_PRELOAD",
     "PYTHONHASH",
 )
-_NOT_YET = (
-    "arms[].memory_bytes.pss",
-    "comparison[].holm_level",
-    *("arms[].artifact.opset", "arms[].artifact.ir_version", "arms[].runtime.interop_threads"),
-    *("tool.commit", "software.packages[].sha256", "noise.canary_drift"),
-)
-
-
 @dataclass(frozen=True)
 class Measurement:
     """What was measured: the comparisons, the brief throughputs, and what lies beside the arms."""
@@ -110,7 +102,6 @@ def missing_facts(done: Measurement, noise: Noise, host: Host) -> Iterator[Unava
     if done.bounds.null_sut is None:
         yield Unavailable(field="null_sut", reason="no graph that does nothing was given")
     yield from unread(host)
-    yield from (Unavailable(field=field, reason="not measured yet") for field in _NOT_YET)
     yield from (setting.unavailable() for setting in done.left_out)
 
 
