@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 EXTRAS := .venv-extras
+BUILT := build/dist
 
 .PHONY: demo test check smoke kill-test long extras bench results clean
 
@@ -18,11 +19,14 @@ $(INSTALLED): pyproject.toml
 demo: $(INSTALLED)  ## 5,000 digits to a verified bundle
 	$(BIN)/kdeploy run recipes/mnist-5k.yaml
 
-check: $(INSTALLED)  ## style, types, layers
+check: $(INSTALLED)  ## style, types, layers, and what is built
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	rm -rf $(BUILT) *.egg-info  # whose list of files would bring in those of before
+	$(BIN)/python -m build --quiet --no-isolation --outdir $(BUILT)  # no isolation: what it needs is in the environment
+	$(BIN)/twine check --strict $(BUILT)/*
 
 test: check  ## every check and test
 	$(BIN)/python -m pytest

@@ -22,6 +22,7 @@ from kdeploy.pipeline.report import REPORT
 from kdeploy.pipeline.runs import advance_run
 from kdeploy.pipeline.store import Store
 from kdeploy.pipeline.verify import VERIFY
+from kdeploy.recipe import shipped
 from kdeploy.recipe.load import load
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
@@ -148,9 +149,10 @@ def sweep(subject: str | Path, options: Options = _DEFAULT, *, only: Collection[
     """
     from kdeploy.verbs.sweep import row, variants_of
 
-    loaded = load(Path(subject), options.overrides)
+    path = shipped.file_of(subject)
+    loaded = load(path, options.overrides)
     names = variants_of(loaded, only)
-    prepared = [(name, *prepare(subject, replace(options, variant=name))) for name in names]
+    prepared = [(name, *prepare(path, replace(options, variant=name))) for name in names]
     rows = []
     for name, job, index in prepared:
         options.progress.say(f"variant {name}")

@@ -15,6 +15,7 @@ from kdeploy.errors import InputError
 from kdeploy.pipeline.prepare import Options
 from kdeploy.pipeline.runs import find_run
 from kdeploy.pipeline.store import Store
+from kdeploy.recipe import shipped
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.distill import DistillRecord
@@ -71,7 +72,8 @@ def test_a_run_that_is_not_there_is_refused_with_those_that_are(runs):
     with pytest.raises(InputError) as caught:
         find_run("none", Store(runs))
     assert str(caught.value) == (
-        f"none: must be a recipe file, or the name of a run (no such file, and no {runs}/none.json). Runs here: tiny."
+        f"none: must be a recipe file, or the name of a run or of a recipe that ships (no such file, and no "
+        f"{runs}/none.json). {shipped.advice('none')} Runs here: tiny."
     )
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from kdeploy.system.progress import Progress
 
 Subject = Annotated[
-    str, typer.Argument(metavar="RECIPE|RUN", help="A recipe file, or the name of a run.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RECIPE|RUN", help="A recipe file, or the name of a run or of a recipe that ships.", show_default=False
+    ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder of all work.")]
 DataRoot = Annotated[

@@ -7,51 +7,40 @@ from typing import Annotated
 
 import typer
 
+from kdeploy.cli.options import AsJson
+
 Action = Annotated[str, typer.Argument(metavar="[list|show|schema]", help="What to do.")]
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="The recipe to show.", show_default=False)]
-Folder = Annotated[Path, typer.Option("--folder", help="Where recipes are.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="Where recipes of your own are [default: those that ship].", show_default=False),
+]
 
 
-def command(action: Action = "list", name: Name = None, folder: Folder = Path("recipes")) -> None:
-    """List the recipes of a folder, show one, or print the JSON Schema that editors use."""
+def command(action: Action = "list", name: Name = None, folder: Folder = None, as_json: AsJson = False) -> None:
+    """List the recipes that ship, show one, or print the JSON Schema."""
     from kdeploy.cli import output
+    from kdeploy.verbs import recipes
 
-    if action == "schema":
-        _schema()
-    elif action == "show" and name is not None:
-        output.document(_find(folder, name).read_text(encoding="utf-8"))
+    if action == "schema" and name is None:
+        output.document(recipes.recipe_schema())
+    elif action == "show" and name is not None and not as_json:
+        output.document(recipes.recipe_text(name, folder))
     elif action == "list" and name is None:
-        _list(folder)
+        _list(folder, as_json)
     else:
         raise typer.BadParameter("use: kdeploy recipes, kdeploy recipes show NAME, or kdeploy recipes schema")
 
 
-def _schema() -> None:
-    import json
-
+def _list(folder: Path | None, as_json: bool) -> None:
     from kdeploy.cli import output
-    from kdeploy.recipe.models import Recipe
+    from kdeploy.verbs.recipes import recipes
 
-    output.document(json.dumps(Recipe.model_json_schema(), indent=1))
-
-
-def _find(folder: Path, name: str) -> Path:
-    from kdeploy.errors import InputError
-
-    path = folder / f"{name.removesuffix('.yaml')}.yaml"
-    if not path.is_file():
-        raise InputError(name, f"must be a recipe in {folder}", got=f"no {path}", advice="List them: kdeploy recipes.")
-    return path
-
-
-def _list(folder: Path) -> None:
-    from kdeploy.cli import output
-    from kdeploy.recipe.load import load
-
-    rows = []
-    for path in sorted(folder.glob("*.yaml")):
-        recipe = load(path).recipe
-        teachers = [teacher.called for teacher in recipe.members]
-        rows.append((recipe.name, recipe.data.name, " + ".join(dict.fromkeys(teachers)), str(path)))
-    output.table("recipes", ("name", "data", "teacher", "file"), rows)
-    output.next_command("kdeploy run FILE")
+    record = recipes(folder)
+    if as_json:
+        output.record(record)
+        return
+    rows = [(listed.command, listed.data, " + ".join(listed.teachers)) for listed in record.recipes]
+    title = "recipes that ship" if record.ship else f"recipes in {record.folder}"
+    output.table(title, ("command", "data", "teacher"), rows)
+    output.next_command(record.recipes[0].command if folder else "kdeploy run tiny")

@@ -12,7 +12,9 @@ from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
 if TYPE_CHECKING:
     from kdeploy.records.sweep import SweepRow
 
-Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file with variants.", show_default=False)]
+Recipe = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe with variants: a file, or one that ships.", show_default=False)
+]
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="VARIANT", help="Do this variant alone; repeatable.", show_default=False),

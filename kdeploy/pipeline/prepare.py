@@ -12,8 +12,9 @@ from typing import Any
 from kdeploy.errors import MissingError
 from kdeploy.pipeline.earlier_run import student_of
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.runs import find_run
+from kdeploy.pipeline.runs import find_run, has_run
 from kdeploy.pipeline.store import Store
+from kdeploy.recipe import shipped
 from kdeploy.recipe.check import check, data_path, teacher_file
 from kdeploy.recipe.load import LoadedRecipe, load, parse
 from kdeploy.recipe.yaml12 import dotted
@@ -81,14 +82,22 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
 
 
 def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path]:
-    path = Path(subject)
-    if path.suffix in {".yaml", ".yml"}:
+    path = _recipe_file(subject, store)
+    if path is not None:
         return load(path, options.overrides, options.variant), data_root_of(options.data_root)
     index = find_run(str(subject), store)
     # a run's settings are a recipe again; JSON is YAML
     text = json.dumps(index.recipe).encode()
     loaded = parse(text, index.recipe_path, options.overrides, base=Path(index.base))
     return loaded, options.data_root or Path(index.data_root)
+
+
+def _recipe_file(subject: str | Path, store: Store) -> Path | None:
+    """The file of a recipe, or of one that ships; None for a run, which a name means as soon as there is one."""
+    path = Path(subject)
+    if path.suffix in {".yaml", ".yml"}:
+        return path
+    return None if has_run(str(subject), store) else shipped.find(str(subject))
 
 
 def data_root_of(asked: Path | None) -> Path:

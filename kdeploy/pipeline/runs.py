@@ -11,9 +11,15 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.order import stages_of
 from kdeploy.pipeline.stage import StageKey
 from kdeploy.pipeline.store import Store
+from kdeploy.recipe import shipped
 from kdeploy.records.run import RunRecord
 from kdeploy.system import distributed
 from kdeploy.system.files import commit_bytes, sweep_temporary
+
+
+def has_run(name: str, store: Store) -> bool:
+    """Whether there is a run of this name, or with this file as its index."""
+    return _index_file(name, store).is_file()
 
 
 def find_run(name: str, store: Store) -> RunRecord:
@@ -21,11 +27,19 @@ def find_run(name: str, store: Store) -> RunRecord:
 
     Raises: InputError when there is none.
     """
-    path = Path(name) if name.endswith(".json") else store.index(name)
+    path = _index_file(name, store)
     if not path.is_file():
-        must, got = "must be a recipe file, or the name of a run", f"no such file, and no {path}"
-        raise InputError(name, must, got=got, advice=f"Runs here: {store.run_names()}.")
+        must, got = (
+            "must be a recipe file, or the name of a run or of a recipe that ships",
+            f"no such file, and no {path}",
+        )
+        advice = f"{shipped.advice(name)} Runs here: {store.run_names()}."
+        raise InputError(name, must, got=got, advice=advice)
     return RunRecord.read(path)
+
+
+def _index_file(name: str, store: Store) -> Path:
+    return Path(name) if name.endswith(".json") else store.index(name)
 
 
 def prints_of(index: RunRecord) -> dict[StageKey, str]:

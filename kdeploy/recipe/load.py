@@ -48,7 +48,9 @@ def load(path: Path, overrides: Sequence[str] = (), variant: str | None = None) 
         override that is not `key=value`.
     """
     if what := not_a_file(path):
-        raise InputError(str(path), "must be a recipe file", got=what, advice="List yours: kdeploy recipes.")
+        raise InputError(
+            str(path), "must be a recipe file", got=what, advice="Those that ship go by name: kdeploy recipes."
+        )
     try:
         with path.open("rb") as stream:
             text = stream.read(yaml12.MAX_BYTES + 1)

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from kdeploy.cli.errors import exit_code_of
+from kdeploy.recipe import shipped
 from tests.program import PROGRAM, REPOSITORY, TINY, environment, kdeploy
 
 WRONG = """\
@@ -60,7 +61,9 @@ def test_an_empty_recipe_is_refused(command, tmp_path):
 
 def test_a_missing_recipe_is_refused(command, tmp_path):
     path = tmp_path / "no.yaml"
-    expected = f"error: {path}: must be a recipe file (there is no such file). List yours: kdeploy recipes.\n"
+    expected = (
+        f"error: {path}: must be a recipe file (there is no such file). Those that ship go by name: kdeploy recipes.\n"
+    )
     assert command("plan", path) == (3, "", expected)
 
 
@@ -72,14 +75,14 @@ def test_a_terminal_gets_no_control_characters_from_a_name(command):
 
 def test_an_unknown_run_is_refused_with_the_known_ones(command, tmp_path, runs):
     expected = (
-        f"error: other: must be a recipe file, or the name of a run (no such file, and no {runs}/other.json). "
-        "Runs here: tiny.\n"
+        f"error: other: must be a recipe file, or the name of a run or of a recipe that ships (no such file, and no "
+        f"{runs}/other.json). {shipped.advice('other')} Runs here: tiny.\n"
     )
     assert command("show", "other", "--runs", runs) == (3, "", expected)
     empty = tmp_path / "empty"
     expected = (
-        f"error: other: must be a recipe file, or the name of a run (no such file, and no {empty}/other.json). "
-        "Runs here: none.\n"
+        f"error: other: must be a recipe file, or the name of a run or of a recipe that ships (no such file, and no "
+        f"{empty}/other.json). {shipped.advice('other')} Runs here: none.\n"
     )
     assert command("show", "other", "--runs", empty) == (3, "", expected)
 

@@ -52,7 +52,7 @@ def test_a_shipped_recipe_is_valid_and_opens_with_its_command(path):
     assert loaded.recipe.name == path.stem
     assert loaded.base == ROOT / "recipes"
     verb = "sweep" if loaded.recipe.variants else "run"
-    assert path.read_text(encoding="utf-8").startswith(f"# kdeploy {verb} recipes/{path.name}\n")
+    assert path.read_text(encoding="utf-8").startswith(f"# kdeploy {verb} {path.stem}\n")
     names = [load(path, variant=variant).recipe.name for variant in loaded.recipe.variants]
     assert names == [f"{path.stem}-{variant}" for variant in loaded.recipe.variants]
 
@@ -516,7 +516,7 @@ def _refusal(path: Path) -> str:
     return str(caught.value)
 
 
-LIST = "List yours: kdeploy recipes."
+LIST = "Those that ship go by name: kdeploy recipes."
 
 
 def test_a_path_that_is_no_file_is_refused_at_once(tmp_path):
