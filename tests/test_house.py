@@ -29,9 +29,8 @@ STANDS_ALONE = {"bundles/programs/bundle_core.py"}  # bundles carry it: it is on
 NAMES_OF_THE_PACKAGE = {"__init__.py"}  # `import kdeploy` has the verbs, loaded on first use
 
 # what is still above a rule today, to be brought down and never added to
-TOO_LONG_TODAY = {"pipeline/bench.py: run", "pipeline/teacher.py: run"}  # to be none: 48 and 41 lines
 CODE_IN_INIT_TODAY = {"cli/__init__.py"}  # to be none: the entry point is `kdeploy.cli:main`
-SILENCED_TODAY = 77  # to be 60
+SILENCED_TODAY = 68  # to be 60
 TWICE_TODAY = {"Inputs", "Limits", "Pair", "Raw", "Software", "Spec", "Subject", "Teacher"}  # to be none
 
 # modules without a file of their own in tests/: the reason, and which they are
@@ -62,16 +61,15 @@ TESTED_ELSEWHERE = {
     "a layer: the tests of the nets that have it": "models/batch_norm",
     "parity/test_compare.py, stages/test_verify.py": "parity/budget parity/double parity/oracle",
     "opens the inputs of a stage and calls it: tests/stages, pipeline/test_inputs.py, test_end_to_end.py": """
-        pipeline/bench pipeline/bundle pipeline/do_stage pipeline/ensemble pipeline/export pipeline/exported_student
-        pipeline/labels pipeline/outcome pipeline/report
+        pipeline/bench pipeline/bundle pipeline/do_stage pipeline/export pipeline/labels pipeline/outcome
+        pipeline/report
     """,
     "pipeline/test_advance.py, test_store.py and test_prepare.py": """
-        pipeline/fingerprints pipeline/job pipeline/order pipeline/runs pipeline/settings
+        pipeline/fingerprints pipeline/job pipeline/order pipeline/runs pipeline/settings pipeline/stage
     """,
     "test_given_teachers.py": "pipeline/earlier_run",
     "the keys of a section of a recipe: recipe/test_load.py has their problems, recipe/test_models.py their values": """
-        recipe/data recipe/distill recipe/dropout recipe/regime recipe/section recipe/student recipe/teacher
-        recipe/views
+        recipe/data recipe/distill recipe/dropout recipe/student recipe/teacher recipe/training recipe/views
     """,
     "fields alone: who fills them tests them, and records/test_base.py how they are written and read": """
         records/bench_compare records/bundle records/circumstances records/count records/distill records/draft
@@ -87,7 +85,12 @@ TESTED_ELSEWHERE = {
     "samples/test_media_folder.py, samples/test_parquet.py": "samples/contents samples/pictures",
     "the test of each view, beside samples/views/test_views.py": "samples/views/cut samples/views/numbers",
     "stages/export/test_run.py": "stages/export/describe stages/export/forms transforms/outcome",
-    "pipeline/test_store.py and whoever writes a file": "system/files",
+    "pipeline/test_store.py and whoever writes a file": "system/files system/lock",
+    "stages/test_verify.py, stages/export/test_with_preprocessing.py": """
+        evaluation/exported_student evaluation/raw_input
+    """,
+    "values without code: training/test_loop.py, losses/test_by_name.py": "losses/options training/options",
+    "cli/test_report.py, reports/test_bench_page.py": "verbs/report_bench",
     "timing/test_worker_process.py, graphs/inspector/test_child.py": "system/children",
     "says nothing by default; cli/test_progress.py has the one with bars": "system/progress",
     "timing/test_orchestrator.py, test_simulated.py and test_noise.py, which read whole results": """
@@ -190,8 +193,7 @@ def test_functions_are_short():
     assert len(lengths) > 1000
     assert statistics.median(lengths) <= MEDIAN_BODY
     assert statistics.quantiles(lengths, n=10)[-1] <= TENTH_BODY
-    long = {name: lines for name, lines in bodies(PACKAGE) if lines > LONGEST_BODY}
-    assert {name: lines for name, lines in long.items() if name not in TOO_LONG_TODAY} == {}
+    assert {name: lines for name, lines in bodies(PACKAGE) if lines > LONGEST_BODY} == {}
 
 
 def test_checks_are_rarely_switched_off():
@@ -205,7 +207,7 @@ def test_no_class_name_is_used_twice_in_a_layer():
 def test_every_module_has_its_test_beside_it_or_a_reason():
     listed = Counter(module for names in TESTED_ELSEWHERE.values() for module in names.split())
     assert [module for module, count in listed.items() if count > 1] == []
-    assert without_a_test(PACKAGE, TESTS) == set(listed)
+    assert sorted(without_a_test(PACKAGE, TESTS) ^ set(listed)) == []
 
 
 def test_the_tests_that_a_reason_names_are_there():
