@@ -82,14 +82,14 @@ def export_model(
     Args:
         target: the runtime on which `auto` times both forms.
         out: a folder for the model and its record; without one they stay in the folder of all work.
-    Raises: what `kdeploy.verbs.external_models.export_model` raises.
+    Raises: what `kdeploy.verbs.export_model.export_model` raises.
     """
-    from kdeploy.verbs import external_models
+    from kdeploy.verbs import export_model as verb
 
-    made = external_models.export_model(
+    made = verb.export_model(
         Path(path), bottleneck=bottleneck, target=target, store=Store(options.runs), progress=options.progress
     )
-    return external_models.shipped(made[0], out, Path(path)), made[1]
+    return verb.shipped(made[0], out, Path(path)), made[1]
 
 
 def verify(subject: str | Path, options: Options = _DEFAULT) -> VerifyRecord:

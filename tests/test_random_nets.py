@@ -17,6 +17,7 @@ from torch import nn
 
 from kdeploy.graphs import export
 from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.stages import verify
 from kdeploy.system.progress import Progress
 
@@ -88,7 +89,7 @@ def vector_layers(draw: st.DrawFn, width: int) -> tuple[list[nn.Module], int]:
 def must_agree(net: nn.Sequential, shape: tuple[int, ...]) -> None:
     """Export it, and verify it as a run verifies its student."""
     inputs = np.random.default_rng(0).standard_normal((INPUTS, *shape)).astype(np.float32)
-    truth = verify.truth_of_module(net)
+    truth = ModuleTruth(net)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
         export.write(net, path, input_name="x", shape=shape)

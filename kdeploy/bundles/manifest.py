@@ -16,55 +16,45 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, ModelError
 from kdeploy.records.preprocessing import Preprocessing
-
-if TYPE_CHECKING:
-    import onnx
+from kdeploy.runtimes.border import Port
+from kdeploy.runtimes.onnxfile import header
+from kdeploy.runtimes.ports import Ports, of_graph
 
 NEEDS_KDEPLOY = "0.1.0"  # the first version that reads kdeploy.bundle/1
-
-
-class Port(NamedTuple):
-    """One input of an ONNX graph; open lengths are None."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-
-
-class Graph(NamedTuple):
-    """What the manifest says of the model."""
-
-    inputs: tuple[Port, ...]
-    output: str
-    batch: int | None
 
 
 def manifest_bytes(
     *,
     name: str,
-    graph: Graph,
+    ports: Ports,
     preprocessing: Sequence[Preprocessing],
     formats: Mapping[str, str],
     atol: float,
     versions: Mapping[str, str],
     contents: Mapping[str, bytes],
 ) -> bytes:
-    """The manifest of these contents, every file of the bundle but itself."""
+    """The manifest of these contents, every file of the bundle but itself.
+
+    Args:
+        ports: of the model, as `bundled_ports` gives them.
+    """
     specs = {spec.input: spec for spec in preprocessing}
-    pairs = [(port, _source(port, specs, len(graph.inputs))) for port in graph.inputs]
+    pairs = [(port, _source(port, specs, len(ports.inputs))) for port in ports.inputs]
     inputs = [
-        {"name": port.name, "from": source, "shape": list(port.shape), "dtype": port.dtype} for port, source in pairs
+        {"name": port.name, "from": source, "shape": list(port.shape), "dtype": port.dtype.name}
+        for port, source in pairs
     ]
+    [answer], batch = ports.outputs, _batch(ports.inputs[0])
     found = {
         "schema": core.SCHEMA,
         "needs_kdeploy": NEEDS_KDEPLOY,
         "name": name,
-        "model": {"file": core.MODEL, "inputs": inputs, "output": graph.output, "batch": graph.batch},
+        "model": {"file": core.MODEL, "inputs": inputs, "output": answer.name, "batch": batch},
         "formats": dict(sorted(formats.items())),
         "golden_atol": atol,
         "tested_with": dict(sorted(versions.items())),
@@ -73,8 +63,8 @@ def manifest_bytes(
     return (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
 
 
-def read_graph(model: Path) -> Graph:
-    """Inputs, output and batch of an ONNX file.
+def bundled_ports(model: Path) -> Ports:
+    """The inputs of an ONNX file, of one batch, and the one output that is its answer.
 
     Raises: ModelError when a bundle cannot hold it: weights outside the file, other types than float32 and uint8,
         inputs with different batches, several outputs of which none is called logits.
@@ -83,39 +73,43 @@ def read_graph(model: Path) -> Graph:
 
     where = str(model)
     try:
-        loaded = onnx.load(model, load_external_data=False)
-    except Exception as exc:  # protobuf's DecodeError, OSError and onnx's own have no common class
-        raise ModelError(where, "must be an ONNX file", got=type(exc).__name__) from exc
-    graph = loaded.graph
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
+        graph = header(model)
+    except ModelError as exc:
+        raise ModelError(where, "must be an ONNX file", got=type(exc.__cause__).__name__) from exc
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.graph.initializer):
         advice = "Export it again with external_data=False."
         raise ModelError(where, "must hold its weights itself", got="weights in another file", advice=advice)
-    filled = {tensor.name for tensor in graph.initializer}
-    inputs = tuple(_port(value, where) for value in graph.input if value.name not in filled)
-    batches = {port.shape[0] if port.shape else 1 for port in inputs}
+    ports = of_graph(graph)
+    for port in ports.inputs:
+        _check_type(port, where)
+    batches = {_batch(port) for port in ports.inputs}
     if len(batches) != 1:
-        raise ModelError(where, "must have one batch size for all inputs", got=f"{len(inputs)} inputs, {batches}")
-    return Graph(inputs, _output([value.name for value in graph.output], where), batches.pop())
+        got = f"{len(ports.inputs)} inputs, {batches}"
+        raise ModelError(where, "must have one batch size for all inputs", got=got)
+    return Ports(ports.inputs, (_answer(ports.outputs, where),))
 
 
-def _port(value: onnx.ValueInfoProto, where: str) -> Port:
-    import onnx
+def _check_type(port: Port, where: str) -> None:
+    from onnx import TensorProto
+    from onnx.helper import np_dtype_to_tensor_dtype
 
-    tensor = value.type.tensor_type
-    dtypes = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.UINT8: "uint8"}
-    if tensor.elem_type not in dtypes:
-        got = onnx.TensorProto.DataType.Name(tensor.elem_type)
-        raise ModelError(where, f"input {core.printable(value.name)} must be float32 or uint8", got=got)
-    shape = tuple(length.dim_value if length.HasField("dim_value") else None for length in tensor.shape.dim)
-    return Port(value.name, shape, dtypes[tensor.elem_type])
+    if port.dtype.name not in ("float32", "uint8"):
+        kind = TensorProto.UNDEFINED if port.dtype.kind == "V" else np_dtype_to_tensor_dtype(port.dtype)
+        got = TensorProto.DataType.Name(kind)
+        raise ModelError(where, f"input {core.printable(port.name)} must be float32 or uint8", got=got)
 
 
-def _output(names: list[str], where: str) -> str:
-    if len(names) == 1:
-        return names[0]
-    if "logits" in names:
-        return "logits"
-    raise ModelError(where, "must have one output, or one called logits", got=core.printable(", ".join(names)))
+def _batch(port: Port) -> int | None:
+    """None where the model takes any."""
+    return port.shape[0] if port.shape else 1
+
+
+def _answer(outputs: Sequence[Port], where: str) -> Port:
+    named = outputs if len(outputs) == 1 else [port for port in outputs if port.name == "logits"]
+    if not named:
+        got = core.printable(", ".join(port.name for port in outputs))
+        raise ModelError(where, "must have one output, or one called logits", got=got)
+    return named[0]
 
 
 def _source(port: Port, specs: Mapping[str, Preprocessing], count: int) -> str:

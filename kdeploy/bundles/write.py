@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.bundles.fixed_zip import npz_bytes, zip_bytes
-from kdeploy.bundles.manifest import manifest_bytes, read_graph
+from kdeploy.bundles.manifest import bundled_ports, manifest_bytes
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.bundles.readme import readme
 from kdeploy.errors import BundleError
@@ -64,7 +64,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
     """
     _check_name(name)
     _check_golden(golden, preprocessing, class_names)
-    graph = read_graph(model)
+    ports = bundled_ports(model)
     carried = {runtime: _format_files(runtime, path) for runtime, path in formats.items()}
     contents = _fixed_files(model, preprocessing, class_names, golden) | {
         f"evidence/{file}": content for file, content in evidence.items()
@@ -77,7 +77,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
     _check_paths(contents)
     contents[core.MANIFEST] = manifest_bytes(
         name=name,
-        graph=graph,
+        ports=ports,
         preprocessing=preprocessing,
         formats={runtime: next(iter(files)) for runtime, files in carried.items()},
         atol=golden.atol,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kdeploy.models.classifier import Classifier
-from kdeploy.samples.feed import Feed
+if TYPE_CHECKING:
+    from kdeploy.models.classifier import Classifier
+    from kdeploy.samples.feed import Feed
 
 BATCH = 256
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdeploy.models import shallow
 from kdeploy.models.weights import load_weights
-from kdeploy.parity.oracle import module_oracle
+from kdeploy.parity.module_truth import module_oracle
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck
 from kdeploy.transforms.rank import refactor

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from kdeploy.evaluation.accuracy import accuracy, agreement
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.precision import Cost

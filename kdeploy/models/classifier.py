@@ -6,12 +6,13 @@ import difflib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from kdeploy.errors import ModelError
+from kdeploy.models.signature import signature
 from kdeploy.runtimes import installed
 
 
@@ -119,7 +120,9 @@ class OnnxClassifier:
             self.session = runtime.load(path, threads=threads)
             return
         with tempfile.TemporaryDirectory() as scratch:
-            self.session = runtime.load(_with_output(path, features, Path(scratch)), threads=threads)
+            self.session = runtime.load(
+                _with_features(path, self.signature.output, features, Path(scratch)), threads=threads
+            )
 
     def logits(self, batch: Tensor) -> Tensor:
         return self._batched(batch)[:, : self.signature.classes]
@@ -141,12 +144,11 @@ class OnnxClassifier:
         return torch.cat(parts, 1)
 
 
-def _with_output(path: Path, tensor: str, folder: Path) -> Path:
+def _with_features(path: Path, logits: str, tensor: str, folder: Path) -> Path:
     """A copy of a classifier that also gives a tensor from inside its graph, after the logits."""
     import onnx
 
     model = onnx.load(path)
-    logits = model.graph.output[0].name
     names = [name for node in model.graph.node for name in node.output if name not in ("", logits)]
     if tensor not in names:
         must = "features must name what a node before the logits gives"
@@ -155,41 +157,3 @@ def _with_output(path: Path, tensor: str, folder: Path) -> Path:
     target = folder / "with-features.onnx"
     onnx.save(model, target)
     return target
-
-
-class Signature(NamedTuple):
-    """The one input of a classifier, the batch it is fixed to (None: any), and its number of logits."""
-
-    input: str
-    batch: int | None
-    classes: int
-
-
-def signature(path: Path) -> Signature:
-    """Read what a classifier in an ONNX file takes and gives.
-
-    Raises: ModelError when it is not ONNX, or does not have one float32 input and one output (batch, classes).
-    """
-    import onnx
-
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except Exception as exc:
-        # the parser raises protobuf's own errors, which share no base class worth naming
-        raise ModelError(str(path), "must be an ONNX file", got=str(exc).splitlines()[0]) from exc
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    if len(inputs) != 1 or len(graph.output) != 1:
-        raise ModelError(
-            str(path),
-            "must have one input and one output",
-            got=f"{len(inputs)} inputs and {len(graph.output)} outputs",
-            advice="Export the classifier's logits alone.",
-        )
-    if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        raise ModelError(str(path), "must take float32", got=f"input {inputs[0].name!r} is of another type")
-    shape = [dim.dim_value or None for dim in graph.output[0].type.tensor_type.shape.dim]
-    if len(shape) != 2 or shape[1] is None:
-        raise ModelError(str(path), "must give logits of shape (batch, classes)", got=f"shape {shape}")
-    first = inputs[0].type.tensor_type.shape.dim
-    return Signature(inputs[0].name, (first[0].dim_value or None) if first else None, shape[1])

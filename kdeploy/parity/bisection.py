@@ -14,24 +14,20 @@ value of each node is the same node's in float64.
 
 from __future__ import annotations
 
-import copy
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
-import torch
 from onnx.reference import ReferenceEvaluator
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from kdeploy.errors import KdeployError
 from kdeploy.parity.budget import FP32
 from kdeploy.parity.double import as_double
-from kdeploy.records.parity import NodeDifference, ParityRow
-from kdeploy.runtimes.onnxfile import input_ports
+from kdeploy.records.parity import NodeDifference
+from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Refused, Runtime, Source
 
 INPUTS = 3  # every value of the net is in memory, in float64
@@ -49,19 +45,11 @@ def around(inputs: np.ndarray, worst: int, count: int | None = None) -> np.ndarr
     return np.ascontiguousarray(inputs[(worst + np.arange(count or INPUTS)) % len(inputs)])
 
 
-def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:
-    """The input, and what each function that a net in evaluation mode calls gives for it."""
-    batch = torch.from_numpy(inputs)
-    exact = _traced(copy.deepcopy(module).double().eval(), batch.double())
-    plain = _traced(copy.deepcopy(module).eval(), batch)
-    return [_value(one, other) for one, other in zip(exact, plain, strict=True)]
-
-
 def graph_values(path: Path, inputs: np.ndarray) -> list[Value]:
     """The input, and what each node of a graph gives for it."""
     model = onnx.load(path)
     exact, plain = _evaluated(as_double(model), inputs.astype(np.float64)), _evaluated(model, inputs)
-    return [_value(array, plain[name]) for name, array in exact.items() if _has_rows(array, len(inputs))]
+    return [value_of(array, plain[name]) for name, array in exact.items() if _has_rows(array, len(inputs))]
 
 
 def first_against(path: Path, inputs: np.ndarray, trusted: Sequence[Value]) -> NodeDifference | None:
@@ -80,14 +68,6 @@ def first_against(path: Path, inputs: np.ndarray, trusted: Sequence[Value]) -> N
     return _first(model.graph, judge)
 
 
-def located(row: ParityRow, path: Path, inputs: np.ndarray, trained: nn.Module) -> ParityRow:
-    """A row with the first node of a graph that is not the trained net's, where it failed."""
-    if row.passed:
-        return row
-    looked = around(inputs, row.worst_input)
-    return row.model_copy(update={"first_node": first_against(path, looked, module_values(trained, looked))})
-
-
 def first_on_runtime(path: Path, runtime: Runtime, inputs: np.ndarray) -> NodeDifference | None:
     """The first node that a runtime computes wrong, of a copy of the model that gives every value.
 
@@ -103,33 +83,9 @@ def first_on_runtime(path: Path, runtime: Runtime, inputs: np.ndarray) -> NodeDi
     def judge(name: str) -> tuple[float, float] | None:
         if name not in answers or answers[name].shape != exact[name].shape:
             return None
-        return _distance(answers[name], exact[name]), _value(exact[name], plain[name]).budget
+        return _distance(answers[name], exact[name]), value_of(exact[name], plain[name]).budget
 
     return _first(model.graph, judge)
-
-
-def _traced(module: nn.Module, batch: Tensor) -> list[np.ndarray]:
-    trace = _Trace(len(batch))
-    with torch.no_grad(), trace:
-        module(batch)
-    return [batch.numpy(), *trace.values]
-
-
-class _Trace(TorchFunctionMode):
-    """Keeps what each function gives that has one row an input."""
-
-    def __init__(self, rows: int) -> None:
-        super().__init__()
-        self.rows = rows
-        self.values: list[np.ndarray] = []
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:  # noqa: ANN401 - whatever torch calls
-        answer = func(*args, **(kwargs or {}))
-        if isinstance(answer, Tensor) and answer.is_floating_point() and answer.shape[:1] == (self.rows,):
-            self.values.append(answer.detach().clone().numpy())
-        return answer
 
 
 def _evaluated(model: onnx.ModelProto, inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -139,7 +95,8 @@ def _evaluated(model: onnx.ModelProto, inputs: np.ndarray) -> dict[str, np.ndarr
     return {name: array for name, array in found.items() if isinstance(array, np.ndarray) and array.dtype.kind == "f"}
 
 
-def _value(exact: np.ndarray, plain: np.ndarray) -> Value:
+def value_of(exact: np.ndarray, plain: np.ndarray) -> Value:
+    """A value in float64, with the budget that the same value in float32 gives it."""
     rows = exact.reshape(len(exact), -1).astype(np.float64) if exact.ndim else exact.reshape(1, 1).astype(np.float64)
     scale = float(np.abs(rows).max(initial=0.0))
     return Value(rows, FP32.allows(_distance(plain, exact), scale))
@@ -206,4 +163,4 @@ def _with_every_value(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _input(model: onnx.ModelProto) -> str:
-    return input_ports(model)[0].name
+    return of_graph(model).inputs[0].name

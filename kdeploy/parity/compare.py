@@ -23,14 +23,13 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from kdeploy.errors import DataError, ParityError
 from kdeploy.parity.budget import BUDGETS
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import installed
-from kdeploy.runtimes.onnxfile import input_ports
+from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Session, Source
 
 BATCHES = (1, 2, 3, 7, 32)
@@ -46,7 +45,7 @@ def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_n
 
     Raises: ModelError when the runtime does not take the file.
     """
-    name = input_ports(onnx.load(path, load_external_data=False))[0].name
+    name = of_graph(path).inputs[0].name
     with tempfile.TemporaryDirectory() as scratch:
         source = Source(path, None, {name: inputs[:3]}, None)
         artefact = installed.convert(runtime_name, source, Path(scratch))

@@ -1,21 +1,19 @@
-"""What a model must answer, in float64: from the trained network, or from the graph itself."""
+"""What a model must answer, in float64; here from its own graph, in `module_truth` from the trained torch module."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
-import torch
 from onnx.reference import ReferenceEvaluator
-from torch import nn
 
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import Signature, signature_of
 from kdeploy.parity.double import as_double
 from kdeploy.runtimes.border import reading
+from kdeploy.runtimes.ports import of_graph
 
 CHUNK = 64  # inputs computed at once
 
@@ -31,36 +29,45 @@ class Oracle(NamedTuple):
         return Oracle(self.logits[:count], self.float32_error)
 
 
-@torch.inference_mode()
-def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None) -> Oracle:
-    """The trained net itself, in float64.
+class GraphOracle:
+    """A graph as it is and with a float64 for every float32, both by ONNX's reference evaluator; read once.
 
-    Args:
-        inputs: preprocessed, float32 (inputs, *shape).
-        exact: the net in float64, where it is not the given one: that may have been rounded after it was changed.
+    Raises: ModelError when the evaluator cannot read it, or it is no classifier.
     """
-    exact = copy.deepcopy(module).double().eval() if exact is None else exact
-    batches = [torch.from_numpy(inputs[start : start + CHUNK]) for start in range(0, len(inputs), CHUNK)]
-    logits = np.concatenate([exact(batch.double()).numpy() for batch in batches])
-    plain = np.concatenate([module(batch).numpy() for batch in batches])
-    return Oracle(logits, float(np.abs(plain - logits).max()))
+
+    def __init__(self, path: Path) -> None:
+        self._where = str(path)
+        with reading(self._where, _EVALUATOR):
+            model = onnx.load(path)
+            read = signature_of(of_graph(model), self._where)
+            self._batch = read.batch
+            self._plain, self._exact = _evaluator(model, read), _evaluator(as_double(model), read)
+
+    def __call__(self, inputs: np.ndarray) -> Oracle:
+        """The oracle of some inputs, float32 (inputs, *shape).
+
+        Raises: ModelError when the evaluator cannot run the graph on them.
+        """
+        with reading(self._where, _EVALUATOR):
+            plain = in_batches(self._plain, inputs, self._batch)
+            exact = in_batches(self._exact, inputs.astype(np.float64), self._batch)
+        return Oracle(exact, float(np.abs(plain - exact).max()))
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
-    """The graph itself, in float64, for a model that was made elsewhere: every float32 in it becomes a float64.
+    """The graph itself, in float64, for a model that was made elsewhere, on float32 (inputs, *shape).
 
     Raises: ModelError when ONNX's reference evaluator cannot run it.
     """
-    model, read = onnx.load(path), signature(path)
-    with reading(str(path), "ONNX's reference evaluator"):
-        plain = in_batches(_evaluator(model, read.input), inputs, read.batch)
-        exact = in_batches(_evaluator(as_double(model), read.input), inputs.astype(np.float64), read.batch)
-    return Oracle(exact, float(np.abs(plain - exact).max()))
+    return GraphOracle(path)(inputs)
 
 
-def _evaluator(model: onnx.ModelProto, name: str) -> Callable[[np.ndarray], np.ndarray]:
-    evaluator, output = ReferenceEvaluator(model), [model.graph.output[0].name]
-    return lambda batch: evaluator.run(output, {name: batch})[0]
+_EVALUATOR = "ONNX's reference evaluator"
+
+
+def _evaluator(model: onnx.ModelProto, read: Signature) -> Callable[[np.ndarray], np.ndarray]:
+    evaluator = ReferenceEvaluator(model)
+    return lambda batch: evaluator.run([read.output], {read.input: batch})[0]
 
 
 def in_batches(call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, fixed: int | None) -> np.ndarray:

@@ -19,7 +19,8 @@ from kdeploy.records.teacher import TeacherRecord
 if TYPE_CHECKING:
     from torch import nn
 
-    from kdeploy.stages.verify import LowerPrecision, RawFile, Subject, Truth
+    from kdeploy.parity.truth import Truth
+    from kdeploy.stages.verify import LowerPrecision, RawFile, Subject
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -30,16 +31,19 @@ def settings(job: Job) -> dict[str, Any]:
 def run(job: Job, folder: Path) -> VerifyRecord:
     """Compare the exported files with the trained nets."""
     from kdeploy.evaluation.exported_student import exported_student
+    from kdeploy.parity.module_truth import ModuleTruth
+    from kdeploy.parity.truth import GraphTruth
     from kdeploy.stages import verify as stage
 
     teacher, distill, export = job.read(TEACHER), job.read(DISTILL), job.read(EXPORT)
     student = exported_student(job.folder(DISTILL), distill, export.bottleneck)
     module = _teacher_module(job, teacher)
-    student_truth = stage.truth_of_module(student.module, student.exact)
-    if module is None:
-        teacher_truth = stage.truth_of_graph(job.folder(EXPORT) / "teacher.onnx", "its graph in float64")
-    else:
-        teacher_truth = stage.truth_of_module(module)
+    student_truth = ModuleTruth(student.module, student.exact)
+    teacher_truth = (
+        GraphTruth(job.folder(EXPORT) / "teacher.onnx", "its graph in float64")
+        if module is None
+        else ModuleTruth(module)
+    )
     most = stage.REFERENCE_INPUTS if module is None else None
     return stage.run(
         subjects=[

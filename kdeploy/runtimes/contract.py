@@ -17,7 +17,7 @@ import numpy as np
 
 from kdeploy.errors import DataError, MissingError
 from kdeploy.runtimes.border import Port
-from kdeploy.runtimes.onnxfile import input_ports
+from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Arrays, Refused, Runtime, Session, Source
 
 BATCHES = (1, 2, 3, 7)
@@ -94,13 +94,9 @@ def _check_conversion(runtime: Runtime, source: Source, folder: Path) -> Path:
 
 
 def _opened(runtime: Runtime, source: Source, artefact: Path) -> _Trial:
-    import onnx
-
-    graph = onnx.load(source.onnx, load_external_data=False)
-    to_numpy = onnx.helper.tensor_dtype_to_np_dtype
-    outputs = {value.name: to_numpy(value.type.tensor_type.elem_type) for value in graph.graph.output}
-    session = runtime.load(artefact, threads=1)
-    return _Trial(runtime.name, session, input_ports(graph), outputs, source.example)
+    ports = of_graph(source.onnx, runtime=runtime.name)
+    outputs = {port.name: port.dtype for port in ports.outputs}
+    return _Trial(runtime.name, runtime.load(artefact, threads=1), ports.inputs, outputs, source.example)
 
 
 def _check_settings(trial: _Trial) -> None:

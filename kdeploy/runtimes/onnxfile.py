@@ -1,4 +1,4 @@
-"""An ONNX file as an artefact: copied with the side files that hold its weights, and read for its inputs."""
+"""An ONNX file as an artefact: read without the side files that hold its weights, and copied with them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from kdeploy.runtimes.border import Port, reading
+from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.protocol import Refused
 
 if TYPE_CHECKING:
     import onnx
+
+
+def header(model: Path, *, runtime: str = "onnx") -> onnx.ModelProto:
+    """An ONNX file without the side files that hold its weights.
+
+    Args:
+        runtime: what reads it, for the error.
+    Raises: ModelError when it is not ONNX.
+    """
+    import onnx
+
+    with reading(str(model), runtime):
+        return onnx.load(model, load_external_data=False)
 
 
 def copy_model(model: Path, folder: Path, *, runtime: str) -> Path:
@@ -29,21 +42,6 @@ def copy_model(model: Path, folder: Path, *, runtime: str) -> Path:
     return target
 
 
-def input_ports(model: onnx.ModelProto) -> tuple[Port, ...]:
-    """The inputs a caller gives: those of the graph that no initialiser fills."""
-    filled = {tensor.name for tensor in model.graph.initializer}
-    return tuple(value_port(value) for value in model.graph.input if value.name not in filled)
-
-
-def value_port(value: onnx.ValueInfoProto) -> Port:
-    """An input or output of a graph."""
-    from onnx.helper import tensor_dtype_to_np_dtype
-
-    tensor = value.type.tensor_type
-    shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
-    return Port(value.name, tensor_dtype_to_np_dtype(tensor.elem_type), shape)
-
-
 def float_precision(model: onnx.ModelProto) -> dict[str, str]:
     """The setting `precision` of an evaluator that computes floats as the graph declares them, from its outputs."""
     from onnx import TensorProto
@@ -55,9 +53,7 @@ def float_precision(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def _side_files(model: Path, runtime: str) -> list[str]:
-    import onnx
     from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-    with reading(str(model), runtime):
-        graph = onnx.load(model, load_external_data=False).graph
-    return sorted({ExternalDataInfo(tensor).location for tensor in graph.initializer if uses_external_data(tensor)})
+    tensors = header(model, runtime=runtime).graph.initializer
+    return sorted({ExternalDataInfo(tensor).location for tensor in tensors if uses_external_data(tensor)})

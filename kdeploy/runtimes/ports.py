@@ -1,4 +1,5 @@
-"""What a graph takes and gives; and, for converted files that do not keep it, a file beside them that does.
+"""What a graph takes and gives, read here and nowhere else; and, for converted files that do not keep it, a file beside
+them that does.
 
 model.pte         the converted model
 model.pte.json    {"inputs": [{"name": "image", "dtype": "float32", "shape": [1, 1, 28, 28]}], "outputs": [...]}
@@ -9,29 +10,46 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from kdeploy.runtimes.border import Port, reading
-from kdeploy.runtimes.onnxfile import input_ports, value_port
+from kdeploy.runtimes.onnxfile import header
 from kdeploy.runtimes.protocol import Refused
+
+if TYPE_CHECKING:
+    import onnx
 
 
 class Ports(NamedTuple):
-    """In the order of the graph."""
+    """What a caller gives and gets, in the order of the graph."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
 
-def of_graph(model: Path, *, runtime: str) -> Ports:
-    """What an ONNX file says. Raises: ModelError when it is none."""
-    import onnx
+def of_graph(model: Path | onnx.ModelProto, *, runtime: str = "onnx") -> Ports:
+    """The ports of an ONNX file, or of one that was read; inputs that an initialiser fills are none.
 
-    with reading(str(model), runtime):
-        graph = onnx.load(model, load_external_data=False)
-        return Ports(input_ports(graph), tuple(value_port(value) for value in graph.graph.output))
+    Args:
+        runtime: what reads the file, for the error.
+    Raises: ModelError when the file is not ONNX.
+    """
+    graph = (header(model, runtime=runtime) if isinstance(model, Path) else model).graph
+    filled = {tensor.name for tensor in graph.initializer}
+    inputs = tuple(_port(value) for value in graph.input if value.name not in filled)
+    return Ports(inputs, tuple(_port(value) for value in graph.output))
+
+
+def _port(value: onnx.ValueInfoProto) -> Port:
+    """Of the type void where the graph does not say one: no array is."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    tensor = value.type.tensor_type
+    dtype = tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else np.dtype("V")
+    shape = tuple(length.dim_value if length.HasField("dim_value") else None for length in tensor.shape.dim)
+    return Port(value.name, dtype, shape)
 
 
 def fixed(ports: Ports, *, runtime: str) -> Ports:

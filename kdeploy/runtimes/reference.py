@@ -24,7 +24,8 @@ from kdeploy.runtimes.border import (
     only_fp32,
     reading,
 )
-from kdeploy.runtimes.onnxfile import copy_model, float_precision, input_ports
+from kdeploy.runtimes.onnxfile import copy_model, float_precision
+from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Arrays, Processors, Source
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Reference:
         with reading(str(artefact), self.name):
             model = onnx.load(artefact)
             evaluator = ReferenceEvaluator(model)
-            ports = input_ports(model)
+            ports = of_graph(model).inputs
         settings = {"version": self.version()} | float_precision(model) | fixed_batch(ports)
         return ReferenceSession(evaluator, str(artefact), ports, settings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.evaluation.precision_cost import Labelled
 from kdeploy.graphs.counting.count import count
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import Signature, signature
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
 from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
@@ -51,6 +52,11 @@ class Contender:
     torch_flops: int | None
     artefacts: Mapping[str, Path]
     counts: bool = True
+
+    @cached_property
+    def signature(self) -> Signature:
+        """What `onnx` reads and answers; the file is read once."""
+        return signature(self.onnx)
 
 
 @dataclass(frozen=True)
@@ -192,9 +198,9 @@ def _done(step: Step, settings: Settings) -> int:
 
 def _arm(folder: Path, role: str, contender: Contender, name: str) -> ArmRequest:
     inputs, expected = folder / f"{role}.inputs.npz", folder / f"{role}.expected.npz"
-    np.savez(inputs, allow_pickle=False, **{signature(contender.onnx).input: contender.inputs[:DISTINCT_INPUTS]})
+    np.savez(inputs, allow_pickle=False, **{contender.signature.input: contender.inputs[:DISTINCT_INPUTS]})
     if contender.expected is not None:
-        np.savez(expected, allow_pickle=False, **{_output(contender.onnx): contender.expected[:DISTINCT_INPUTS]})
+        np.savez(expected, allow_pickle=False, **{contender.signature.output: contender.expected[:DISTINCT_INPUTS]})
     return ArmRequest(
         model=contender.name,
         artefact=_artefact(folder / "models" / name / role, contender, name),
@@ -234,7 +240,7 @@ def _artefact(target: Path, contender: Contender, name: str) -> Path:
     if name in contender.artefacts:
         return contender.artefacts[name]
     target.mkdir(parents=True, exist_ok=True)
-    source = Source(contender.onnx, None, {signature(contender.onnx).input: contender.inputs[:3]}, None)
+    source = Source(contender.onnx, None, {contender.signature.input: contender.inputs[:3]}, None)
     return installed.convert(name, source, target)
 
 
@@ -242,17 +248,18 @@ def _compute(contender: Contender, batch: int) -> Compute | None:
     """Counted at the batch of the arm; a model that fixes its own is called with that."""
     if not contender.counts:
         return None
-    rows = signature(contender.onnx).batch or batch
+    rows = contender.signature.batch or batch
     torch_flops = {} if contender.torch_flops is None else {"torch_flop_counter": rows * contender.torch_flops}
-    return counted(contender.onnx, (rows, *contender.inputs.shape[1:])).model_copy(update={"cross_check": torch_flops})
+    shape = (rows, *contender.inputs.shape[1:])
+    return counted(contender.onnx, contender.signature, shape).model_copy(update={"cross_check": torch_flops})
 
 
-def counted(path: Path, shape: tuple[int, ...]) -> Compute:
+def counted(path: Path, read: Signature, shape: tuple[int, ...]) -> Compute:
     """What one call of a classifier costs, its input of this shape, batch first.
 
     Raises: ModelError when a shape inside cannot be known.
     """
-    cost = count(path, {signature(path).input: shape})
+    cost = count(path, {read.input: shape})
     return Compute(
         multiply_adds=cost.multiply_adds,
         flops=cost.flops,
@@ -262,10 +269,3 @@ def counted(path: Path, shape: tuple[int, ...]) -> Compute:
         weights_bytes=cost.weights_bytes,
         layers=tuple(LayerCost(**asdict(layer)) for layer in cost.layers),
     )
-
-
-def _output(path: Path) -> str:
-    import onnx
-
-    name: str = onnx.load(path, load_external_data=False).graph.output[0].name
-    return name

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy.bundles.write import Golden, write
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import signature
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.export import ExportRecord

@@ -18,7 +18,8 @@ from kdeploy.evaluation.accuracy import accuracy, logits_of
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models import pretrained, teachers
-from kdeploy.models.classifier import Classifier, signature
+from kdeploy.models.classifier import Classifier
+from kdeploy.models.signature import signature
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.models.whitening import SAMPLES

@@ -7,26 +7,25 @@ a row that says where: the first node that differs, the batch, the family or the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
-import torch
-from torch import nn
 
-from kdeploy.errors import ModelError, ParityError
 from kdeploy.evaluation import raw_input
 from kdeploy.evaluation.precision_cost import Labelled, precision_cost
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection, hard_inputs, invariance
 from kdeploy.parity.budget import FP32
 from kdeploy.parity.compare import BATCHES, compare, logits_of, raise_if_failed
-from kdeploy.parity.oracle import Oracle, module_oracle, onnx_oracle
+from kdeploy.parity.oracle import Oracle
+from kdeploy.parity.truth import Truth
 from kdeploy.recipe.formats import ONNX, Asked
 from kdeploy.records.export import Format
 from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
@@ -42,22 +41,6 @@ REFERENCE_EACH = 2  # of a family
 REFERENCE_BATCH = 8  # that must answer as each of its inputs alone
 TIED = 32  # real inputs among which near ties are looked for
 FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
-
-
-class Truth(NamedTuple):
-    """What a subject must agree with, for any inputs.
-
-    Args:
-        name: in messages.
-        oracle: the logits in float64, and the noise of float32.
-        logits: in float32, and quick.
-        values: everything that is computed on the way.
-    """
-
-    name: str
-    oracle: Callable[[np.ndarray], Oracle]
-    logits: Callable[[np.ndarray], np.ndarray]
-    values: Callable[[np.ndarray], list[bisection.Value]]
 
 
 @dataclass(frozen=True)
@@ -84,6 +67,11 @@ class Subject:
     names: Sequence[str] = ()
     fed: np.ndarray | None = None
     refused: Collection[str] = ()
+
+    @cached_property
+    def signature(self) -> Signature:
+        """What the file reads and answers; it is read once."""
+        return signature(self.onnx)
 
 
 @dataclass(frozen=True)
@@ -127,47 +115,6 @@ class Made(NamedTuple):
     name: str
     inputs: np.ndarray
     oracle: Oracle
-
-
-def truth_of_module(module: nn.Module, exact: nn.Module | None = None) -> Truth:
-    """The trained net; `exact` is that in float64 where it was rounded after it was changed."""
-
-    @torch.inference_mode()
-    def logits(inputs: np.ndarray) -> np.ndarray:
-        found: np.ndarray = module(torch.from_numpy(inputs)).numpy()
-        return found
-
-    return Truth(
-        "the trained net",
-        lambda inputs: module_oracle(module, inputs, exact),
-        logits,
-        lambda inputs: bisection.module_values(module, inputs),
-    )
-
-
-def truth_of_graph(path: Path, name: str) -> Truth:
-    """The graph itself, of a model that was made elsewhere.
-
-    Its oracle raises ParityError for a graph that declares any batch, and takes one.
-    """
-    session, input_name = installed.find("onnxruntime").load(path, threads=1), signature(path).input
-
-    def oracle(inputs: np.ndarray) -> Oracle:
-        try:
-            return onnx_oracle(path, inputs)
-        except ModelError:
-            _, fault = invariance.batches(invariance.Trial(session, input_name, inputs))
-            if fault is None:
-                raise
-            where = f"{path.name} on onnxruntime"
-            raise ParityError(where, fault.must, got=fault.got, advice=fault.advice) from None
-
-    return Truth(
-        name,
-        oracle,
-        lambda inputs: invariance.Trial(session, input_name, inputs).logits(inputs),
-        lambda inputs: bisection.graph_values(path, inputs),
-    )
 
 
 def run(
@@ -257,7 +204,7 @@ def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
 
 
 def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
-    runtime, input_name = installed.find(asked.runtime), signature(subject.onnx).input
+    runtime, input_name = installed.find(asked.runtime), subject.signature.input
     inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
     with tempfile.TemporaryDirectory() as scratch:
         artefact = subject.artefacts.get(str(asked))

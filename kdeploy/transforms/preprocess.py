@@ -18,8 +18,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from kdeploy.errors import ModelError
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import signature_of
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.runtimes.ports import of_graph
 from kdeploy.system.files import commit_bytes
 
 Layout = Literal["nchw", "nhwc"]
@@ -42,7 +43,8 @@ def prepend(model: Path, path: Path, spec: Preprocessing, layout: Layout) -> Non
     if layout == "nhwc" and spec.kind != "image":
         advice = "Remove it: only images have channels to move."
         raise ModelError("export.layout", "must be nchw for an input that is an array", got=layout, advice=advice)
-    whole, name = onnx.load(model), signature(model).input
+    whole = onnx.load(model)
+    name = signature_of(of_graph(whole), str(model)).input
     del whole.graph.input[:]
     whole.graph.input.append(_input(spec, name, layout))
     nodes, last = [], name

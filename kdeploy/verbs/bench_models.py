@@ -19,8 +19,6 @@ import numpy as np
 from kdeploy.bundles.verify import models_of
 from kdeploy.errors import InputError
 from kdeploy.evaluation.accuracy import accuracy
-from kdeploy.graphs.inspector.admit import admit
-from kdeploy.models.classifier import signature
 from kdeploy.parity.compare import answers
 from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.store import Store
@@ -32,7 +30,16 @@ from kdeploy.system import host
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.timing.request import Settings
-from kdeploy.verbs.external_models import MOST, ORACLE, check_alike, converted, made_inputs, shape_of, sides_of
+from kdeploy.verbs.external_models import (
+    MOST,
+    ORACLE,
+    ExternalModel,
+    admitted,
+    check_alike,
+    converted,
+    made_inputs,
+    sides_of,
+)
 
 
 @dataclass(frozen=True)
@@ -40,22 +47,23 @@ class Given:
     """A model to be timed: an ONNX file with what was made of it, or a file of one runtime that came without one."""
 
     path: Path
-    onnx: Path | None
+    onnx: ExternalModel | None
     artefacts: Mapping[str, Path]  # by runtime
 
 
 def given(path: Path, names: Sequence[str]) -> Given:
     """What somebody named: an ONNX file, a bundle's folder, or a file of the one runtime that was named.
 
-    Raises: what the inspector raises, what is wrong with a bundle, InputError for anything else.
+    Raises: what the inspector raises, ModelError for a file that is not a classifier, what is wrong with a bundle,
+        InputError for anything else.
     """
     if path.suffix == ".onnx":
-        admit(path)
-        return Given(path, path, {"onnxruntime": path})
+        [model] = admitted([path])
+        return Given(path, model, {"onnxruntime": path})
     if path.is_dir():
         onnx_file, formats = models_of(path)
-        admit(onnx_file)
-        return Given(path, onnx_file, {"onnxruntime": onnx_file} | formats)
+        [model] = admitted([onnx_file])
+        return Given(path, model, {"onnxruntime": onnx_file} | formats)
     if len(names) != 1 or not path.is_file():
         must = "must be an ONNX file, the folder of a bundle, or a file of the runtime that --runtime names"
         got = "no such file" if not path.exists() else f"runtimes: {', '.join(names) or 'none'}"
@@ -121,7 +129,7 @@ class Tried(NamedTuple):
         return hashlib.sha256(np.ascontiguousarray(self.inputs).tobytes() + labels).hexdigest()
 
 
-def _graph_of(pair: Collection[Given]) -> Path:
+def _graph_of(pair: Collection[Given]) -> ExternalModel:
     """The ONNX file that says what both read. Raises: InputError when neither has one."""
     graphs = [one.onnx for one in pair if one.onnx is not None]
     if not graphs:
@@ -131,12 +139,12 @@ def _graph_of(pair: Collection[Given]) -> Path:
     return graphs[0]
 
 
-def _tried(pair: Collection[Given], graph: Path, folder: Path | None) -> Tried:
+def _tried(pair: Collection[Given], graph: ExternalModel, folder: Path | None) -> Tried:
     if folder is None:
         return Tried(made_inputs(graph), None)
     check_alike([one.onnx for one in pair if one.onnx is not None])
-    found = read_folder(folder, shape_of(graph), MOST)
-    return Tried(found.inputs, labels_of(found.names, signature(graph).classes))
+    found = read_folder(folder, graph.shape, MOST)
+    return Tried(found.inputs, labels_of(found.names, graph.signature.classes))
 
 
 def labels_of(names: Sequence[str], classes: int) -> np.ndarray | None:
@@ -162,17 +170,17 @@ def called(baseline: Path, candidate: Path) -> tuple[str, str]:
 
 
 def _contender(
-    one: Given, name: str, graph: Path, tried: Tried, folder: Path, names: Sequence[str], progress: Progress
+    one: Given, name: str, graph: ExternalModel, tried: Tried, folder: Path, names: Sequence[str], progress: Progress
 ) -> bench.Contender:
     """Args: `names` are the runtimes to convert for; a runtime that refuses is left out."""
     own = one.onnx or graph
     # two files made elsewhere may differ in what they read, unless they were given the same inputs
-    inputs = tried.inputs if tried.inputs.shape[1:] == shape_of(own) else made_inputs(own)
+    inputs = tried.inputs if tried.inputs.shape[1:] == own.shape else made_inputs(own)
     wanted = [name for name in names if name not in one.artefacts]
     made = converted(one.onnx, inputs, folder, wanted, progress) if one.onnx is not None else {}
     return bench.Contender(
         name=name,
-        onnx=own,
+        onnx=own.path,
         inputs=inputs,
         expected=None,
         quality=_quality(one, own, tried),
@@ -182,11 +190,11 @@ def _contender(
     )
 
 
-def _quality(one: Given, own: Path, tried: Tried) -> Quality | None:
+def _quality(one: Given, own: ExternalModel, tried: Tried) -> Quality | None:
     """Accuracy through the first runtime that has the model."""
     if tried.labels is None:
         return None
     runtime, artefact = next(iter(one.artefacts.items()))
-    logits, _ = answers(runtime, artefact, signature(own).input, tried.inputs)
+    logits, _ = answers(runtime, artefact, own.signature.input, tried.inputs)
     labels = tried.labels[: len(logits)]
     return Quality(metric="top1", value=accuracy(logits, labels), n=len(labels), dataset_sha256=tried.digest)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from kdeploy.bundles.manifest import Graph, Port, manifest_bytes, read_graph
+from kdeploy.bundles.manifest import bundled_ports, manifest_bytes
 from kdeploy.errors import BundleError, ModelError
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.runtimes.border import Port
+from kdeploy.runtimes.ports import Ports
 from tests.bundles.conftest import SPEC, write_model
 
+FLOAT = np.dtype(np.float32)
 OTHER = SPEC.model_copy(update={"input": "sound"})
 
 
@@ -27,22 +31,23 @@ def identity_model(path: Path, inputs: dict[str, tuple[int, list[int | str]]], o
 
 
 def test_open_lengths_are_null(tmp_path: Path) -> None:
-    graph = read_graph(write_model(tmp_path / "m.onnx"))
-    assert graph == Graph((Port("x", (None, 1, 28, 28), "float32"),), "logits", None)
+    ports = bundled_ports(write_model(tmp_path / "m.onnx"))
+    assert ports == Ports((Port("x", FLOAT, (None, 1, 28, 28)),), (Port("logits", FLOAT, (None, 10)),))
 
 
 def test_a_fixed_batch_is_read(tmp_path: Path) -> None:
-    assert read_graph(write_model(tmp_path / "m.onnx", batch=8)).batch == 8
+    assert bundled_ports(write_model(tmp_path / "m.onnx", batch=8)).inputs[0].shape[0] == 8
 
 
 def test_of_several_outputs_the_one_called_logits_is_taken(tmp_path: Path) -> None:
     model = identity_model(tmp_path / "m.onnx", {"x": (TensorProto.UINT8, ["n", 4])}, ["features", "logits"])
-    assert read_graph(model) == Graph((Port("x", (None, 4), "uint8"),), "logits", None)
+    kind = np.dtype(np.uint8)
+    assert bundled_ports(model) == Ports((Port("x", kind, (None, 4)),), (Port("logits", kind, (None, 4)),))
 
 
 def refusal(model: Path) -> str:
     with pytest.raises(ModelError) as caught:
-        read_graph(model)
+        bundled_ports(model)
     return str(caught.value).removeprefix(str(model))
 
 
@@ -97,7 +102,7 @@ def test_inputs_of_different_batches_are_refused(tmp_path: Path) -> None:
 def test_a_model_whose_inputs_are_not_prepared_is_refused(
     specs: list[Preprocessing], shape: tuple[int | None, ...], message: str
 ) -> None:
-    graph = Graph((Port("x", shape, "float32"),), "logits", None)
+    ports = Ports((Port("x", FLOAT, shape),), (Port("logits", FLOAT, (None, 10)),))
     with pytest.raises(BundleError) as caught:
-        manifest_bytes(name="m", graph=graph, preprocessing=specs, formats={}, atol=0.1, versions={}, contents={})
+        manifest_bytes(name="m", ports=ports, preprocessing=specs, formats={}, atol=0.1, versions={}, contents={})
     assert str(caught.value) == message

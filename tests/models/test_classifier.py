@@ -10,9 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models.classifier import ModuleClassifier, OnnxClassifier, Signature, signature
+from kdeploy.models.classifier import ModuleClassifier, OnnxClassifier
 from tests import made
-from tests.runtimes.conftest import conv_linear_model, two_input_model
 
 CPU = torch.device("cpu")
 WEIGHT = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -84,60 +83,11 @@ def test_samples_that_do_not_fill_a_fixed_batch_are_filled_up_and_answered_alone
     torch.testing.assert_close(found, batch @ torch.from_numpy(WEIGHT), rtol=1e-6, atol=1e-6)
 
 
-def test_the_signature_is_read_from_the_graph(tmp_path: Path):
-    assert signature(linear_model(tmp_path / "any.onnx")) == Signature("x", None, 2)
-    assert signature(linear_model(tmp_path / "four.onnx", rows=4)) == Signature("x", 4, 2)
-
-
-def test_weights_that_older_files_list_as_inputs_are_none(tmp_path: Path):
-    assert signature(linear_model(tmp_path / "m.onnx", weight_as_input=True)) == Signature("x", None, 2)
-
-
-@pytest.mark.parametrize(
-    ("model", "got"), [(two_input_model, "2 inputs and 1 outputs"), (conv_linear_model, "1 inputs and 2 outputs")]
-)
-def test_a_model_with_more_than_one_input_or_output_is_refused(tmp_path: Path, model: object, got: str):
-    path = tmp_path / "m.onnx"
-    onnx.save(model(), path)  # type: ignore[operator]
-    with pytest.raises(ModelError) as caught:
-        signature(path)
-    assert str(caught.value) == (
-        f"{path}: must have one input and one output ({got}). Export the classifier's logits alone."
-    )
-
-
-def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path):
-    path = tmp_path / "m.onnx"
-    path.write_bytes(b"\xff" * 9)
-    with pytest.raises(ModelError) as caught:
-        signature(path)
-    # the words in brackets are protobuf's, and differ between its versions
-    assert str(caught.value) == f"{path}: must be an ONNX file ({caught.value.__cause__})."
-    assert "pars" in str(caught.value.__cause__)
-
-
-def test_an_absent_file_is_refused(tmp_path: Path):
-    path = tmp_path / "m.onnx"
-    with pytest.raises(ModelError) as caught:
-        signature(path)
-    assert str(caught.value) == f"{path}: must be an ONNX file ([Errno 2] No such file or directory: '{path}')."
-
-
 def test_a_model_that_takes_float64_is_refused(tmp_path: Path):
     path = linear_model(tmp_path / "m.onnx", kind=TensorProto.DOUBLE)
     with pytest.raises(ModelError) as caught:
         OnnxClassifier(path, threads=1)
     assert str(caught.value) == f"{path}: must take float32 (input 'x' is of another type)."
-
-
-@pytest.mark.parametrize(
-    ("output", "got"), [(["rows"], "[None]"), (["rows", "classes"], "[None, None]"), ([3, 2, 1], "[3, 2, 1]")]
-)
-def test_outputs_that_are_no_logits_are_refused(tmp_path: Path, output: list[int | str], got: str):
-    path = linear_model(tmp_path / "m.onnx", output=output)
-    with pytest.raises(ModelError) as caught:
-        signature(path)
-    assert str(caught.value) == f"{path}: must give logits of shape (batch, classes) (shape {got})."
 
 
 def test_the_features_of_a_module_are_what_its_last_linear_layer_reads():

@@ -15,6 +15,7 @@ from torch import nn
 from kdeploy.graphs import export
 from kdeploy.models import deep, shallow
 from kdeploy.parity import bisection
+from kdeploy.parity.module_truth import module_values
 from kdeploy.runtimes.onnxruntime import OnnxRuntime
 from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import Source
@@ -60,7 +61,7 @@ def spoil(model: onnx.ModelProto, node: onnx.NodeProto, number: int = 1) -> None
 
 def first(model: onnx.ModelProto, path: Path, trained: nn.Module) -> str:
     onnx.save(model, path)
-    found = bisection.first_against(path, INPUTS, bisection.module_values(trained, INPUTS))
+    found = bisection.first_against(path, INPUTS, module_values(trained, INPUTS))
     assert found is not None
     assert found.error > found.budget
     return found.words
@@ -97,7 +98,7 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Form]:
 @pytest.mark.parametrize("name", FORMS)
 def test_an_honest_graph_has_no_node_that_differs(name, forms, tmp_path):
     onnx.save(forms[name].graph, tmp_path / "m.onnx")
-    values = bisection.module_values(forms[name].trained, INPUTS)
+    values = module_values(forms[name].trained, INPUTS)
     assert bisection.first_against(tmp_path / "m.onnx", INPUTS, values) is None
 
 

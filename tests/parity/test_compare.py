@@ -14,9 +14,10 @@ from onnx import numpy_helper
 
 from kdeploy.errors import DataError, ParityError
 from kdeploy.graphs import export
-from kdeploy.models import deep, shallow
+from kdeploy.models import shallow
 from kdeploy.parity.compare import compare, logits_of, raise_if_failed, thinned
-from kdeploy.parity.oracle import Oracle, module_oracle, onnx_oracle
+from kdeploy.parity.module_truth import module_oracle
+from kdeploy.parity.oracle import Oracle, onnx_oracle
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes.onnxruntime import OnnxRuntime
 from kdeploy.runtimes.protocol import Arrays, Session
@@ -211,44 +212,6 @@ def test_the_first_row_that_failed_is_named():
     raise_if_failed([good, good])
     with pytest.raises(ParityError, match=r"^second on r: "):
         raise_if_failed([good, bad.model_copy(update={"model": "second"}), bad])
-
-
-def test_the_oracle_is_the_net_in_float64_and_leaves_it_in_float32(oracle: Oracle):
-    with torch.inference_mode():
-        exact = copy.deepcopy(NET).double()(torch.from_numpy(INPUTS).double()).numpy()
-    # the oracle is computed in batches; float64 rounds at 1e-16
-    np.testing.assert_allclose(oracle.logits, exact, rtol=0, atol=1e-13)
-    assert oracle.logits.dtype == np.float64
-    assert 0 < oracle.float32_error < 1e-5
-    assert {value.dtype for value in NET.parameters()} == {torch.float32}
-
-
-def test_the_head_of_an_oracle_keeps_the_noise_of_all(oracle: Oracle):
-    head = oracle.head(3)
-    assert np.array_equal(head.logits, oracle.logits[:3])
-    assert head.float32_error == oracle.float32_error
-
-
-def test_the_oracle_of_a_file_is_that_of_the_net_it_came_from(tmp_path: Path):
-    net = deep.seeded(0, shape=(1, 8, 8), classes=4, mean=(0.5,), std=(0.25,)).eval()
-    inputs = INPUTS[:8]
-    export.write(net, tmp_path / "m.onnx", input_name="image", shape=(1, 8, 8))
-    found, expected = onnx_oracle(tmp_path / "m.onnx", inputs), module_oracle(net, inputs)
-    assert found.logits.dtype == np.float64
-    # the exporter folds batch norm into float32 weights: their rounding stays, 2^-24 a weight
-    np.testing.assert_allclose(found.logits, expected.logits, rtol=0, atol=1e-6 * np.abs(expected.logits).max())
-    assert 0 < found.float32_error < 1e-5
-
-
-def test_the_oracle_of_a_file_without_batch_norm_is_exact(model_file: Path, oracle: Oracle):
-    found = onnx_oracle(model_file, INPUTS[:16])
-    np.testing.assert_allclose(found.logits, oracle.logits[:16], rtol=0, atol=1e-13)
-
-
-def test_the_oracle_of_a_file_knows_its_input_from_weights_that_are_listed_as_inputs(tmp_path: Path):
-    path = linear_model(tmp_path / "m.onnx", weight_as_input=True)
-    inputs = np.array([[1.0, 2.0, 3.0]], np.float32)
-    assert onnx_oracle(path, inputs).logits.tolist() == [[16.0, 22.0]]
 
 
 @pytest.mark.parametrize(("precision", "times"), [("fp16", 2**13), ("bf16", 2**16), ("int8", 2**18)])

@@ -8,8 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from kdeploy.errors import ModelError
-from kdeploy.runtimes.border import Port
-from kdeploy.runtimes.onnxfile import copy_model, float_precision, input_ports
+from kdeploy.runtimes.onnxfile import copy_model, float_precision
 from kdeploy.runtimes.protocol import Refused
 from tests.runtimes.conftest import conv_linear_model
 
@@ -61,13 +60,6 @@ def test_what_is_not_onnx_is_not_copied(tmp_path: Path, folder: Path):
         f"{origin}: must be a model that onnxruntime reads ({caught.value.__cause__}). "
         "Check the path, or export the model again."
     )
-
-
-def test_the_inputs_are_those_that_no_initialiser_fills():
-    model = conv_linear_model()
-    model.graph.input.append(helper.make_tensor_value_info("kernel", TensorProto.FLOAT, [4, 1, 3, 3]))
-    assert input_ports(model) == (Port("image", np.dtype("f4"), (None, 1, 8, 8)),)
-    assert input_ports(conv_linear_model(rows=2))[0].shape == (2, 1, 8, 8)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 from kdeploy.errors import ModelError
 from kdeploy.runtimes import ports
@@ -31,6 +32,29 @@ def test_a_graph_is_read_in_its_order(tmp_path: Path):
     path = saved_source(conv_linear_model(), tmp_path).onnx
     assert ports.of_graph(path, runtime="scripted") == Ports(
         (Port("image", FLOAT, (None, 1, 8, 8)),), (Port("logits", FLOAT, (None, 10)), Port("total", FLOAT, (None,)))
+    )
+
+
+def test_the_inputs_are_those_that_no_initialiser_fills():
+    model = conv_linear_model()
+    model.graph.input.append(helper.make_tensor_value_info("kernel", TensorProto.FLOAT, [4, 1, 3, 3]))
+    assert ports.of_graph(model).inputs == (Port("image", FLOAT, (None, 1, 8, 8)),)
+    assert ports.of_graph(conv_linear_model(rows=2)).inputs[0].shape == (2, 1, 8, 8)
+
+
+def test_an_output_whose_type_nobody_says_is_void():
+    model = conv_linear_model()
+    model.graph.output[1].ClearField("type")
+    assert ports.of_graph(model).outputs[1] == Port("total", np.dtype("V"), ())
+
+
+def test_a_file_that_is_none_is_refused_in_the_name_of_who_reads_it(tmp_path: Path):
+    path = tmp_path / "no.onnx"
+    with pytest.raises(ModelError) as caught:
+        ports.of_graph(path, runtime="scripted")
+    assert str(caught.value) == (
+        f"{path}: must be a model that scripted reads ([Errno 2] No such file or directory: '{path}'). "
+        "Check the path, or export the model again."
     )
 
 

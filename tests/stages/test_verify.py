@@ -18,6 +18,7 @@ from kdeploy.models.weights import load_weights
 from kdeploy.parity import invariance
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.hard_inputs import Spec, families
+from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
@@ -42,7 +43,7 @@ def subjects(digits: SampleSet, taught: Done, distilled: Done, exported: Done) -
     found = []
     for name, (net, preprocessing) in nets.items():
         inputs = inputs_of(digits, preprocessing, "test")
-        artefacts, truth = {"openvino": made[name, "openvino"]}, verify.truth_of_module(net)
+        artefacts, truth = {"openvino": made[name, "openvino"]}, ModuleTruth(net)
         fed = apply_numpy(preprocessing, digits.inputs["image"][digits.parts["test"]])
         path = exported.folder / f"{name}.onnx"
         found.append(verify.Subject(name, path, inputs, truth.oracle(inputs), artefacts, truth, fed=fed))

@@ -15,7 +15,8 @@ from kdeploy.evaluation.raw_input import compare
 from kdeploy.graphs import export
 from kdeploy.models import shallow
 from kdeploy.parity.compare import raise_if_failed
-from kdeploy.parity.oracle import Oracle, module_oracle
+from kdeploy.parity.module_truth import module_oracle
+from kdeploy.parity.oracle import Oracle
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source

@@ -15,7 +15,7 @@ from kdeploy.runtimes.protocol import Source
 from kdeploy.system.progress import Progress
 from kdeploy.timing.recompute import recompute
 from kdeploy.verbs import bench_models
-from kdeploy.verbs.external_models import shape_of
+from kdeploy.verbs.external_models import admitted
 from tests import made
 from tests.bundles.conftest import build
 from tests.stages.test_bench import SHORT
@@ -113,8 +113,8 @@ def test_a_file_of_openvino_is_timed_against_an_onnx_file_on_labelled_inputs(tmp
 @pytest.mark.slow
 def test_a_bundle_is_timed_against_a_model(tmp_path: Path) -> None:
     build(tmp_path)
-    shape = shape_of(tmp_path / "out" / "bundle" / "student.onnx")
-    other = made.linear(tmp_path / "other.onnx", shape)
+    [model] = admitted([tmp_path / "out" / "bundle" / "student.onnx"])
+    other = made.linear(tmp_path / "other.onnx", model.shape)
     record = measured(other, tmp_path / "out" / "bundle", tmp_path, ["onnxruntime"])
     assert record.arms[1].model == "bundle"
     assert record.comparison[0].claim.status in {"indicative", "refused", "no_difference_shown"}

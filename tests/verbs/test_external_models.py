@@ -19,19 +19,19 @@ from kdeploy.runtimes import installed
 from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.system.files import hash_file
-from kdeploy.verbs.external_models import made_inputs
+from kdeploy.verbs.external_models import admitted, made_inputs
 from tests import made
 from tests.program import inside
 from tests.stages.export.test_external import two_pairs
 
 
 def test_inputs_are_noise_of_the_models_shape_and_the_same_each_time(tmp_path):
-    path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
-    inputs = made_inputs(path, 5)
+    [model] = admitted([made.linear(tmp_path / "a.onnx", (1, 4, 4))])
+    inputs = made_inputs(model, 5)
     assert (inputs.shape, inputs.dtype) == ((5, 1, 4, 4), np.float32)
     assert inputs.min() >= 0
     assert inputs.max() < 1
-    assert np.array_equal(inputs, made_inputs(path, 5))
+    assert np.array_equal(inputs, made_inputs(model, 5))
 
 
 def reading() -> set[str]:
@@ -187,7 +187,8 @@ def test_a_model_of_one_batch_is_verified_in_that_batch(tmp_path, folder, batch)
 
 
 def test_inputs_fill_a_batch_that_is_larger_than_usual(tmp_path):
-    assert len(made_inputs(of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 100))) == 100
+    [model] = admitted([of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 100)])
+    assert len(made_inputs(model)) == 100
 
 
 def test_a_model_of_one_batch_is_rewritten_too(tmp_path):

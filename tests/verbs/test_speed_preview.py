@@ -11,7 +11,7 @@ import pytest
 
 from kdeploy import api
 from kdeploy.graphs.counting.count import count
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers
 from kdeploy.pipeline.prepare import Options
 from kdeploy.records.bench import BenchRecord

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from kdeploy.graphs.counting.count import count
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import signature_of
 from kdeploy.records.export import Model
+from kdeploy.runtimes.onnxfile import header
+from kdeploy.runtimes.ports import of_graph
 from kdeploy.system.files import hash_file
 
 
 def describe(path: Path, shape: Sequence[int]) -> Model:
     """Describe a classifier for samples of this shape; multiply-adds are those of one sample."""
-    header = onnx.load(path, load_external_data=False)
-    taken = signature(path)
+    model = header(path)
+    taken = signature_of(of_graph(model), str(path))
     batch = taken.batch or 1
     cost = count(path, {taken.input: (batch, *shape)})
     return Model(
@@ -28,8 +29,8 @@ def describe(path: Path, shape: Sequence[int]) -> Model:
         bytes=path.stat().st_size,
         multiply_adds=cost.multiply_adds // batch,
         parameters=cost.parameters,
-        opset=max(item.version for item in header.opset_import if item.domain in ("", "ai.onnx")),
-        ir_version=header.ir_version,
+        opset=max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")),
+        ir_version=model.ir_version,
         uncounted=dict(cost.uncounted),
     )
 

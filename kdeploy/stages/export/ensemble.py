@@ -18,8 +18,8 @@ from onnx import compose, helper, numpy_helper, version_converter
 
 from kdeploy.errors import ModelError
 from kdeploy.graphs.export import LIMIT_BYTES, OPSET, OUTPUT
-from kdeploy.models.classifier import signature
 from kdeploy.models.ensemble import Rule
+from kdeploy.models.signature import signature
 from kdeploy.system.files import commit_bytes
 
 _IR = 10  # what opset 18 needs, and every runtime reads

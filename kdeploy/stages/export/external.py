@@ -16,7 +16,7 @@ import onnx
 
 from kdeploy.errors import ResourceError
 from kdeploy.graphs import export
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import signature
 from kdeploy.parity.compare import proved, raise_if_failed
 from kdeploy.parity.oracle import onnx_oracle
 from kdeploy.records.bench import BenchRecord

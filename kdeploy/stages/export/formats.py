@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from kdeploy.errors import MissingError, ModelError
-from kdeploy.models.classifier import signature
+from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
 from kdeploy.parity.oracle import Oracle
 from kdeploy.recipe.formats import ONNX, Asked

@@ -12,11 +12,10 @@ from torch import nn
 
 from kdeploy.errors import ResourceError
 from kdeploy.graphs import export as onnx_export
-from kdeploy.models.classifier import signature
 from kdeploy.models.shallow import break_even
-from kdeploy.parity import bisection
+from kdeploy.models.signature import signature
 from kdeploy.parity.compare import proved, raise_if_failed
-from kdeploy.parity.oracle import module_oracle
+from kdeploy.parity.module_truth import located, module_oracle
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Form, FormName
 from kdeploy.runtimes import installed
@@ -66,7 +65,7 @@ def export(
         rows = [
             proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in ("reference", target)
         ]
-        raise_if_failed([bisection.located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
+        raise_if_failed([located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
         forms.append(Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows)))
     return forms
 

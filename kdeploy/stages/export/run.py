@@ -23,7 +23,8 @@ from kdeploy.models.mlp import Mlp
 from kdeploy.models.weights import load_weights
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.parity.compare import thinned
-from kdeploy.parity.oracle import module_oracle, onnx_oracle
+from kdeploy.parity.module_truth import module_oracle
+from kdeploy.parity.oracle import onnx_oracle
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model

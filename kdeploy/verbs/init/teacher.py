@@ -10,7 +10,8 @@ import torch
 
 from kdeploy.errors import ModelError
 from kdeploy.graphs.inspector.admit import admit
-from kdeploy.models.classifier import OnnxClassifier, signature
+from kdeploy.models.classifier import OnnxClassifier
+from kdeploy.models.signature import signature
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
 from kdeploy.verbs.init.data import Sample

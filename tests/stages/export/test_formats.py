@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from kdeploy.errors import MissingError, ModelError, ParityError
 from kdeploy.graphs import export
 from kdeploy.models import shallow
-from kdeploy.parity.oracle import module_oracle
+from kdeploy.parity.module_truth import module_oracle
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.export import Format, Processors
 from kdeploy.runtimes import installed

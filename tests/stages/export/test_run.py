@@ -15,7 +15,7 @@ from kdeploy.errors import ParityError, ResourceError
 from kdeploy.graphs import export as onnx_export
 from kdeploy.models.normalise import Normalise
 from kdeploy.models.weights import save_weights
-from kdeploy.parity.oracle import module_oracle
+from kdeploy.parity.module_truth import module_oracle
 from kdeploy.records.bench import BenchRecord, Ratio
 from kdeploy.records.export import Form
 from kdeploy.samples.sampleset import SampleSet

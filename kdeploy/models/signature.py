@@ -1,0 +1,80 @@
+"""What a classifier in an ONNX file reads and answers: one float32 input, and logits (batch, classes).
+
+The ports are those that `kdeploy.runtimes.ports` reads; here is what they must be. No torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kdeploy.errors import ModelError
+from kdeploy.runtimes.border import Port
+from kdeploy.runtimes.ports import Ports, of_graph
+
+
+class Signature(NamedTuple):
+    """The one port that a classifier reads, float32 (batch, *shape), and the one that it answers (batch, classes)."""
+
+    reads: Port
+    answers: Port
+
+    @property
+    def input(self) -> str:
+        """The name of the input."""
+        return self.reads.name
+
+    @property
+    def output(self) -> str:
+        """The name of the logits."""
+        return self.answers.name
+
+    @property
+    def batch(self) -> int | None:
+        """The batch that the graph is fixed to; None where it takes any."""
+        return (self.reads.shape[0] or None) if self.reads.shape else None
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The lengths of one sample; None where one is free."""
+        return tuple(length or None for length in self.reads.shape[1:])
+
+    @property
+    def classes(self) -> int:
+        """The number of logits of a sample."""
+        return int(self.answers.shape[1] or 0)
+
+
+def signature(path: Path) -> Signature:
+    """The signature of a classifier in an ONNX file.
+
+    Raises: ModelError when it is not ONNX, or does not have one float32 input and one output (batch, classes).
+    """
+    try:
+        ports = of_graph(path)
+    except ModelError as exc:
+        raise ModelError(str(path), "must be an ONNX file", got=exc.got) from exc.__cause__
+    return signature_of(ports, str(path))
+
+
+def signature_of(ports: Ports, where: str) -> Signature:
+    """The signature of a graph whose ports are known already.
+
+    Raises: ModelError when it does not have one float32 input and one output (batch, classes).
+    """
+    if len(ports.inputs) != 1 or len(ports.outputs) != 1:
+        raise ModelError(
+            where,
+            "must have one input and one output",
+            got=f"{len(ports.inputs)} inputs and {len(ports.outputs)} outputs",
+            advice="Export the classifier's logits alone.",
+        )
+    [reads], [answers] = ports
+    if reads.dtype != np.float32:
+        raise ModelError(where, "must take float32", got=f"input {reads.name!r} is of another type")
+    shape = [length or None for length in answers.shape]
+    if len(shape) != 2 or shape[1] is None:
+        raise ModelError(where, "must give logits of shape (batch, classes)", got=f"shape {shape}")
+    return Signature(reads, answers)

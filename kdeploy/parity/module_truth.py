@@ -1,0 +1,96 @@
+"""What a trained torch module must answer, in float64, and every value on its way there; only this file needs torch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from kdeploy.parity.bisection import Value, around, first_against, value_of
+from kdeploy.parity.oracle import CHUNK, Oracle
+from kdeploy.records.parity import ParityRow
+
+
+class ModuleTruth:
+    """The trained net, to be agreed with.
+
+    Args:
+        exact: that in float64, where the net was rounded after it was changed.
+    """
+
+    name = "the trained net"
+
+    def __init__(self, module: nn.Module, exact: nn.Module | None = None) -> None:
+        self._module, self._exact = module, exact
+
+    def oracle(self, inputs: np.ndarray) -> Oracle:
+        return module_oracle(self._module, inputs, self._exact)
+
+    @torch.inference_mode()
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = self._module(torch.from_numpy(inputs)).numpy()
+        return logits
+
+    def values(self, inputs: np.ndarray) -> list[Value]:
+        return module_values(self._module, inputs)
+
+
+@torch.inference_mode()
+def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None) -> Oracle:
+    """The trained net itself, in float64.
+
+    Args:
+        inputs: preprocessed, float32 (inputs, *shape).
+        exact: the net in float64, where it is not the given one: that may have been rounded after it was changed.
+    """
+    exact = copy.deepcopy(module).double().eval() if exact is None else exact
+    batches = [torch.from_numpy(inputs[start : start + CHUNK]) for start in range(0, len(inputs), CHUNK)]
+    logits = np.concatenate([exact(batch.double()).numpy() for batch in batches])
+    plain = np.concatenate([module(batch).numpy() for batch in batches])
+    return Oracle(logits, float(np.abs(plain - logits).max()))
+
+
+def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:
+    """The input, float32 (inputs, *shape), and what each function that a net in evaluation mode calls gives for it."""
+    batch = torch.from_numpy(inputs)
+    exact = _traced(copy.deepcopy(module).double().eval(), batch.double())
+    plain = _traced(copy.deepcopy(module).eval(), batch)
+    return [value_of(one, other) for one, other in zip(exact, plain, strict=True)]
+
+
+def located(row: ParityRow, path: Path, inputs: np.ndarray, trained: nn.Module) -> ParityRow:
+    """A row with the first node of a graph that is not the trained net's, where it failed."""
+    if row.passed:
+        return row
+    looked = around(inputs, row.worst_input)
+    return row.model_copy(update={"first_node": first_against(path, looked, module_values(trained, looked))})
+
+
+def _traced(module: nn.Module, batch: Tensor) -> list[np.ndarray]:
+    trace = _Trace(len(batch))
+    with torch.no_grad(), trace:
+        module(batch)
+    return [batch.numpy(), *trace.values]
+
+
+class _Trace(TorchFunctionMode):
+    """Keeps what each function gives that has one row an input."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+        self.values: list[np.ndarray] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401 - whatever torch calls
+        answer = func(*args, **(kwargs or {}))
+        if isinstance(answer, Tensor) and answer.is_floating_point() and answer.shape[:1] == (self.rows,):
+            self.values.append(answer.detach().clone().numpy())
+        return answer

@@ -1,0 +1,77 @@
+"""What a model must agree with, for any inputs: an ONNX graph, here, or a trained torch module, in `module_truth`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from kdeploy.errors import ModelError, ParityError
+from kdeploy.models.signature import Signature, signature
+from kdeploy.parity import invariance
+from kdeploy.parity.bisection import Value, graph_values
+from kdeploy.parity.oracle import GraphOracle, Oracle
+from kdeploy.runtimes import installed
+
+
+class Truth(Protocol):
+    """What a model must agree with; inputs are float32 (inputs, *shape). `name` is what messages call it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def oracle(self, inputs: np.ndarray) -> Oracle:
+        """The logits in float64, and the noise of float32."""
+        ...
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """The logits in float32 (inputs, classes), and quickly."""
+        ...
+
+    def values(self, inputs: np.ndarray) -> list[Value]:
+        """Everything that is computed on the way."""
+        ...
+
+
+class GraphTruth:
+    """The graph itself, of a model that was made elsewhere.
+
+    Args:
+        read: its signature, where the caller knows it.
+    """
+
+    def __init__(self, path: Path, name: str, read: Signature | None = None) -> None:
+        self._path, self._name = path, name
+        self._input = (read or signature(path)).input
+        self._session = installed.find("onnxruntime").load(path, threads=1)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def oracle(self, inputs: np.ndarray) -> Oracle:
+        """Raises: ModelError when the graph cannot be evaluated; ParityError for one that declares any batch, and
+        takes one."""
+        try:
+            return self._oracle(inputs)
+        except ModelError:
+            _, fault = invariance.batches(self._trial(inputs))
+            if fault is None:
+                raise
+            where = f"{self._path.name} on onnxruntime"
+            raise ParityError(where, fault.must, got=fault.got, advice=fault.advice) from None
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        return self._trial(inputs).logits(inputs)
+
+    def values(self, inputs: np.ndarray) -> list[Value]:
+        return graph_values(self._path, inputs)
+
+    def _trial(self, inputs: np.ndarray) -> invariance.Trial:
+        return invariance.Trial(self._session, self._input, inputs)
+
+    @cached_property
+    def _oracle(self) -> GraphOracle:
+        return GraphOracle(self._path)

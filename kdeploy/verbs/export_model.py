@@ -1,0 +1,59 @@
+"""An ONNX classifier made elsewhere, rewritten where that is exact: its linear pairs fused, its batch norms folded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kdeploy.errors import InputError
+from kdeploy.graphs.inspector.admit import admit
+from kdeploy.models.signature import signature
+from kdeploy.pipeline.fingerprints import fingerprint
+from kdeploy.pipeline.store import RECORD, Store
+from kdeploy.records.export import ModelExportRecord
+from kdeploy.runtimes import installed
+from kdeploy.runtimes.onnxfile import copy_model
+from kdeploy.stages.export import external
+from kdeploy.stages.export.external import Asked
+from kdeploy.system import host
+from kdeploy.system.files import commit_bytes, hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.verbs.external_models import ExternalModel, made_inputs, sides_of
+
+
+def export_model(
+    path: Path, *, bottleneck: Asked, target: str, store: Store, progress: Progress
+) -> tuple[Path, ModelExportRecord]:
+    """Rewrite an ONNX classifier where that is exact, prove it, and keep the faster form; done work is reused.
+
+    Args:
+        target: the runtime on which `auto` times the forms.
+    Returns: the folder with `model.onnx`, and the record.
+    Raises: what the inspector raises, ModelError for a file that is not a classifier, ParityError.
+    """
+    admit(path)
+    installed.find(target)
+    what: dict[str, Any] = {"bottleneck": bottleneck, "target": target}
+    if bottleneck == "auto":
+        what |= {"host": host.host_id(), "versions": host.library_versions(("onnxruntime", "openvino", "numpy"))}
+    print_ = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": sides_of(path)})
+    if not store.has("model", print_):
+        with store.work("model", print_) as folder:
+            inputs = made_inputs(ExternalModel(path, signature(path)))
+            record = external.run(folder, path, inputs=inputs, bottleneck=bottleneck, target=target, progress=progress)
+            store.commit("model", print_, record)
+    return store.folder("model", print_), store.read("model", print_, ModelExportRecord)
+
+
+def shipped(folder: Path, out: Path | None, source: Path) -> Path:
+    """The path of the model that ships; with `out` it and its record are copied to that folder of the user's.
+
+    Raises: InputError when that would write over the model that it was made from.
+    """
+    if out is None:
+        return folder / external.MODEL
+    if (out / external.MODEL).exists() and source.samefile(out / external.MODEL):
+        raise InputError("--out", "must be another folder than the model's", got=str(out))
+    out.mkdir(parents=True, exist_ok=True)
+    commit_bytes(out / RECORD, (folder / RECORD).read_bytes())
+    return copy_model(folder / external.MODEL, out, runtime="export")

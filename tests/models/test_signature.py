@@ -1,0 +1,74 @@
+"""What a classifier reads and answers; what is no classifier is refused with a whole sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from kdeploy.errors import ModelError
+from kdeploy.models.signature import Signature, signature
+from kdeploy.runtimes.border import Port
+from tests.models.test_classifier import linear_model
+from tests.runtimes.conftest import conv_linear_model, two_input_model
+
+FLOAT = np.dtype(np.float32)
+
+
+def test_the_signature_is_read_from_the_graph(tmp_path: Path):
+    found = signature(linear_model(tmp_path / "any.onnx"))
+    assert found == Signature(Port("x", FLOAT, (None, 3)), Port("logits", FLOAT, (None, 2)))
+    assert (found.input, found.output, found.batch, found.shape, found.classes) == ("x", "logits", None, (3,), 2)
+    assert signature(linear_model(tmp_path / "four.onnx", rows=4)).batch == 4
+
+
+def test_lengths_of_a_sample_that_are_free_or_zero_are_unknown():
+    found = Signature(Port("x", FLOAT, (0, None, 3, 0)), Port("logits", FLOAT, (None, 2)))
+    assert (found.batch, found.shape) == (None, (None, 3, None))
+    assert (found._replace(reads=Port("x", FLOAT, ())).batch, found.shape) == (None, (None, 3, None))
+
+
+def test_weights_that_older_files_list_as_inputs_are_none(tmp_path: Path):
+    assert signature(linear_model(tmp_path / "m.onnx", weight_as_input=True)).input == "x"
+
+
+@pytest.mark.parametrize(
+    ("model", "got"), [(two_input_model, "2 inputs and 1 outputs"), (conv_linear_model, "1 inputs and 2 outputs")]
+)
+def test_a_model_with_more_than_one_input_or_output_is_refused(tmp_path: Path, model: object, got: str):
+    path = tmp_path / "m.onnx"
+    onnx.save(model(), path)  # type: ignore[operator]
+    with pytest.raises(ModelError) as caught:
+        signature(path)
+    assert str(caught.value) == (
+        f"{path}: must have one input and one output ({got}). Export the classifier's logits alone."
+    )
+
+
+def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"\xff" * 9)
+    with pytest.raises(ModelError) as caught:
+        signature(path)
+    # the words in brackets are protobuf's, and differ between its versions
+    assert str(caught.value) == f"{path}: must be an ONNX file ({caught.value.__cause__})."
+    assert "pars" in str(caught.value.__cause__)
+
+
+def test_an_absent_file_is_refused(tmp_path: Path):
+    path = tmp_path / "m.onnx"
+    with pytest.raises(ModelError) as caught:
+        signature(path)
+    assert str(caught.value) == f"{path}: must be an ONNX file ([Errno 2] No such file or directory: '{path}')."
+
+
+@pytest.mark.parametrize(
+    ("output", "got"), [(["rows"], "[None]"), (["rows", "classes"], "[None, None]"), ([3, 2, 1], "[3, 2, 1]")]
+)
+def test_outputs_that_are_no_logits_are_refused(tmp_path: Path, output: list[int | str], got: str):
+    path = linear_model(tmp_path / "m.onnx", output=output)
+    with pytest.raises(ModelError) as caught:
+        signature(path)
+    assert str(caught.value) == f"{path}: must give logits of shape (batch, classes) (shape {got})."
