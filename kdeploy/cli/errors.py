@@ -13,6 +13,7 @@ import typer
 
 from kdeploy.cli.text import printable
 from kdeploy.errors import Elsewhere, Interrupted, KdeployError
+from kdeploy.system.dependencies import missing_dependency
 
 # of the click that Typer uses: the package, or since Typer 0.26 a copy of its own
 _CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
@@ -43,6 +44,7 @@ def exit_code_of(app: typer.Typer, arguments: list[str]) -> int:
 def _code(error: BaseException, as_json: bool) -> int:
     if isinstance(error, Told):
         error, as_json = error.error, False
+    error = missing_dependency(error) or error
     if isinstance(error, _CommandLineError):
         return _usage(error, as_json)
     if isinstance(error, Elsewhere):

@@ -45,6 +45,8 @@ def _runtime(name: str) -> Finding:
 
 
 def _device() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("device", False, "Install torch, and what else is missing, with: pip install kdeploy")
     import torch
 
     threads = f"CPU, {torch.get_num_threads()} threads"
