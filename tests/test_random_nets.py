@@ -18,7 +18,7 @@ from torch import nn
 from kdeploy.graphs import export
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.module_truth import ModuleTruth
-from kdeploy.stages import verify
+from kdeploy.parity.subject import Subject, compared
 from kdeploy.system.progress import Progress
 
 RUNTIMES = ["reference", "onnxruntime", "openvino"]
@@ -93,8 +93,8 @@ def must_agree(net: nn.Sequential, shape: tuple[int, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
         export.write(net, path, input_name="x", shape=shape)
-        subject = verify.Subject("net", path, inputs, truth.oracle(inputs), {}, truth)
-        record = verify.run(subjects=[subject], names=RUNTIMES, progress=Progress())
+        subject = Subject("net", path, inputs, truth.oracle(inputs), {}, truth)
+        record = compared(subjects=[subject], names=RUNTIMES, progress=Progress())
     raise_if_failed(record.rows)
 
 

@@ -10,7 +10,7 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.settings import host_settings
 from kdeploy.pipeline.stage import Stage
-from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.pipeline.teacher import TEACHER, members_of
 from kdeploy.recipe.formats import ALL, expanded
 from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
@@ -37,7 +37,7 @@ def run(job: Job, folder: Path) -> ExportRecord:
     export, rows = job.recipe.export, thinned(samples.transfer, TRANSFER)
     return stage.run(
         folder,
-        teacher=stage.Teacher(teacher, [(job.folder(one), job.read(one)) for one in job.members(TEACHER)]),
+        teacher=stage.Teacher(teacher, members_of(job)),
         distilled=(job.folder(DISTILL), distill),
         inputs=stage.Inputs(
             student=Labelled.of(samples, distill.preprocessing, "held_out"),

@@ -49,7 +49,7 @@ def combine(job: Job, folder: Path) -> TeacherRecord:
 
     return stage.teacher(
         folder,
-        members=[(job.folder(one), job.read(one)) for one in job.members(TEACHER)],
+        members=members_of(job),
         rule=Rule(**job.recipe.combination),
         samples=job.samples(),
         software=software(device_named("cpu"), "fp32"),
@@ -117,3 +117,8 @@ def _trains(job: Job, number: int) -> bool:
 
 
 TEACHER = for_each_teacher("teacher", TeacherRecord, (SAMPLES,), settings, run, combine, depends=whole, trains=_trains)
+
+
+def members_of(job: Job) -> list[tuple[Path, TeacherRecord]]:
+    """The folder and the record of each teacher, which are done."""
+    return [(job.folder(one), job.read(one)) for one in job.members(TEACHER)]

@@ -1,342 +1,128 @@
 """verify: student and teacher through every runtime, against the trained nets in float64.
 
-On all test inputs; on made ones, each family with the budget of its own scale; in batches from 0 to 256. What fails is
-a row that says where: the first node that differs, the batch, the family or the preprocessing.
+With the formats in a lower precision, what that costs; with preprocessing in the graph, raw input to logits.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import onnx
 
 from kdeploy.evaluation import raw_input
+from kdeploy.evaluation.exported_student import exported_student
 from kdeploy.evaluation.precision_cost import Labelled, precision_cost
-from kdeploy.graphs.inspector.unrepeatable import unrepeatable
-from kdeploy.models.signature import Signature, signature
-from kdeploy.parity import bisection, hard_inputs, invariance
-from kdeploy.parity.budget import FP32
-from kdeploy.parity.compare import BATCHES, compare, logits_of, raise_if_failed
+from kdeploy.models import teachers
+from kdeploy.models.ensemble import Ensemble, Rule
+from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.truth import Truth
-from kdeploy.recipe.formats import ONNX, Asked
-from kdeploy.records.export import Format
-from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
+from kdeploy.parity.subject import REFERENCE, REFERENCE_INPUTS, Subject, compared
+from kdeploy.parity.truth import GraphTruth, Truth
+from kdeploy.recipe.formats import Asked
+from kdeploy.records.distill import DistillRecord
+from kdeploy.records.export import ExportRecord, Format
+from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.precision import Cost
-from kdeploy.runtimes import installed
-from kdeploy.runtimes.protocol import Runtime, Source
+from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.records.teacher import TeacherRecord
+from kdeploy.samples.feed import plain_inputs
+from kdeploy.samples.preprocessing_numpy import apply_numpy
+from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.progress import Progress
-from kdeploy.transforms.preprocess import Layout
-
-REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
-REFERENCE_INPUTS = 64
-REFERENCE_EACH = 2  # of a family
-REFERENCE_BATCH = 8  # that must answer as each of its inputs alone
-TIED = 32  # real inputs among which near ties are looked for
-FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One exported model, what it must agree with, and where it was converted already.
+class Exported:
+    """What is verified: the folder and the record of the export, and what it was exported from.
 
     Args:
-        inputs: preprocessed test inputs, float32 (inputs, *shape).
-        oracle: of these inputs.
-        artefacts: a format, as `openvino` or `onnxruntime:int8`, to its file; of one that is not named `onnx` is
-            converted.
-        truth: None leaves out made inputs, and the name of the node that differs.
-        names: of the inputs, where they have some.
-        fed: the first of the inputs, as the recorded preprocessing makes them from raw ones.
-        refused: formats that it could not be converted into.
+        distilled: the folder and the record of the distillation.
+        teacher: the record of the teacher, or of the ensemble.
+        members: the folder and the record of each teacher; of the one teacher when there is one.
     """
 
-    name: str
-    onnx: Path
-    inputs: np.ndarray
-    oracle: Oracle
-    artefacts: Mapping[str, Path]
-    truth: Truth | None = None
-    names: Sequence[str] = ()
-    fed: np.ndarray | None = None
-    refused: Collection[str] = ()
-
-    @cached_property
-    def signature(self) -> Signature:
-        """What the file reads and answers; it is read once."""
-        return signature(self.onnx)
-
-
-@dataclass(frozen=True)
-class RawFile:
-    """The student with its preprocessing in the graph.
-
-    Args:
-        canonical: the test samples as they come (samples, *shape).
-        runtimes: by name.
-    """
-
-    path: Path
-    canonical: np.ndarray
-    layout: Layout
-    runtimes: Sequence[str]
-
-    def rows(self, oracle: Oracle) -> tuple[ParityRow, ...]:
-        """Raw input to logits. The student itself is compared before it: what fails here alone is the preprocessing."""
-        return raw_input.compare(self.path, self.canonical, self.layout, oracle, self.runtimes)
-
-
-@dataclass(frozen=True)
-class LowerPrecision:
-    """A format in another precision than fp32, and the labelled inputs on which its cost is measured."""
-
-    format: Format
-    folder: Path  # of the export
-    on: Labelled
-
-    def cost(self) -> Cost:
-        """Accuracy and agreement next to the ONNX file that it was made from."""
-        made = self.format
-        onnx_file, artefact = self.folder / f"{made.model}.onnx", self.folder / made.file
-        cost = precision_cost(made.model, onnx_file, artefact, Asked(made.runtime, made.precision), self.on)
-        return cost.model_copy(update={"calibration": made.cost.calibration if made.cost else None})
-
-
-class Made(NamedTuple):
-    """A family of made inputs, and the truth about them."""
-
-    name: str
-    inputs: np.ndarray
-    oracle: Oracle
+    folder: Path
+    record: ExportRecord
+    distilled: tuple[Path, DistillRecord]
+    teacher: TeacherRecord
+    members: Sequence[tuple[Path, TeacherRecord]]
 
 
 def run(
-    *,
-    subjects: list[Subject],
-    names: list[str],
-    raw: RawFile | None,
-    lower: Sequence[LowerPrecision],
-    progress: Progress,
+    exported: Exported, samples: SampleSet, *, names: Sequence[str], target: str, progress: Progress
 ) -> VerifyRecord:
-    """Compare every subject in every format, and say what each lower precision costs.
+    """Compare student and teacher in every format on the test inputs.
 
     Args:
-        subjects: the student first.
-        names: of formats; what a subject was converted into is compared too.
-        raw: the student with its preprocessing; None when the export has none.
+        names: of formats in fp32; what the export converted is compared too.
+        target: the runtime that the raw form is for.
     Raises: ParityError for the first comparison that failed.
     """
-    record = compared(subjects=subjects, names=names, progress=progress)
-    rows = record.rows if raw is None else (*record.rows, *raw.rows(subjects[0].oracle))
+    spec = exported.distilled[1].preprocessing
+    student = exported_student(*exported.distilled, exported.record.bottleneck)
+    subjects = [
+        _subject("student", exported, samples, ModuleTruth(student.module, student.exact), spec),
+        _subject("teacher", exported, samples, _teacher_truth(exported), exported.teacher.preprocessing),
+    ]
+    record = compared(subjects=subjects, names=list(names), progress=progress)
+    rows = (*record.rows, *_raw_rows(exported, samples, subjects[0].oracle, target))
     raise_if_failed(rows)
-    return record.model_copy(update={"rows": rows, "costs": tuple(one.cost() for one in lower)})
+    return record.model_copy(update={"rows": rows, "costs": tuple(_costs(exported, samples))})
 
 
-def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -> VerifyRecord:
-    """Compare every subject in every format; a failure is a row, not an exception.
+def _subject(name: str, exported: Exported, samples: SampleSet, truth: Truth, trained: Preprocessing) -> Subject:
+    """One model on the test inputs; `trained` is its preprocessing in training, the record has that of deployment."""
+    record, rows = exported.record, samples.parts["test"]
+    recorded = record.preprocessing if name == "student" else record.teacher_preprocessing
+    inputs = plain_inputs(samples, trained, rows[:REFERENCE_INPUTS] if isinstance(truth, GraphTruth) else rows)
+    return Subject(
+        name,
+        exported.folder / f"{name}.onnx",
+        inputs,
+        truth.oracle(inputs),
+        record.files(exported.folder, name),
+        truth,
+        fed=apply_numpy(recorded, samples.inputs[recorded.input][rows[:REFERENCE_INPUTS]]),
+        refused=[one.key for one in record.formats if one.model == name and one.refused is not None],
+    )
 
-    Args:
-        names: of formats; what a subject was converted into is compared too.
+
+def _teacher_truth(exported: Exported) -> Truth:
+    """The trained net that the exported teacher must agree with; its graph when an ONNX file is all, or part, of it."""
+    if any(record.origin == "onnx" for _, record in exported.members):
+        return GraphTruth(exported.folder / "teacher.onnx", "its graph in float64")
+    modules = [teachers.module(folder, teachers.spec_of(record)) for folder, record in exported.members]
+    combination = exported.teacher.ensemble
+    if combination is None:
+        return ModuleTruth(modules[0])
+    return ModuleTruth(Ensemble(modules, Rule(combination.mean, combination.weights)).eval())
+
+
+def _raw_rows(exported: Exported, samples: SampleSet, oracle: Oracle, target: str) -> tuple[ParityRow, ...]:
+    """Raw input to logits, where the export has preprocessing in the graph; nothing where it has not.
+
+    The student itself stands before it, so that what fails here alone is the preprocessing.
     """
-    plan = [
-        (
-            subject,
-            [name for name in dict.fromkeys((*names, *subject.artefacts)) if name not in {ONNX, *subject.refused}],
-        )
-        for subject in subjects
-    ]  # the ONNX file is what onnxruntime runs
-    rows: list[ParityRow] = []
-    with progress.task("parity", sum(len(chosen) for _, chosen in plan)) as advance, np.errstate(all="ignore"):
-        for subject, chosen in plan:
-            for row in _rows(subject, chosen):
-                rows.append(row)
-                advance(len(rows))
-    used = dict.fromkeys(row.runtime for row in rows)
-    return VerifyRecord(rows=tuple(rows), versions={name: installed.find(name).version() for name in used})
+    raw = exported.record.raw
+    if raw is None:
+        return ()
+    canonical = samples.inputs[exported.record.preprocessing.input][samples.parts["test"]]
+    return raw_input.compare(exported.folder / raw.file, canonical, raw.layout, oracle, (REFERENCE, target))
 
 
-def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
-    """One row a format; what is the same in all of them is found once."""
-    fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
-    made = _made(subject) if fault is None else []
-    for asked in map(Asked.parse, names):
-        yield _row(subject, asked, made) if fault is None else _unmeasured(subject, asked, (), fault)
+def _costs(exported: Exported, samples: SampleSet) -> list[Cost]:
+    """On the test inputs, what each format in another precision than fp32 costs."""
+    formats = [one for one in exported.record.formats if one.precision != "fp32" and one.refused is None]
+    specs = {"teacher": exported.teacher.preprocessing}
+    tests = {
+        model: Labelled.of(samples, specs.get(model, exported.distilled[1].preprocessing), "test")
+        for model in {one.model for one in formats}
+    }
+    return [_cost(exported.folder, one, tests[one.model]) for one in formats]
 
 
-def _made(subject: Subject) -> list[Made]:
-    truth, real = subject.truth, subject.oracle
-    if truth is None:
-        return []
-    found = hard_inputs.families(hard_inputs.spec_of(subject.inputs))
-    spread = np.linspace(0, len(subject.inputs) - 1, min(TIED, len(subject.inputs))).astype(int)
-    ties = hard_inputs.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
-    found |= {"near ties": ties} if len(ties) else {}
-    judged = [_judged(name, inputs, truth, real) for name, inputs in found.items()]
-    return [one for one in judged if one is not None]
-
-
-def _judged(name: str, inputs: np.ndarray, truth: Truth, real: Oracle) -> Made | None:
-    """A family with the truth about it, without the inputs for which that is not finite: a net that divides by the
-    spread of an image has no answer to a constant one."""
-    oracle = truth.oracle(inputs)
-    kept = np.isfinite(oracle.logits).all(axis=1)
-    if not kept.all():
-        inputs = inputs[kept]
-        oracle = truth.oracle(inputs) if len(inputs) else oracle
-    if not (len(inputs) and np.isfinite(oracle.float32_error)):
-        return None
-    return Made(name, inputs, _with_noise(oracle, real))
-
-
-def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
-    """An oracle of few inputs, where float32 may be right by luck: its noise is at least that on real inputs, and more
-    where the logits are larger. Smaller logits, as of a near tie, are sums of numbers as large as ever."""
-    scale, real_scale = (float(np.abs(one.logits).max()) for one in (oracle, real))
-    least = real.float32_error * max(scale / real_scale if real_scale else 1.0, 1.0)
-    return Oracle(oracle.logits, max(oracle.float32_error, least))
-
-
-def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
-    runtime, input_name = installed.find(asked.runtime), subject.signature.input
-    inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
-    with tempfile.TemporaryDirectory() as scratch:
-        artefact = subject.artefacts.get(str(asked))
-        if artefact is None:
-            source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
-            artefact = installed.convert(asked.runtime, source, Path(scratch), precision=asked.precision)
-        with closing(runtime.load(artefact, threads=1)) as session:
-            return _measured(subject, asked, invariance.Trial(session, input_name, inputs), made)
-
-
-def _measured(subject: Subject, asked: Asked, trial: invariance.Trial, made: Sequence[Made]) -> ParityRow:
-    """On real inputs, then on made ones; a lower precision is not meant for those, which it was not calibrated on."""
-    runtime = installed.find(asked.runtime)
-    slow = runtime.name == REFERENCE
-    taken, fault = invariance.batches(trial, BATCHES[-1] if slow else invariance.MOST)
-    if fault is not None:
-        return _unmeasured(subject, asked, taken, fault)
-    logits, _ = logits_of(trial.session, trial.input, trial.inputs)
-    row = compare(
-        subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=taken, precision=asked.precision
-    )
-    found: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
-    if subject.names:
-        found["worst_name"] = subject.names[row.worst_input]
-    if not row.passed:
-        if asked.precision == "fp32":  # in a lower one every node differs
-            found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
-        return row.model_copy(update=found)
-    made = made if asked.precision == "fp32" else ()
-    families = tuple(_family(one, trial, REFERENCE_EACH if slow else hard_inputs.EACH) for one in made)
-    fault = invariance.constancy(trial, row.budget, REFERENCE_BATCH if slow else invariance.MOST) or _family_fault(
-        subject, runtime, trial, made, families
-    )
-    found |= {"families": families, "fault": fault, "propagates_nan": invariance.propagates_nan(trial)}
-    return row.model_copy(update=found | {"passed": fault is None})
-
-
-def _family(made: Made, trial: invariance.Trial, each: int) -> Family:
-    found = compare(made.oracle, trial.logits(made.inputs[:each]), model="", runtime="", batches=())
-    measured = found.model_dump(include=set(Family.model_fields) - {"name", "passed"})
-    # near ties are made to flip: two logits that are each off by e may swap a margin of 2 e
-    return Family(name=made.name, **measured, passed=found.max_abs_error <= found.budget)
-
-
-def _family_fault(
-    subject: Subject, runtime: Runtime, trial: invariance.Trial, made: Sequence[Made], families: Sequence[Family]
-) -> Fault | None:
-    for one, family in zip(made, families, strict=True):
-        if not family.passed:
-            node = _first_node(subject, runtime, trial, one.inputs, family.worst_input)
-            parts = [f"off by {family.max_abs_error:.3g} at input {family.worst_input}", f"{family.flips} flipped"]
-            parts[1:1] = [f"first at {node.words}"] if node else []
-            name = subject.truth.name if subject.truth else ""
-            must = f"must be within {family.budget:.3g} of {name} on the made inputs {family.name!r}"
-            return Fault(kind="family", must=must, got=", ".join(parts), advice=_REPORT)
-    return None
-
-
-_REPORT = "Real inputs pass: leave this runtime out where such inputs can come, and report this."
-
-
-def _first_node(
-    subject: Subject, runtime: Runtime, trial: invariance.Trial, inputs: np.ndarray, worst: int
-) -> NodeDifference | None:
-    if subject.truth is None:
-        return None
-    looked = bisection.around(inputs, worst, trial.fixed)
-    try:
-        wrong = bisection.first_against(subject.onnx, looked, subject.truth.values(looked))
-        wrong = wrong or bisection.first_on_runtime(subject.onnx, runtime, looked)
-        return wrong or _stale_artefact(subject, runtime, trial, looked)
-    except Exception:  # whatever keeps an evaluator from naming the node must not hide that the model is wrong
-        return None
-
-
-def _stale_artefact(
-    subject: Subject, runtime: Runtime, trial: invariance.Trial, inputs: np.ndarray
-) -> NodeDifference | None:
-    """The file that was converted before, when a new conversion is right."""
-    artefact = subject.artefacts.get(runtime.name)
-    if artefact is None or subject.truth is None:
-        return None
-    with tempfile.TemporaryDirectory() as scratch:
-        source = Source(subject.onnx, None, {trial.input: inputs}, None)
-        with closing(runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)) as session:
-            fresh = session.run({trial.input: inputs})
-    oracle, name = _with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
-    budget = FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))
-    if np.abs(next(iter(fresh.values())) - oracle.logits).max() > budget:
-        return None
-    error = float(np.abs(trial.run(inputs) - oracle.logits).max())
-    return NodeDifference(name=name, operator="", output="", error=error, budget=budget)
-
-
-def _mode_fault(path: Path) -> Fault | None:
-    differing = unrepeatable(onnx.load(path, load_external_data=False).graph)
-    if not differing:
-        return None
-    must = "must not be random or in training mode"
-    return Fault(kind="mode", must=must, got=differing[0], advice="Export it in evaluation mode.")
-
-
-def _preprocessing_fault(subject: Subject) -> Fault | None:
-    """Do raw inputs become what the trained net was given?"""
-    if subject.fed is None:
-        return None
-    expected = subject.inputs[: len(subject.fed)]
-    off = np.abs(subject.fed - expected).reshape(len(expected), -1).max(axis=1)
-    allowed, row = FED_ERROR * float(np.abs(expected).max()), int(off.argmax())
-    if off[row] <= allowed:
-        return None
-    must = f"must be fed raw inputs within {allowed:.3g} of what the trained net was"
-    advice = "The preprocessing in the record of the export is not the trained net's: export it again."
-    return Fault(kind="preprocessing", must=must, got=f"off by {off[row]:.3g} at input {row}", advice=advice)
-
-
-def _unmeasured(subject: Subject, asked: Asked, batches: tuple[int, ...], fault: Fault) -> ParityRow:
-    """A row for what cannot be compared; JSON has no infinity, hence the largest float."""
-    most = float(np.finfo(np.float64).max)
-    return ParityRow(
-        model=subject.name,
-        runtime=asked.runtime,
-        inputs=0,
-        batches=batches,
-        max_abs_error=most,
-        float32_error=subject.oracle.float32_error,
-        scale=float(np.abs(subject.oracle.logits).max()),
-        budget=0.0,
-        agreement=0.0,
-        flips=0,
-        worst_input=0,
-        passed=False,
-        precision=asked.precision,
-        fault=fault,
-    )
+def _cost(folder: Path, made: Format, on: Labelled) -> Cost:
+    request = Asked(made.runtime, made.precision)
+    cost = precision_cost(made.model, folder / f"{made.model}.onnx", folder / made.file, request, on)
+    return cost.model_copy(update={"calibration": made.cost.calibration if made.cost else None})

@@ -18,6 +18,7 @@ from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
 from kdeploy.parity.compare import compare
+from kdeploy.parity.subject import REFERENCE, Subject, compared
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.records.count import CountRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
@@ -25,12 +26,12 @@ from kdeploy.runtimes import installed
 from kdeploy.runtimes.onnxfile import header
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.samples.input_folder import read_folder
-from kdeploy.stages import bench, verify
+from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 
 INPUTS = 64
-ORACLE = verify.REFERENCE  # numpy, and nobody deploys it
+ORACLE = REFERENCE  # numpy, and nobody deploys it
 FEWEST, MOST = 16, 1000  # inputs out of a folder
 AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
 FLOAT64 = "float64"
@@ -102,7 +103,7 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
         for number, model in enumerate(models):
             given = made_inputs(model) if folder is None else inputs
             subjects.append(_subject(model, given, names, Path(scratch, str(number)), progress))
-        record = verify.compared(subjects=subjects, names=[], progress=progress)
+        record = compared(subjects=subjects, names=[], progress=progress)
     if folder is None:
         return record
     agreements = (_agreement(subjects[0], other) for other in subjects[1:])
@@ -111,11 +112,11 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
 
 def _subject(
     model: ExternalModel, inputs: np.ndarray, names: Sequence[str], folder: Path, progress: Progress
-) -> verify.Subject:
+) -> Subject:
     """A model with its own graph as the truth, converted in the folder for every runtime that takes it."""
     artefacts = converted(model, inputs, folder, installed.available(), progress)
     truth = GraphTruth(model.path, "its own graph in float64", model.signature)
-    return verify.Subject(model.name, model.path, inputs, truth.oracle(inputs), artefacts, truth, names)
+    return Subject(model.name, model.path, inputs, truth.oracle(inputs), artefacts, truth, names)
 
 
 def converted(
@@ -159,7 +160,7 @@ def _affordable(model: ExternalModel) -> int:
     return min(max(AFFORDABLE // max(cost, 1), FEWEST), MOST)
 
 
-def _agreement(first: verify.Subject, other: verify.Subject) -> ParityRow:
+def _agreement(first: Subject, other: Subject) -> ParityRow:
     """Does one model answer as another does? Both in float64."""
     row = compare(first.oracle, other.oracle.logits, model=other.name, runtime=FLOAT64, batches=(len(other.inputs),))
     named: dict[str, object] = {"against": first.name, "worst_name": first.names[row.worst_input]}

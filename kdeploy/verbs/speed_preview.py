@@ -17,7 +17,7 @@ from kdeploy.evaluation.gate import check_speedup
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models import shallow, teachers
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.teacher import TEACHER, preprocessing_of
+from kdeploy.pipeline.teacher import TEACHER, members_of, preprocessing_of
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.plan import Rehearsal
 from kdeploy.records.preprocessing import Preprocessing
@@ -72,8 +72,7 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
     """Write `teacher.onnx`; what it reads."""
     made = job.find(TEACHER)
     if made is not None:
-        members = [(job.folder(one), job.read(one)) for one in job.members(TEACHER)]
-        run.teacher_file(folder, run.Teacher(made, members))
+        run.teacher_file(folder, run.Teacher(made, members_of(job)))
         return made.preprocessing
     asked, path = job.recipe.members[0], folder / run.TEACHER
     preprocessing = preprocessing_of(job, asked, samples)

@@ -20,10 +20,10 @@ from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.hard_inputs import Spec, families
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
+from kdeploy.parity.subject import Made, Subject, _family, _with_noise, compared
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.stages import verify
 from kdeploy.system.progress import Progress
 from tests import made
 from tests.fakes.scripted_runtime import ScriptedRuntime, replay
@@ -34,7 +34,7 @@ ADVICE = r"The model file is not the trained net: export it again, and report th
 
 
 @pytest.fixture(scope="module")
-def subjects(digits: SampleSet, taught: Done, distilled: Done, exported: Done) -> list[verify.Subject]:
+def subjects(digits: SampleSet, taught: Done, distilled: Done, exported: Done) -> list[Subject]:
     """Student and teacher, as they are verified in a run."""
     student = shallow.seeded(0, **distilled.record.student)
     load_weights(student, distilled.folder / distilled.record.chosen.file)
@@ -46,12 +46,12 @@ def subjects(digits: SampleSet, taught: Done, distilled: Done, exported: Done) -
         artefacts, truth = {"openvino": made[name, "openvino"]}, ModuleTruth(net)
         fed = apply_numpy(preprocessing, digits.inputs["image"][digits.parts["test"]])
         path = exported.folder / f"{name}.onnx"
-        found.append(verify.Subject(name, path, inputs, truth.oracle(inputs), artefacts, truth, fed=fed))
+        found.append(Subject(name, path, inputs, truth.oracle(inputs), artefacts, truth, fed=fed))
     return found
 
 
-def test_student_and_teacher_pass_on_every_runtime(subjects: list[verify.Subject]):
-    record = verify.run(subjects=subjects, names=RUNTIMES, progress=Progress())
+def test_student_and_teacher_pass_on_every_runtime(subjects: list[Subject]):
+    record = compared(subjects=subjects, names=RUNTIMES, progress=Progress())
     assert [(row.model, row.runtime) for row in record.rows] == [
         (name, runtime) for name in ("student", "teacher") for runtime in RUNTIMES
     ]
@@ -70,13 +70,11 @@ def test_student_and_teacher_pass_on_every_runtime(subjects: list[verify.Subject
 class TestMutations:
     """What an export can get wrong, each caught, and named where it is."""
 
-    def caught(
-        self, subject: verify.Subject, model: onnx.ModelProto, folder: Path, names: Sequence[str] = RUNTIMES
-    ) -> str:
+    def caught(self, subject: Subject, model: onnx.ModelProto, folder: Path, names: Sequence[str] = RUNTIMES) -> str:
         """The message of the first row of a spoiled student, of which no row passes."""
         onnx.save(model, folder / "student.onnx")
         spoiled = dataclasses.replace(subject, onnx=folder / "student.onnx", artefacts={})
-        record = verify.run(subjects=[spoiled], names=list(names), progress=Progress())
+        record = compared(subjects=[spoiled], names=list(names), progress=Progress())
         assert not any(row.passed for row in record.rows)
         assert VerifyRecord.from_json(record.to_json(), where="here") == record
         for row in record.rows:
@@ -160,7 +158,7 @@ class TestMutations:
         wrong = IMAGE.model_copy(update={"mean": (0.1,)})
         fed = apply_numpy(wrong, digits.inputs["image"][digits.parts["test"]])
         subject = dataclasses.replace(subjects[0], fed=fed, artefacts={})
-        [row] = verify.run(subjects=[subject], names=["onnxruntime"], progress=Progress()).rows
+        [row] = compared(subjects=[subject], names=["onnxruntime"], progress=Progress()).rows
         with pytest.raises(ParityError) as caught:
             raise_if_failed([row])
         assert str(caught.value) == (
@@ -196,7 +194,7 @@ def test_a_family_that_fails_is_named_with_its_node(subjects, tmp_path):
     model.graph.node[1].input[0] = "clipped"
     onnx.save(model, tmp_path / "student.onnx")
     clipped = dataclasses.replace(subjects[0], onnx=tmp_path / "student.onnx", artefacts={})
-    [row] = verify.run(subjects=[clipped], names=["onnxruntime"], progress=Progress()).rows
+    [row] = compared(subjects=[clipped], names=["onnxruntime"], progress=Progress()).rows
     assert [family.name for family in row.families if not family.passed] == ["large"]
     with pytest.raises(ParityError) as caught:
         raise_if_failed([row])
@@ -213,38 +211,38 @@ def test_a_flip_within_the_budget_of_a_near_tie_is_no_fault(tmp_path):
     path = made.linear(tmp_path / "m.onnx", (2,))
     session = ScriptedRuntime(replay([{"logits": np.array([[1e-9, 0.6e-9]])}])).load(path, threads=1)
     trial = invariance.Trial(session, "x", np.zeros((1, 2), np.float32))
-    tie = verify.Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-8))
-    found = verify._family(tie, trial, 8)
+    tie = Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-8))
+    found = _family(tie, trial, 8)
     assert (found.flips, found.passed) == (1, True)
-    narrow = verify.Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-10))
-    assert not verify._family(narrow, trial, 8).passed
+    narrow = Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-10))
+    assert not _family(narrow, trial, 8).passed
 
 
 @given(st.floats(1e-30, 1e30), st.floats(0, 1e30))
 def test_few_inputs_have_at_least_the_noise_of_the_real_ones(scale, noise):
     real = Oracle(np.array([[3.0, -4.0]]), 1e-6)
-    found = verify._with_noise(Oracle(np.array([[scale, 0.0]]), noise), real)
+    found = _with_noise(Oracle(np.array([[scale, 0.0]]), noise), real)
     assert found.float32_error == max(noise, 1e-6, 1e-6 * (scale / 4))
     nothing = Oracle(np.zeros((1, 2)), 0.0)
-    assert verify._with_noise(nothing, nothing).float32_error == 0
+    assert _with_noise(nothing, nothing).float32_error == 0
 
 
 def test_without_a_truth_nothing_is_made_and_no_node_named(subjects, tmp_path):
     bare = dataclasses.replace(subjects[0], truth=None, artefacts={})
-    [row] = verify.run(subjects=[bare], names=["onnxruntime"], progress=Progress()).rows
+    [row] = compared(subjects=[bare], names=["onnxruntime"], progress=Progress()).rows
     assert (row.passed, row.families) == (True, ())
 
 
 def test_a_format_that_was_refused_is_not_verified(subjects):
     student = dataclasses.replace(subjects[0], artefacts={}, refused=("openvino",))
-    found = verify.run(subjects=[student], names=["onnxruntime", "openvino"], progress=Progress())
+    found = compared(subjects=[student], names=["onnxruntime", "openvino"], progress=Progress())
     assert [row.runtime for row in found.rows] == ["onnxruntime"]
 
 
-def test_an_artefact_that_was_converted_already_is_what_is_verified(subjects: list[verify.Subject], exported: Done):
+def test_an_artefact_that_was_converted_already_is_what_is_verified(subjects: list[Subject], exported: Done):
     student = subjects[0]
     swapped = dataclasses.replace(student, artefacts={"onnxruntime": exported.folder / "baseline.onnx"})
-    found = verify.run(subjects=[swapped], names=["reference", "onnxruntime"], progress=Progress())
+    found = compared(subjects=[swapped], names=["reference", "onnxruntime"], progress=Progress())
     assert [row.passed for row in found.rows] == [True, False]
     assert np.isfinite(found.rows[1].max_abs_error)
     with pytest.raises(ParityError, match=r", first at the converted file 'baseline\.onnx', \d+ flipped\)"):

@@ -45,6 +45,8 @@ _TELLING_VARIABLES = (
     "LD_PRELOAD",
     "PYTHONHASH",
 )
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What was measured: the comparisons, the brief throughputs, and what lies beside the arms."""
