@@ -116,7 +116,8 @@ def _overrides(quick: bool, how: dict[str, Any]) -> Iterator[str]:
     if how["cold_starts"]:
         yield "bench.cold_start=true"
     if how["sustained_ns"]:
-        yield f"bench.sustained={how['sustained_ns'] / 1e9:g}"
+        seconds = how["sustained_ns"] / 1e9
+        yield f"bench.sustained={seconds:g}"
     if how["energy"]:
         yield "bench.energy=true"
 
@@ -155,7 +156,7 @@ def _compare(first: Path, second: Path, require_claim: bool, as_json: bool) -> N
 
 def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
     """Raises: ClaimError when a claim is required, and one is not supported."""
-    from kdeploy.cli import counted, output
+    from kdeploy.cli import compute, output
     from kdeploy.cli.timings import timing_lines
     from kdeploy.reports.summary import bench_rows
     from kdeploy.timing.analysis.claims import require_supported
@@ -171,7 +172,7 @@ def _show(record: BenchRecord, require_claim: bool, as_json: bool) -> None:
         for reason in row.reasons:
             output.line(f"  {reason}")
     notes = dict.fromkeys(note for comparison in record.comparison for note in comparison.notes)
-    for line in (*notes, *counted.bench_lines(record), *counted.roofline_lines(record), *timing_lines(record)):
+    for line in (*notes, *compute.bench_lines(record), *compute.roofline_lines(record), *timing_lines(record)):
         output.line(line)
     if require_claim:
         require_supported(record.comparison)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import stage_verb
+from kdeploy.formatting import numbers
 from kdeploy.pipeline.bundle import BUNDLE
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ def show(job: Job, _subject: str) -> None:
     from kdeploy.cli import output
 
     record, folder = job.read(BUNDLE), job.folder(BUNDLE)
-    output.line(f"bundle: {folder / record.folder} ({len(record.files)} files, {output.size(record.bytes)})")
-    output.line(f"zip: {folder / record.archive} ({output.size(record.archive_bytes)}, sha256 {record.archive_sha256})")
+    output.line(f"bundle: {folder / record.folder} ({len(record.files)} files, {numbers.size(record.bytes)})")
+    output.line(
+        f"zip: {folder / record.archive} ({numbers.size(record.archive_bytes)}, sha256 {record.archive_sha256})"
+    )
     output.next_command(f"kdeploy verify {folder / record.archive}")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli.options import RUNS, AsJson, Runs
+from kdeploy.formatting import numbers
 
 Yes = Annotated[bool, typer.Option("--yes", help="Remove it; without this, it is only shown.")]
 
@@ -27,6 +28,6 @@ def command(runs: Runs = RUNS, yes: Yes = False, as_json: AsJson = False) -> Non
         output.document(json.dumps({"removed": yes, "unnamed": items}, indent=1))
         return
     for item in found:
-        output.line(f"{'removed' if yes else 'unnamed'}: {item.path} ({output.size(item.bytes)})")
-    total = output.size(sum(item.bytes for item in found))
+        output.line(f"{'removed' if yes else 'unnamed'}: {item.path} ({numbers.size(item.bytes)})")
+    total = numbers.size(sum(item.bytes for item in found))
     output.line(f"{len(found)} folders, {total}" + ("" if yes or not found else "; remove them with --yes"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import stage_verb
+from kdeploy.formatting import numbers
 from kdeploy.pipeline.distill import DISTILL
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def show(job: Job, subject: str) -> None:
         "distilled",
         ("net", "seed", "test accuracy", "agrees with the teacher"),
         [
-            (role, str(net.seed), output.percent(net.test_accuracy), output.percent(net.test_agreement))
+            (role, str(net.seed), numbers.percent(net.test_accuracy), numbers.percent(net.test_agreement))
             for role, net in nets
         ],
     )

@@ -11,9 +11,9 @@ from typing import cast
 
 import typer
 
-from kdeploy.cli.text import printable
 from kdeploy.errors import Elsewhere, Interrupted, KdeployError
 from kdeploy.system.dependencies import missing_dependency
+from kdeploy.formatting.untrusted import printable
 
 # of the click that Typer uses: the package, or since Typer 0.26 a copy of its own
 _CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.costs import cost_lines
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.cli.precision_cost import cost_lines
+from kdeploy.formatting import numbers
 from kdeploy.pipeline.export import EXPORT
 
 if TYPE_CHECKING:
@@ -138,10 +139,10 @@ def _show(title: str, forms: Iterable[Form], folds: Iterable[Fold], choice: Choi
     rows = [
         (
             form.form + (" (ships)" if form.form == choice.shipped else ""),
-            output.millions(form.model.multiply_adds),
-            output.size(form.model.bytes),
-            "-" if form.latency_ns is None else output.milliseconds(form.latency_ns),
-            f"{max(row.max_abs_error for row in form.parity):.1e}",
+            numbers.millions(form.model.multiply_adds),
+            numbers.size(form.model.bytes),
+            "-" if form.latency_ns is None else numbers.fixed_milliseconds(form.latency_ns),
+            numbers.scientific(max(row.max_abs_error for row in form.parity)),
         )
         for form in forms
     ]
@@ -167,10 +168,17 @@ def _formats(formats: Iterable[Format]) -> None:
 
 
 def _row(made: Format, row: ParityRow) -> tuple[str, ...]:
-    from kdeploy.cli import output
 
-    size, agreement = output.size(made.bytes), output.percent(row.agreement)
-    return made.runtime, made.model, made.precision, size, f"{row.max_abs_error:.1e}", f"{row.budget:.1e}", agreement
+    size, agreement = numbers.size(made.bytes), numbers.percent(row.agreement)
+    return (
+        made.runtime,
+        made.model,
+        made.precision,
+        size,
+        numbers.scientific(row.max_abs_error),
+        numbers.scientific(row.budget),
+        agreement,
+    )
 
 
 def _as_yaml(bottleneck: str) -> str:

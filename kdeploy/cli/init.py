@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli.options import AsJson, DataRoot
+from kdeploy.formatting import numbers
 
 Teacher = Annotated[Path, typer.Option("--teacher", metavar="FILE", help="The teacher: a classifier as .onnx.")]
 Data = Annotated[
@@ -37,6 +38,6 @@ def command(
         output.record(record)
         return
     output.line(f"wrote {record.recipe}: {record.source}, {record.classes} classes")
-    right = f"right on {output.percent(record.teacher_accuracy)} of {record.looked_at} labelled samples"
+    right = f"right on {numbers.percent(record.teacher_accuracy)} of {record.looked_at} labelled samples"
     output.line(f"assumed: the teacher is given {record.preprocessing}, and {right}")
     output.next_command(record.next)

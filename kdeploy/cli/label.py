@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import stage_verb
+from kdeploy.formatting import numbers
 from kdeploy.pipeline.labels import LABELS
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ def show(job: Job, subject: str) -> None:
     from kdeploy.cli import output
 
     record = job.read(LABELS)
-    agreement = "-" if record.agreement is None else output.percent(record.agreement)
-    output.line(f"labels: {record.rows} rows, {output.size(record.bytes)}; right on {agreement} of the labelled inputs")
+    agreement = "-" if record.agreement is None else numbers.percent(record.agreement)
+    output.line(
+        f"labels: {record.rows} rows, {numbers.size(record.bytes)}; right on {agreement} of the labelled inputs"
+    )
     output.next_command(f"kdeploy distill {subject}")
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kdeploy.cli.errors import Told
-from kdeploy.cli.text import printable
+from kdeploy.formatting.untrusted import printable
 from kdeploy.system import distributed
 
 if TYPE_CHECKING:
@@ -59,22 +59,6 @@ def next_command(text: str) -> None:
     Console(stderr=True, quiet=not distributed.is_first()).print(
         f"next: {text}", style="dim", highlight=False, markup=False, soft_wrap=True
     )
-
-
-def percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f} %"
-
-
-def size(count: int) -> str:
-    return f"{count / 1e6:.2f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
-
-
-def millions(count: int) -> str:
-    return f"{count / 1e6:.2f} M"
-
-
-def milliseconds(nanoseconds: int) -> str:
-    return f"{nanoseconds / 1e6:.3f} ms"
 
 
 def _console() -> Console:

@@ -8,6 +8,7 @@ import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
+from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
     from kdeploy.records.plan import PlannedTeacher, Rehearsal
@@ -41,18 +42,18 @@ def command(
     output.table(record.name, ("stage", "fingerprint", ""), rows)
     if record.duplicates is not None and record.duplicates.any:
         output.line(record.duplicates.sentence)
-    size = "unknown until the teacher is made" if record.label_bytes is None else output.size(record.label_bytes)
+    size = "unknown until the teacher is made" if record.label_bytes is None else numbers.size(record.label_bytes)
     output.line(f"label store: {record.label_rows} rows, {size}")
     for teacher in record.teachers:
         output.line(f"{teacher.stage} {teacher.name}: {_labelling(teacher)}")
     for sentence in record.missing:
         output.line(f"missing: {sentence}")
-    count = output.millions(record.student_multiply_adds)
+    count = numbers.millions(record.student_multiply_adds)
     output.line(f"student: {record.student_parameters} parameters, {count} multiply-adds")
     if record.break_even is not None and record.fused_multiply_adds is not None:
         output.line(
-            f"bottleneck: k {record.bottleneck}, break-even {record.break_even:.0f}; "
-            f"fused it would be {output.millions(record.fused_multiply_adds)} multiply-adds"
+            f"bottleneck: k {record.bottleneck}, break-even {numbers.whole(record.break_even)}; "
+            f"fused it would be {numbers.millions(record.fused_multiply_adds)} multiply-adds"
         )
     if record.rehearsal is not None:
         _rehearsal(record.rehearsal)
@@ -61,10 +62,10 @@ def command(
 
 def _labelling(teacher: PlannedTeacher) -> str:
     """How long the teacher's labels take, or why that is not known or not asked."""
-    if teacher.rows_per_second is None:
+    if teacher.rows_per_second is None or teacher.label_seconds is None:
         return teacher.reason
-    speed, seconds = f"{teacher.rows_per_second:.0f}", f"{teacher.label_seconds:.0f}"
-    return f"about {speed} rows a second here, {seconds} s for its {teacher.label_rows} labels"
+    speed, duration = numbers.whole(teacher.rows_per_second), numbers.seconds(teacher.label_seconds)
+    return f"about {speed} rows a second here, {duration} for its {teacher.label_rows} labels"
 
 
 def _rehearsal(found: Rehearsal) -> None:

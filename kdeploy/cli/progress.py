@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from kdeploy.errors import Interrupted
+from kdeploy.formatting import numbers
 from kdeploy.system import distributed
 from kdeploy.system.progress import Progress
 
@@ -53,7 +54,7 @@ class TerminalProgress(Progress):
                 bars.stop()
         seconds = time.monotonic() - started
         if seconds > PATIENCE_SECONDS:
-            self.console.print(f"  {description}: {seconds:.0f} s", style="dim", highlight=False)
+            self.console.print(f"  {description}: {numbers.seconds(seconds)}", style="dim", highlight=False)
 
     @contextmanager
     def shield(self) -> Iterator[None]:

@@ -28,14 +28,14 @@ def command(
 
 
 def _model(path: Path, batch: int, as_json: bool) -> None:
-    from kdeploy.cli import counted, output
+    from kdeploy.cli import compute, output
     from kdeploy.verbs import external_models
 
     count = external_models.count_model(path, batch)
     if as_json:
         output.record(count)
     else:
-        counted.show(count)
+        compute.show(count)
 
 
 def _run(subject: str, runs: Path, data_root: Path | None, as_json: bool) -> None:

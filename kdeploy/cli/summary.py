@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kdeploy.cli import output
+from kdeploy.formatting import numbers
 from kdeploy.formatting.ratios import interval_text, ratio_text
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScore
@@ -13,10 +14,10 @@ from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScor
 def show(summary: Summary) -> None:
     """Print what the run came to."""
     _models(summary)
-    low, high = summary.gap.inputs_interval
+    gap = summary.gap
     output.line(
-        f"against the teacher: {100 * summary.gap.difference:+.2f} points, "
-        f"inputs [{100 * low:+.2f}, {100 * high:+.2f}] at {summary.gap.level:.0%}"
+        f"against the teacher: {numbers.points_plain(gap.difference)} points, "
+        f"inputs {numbers.bounds_plain(gap.inputs_interval)} at {numbers.share(gap.level, 0)}"
     )
     output.line(f"verdict: {verdict_words(summary.verdict)}")
     if summary.duplicates is not None and summary.duplicates.any:
@@ -52,28 +53,26 @@ def _row(name: str, title: str, score: TeacherScore | BaselineScore, seeds: str)
     return (
         name,
         title,
-        output.percent(score.test_accuracy),
+        numbers.percent(score.test_accuracy),
         seeds,
-        output.millions(score.parameters),
-        "-" if score.multiply_adds is None else output.millions(score.multiply_adds),
-        "-" if score.bytes is None else output.size(score.bytes),
+        numbers.millions(score.parameters),
+        "-" if score.multiply_adds is None else numbers.millions(score.multiply_adds),
+        "-" if score.bytes is None else numbers.size(score.bytes),
     )
 
 
 def _spread(score: BaselineScore) -> str:
-    return " ".join(f"{100 * seed.test_accuracy:.2f}" for seed in score.per_seed)
+    return " ".join(numbers.hundredths(seed.test_accuracy) for seed in score.per_seed)
 
 
 def verdict_words(verdict: Verdict) -> str:
     """`BETTER: +2.23 points, seeds [+1.70, +2.77], inputs [+1.60, +2.90] (95 %)`."""
     if verdict.difference is None:
         return f"{verdict.status} ({verdict.reason})"
-    words = [f"{verdict.status}: {100 * verdict.difference:+.2f} points over the baseline"]
+    words = [f"{verdict.status}: {numbers.points_plain(verdict.difference)} points over the baseline"]
     for name, interval in (("seeds", verdict.seeds_interval), ("inputs", verdict.inputs_interval)):
-        words.append(
-            f"{name} -" if interval is None else f"{name} [{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"
-        )
-    return f"{', '.join(words)} at {verdict.level:.0%}; {verdict.reason}"
+        words.append(f"{name} {'-' if interval is None else numbers.bounds_plain(interval)}")
+    return f"{', '.join(words)} at {numbers.share(verdict.level, 0)}; {verdict.reason}"
 
 
 def speeds(rows: Sequence[BenchRow]) -> None:
@@ -90,11 +89,11 @@ def speeds(rows: Sequence[BenchRow]) -> None:
 
 def _speed_row(row: BenchRow) -> tuple[str, ...]:
     return (
-        f"{row.runtime}, batch {row.batch}, {row.threads} thread{'s' if row.threads > 1 else ''}",
+        f"{row.runtime}, batch {row.batch}, {numbers.several(row.threads, 'thread')}",
         "-" if row.ratio is None else f"{ratio_text(row.ratio)}x",
         "-" if row.low is None or row.high is None else interval_text(row.low, row.high),
         str(row.pairs),
-        "-" if row.teacher_ns is None else output.milliseconds(row.teacher_ns),
-        "-" if row.student_ns is None else output.milliseconds(row.student_ns),
+        "-" if row.teacher_ns is None else numbers.fixed_milliseconds(row.teacher_ns),
+        "-" if row.student_ns is None else numbers.fixed_milliseconds(row.student_ns),
         row.status,
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from kdeploy.formatting import numbers
+
 if TYPE_CHECKING:
     from kdeploy.records.bench import Arm, BatchThroughput, BenchRecord, ColdStart, TimeEstimate
 
@@ -20,19 +22,19 @@ def timing_lines(record: BenchRecord) -> Iterator[str]:
 
 
 def _rate(row: BatchThroughput) -> str:
-    return f"{row.model} {row.value:,.0f} samples/s"
+    return f"{row.model} {numbers.thousands(row.value)} samples/s"
 
 
 def _of_arm(arm: Arm) -> Iterator[str]:
     if arm.cold_start_ns is not None:
         yield f"cold start of {arm.name}: {_cold(arm.cold_start_ns)}"
     if arm.sustained is not None:
-        seconds = arm.sustained.duration_ns / 1e9
-        drift = f"{100 * arm.sustained.drift:+.1f} %"
-        yield f"sustained {arm.name}: {drift} from the first tenth of {seconds:.0f} s to the last"
+        duration = numbers.seconds(arm.sustained.duration_ns / 1e9)
+        drift = numbers.signed_percent(arm.sustained.drift)
+        yield f"sustained {arm.name}: {drift} from the first tenth of {duration} to the last"
     if arm.energy_uj is not None:
         energy = arm.energy_uj
-        yield f"energy of {arm.name}: {energy.idle_subtracted:.0f} uJ a call above idle ({energy.domain})"
+        yield f"energy of {arm.name}: {numbers.whole(energy.idle_subtracted)} uJ a call above idle ({energy.domain})"
 
 
 def _cold(found: ColdStart) -> str:
@@ -42,4 +44,4 @@ def _cold(found: ColdStart) -> str:
 
 
 def _ms(time: TimeEstimate) -> str:
-    return f"{time.value / 1e6:.1f} ms"
+    return numbers.fixed_milliseconds(time.value, 1)

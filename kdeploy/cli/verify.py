@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.costs import cost_lines
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.cli.precision_cost import cost_lines
+from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
     from kdeploy.records.parity import VerifyRecord
@@ -91,11 +92,11 @@ def _bundle(path: Path, as_json: bool) -> None:
         output.record(verdict)
         return
     output.line(
-        f"bundle {verdict.name}: {verdict.files} files, {output.size(verdict.bytes)}, every hash as in the manifest"
+        f"bundle {verdict.name}: {verdict.files} files, {numbers.size(verdict.bytes)}, every hash as in the manifest"
     )
+    error, allowed = numbers.scientific(verdict.largest_error), numbers.scientific(verdict.allowed_error)
     output.line(
-        f"golden outputs: {verdict.samples} samples on {verdict.runtime}, off by at most {verdict.largest_error:.1e} "
-        f"({verdict.allowed_error:.1e} allowed)"
+        f"golden outputs: {verdict.samples} samples on {verdict.runtime}, off by at most {error} ({allowed} allowed)"
     )
     output.line(verdict.promise)
 
@@ -108,9 +109,9 @@ def _show(record: VerifyRecord) -> None:
             row.model,
             row.key,
             str(row.inputs),
-            f"{row.max_abs_error:.1e}",
-            f"{row.budget:.1e}",
-            output.percent(row.agreement),
+            numbers.scientific(row.max_abs_error),
+            numbers.scientific(row.budget),
+            numbers.percent(row.agreement),
             "passed" if row.passed else "FAILED",
         )
         for row in record.rows
@@ -126,7 +127,7 @@ def _show(record: VerifyRecord) -> None:
         share, family, row = max(made, key=lambda one: one[0])
         names = {family.name for _, family, _ in made}
         output.line(
-            f"made inputs: {len(names)} families, at most {100 * share:.0f} % of the budget "
+            f"made inputs: {len(names)} families, at most {numbers.whole_percent(share)} of the budget "
             f"({family.name!r}, {row.model} on {row.runtime})"
         )
     hiding = sorted({row.runtime for row in record.rows if row.propagates_nan is False})

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from kdeploy.formatting.untrusted import short_word
+
 MAX_BYTES = 1 << 18  # a recipe is about twenty lines; PyYAML reads this much in half a second
 MAX_DEPTH = 32
 MAX_NODES = 10_000
@@ -112,7 +114,7 @@ def _is_bounded(text: str, document: Document) -> bool:
             document.problems.append(Problem(line, refusal))
             return False
         if tag := getattr(event, "tag", None):
-            document.problems.append(Problem(line, f"tags are not allowed (got {_shown(tag)}). Remove it."))
+            document.problems.append(Problem(line, f"tags are not allowed (got {short_word(tag)}). Remove it."))
     return True
 
 
@@ -162,11 +164,5 @@ def dotted(place: Place) -> str:
     """`teacher[0].onnx` for ("teacher", 0, "onnx")."""
     text = ""
     for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" if text else _shown(step)
+        text += f"[{step}]" if isinstance(step, int) else f".{short_word(step)}" if text else short_word(step)
     return text
-
-
-def _shown(word: str) -> str:
-    """A word of the author's, fit for a message: short, and without control characters."""
-    word = word if len(word) <= 80 else f"{word[:77]}..."
-    return word if word.isprintable() and word else repr(word)

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kdeploy.formatting.ratios import high_bound, low_bound
-from kdeploy.records.bench import Arm
-from kdeploy.reports.headline import CLAIMING, Tile
-from kdeploy.reports.timed import Pair
-from kdeploy.reports.words import (
+from kdeploy.formatting.numbers import (
     DASH,
     TIMES,
     megabytes,
-    metric,
     milliseconds,
     percent,
     ratio_interval,
-    sentence_case,
     several,
+    size_ratio,
 )
+from kdeploy.formatting.ratios import high_bound, low_bound
+from kdeploy.formatting.sentences import metric, sentence_case
+from kdeploy.records.bench import Arm
+from kdeploy.reports.comparisons import Pair
+from kdeploy.reports.headline import CLAIMING, Tile
 
 
 def sentence(pairs: Sequence[Pair]) -> str:
@@ -71,7 +71,7 @@ def _bound(pair: Pair) -> str:
 
 
 def _size(pair: Pair) -> str:
-    return f"{pair.candidate.artifact.bytes / max(1, pair.baseline.artifact.bytes):.2f}{TIMES}"
+    return size_ratio(pair.candidate.artifact.bytes / max(1, pair.baseline.artifact.bytes))
 
 
 def _speed_tile(pair: Pair) -> Tile:

@@ -10,9 +10,9 @@ import csv
 import io
 from collections.abc import Sequence
 
+from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import Arm, Latency, TimeEstimate
-from kdeploy.reports.timed import Pair
-from kdeploy.reports.words import clean
+from kdeploy.reports.comparisons import Pair
 
 Value = str | int | float | None
 
@@ -50,7 +50,7 @@ def cell(value: Value) -> Value:
     if not isinstance(value, str):
         return value
     begins = value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)
-    return f"'{clean(value)}" if begins else clean(value)
+    return f"'{spelled_out(value)}" if begins else spelled_out(value)
 
 
 def _arm(arm: Arm) -> dict[str, Value]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kdeploy.formatting.ratios import low_bound
-from kdeploy.records.report import BenchRow, Summary
-from kdeploy.reports.words import (
+from kdeploy.formatting import numbers
+from kdeploy.formatting.numbers import (
     DASH,
     TIMES,
     megabytes,
@@ -16,6 +15,8 @@ from kdeploy.reports.words import (
     several,
     signed_points,
 )
+from kdeploy.formatting.ratios import low_bound
+from kdeploy.records.report import BenchRow, Summary
 
 CLAIMING = frozenset({"supported", "indicative"})
 
@@ -50,7 +51,7 @@ def verdict_sentence(summary: Summary) -> str:
     verdict = summary.verdict
     if verdict.difference is None:
         return "Whether the teacher helped is not known: there is no baseline to compare with."
-    points = f"{abs(100 * verdict.difference):.2f} points"
+    points = numbers.points(abs(100 * verdict.difference))
     if verdict.seeds_interval is None:
         side = "below" if verdict.difference < 0 else "above"
         return (
@@ -78,14 +79,14 @@ def _accuracy_clause(summary: Summary) -> str:
     """A difference is claimed only when its interval excludes 0; otherwise the interval's far end bounds it."""
     low, high = (100 * end for end in summary.gap.inputs_interval)
     if low <= 0 <= high:
-        return f"within {max(-low, high):.2f} points of its accuracy"
-    points = f"{abs(summary.drop_points):.2f} points"
+        return f"within {numbers.points(max(-low, high))} of its accuracy"
+    points = numbers.points(abs(summary.drop_points))
     return f"{points} {'less' if summary.drop_points > 0 else 'more'} accurate"
 
 
 def _size_clause(summary: Summary) -> str:
     times = _size_ratio(summary)
-    return f"{times:.2f}{TIMES} its size" if times >= 0.01 else "less than a hundredth of its size"
+    return f"{numbers.size_ratio(times)} its size" if times >= 0.01 else "less than a hundredth of its size"
 
 
 def _size_ratio(summary: Summary) -> float:
@@ -108,13 +109,13 @@ def _speed_tile(rows: tuple[BenchRow, ...]) -> Tile:
 
 def _accuracy_tile(summary: Summary) -> Tile:
     against = f"{percent(summary.student.test_accuracy)} against {percent(summary.teacher.test_accuracy)}"
-    detail = f"{against}; {summary.gap.level:.0%} interval {points_interval(summary.gap.inputs_interval)}"
+    detail = f"{against}; {numbers.share(summary.gap.level, 0)} interval {points_interval(summary.gap.inputs_interval)}"
     return Tile("Accuracy, beside the teacher's", f"{signed_points(summary.gap.difference)} points", detail)
 
 
 def _size_tile(summary: Summary) -> Tile:
     detail = f"{megabytes(summary.student.bytes)} against {megabytes(summary.teacher.bytes)}"
-    return Tile("File, beside the teacher's", f"{_size_ratio(summary):.2f}{TIMES}", detail)
+    return Tile("File, beside the teacher's", numbers.size_ratio(_size_ratio(summary)), detail)
 
 
 def _gate_tile(summary: Summary) -> Tile:

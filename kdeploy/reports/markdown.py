@@ -9,11 +9,14 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
+from kdeploy.formatting import numbers
+from kdeploy.formatting.numbers import several
+from kdeploy.formatting.sentences import sentence_case
+from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.report import BaselineScore, Summary, TeacherScore
-from kdeploy.reports import bench_headline, headline, timed, words
-from kdeploy.reports.timed import Pair
-from kdeploy.reports.words import clean, sentence_case, several
+from kdeploy.reports import bench_headline, comparisons, headline
+from kdeploy.reports.comparisons import Pair
 
 _ACTIVE = {sign: f"\\{sign}" for sign in "\\`*_[]|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
 _TABLE = str.maketrans(_ACTIVE)
@@ -32,7 +35,7 @@ def of_run(summary: Summary, bench: BenchRecord | None) -> str:
 
 def of_bench(bench: BenchRecord) -> str:
     """The Markdown of a benchmark alone."""
-    return _joined([f"**{escaped(bench_headline.sentence(timed.pairs(bench)))}**", *_timed(bench)])
+    return _joined([f"**{escaped(bench_headline.sentence(comparisons.pairs(bench)))}**", *_timed(bench)])
 
 
 def escaped(text: str) -> str:
@@ -41,7 +44,7 @@ def escaped(text: str) -> str:
     >>> escaped("# a|b <i> `x` https://c")
     '&#35; a\\|b &lt;i&gt; \\`x\\` https&#58;//c'
     """
-    text = " ".join(clean(text).split())
+    text = " ".join(spelled_out(text).split())
     text = _BLOCK.sub(_entity, text.translate(_TABLE))
     return _LINK.sub(_entity, text)
 
@@ -76,24 +79,30 @@ def _models(summary: Summary) -> Iterator[tuple[str, ...]]:
 
 
 def _model(name: str, score: TeacherScore | BaselineScore) -> tuple[str, ...]:
-    work = words.mega_multiply_adds(score.multiply_adds)
-    return name, words.percent(score.test_accuracy), words.count(score.parameters), work, words.megabytes(score.bytes)
+    work = numbers.mega_multiply_adds(score.multiply_adds)
+    return (
+        name,
+        numbers.percent(score.test_accuracy),
+        numbers.count(score.parameters),
+        work,
+        numbers.megabytes(score.bytes),
+    )
 
 
 def _timed(bench: BenchRecord) -> Iterator[str]:
-    pairs = timed.pairs(bench)
+    pairs = comparisons.pairs(bench)
     headings = ("", "model", "median", "against", "median", "speed-up", "interval", "process pairs", "status")
     yield table(headings, (_comparison(pair) for pair in pairs))
     yield "\n".join(f"- {escaped(sentence_case(pair.row.claim))}." for pair in pairs)
     yield escaped(_machine(bench))
-    yield f"    {clean(shlex.join(bench.command))}".replace("\n", " ")
+    yield f"    {spelled_out(shlex.join(bench.command))}".replace("\n", " ")
 
 
 def _comparison(pair: Pair) -> tuple[str, ...]:
     row = pair.row
     place = f"{row.runtime}, batch {row.batch}, {several(row.threads, 'thread')}"
-    times = words.milliseconds(row.student_ns), words.milliseconds(row.teacher_ns)
-    figures = ("", "") if pair.refused else (words.ratio(row.ratio), words.ratio_interval(row.low, row.high))
+    times = numbers.milliseconds(row.student_ns), numbers.milliseconds(row.teacher_ns)
+    figures = ("", "") if pair.refused else (numbers.ratio(row.ratio), numbers.ratio_interval(row.low, row.high))
     models = (pair.candidate.model, times[0], pair.baseline.model, times[1])
     return place, *models, *figures, str(row.pairs), row.status.replace("_", " ")
 

@@ -18,34 +18,36 @@ from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
+from kdeploy.formatting import numbers, sentences
+from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import BaselineScore, Summary
-from kdeploy.reports import bench_headline, headline, layers, plots, timed, words
+from kdeploy.reports import bench_headline, comparisons, headline, layers, plots
+from kdeploy.reports.comparisons import Pair
 from kdeploy.reports.figures.distributions import distributions
 from kdeploy.reports.figures.roofline import roofline
 from kdeploy.reports.figures.sustained import sustained
 from kdeploy.reports.figures.throughput import throughput
 from kdeploy.reports.figures.trade_off import Point, trade_off
-from kdeploy.reports.timed import Pair
 
 _FILTERS = {
-    "ms": words.milliseconds,
-    "mb": words.megabytes,
-    "mmac": words.mega_multiply_adds,
-    "count": words.count,
-    "percent": words.percent,
-    "points": words.signed_points,
-    "points_interval": words.points_interval,
-    "error_size": words.error_size,
-    "ratio": words.ratio,
-    "rate": words.rate,
-    "metric": words.metric,
-    "significant": words.significant,
-    "sentence": words.sentence_case,
-    "complete": words.complete,
-    "without_arms": timed.grouped,
+    "ms": numbers.milliseconds,
+    "mb": numbers.megabytes,
+    "mmac": numbers.mega_multiply_adds,
+    "count": numbers.count,
+    "percent": numbers.percent,
+    "points": numbers.signed_points,
+    "points_interval": numbers.points_interval,
+    "error_size": numbers.error_size,
+    "ratio": numbers.ratio,
+    "rate": numbers.rate,
+    "metric": sentences.metric,
+    "significant": numbers.significant,
+    "sentence": sentences.sentence_case,
+    "complete": sentences.complete,
+    "without_arms": comparisons.grouped,
 }
 
 
@@ -62,7 +64,7 @@ class Inputs:
 
 def render(inputs: Inputs) -> str:
     """The page of a run, a pure function of the records."""
-    summary, pairs = inputs.summary, timed.pairs(inputs.bench)
+    summary, pairs = inputs.summary, comparisons.pairs(inputs.bench)
     return _rendered(
         "run.html.j2",
         _timed(inputs.bench, pairs, inputs.raw, trade_off_points(summary, pairs), "test accuracy"),
@@ -78,10 +80,10 @@ def render(inputs: Inputs) -> str:
 
 def render_bench(bench: BenchRecord, raw: Path | None) -> str:
     """The page of a benchmark alone, a pure function of its record and its samples."""
-    pairs = timed.pairs(bench)
+    pairs = comparisons.pairs(bench)
     return _rendered(
         "bench.html.j2",
-        _timed(bench, pairs, raw, list(plots.qualities(pairs)), words.metric(plots.metric(pairs))),
+        _timed(bench, pairs, raw, list(plots.qualities(pairs)), sentences.metric(plots.metric(pairs))),
         sentence=bench_headline.sentence(pairs),
         proof=bench_headline.proof(pairs),
         tiles=bench_headline.tiles(pairs),
@@ -116,10 +118,10 @@ def _timed(
     return {
         "bench": bench,
         "pairs": pairs,
-        "models": timed.models(bench) if bench else (),
+        "models": comparisons.models(bench) if bench else (),
         "layers": layers.rows,
-        "roofs": timed.roofs(bench) if bench else (),
-        "missing": lambda field: timed.reason(bench, field) if bench else "nothing was timed",
+        "roofs": comparisons.roofs(bench) if bench else (),
+        "missing": lambda field: comparisons.reason(bench, field) if bench else "nothing was timed",
         "trade_off": _plot(lambda found: trade_off(found, metric), points),
         "distributions": _plot(distributions, plots.calls(pairs, raw) if raw else ()),
         "throughput": _plot(throughput, plots.rates(bench, pairs) if bench else ()),
@@ -153,10 +155,10 @@ def _environment() -> SandboxedEnvironment:
         finalize=_finalize,
     )
     environment.filters.update(_FILTERS)
-    environment.globals.update(several=words.several, ratio_interval=words.ratio_interval)
+    environment.globals.update(several=numbers.several, ratio_interval=numbers.ratio_interval)
     return environment
 
 
 def _finalize(value: object) -> object:
     """Every value on its way out: names from outside lose their invisible characters, whatever the template forgot."""
-    return words.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return spelled_out(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kdeploy.formatting.numbers import several
 from kdeploy.records.bench import Arm, BenchRecord
+from kdeploy.reports.comparisons import Pair
 from kdeploy.reports.figures.distributions import Distribution
 from kdeploy.reports.figures.drawing import Part
 from kdeploy.reports.figures.roofline import Reached
 from kdeploy.reports.figures.sustained import Course
 from kdeploy.reports.figures.throughput import Rate
 from kdeploy.reports.figures.trade_off import Point
-from kdeploy.reports.timed import Pair
-from kdeploy.reports.words import several
 from kdeploy.timing.raw import Replicate, read_replicates
 from kdeploy.timing.request import ModelRole
 

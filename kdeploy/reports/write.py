@@ -17,7 +17,7 @@ from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import ReportFile, ReportRecord, Summary
-from kdeploy.reports import csv_table, markdown, timed
+from kdeploy.reports import comparisons, csv_table, markdown
 from kdeploy.reports.page import Inputs, render, render_bench
 from kdeploy.system.files import commit_bytes
 
@@ -53,7 +53,7 @@ def _report(folder: Path, page: str, data: str, readme: str, bench: BenchRecord 
         page=_written(folder / PAGE, page),
         data=_written(folder / DATA, data),
         markdown=_written(folder / MARKDOWN, readme),
-        table=_written(folder / TABLE, csv_table.of(timed.pairs(bench))),
+        table=_written(folder / TABLE, csv_table.of(comparisons.pairs(bench))),
     )
 
 

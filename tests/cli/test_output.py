@@ -10,14 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdeploy.cli import output
-from kdeploy.cli.text import printable
-
-
-@pytest.mark.parametrize(
-    ("given_", "shown"), [("plain", "plain"), ("\x1b[31mred", "?[31mred"), ("a\u202eb", "a?b"), ("x\ny", "x?y")]
-)
-def test_what_a_terminal_would_obey_is_not_printed(given_, shown):
-    assert printable(given_) == shown
 
 
 @given(st.text("[]/\\:=# abred"))
@@ -32,10 +24,6 @@ def test_a_line_is_printed_as_it_is(text):
 def test_a_cell_is_printed_as_it_is(capsys, name):
     output.table("models", ("name", "size"), [(name, "1")])
     assert capsys.readouterr().out.splitlines()[2].split() == [name, "1"]
-
-
-def test_sizes_change_their_unit_at_a_tenth_of_a_megabyte():
-    assert (output.size(99_999), output.size(100_000)) == ("100.0 kB", "0.10 MB")
 
 
 def test_a_long_line_is_not_wrapped(capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BatchThroughput, BenchRecord, Sustained, Window
-from kdeploy.reports import bench_headline, layers, plots, timed, write
+from kdeploy.reports import bench_headline, comparisons, layers, plots, write
 from kdeploy.reports.figures.sustained import relative
 from tests.reports.report_records import batched, bench, comparison, measured, records, summary, write_raw
 from tests.reports.test_page import Page, rendered
@@ -100,7 +100,7 @@ def test_a_refused_comparison_makes_no_claim_and_shows_its_reason_where_the_numb
 
 def test_an_indication_is_called_one(tmp_path):
     weak = comparison(status="indicative", reasons=("quality was not compared",))
-    pairs = timed.pairs(bench(comparison=(weak,)))
+    pairs = comparisons.pairs(bench(comparison=(weak,)))
     assert bench_headline.sentence(pairs).startswith(
         "Indication only: student is at least 6.5\u00d7 as fast as teacher, "
     )
@@ -110,7 +110,7 @@ def test_an_indication_is_called_one(tmp_path):
 
 def test_a_slower_candidate_is_called_slow_with_the_bound_nearest_to_1():
     slow = comparison(low=0.5)  # to 0.53
-    [pair] = timed.pairs(bench(comparison=(slow,)))
+    [pair] = comparisons.pairs(bench(comparison=(slow,)))
     assert (
         bench_headline.sentence([pair]) == "Student is at least 1.88\u00d7 as slow as teacher, and 1.53\u00d7 its size."
     )
@@ -120,7 +120,7 @@ def test_a_slower_candidate_is_called_slow_with_the_bound_nearest_to_1():
 
 def test_the_weakest_claim_speaks_and_says_in_how_many_settings_it_holds():
     none = comparison("openvino", status="no_difference_shown", low=0.99)
-    pairs = timed.pairs(bench(comparison=(comparison(low=8.0), none, comparison(low=6.51))))
+    pairs = comparisons.pairs(bench(comparison=(comparison(low=8.0), none, comparison(low=6.51))))
     assert "at least 6.5\u00d7 as fast as teacher in 2 of 3 settings timed" in bench_headline.sentence(pairs)
 
 
@@ -140,8 +140,8 @@ def test_names_from_outside_print_as_they_are(tmp_path):
 
 
 def test_a_setting_names_what_differs_between_comparisons():
-    assert [pair.setting for pair in timed.pairs(bench())] == ["onnxruntime", "openvino"]
-    assert [pair.setting for pair in timed.pairs(batched())] == [
+    assert [pair.setting for pair in comparisons.pairs(bench())] == ["onnxruntime", "openvino"]
+    assert [pair.setting for pair in comparisons.pairs(batched())] == [
         *("onnxruntime, batch 1", "openvino, batch 1", "onnxruntime, batch 32", "openvino, batch 32")
     ]
 
@@ -152,9 +152,9 @@ def test_figures_missing_of_several_arms_for_one_reason_stand_once():
         Unavailable(field="arms[y].z].latency_ns.p999", reason="too few calls"),
         Unavailable(field="host.governor", reason="not readable"),
     ]
-    assert list(timed.grouped(found)) == [
-        timed.Missing("latency_ns.p999", 2, "too few calls"),
-        timed.Missing("host.governor", 0, "not readable"),
+    assert list(comparisons.grouped(found)) == [
+        comparisons.Missing("latency_ns.p999", 2, "too few calls"),
+        comparisons.Missing("host.governor", 0, "not readable"),
     ]
 
 
@@ -170,8 +170,8 @@ def test_layers_keep_the_order_of_the_graph_and_lose_no_work():
 
 def test_throughput_is_drawn_when_several_batches_were_timed():
     alone, found = measured(), batched()
-    assert plots.rates(alone, timed.pairs(alone)) == ()
-    rates = plots.rates(found, timed.pairs(found))
+    assert plots.rates(alone, comparisons.pairs(alone)) == ()
+    rates = plots.rates(found, comparisons.pairs(found))
     assert {(rate.setting, rate.batch) for rate in rates} == {
         *(("onnxruntime", 1), ("openvino", 1), ("onnxruntime", 32), ("openvino", 32))
     }
@@ -185,7 +185,7 @@ def test_throughput_beside_the_comparisons_is_drawn_and_listed_as_no_claim(tmp_p
         for batch in (8, 64)
     ]
     record = measured().model_copy(update={"throughput": tuple(brief)})
-    rates = plots.rates(record, timed.pairs(record))
+    rates = plots.rates(record, comparisons.pairs(record))
     assert {(rate.setting, rate.batch) for rate in rates if rate.part == "candidate"} == {
         *(
             ("onnxruntime, 1 thread", 1),
@@ -205,7 +205,7 @@ def test_a_note_on_a_ratio_stands_once(tmp_path):
 
 
 def test_an_arm_stands_below_the_roof_at_its_flops_a_byte():
-    first = next(plots.reached(timed.pairs(measured())))
+    first = next(plots.reached(comparisons.pairs(measured())))
     assert first.intensity == pytest.approx(50_579_968 / (4 * 288_170 + 3200))
     assert first.flops_per_second == pytest.approx(50_579_968 / 1.634e-3)
 
@@ -218,4 +218,4 @@ def test_a_sustained_run_is_told_in_percent_of_its_first_tenth():
 
 
 def test_the_summary_of_a_run_names_the_same_settings():
-    assert len(summary(records(bench=batched())).bench) == len(timed.pairs(batched()))
+    assert len(summary(records(bench=batched())).bench) == len(comparisons.pairs(batched()))

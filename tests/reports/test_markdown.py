@@ -5,8 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.reports import markdown
-from kdeploy.reports.words import clean
 from tests.reports.report_records import bench, comparison, records, summary
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -15,7 +15,7 @@ SIGNS = "|`*_[]()#<>&~\\-+=!.:1) \thttps://www.x@y\n"
 
 def printed(text: str) -> str:
     """A text as a reader of the page sees it: runs of blanks are one."""
-    return " ".join(clean(text).split())
+    return " ".join(spelled_out(text).split())
 
 
 def seen(source: str) -> list[str]:
@@ -95,4 +95,4 @@ def test_a_models_name_is_escaped_wherever_it_stands(name):
     arms = tuple(arm.model_copy(update={"model": name}) for arm in found.arms)
     made = markdown.of_bench(found.model_copy(update={"arms": arms}))
     assert name not in made
-    assert clean(name) in "\n".join(seen(made.replace("**", "").rpartition("    kdeploy")[0]))
+    assert spelled_out(name) in "\n".join(seen(made.replace("**", "").rpartition("    kdeploy")[0]))

@@ -9,13 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kdeploy.records.distill import Gap
 from kdeploy.records.report import Summary
 from kdeploy.records.samples import DuplicatesInfo, Overlap
-from kdeploy.reports import headline, timed, words, write
+from kdeploy.reports import comparisons, headline, write
 from kdeploy.reports.figures.trade_off import Point, trade_off
 from kdeploy.reports.page import trade_off_points
 from tests.reports.report_records import bench, comparison, distill, export, net, records, summary, teacher, write_raw
@@ -204,7 +202,7 @@ def test_a_refused_comparison_shows_its_reason_where_the_number_would_stand(tmp_
 
 def test_the_trade_off_has_teacher_student_and_baseline_of_each_comparison_that_was_not_refused():
     found = records(bench=bench(comparison=(comparison(), comparison("openvino", status="refused"))))
-    points = trade_off_points(summary(found), timed.pairs(found.bench))
+    points = trade_off_points(summary(found), comparisons.pairs(found.bench))
     assert [(point.model, point.setting, point.latency_ns, point.accuracy_range) for point in points] == [
         ("teacher", "onnxruntime", 1_634_000, None),
         ("student", "onnxruntime", 241_000, (0.966, 0.9685)),
@@ -270,20 +268,3 @@ def test_a_student_that_is_not_faster_makes_no_claim():
     found = summary(records(bench=bench(comparison=(slow,))))
     assert headline.sentence(found).startswith("The student is not shown to be faster than its teacher, ")
     assert headline.tiles(found)[0].detail == "no claim"
-
-
-@given(st.text())
-def test_cleaned_text_has_only_visible_characters_and_stays_clean(text):
-    cleaned = words.clean(text)
-    assert words.clean(cleaned) == cleaned
-    assert all(character.isprintable() or character in "\t\n" or character.isspace() for character in cleaned)
-
-
-def test_values_that_were_not_measured_read_as_a_dash():
-    readers = (words.milliseconds, words.megabytes, words.mega_multiply_adds, words.count, words.percent)
-    readers += (words.signed_points, words.error_size, words.ratio)
-    assert {read(None) for read in readers} == {"\u2013"}
-
-
-def test_a_difference_that_rounds_to_nothing_has_no_minus_sign():
-    assert words.signed_points(-0.00001) == "+0.00"

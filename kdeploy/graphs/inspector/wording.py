@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kdeploy.formatting.untrusted import printable
+
 if TYPE_CHECKING:
     import onnx
 
@@ -27,4 +29,4 @@ def node_words(node: onnx.NodeProto) -> str:
 def cause(exc: BaseException) -> str:
     """A foreign error's text on one line, without control characters."""
     line = " ".join(str(exc).split()) or type(exc).__name__
-    return "".join(letter if letter.isprintable() else "?" for letter in line)[:LONGEST_CAUSE].rstrip(".")
+    return printable(line)[:LONGEST_CAUSE].rstrip(".")

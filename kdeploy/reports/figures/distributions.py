@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from kdeploy.formatting.numbers import milliseconds
 from kdeploy.reports.figures.drawing import COLOURS, Part, drawn, logarithmic, short
-from kdeploy.reports.words import milliseconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

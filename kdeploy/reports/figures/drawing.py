@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from kdeploy.reports.words import clean
+from kdeploy.formatting.untrusted import spelled_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def dash(settings: Sequence[str], setting: str) -> Any:  # noqa: ANN401 - a word
 
 def short(text: str) -> str:
     """A name from outside, short enough for a plot."""
-    text = clean(text)
+    text = spelled_out(text)
     return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 3] + "..."
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from kdeploy.formatting.numbers import count
 from kdeploy.reports.figures.drawing import COLOURS, Part, drawn, legend, logarithmic, marker
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _draw(axes: Axes, rates: Sequence[Rate]) -> None:
     ends = [end for rate in rates for end in (rate.rate, *(rate.interval or ()))]
     logarithmic(axes, "y", min(ends) / 1.4, max(ends) * 1.4)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(batches, [f"{batch:,}" for batch in batches])
+    axes.set_xticks(batches, list(map(count, batches)))
     axes.set_xlabel("samples a call")
     axes.set_ylabel("samples a second")
     legend(axes, {rate.model: rate.part for rate in rates}, settings)

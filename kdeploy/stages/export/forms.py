@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from kdeploy.errors import ResourceError
+from kdeploy.formatting.numbers import microseconds
 from kdeploy.graphs import export as onnx_export
 from kdeploy.models.shallow import break_even
 from kdeploy.models.signature import signature
@@ -146,8 +147,8 @@ def faster(measured: BenchRecord) -> tuple[FormName, str]:
     verb = "measured" if certain else "by the medians alone" if factored_is_faster else "tie"
     where = f"{compared.runtime} batch {compared.batch}, {verb}"
     if factored_is_faster:
-        return "factored", f"{_us(factored)} against {_us(fused)} fused, {where}"
-    return "fused", f"{_us(fused)} against {_us(factored)} factored, {where}"
+        return "factored", f"{microseconds(factored)} against {microseconds(fused)} fused, {where}"
+    return "fused", f"{microseconds(fused)} against {microseconds(factored)} factored, {where}"
 
 
 def choose_rank(asked: Rank, reduced: Reduced | str, pair: Pair | None) -> Bottleneck:
@@ -192,7 +193,3 @@ def break_even_words(pair: Pair) -> str:
     """`k 64 < break-even 473`."""
     limit = break_even(pair.inputs, pair.outputs)
     return f"k {pair.width} {'<' if pair.width < limit else '>='} break-even {limit:.0f}"
-
-
-def _us(nanoseconds: int) -> str:
-    return f"{nanoseconds / 1000:.0f} us"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
-from kdeploy.cli import counted
+from kdeploy.cli import compute
 from kdeploy.records.bench import Compute, Fraction, Roofline
 from tests import made
 from tests.reports import report_records
@@ -14,12 +14,12 @@ COMPUTE = Compute(multiply_adds=1_234_567, flops=2_469_134, coverage=1.0, params
 
 
 def test_a_whole_count_is_said_as_it_is():
-    assert counted.words(COMPUTE) == "300 parameters, 1.23 M multiply-adds a call"
+    assert compute.words(COMPUTE) == "300 parameters, 1.23 M multiply-adds a call"
 
 
 def test_a_count_of_a_part_is_said_to_be_a_lower_bound():
     part = COMPUTE.model_copy(update={"coverage": 0.98})
-    assert counted.words(part) == "300 parameters, >= 1.23 M multiply-adds a call"
+    assert compute.words(part) == "300 parameters, >= 1.23 M multiply-adds a call"
 
 
 def test_a_benchmark_says_once_what_each_of_its_models_costs():
@@ -27,12 +27,12 @@ def test_a_benchmark_says_once_what_each_of_its_models_costs():
     assert len(record.arms) > 2
     arms = [arm.model_copy(update={"compute": COMPUTE}) for arm in record.arms]
     arms[1] = arms[1].model_copy(update={"workload": arms[1].workload.model_copy(update={"batch": 8})})
-    assert list(counted.bench_lines(record.model_copy(update={"arms": tuple(arms)}))) == [
+    assert list(compute.bench_lines(record.model_copy(update={"arms": tuple(arms)}))) == [
         "teacher: 300 parameters, 1.23 M multiply-adds a call",
         "student, batch 8: 300 parameters, 1.23 M multiply-adds a call",
         "student: 300 parameters, 1.23 M multiply-adds a call",
     ]
-    assert list(counted.bench_lines(record.model_copy(update={"arms": ()}))) == []
+    assert list(compute.bench_lines(record.model_copy(update={"arms": ()}))) == []
 
 
 def test_a_benchmark_says_how_near_the_limit_each_arm_is():
@@ -49,7 +49,7 @@ def test_a_benchmark_says_how_near_the_limit_each_arm_is():
         bound="compute",
     )
     arms = (record.arms[0].model_copy(update={"roofline": line}), *record.arms[1:])
-    assert list(counted.roofline_lines(record.model_copy(update={"arms": arms}))) == [
+    assert list(compute.roofline_lines(record.model_copy(update={"arms": arms}))) == [
         "teacher@onnxruntime-b1-t1: 37 % of what this machine can do, bound by compute"
     ]
 

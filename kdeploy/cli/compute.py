@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kdeploy.cli import output
+from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
     from kdeploy.records.bench import BenchRecord, Compute
@@ -26,13 +27,13 @@ def roofline_lines(record: BenchRecord) -> Iterator[str]:
     """`student@onnxruntime-b1-t1: 37 % of what this machine can do, bound by compute`, for each arm that has one."""
     for arm in record.arms:
         if arm.roofline is not None:
-            share = f"{100 * arm.roofline.fraction_of_limit.value:.0f} %"
+            share = numbers.whole_percent(arm.roofline.fraction_of_limit.value)
             yield f"{arm.name}: {share} of what this machine can do, bound by {arm.roofline.bound}"
 
 
 def words(found: Compute) -> str:
     """`>=` where a part of the graph has no formula."""
-    return f"{found.params} parameters, {_least(found)}{_amount(found.multiply_adds)} multiply-adds a call"
+    return f"{found.params} parameters, {_least(found)}{numbers.amount(found.multiply_adds)} multiply-adds a call"
 
 
 def show(record: CountRecord) -> None:
@@ -46,21 +47,17 @@ def show(record: CountRecord) -> None:
             layer.op_type,
             _shape(layer.output_shape),
             str(layer.multiply_adds),
-            f"{layer.multiply_adds / max(1, found.multiply_adds):.1%}",
+            numbers.share(layer.multiply_adds / max(1, found.multiply_adds)),
             str(layer.parameters),
         )
         for layer in found.layers
     ]
     output.table(f"{record.model} at {shapes}", headings, rows)
-    size = "" if found.weights_bytes is None else f", {output.size(found.weights_bytes)} of stored tensors"
-    output.line(f"{words(found)}, {_least(found)}{_amount(found.flops)} FLOPs{size}")
-    if found.uncounted_ops:
+    size = "" if found.weights_bytes is None else f", {numbers.size(found.weights_bytes)} of stored tensors"
+    output.line(f"{words(found)}, {_least(found)}{numbers.amount(found.flops)} FLOPs{size}")
+    if found.uncounted_ops and found.coverage is not None:
         names = ", ".join(f"{name} ({count})" for name, count in found.uncounted_ops.items())
-        output.line(f"not counted: {names}; {found.coverage:.1%} of the output elements are")
-
-
-def _amount(count: int) -> str:
-    return output.millions(count) if count >= 100_000 else str(count)
+        output.line(f"not counted: {names}; {numbers.share(found.coverage)} of the output elements are")
 
 
 def _least(found: Compute) -> str:

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kdeploy.formatting.numbers import giga, several
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import Arm, BenchRecord, Comparison, Roofline
 from kdeploy.records.report import BenchRow
 from kdeploy.reports.figures.drawing import Part
 from kdeploy.reports.summary import bench_rows
-from kdeploy.reports.words import several, significant
 
 _OUT_OF = {"cache": "the cache", "memory": "memory"}
 _ARM = re.compile(r"arms\[.*\]\.")  # greedy: a model may be called `a].b`
@@ -83,8 +83,8 @@ def roofs(bench: BenchRecord) -> tuple[str, ...]:
 
 
 def _roof(roof: Roofline) -> str:
-    bandwidth = f"{significant(roof.bandwidth_bytes_s / 1e9)} GB/s out of {_OUT_OF[roof.bandwidth_of]}"
-    return f"{significant(roof.peak_flops / 1e9)} GFLOP/s by {roof.peak_engine} and {bandwidth}"
+    bandwidth = f"{giga(roof.bandwidth_bytes_s, 'B/s')} out of {_OUT_OF[roof.bandwidth_of]}"
+    return f"{giga(roof.peak_flops, 'FLOP/s')} by {roof.peak_engine} and {bandwidth}"
 
 
 def reason(bench: BenchRecord, field: str) -> str:
