@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.circumstances import Host, Software, Timer, Tool
+from kdeploy.records.table import Row, Table
 
 Status = Literal["supported", "indicative", "no_difference_shown", "refused"]
 Stopped = Literal["target", "replicates", "time", "hard limit"]
@@ -336,7 +337,7 @@ class Raw(Part):
     layout: str
 
 
-class BenchRecord(Record):
+class BenchRecord(Table, Record):
     SCHEMA: ClassVar[str] = "kdeploy.bench/1"
 
     id: str
@@ -359,3 +360,13 @@ class BenchRecord(Record):
     def arm(self, name: str) -> Arm:
         """The arm that a comparison names."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    def to_rows(self) -> list[Row]:
+        """A row for each comparison, with the medians of its two arms in ns."""
+        return [self._row(comparison) for comparison in self.comparison]
+
+    def _row(self, comparison: Comparison) -> Row:
+        baseline, candidate = self.arm(comparison.baseline), self.arm(comparison.candidate)
+        medians = (arm.latency_ns.median.value if arm.latency_ns else None for arm in (baseline, candidate))
+        times = dict(zip(("baseline_ns", "candidate_ns"), medians, strict=True))
+        return {"baseline": baseline.model, "candidate": candidate.model, **comparison.row(), **times}

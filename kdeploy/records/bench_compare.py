@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.bench import Claim, Ratio
+from kdeploy.records.table import Row, Table
 
 
 class Difference(Part):
@@ -25,11 +26,27 @@ class ArmComparison(Part):
     ratio: Ratio | None
     claim: Claim
 
+    def row(self) -> Row:
+        low, high = self.ratio.ci if self.ratio and self.ratio.ci else (None, None)
+        value = self.ratio.value if self.ratio else None
+        figures: Row = {
+            "first_ns": self.first_ns,
+            "second_ns": self.second_ns,
+            "ratio": value,
+            "low": low,
+            "high": high,
+        }
+        return {"arm": self.arm, **figures, "status": self.claim.status}
 
-class BenchCompareRecord(Record):
+
+class BenchCompareRecord(Table, Record):
     SCHEMA: ClassVar[str] = "kdeploy.bench-compare/1"
 
     first: str
     second: str
     differences: tuple[Difference, ...]
     arms: tuple[ArmComparison, ...]
+
+    def to_rows(self) -> list[Row]:
+        """A row for each arm, with its two medians in ns."""
+        return [arm.row() for arm in self.arms]

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from kdeploy.records.base import Record
 from kdeploy.records.bench import Compute
+from kdeploy.records.table import Row, Table
 
 
-class CountRecord(Record):
+class CountRecord(Table, Record):
     """One model at the shapes of its inputs, batch first."""
 
     SCHEMA: ClassVar[str] = "kdeploy.count/1"
@@ -16,3 +17,8 @@ class CountRecord(Record):
     model: str
     input_shapes: dict[str, tuple[int, ...]]
     compute: Compute
+
+    def to_rows(self) -> list[Row]:
+        """A row for each layer that multiplies or has parameters, in the order of the graph."""
+        columns = ("name", "op_type", "multiply_adds", "parameters")
+        return [{column: getattr(layer, column) for column in columns} for layer in self.compute.layers]

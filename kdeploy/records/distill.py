@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.software import Software
+from kdeploy.records.table import Row, Table
 from kdeploy.records.teacher import Training
 
 
@@ -51,7 +52,7 @@ class Gap(Part):
     level: float
 
 
-class DistillRecord(Record):
+class DistillRecord(Table, Record):
     """Files beside it: `student-<seed>.safetensors`, `baseline-<seed>.safetensors` and their test logits."""
 
     SCHEMA: ClassVar[str] = "kdeploy.distill/1"
@@ -73,3 +74,9 @@ class DistillRecord(Record):
     @property
     def chosen(self) -> Net:
         return next(net for net in self.students if net.seed == self.chosen_seed)
+
+    def to_rows(self) -> list[Row]:
+        """A row for each trained net: the students, then the baselines."""
+        roles = [("student", net) for net in self.students] + [("baseline", net) for net in self.baselines]
+        columns = ("seed", "test_accuracy", "held_out_accuracy", "test_agreement", "held_out_agreement")
+        return [{"role": role, **{name: getattr(net, name) for name in columns}} for role, net in roles]

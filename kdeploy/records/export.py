@@ -10,6 +10,7 @@ from kdeploy.records.base import Part, Record
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.records.table import Row, Table
 
 FormName = Literal["fused", "factored", "refactored", "plain"]
 
@@ -67,6 +68,17 @@ class Form(Part):
     latency_ns: int | None
     parity: tuple[ParityRow, ...]
     refactoring: Refactoring | None = None
+
+    def row(self, shipped: str) -> Row:
+        return {
+            "form": self.form,
+            "ships": self.form == shipped,
+            "multiply_adds": self.model.multiply_adds,
+            "parameters": self.model.parameters,
+            "bytes": self.model.bytes,
+            "latency_ns": self.latency_ns,
+            "max_abs_error": max((row.max_abs_error for row in self.parity), default=None),
+        }
 
 
 class Processors(Part):
@@ -128,7 +140,7 @@ class Raw(Part):
     parity: tuple[ParityRow, ...]
 
 
-class ExportRecord(Record):
+class ExportRecord(Table, Record):
     """Files beside it: `teacher.onnx`, `student.onnx`, `student.<form>.onnx`, `baseline.onnx`, `formats/`.
 
     And `student.raw.onnx`, where preprocessing in the graph was asked for.
@@ -154,6 +166,10 @@ class ExportRecord(Record):
         formats = [one for one in self.formats if one.model == model and one.refused is None]
         return {one.key: folder / one.file for one in formats} | {"onnxruntime": folder / f"{model}.onnx"}
 
+    def to_rows(self) -> list[Row]:
+        """A row for each form of the student, its latency in ns on the target at batch 1; the formats are `formats`."""
+        return [form.row(self.bottleneck.shipped) for form in self.forms]
+
 
 class FusedPair(Part):
     """Two linear layers of a graph that can be one: the tensor that they give, D inputs, k, H outputs."""
@@ -164,7 +180,7 @@ class FusedPair(Part):
     outputs: int
 
 
-class ModelExportRecord(Record):
+class ModelExportRecord(Table, Record):
     """A model made elsewhere, rewritten. Files beside it: `model.onnx`, which ships, and `model.<form>.onnx`.
 
     `forms` are proved against `source` in float64, on `inputs` seeded noise. `bottleneck` has the widths of the pair,
@@ -180,3 +196,7 @@ class ModelExportRecord(Record):
     pairs: tuple[FusedPair, ...]
     bottleneck: Bottleneck
     inputs: int
+
+    def to_rows(self) -> list[Row]:
+        """A row for each form of the model, its latency in ns on the target at batch 1."""
+        return [form.row(self.bottleneck.shipped) for form in self.forms]

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from kdeploy.recipe.formats import Asked
 from kdeploy.records.base import Part, Record
 from kdeploy.records.precision import Cost
+from kdeploy.records.table import Row, Table
 
 
 class NodeDifference(Part):
@@ -85,7 +86,7 @@ class ParityRow(Part):
         return str(Asked(self.runtime, self.precision))
 
 
-class VerifyRecord(Record):
+class VerifyRecord(Table, Record):
     SCHEMA: ClassVar[str] = "kdeploy.verify/1"
 
     rows: tuple[ParityRow, ...]
@@ -95,3 +96,11 @@ class VerifyRecord(Record):
     @property
     def passed(self) -> bool:
         return all(row.passed for row in self.rows)
+
+    def to_rows(self) -> list[Row]:
+        """A row for each model and runtime; errors are absolute differences of logits."""
+        figures = ("inputs", "max_abs_error", "budget", "agreement", "flips", "passed")
+        return [
+            {name: getattr(row, name) for name in ("model", "runtime", "precision", "against", *figures)}
+            for row in self.rows
+        ]

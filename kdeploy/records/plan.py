@@ -7,6 +7,7 @@ from typing import ClassVar
 from kdeploy.records.base import Part, Record
 from kdeploy.records.report import BenchRow, GateResult
 from kdeploy.records.samples import DuplicatesInfo
+from kdeploy.records.table import Row, Table
 
 
 class PlannedStage(Part):
@@ -44,7 +45,7 @@ class Rehearsal(Part):
     reason: str = ""
 
 
-class PlanRecord(Record):
+class PlanRecord(Table, Record):
     """Sizes of what a run would make. Multiply-adds are of one sample; null for a student without a bottleneck."""
 
     SCHEMA: ClassVar[str] = "kdeploy.plan/1"
@@ -63,3 +64,7 @@ class PlanRecord(Record):
     teachers: tuple[PlannedTeacher, ...] = ()
     rehearsal: Rehearsal | None = None  # where it was asked for
     missing: tuple[str, ...] = ()  # packages that are not here, each with what to install
+
+    def to_rows(self) -> list[Row]:
+        """A row for each stage, in order."""
+        return [{"stage": one.stage, "fingerprint": one.fingerprint, "done": one.done} for one in self.stages]

@@ -14,6 +14,7 @@ from kdeploy.records.distill import Gap, Verdict
 from kdeploy.records.export import FormName
 from kdeploy.records.samples import DuplicatesInfo
 from kdeploy.records.software import Software
+from kdeploy.records.table import Row, Table
 
 GateKey = Literal["max_drop", "min_speedup"]
 
@@ -138,7 +139,7 @@ class MachineSummary(Part):
     runtimes: dict[str, str]
 
 
-class Summary(Record):
+class Summary(Table, Record):
     """A run, from its records alone."""
 
     SCHEMA: ClassVar[str] = "kdeploy.report/1"
@@ -162,6 +163,21 @@ class Summary(Record):
     gate: tuple[GateResult, ...]
     machine: MachineSummary
     unavailable: tuple[Unavailable, ...]
+
+    def to_rows(self) -> list[Row]:
+        """A row for the teacher, the student and, where there is one, the same net on labels alone."""
+        scores: dict[str, TeacherScore | BaselineScore | None] = {
+            "teacher": self.teacher,
+            "student": self.student,
+            "baseline": self.baseline,
+        }
+        return [_row(role, score) for role, score in scores.items() if score is not None]
+
+
+def _row(role: str, score: TeacherScore | BaselineScore) -> Row:
+    seeds = None if isinstance(score, TeacherScore) else len(score.per_seed)
+    columns = ("test_accuracy", "parameters", "multiply_adds", "bytes")
+    return {"model": role, "seeds": seeds, **{name: getattr(score, name) for name in columns}}
 
 
 class ReportFile(Part):

@@ -9,6 +9,7 @@ from typing import ClassVar
 from kdeploy.records.base import Part, Record
 from kdeploy.records.distill import Net, Verdict
 from kdeploy.records.software import Software
+from kdeploy.records.table import Row, Table
 
 
 class SweepRow(Part):
@@ -27,6 +28,22 @@ class SweepRow(Part):
     fingerprints: dict[str, str]
     software: Software
 
+    def row(self) -> Row:
+        """Accuracies are means over the seeds, None where there is no net."""
+        return {
+            "variant": self.variant,
+            "run": self.run,
+            "teacher_accuracy": self.teacher_accuracy,
+            "student_accuracy": _mean_accuracy(self.students),
+            "baseline_accuracy": _mean_accuracy(self.baselines),
+            "seeds": len(self.students),
+            "verdict": self.verdict.status if self.baselines else None,
+            "difference": self.verdict.difference,
+            "parameters": self.parameters,
+            "steps": self.steps,
+            "test_inputs": self.test_inputs,
+        }
+
     def errors(self, accuracy: float) -> int:
         """How many test inputs a net of this accuracy gets wrong."""
         return round((1 - accuracy) * self.test_inputs)
@@ -39,10 +56,18 @@ class SweepRow(Part):
         return f"{fmean(errors):.1f}", " ".join(map(str, errors))
 
 
-class SweepRecord(Record):
+class SweepRecord(Table, Record):
     """The variants in the order of the recipe."""
 
     SCHEMA: ClassVar[str] = "kdeploy.sweep/1"
 
     name: str
     rows: tuple[SweepRow, ...]
+
+    def to_rows(self) -> list[Row]:
+        """A row for each variant; accuracies are means over its seeds."""
+        return [row.row() for row in self.rows]
+
+
+def _mean_accuracy(nets: Sequence[Net]) -> float | None:
+    return fmean(net.test_accuracy for net in nets) if nets else None
