@@ -3,30 +3,88 @@
     import kdeploy
     job = kdeploy.run("recipes/mnist-5k.yaml")
     print(kdeploy.summary(job).student.test_accuracy)
+    kdeploy.load_run("mnist-5k").student.logits("test")
 
-The names below are loaded on first use, so that `import kdeploy` costs nothing.
+The names below are those of `kdeploy.api`. They are loaded on first use, so that `import kdeploy` costs nothing.
 """
 
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # type checkers and editors see the functions themselves
+    from kdeploy.api import (
+        FinishedRun,
+        Job,
+        Options,
+        bench,
+        bench_models,
+        bundle,
+        clean,
+        compare,
+        copy_report,
+        distill,
+        doctor,
+        export,
+        export_model,
+        export_pytest_benchmark,
+        init,
+        label,
+        load_run,
+        plan,
+        recompute,
+        report,
+        report_bench,
+        require_claims,
+        require_gate,
+        require_installed,
+        require_parity,
+        run,
+        show,
+        show_model,
+        summary,
+        sweep,
+        verify,
+        verify_bundle,
+        verify_models,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
+    "FinishedRun",
+    "Job",
     "Options",
     "bench",
+    "bench_models",
     "bundle",
+    "clean",
+    "compare",
+    "copy_report",
     "distill",
+    "doctor",
     "export",
     "export_model",
+    "export_pytest_benchmark",
     "init",
     "label",
+    "load_run",
     "plan",
+    "recompute",
     "report",
+    "report_bench",
+    "require_claims",
+    "require_gate",
+    "require_installed",
+    "require_parity",
     "run",
+    "show",
+    "show_model",
     "summary",
     "sweep",
     "verify",
+    "verify_bundle",
+    "verify_models",
 ]
 
 
@@ -34,3 +92,7 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'kdeploy' has no attribute {name!r}")
     return getattr(importlib.import_module("kdeploy.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

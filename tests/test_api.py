@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import pkgutil
+import re
 import shutil
 
 import pytest
 
 import kdeploy
 from kdeploy import api
-from kdeploy.errors import InputError
+from kdeploy.errors import GateError, InputError, MissingError
 from kdeploy.pipeline.prepare import Options
 from kdeploy.pipeline.runs import find_run
 from kdeploy.pipeline.store import Store
@@ -23,6 +25,7 @@ from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
+from kdeploy.verbs.doctor import Finding
 from tests.program import TINY
 
 
@@ -31,6 +34,21 @@ def test_a_name_of_the_package_stays_the_function_whatever_was_imported(name):
     for module in pkgutil.iter_modules(kdeploy.__path__):
         importlib.import_module(f"kdeploy.{module.name}")
     assert getattr(kdeploy, name) is getattr(api, name)
+
+
+def test_the_names_of_the_package_are_those_of_the_api_in_order():
+    assert kdeploy.__all__ == api.__all__
+    assert kdeploy.__all__ == sorted(kdeploy.__all__)
+    assert set(kdeploy.__all__) <= set(dir(kdeploy))
+
+
+@pytest.mark.parametrize("name", [name for name in kdeploy.__all__ if name.islower()])
+def test_a_function_says_what_it_takes(name):
+    function = getattr(kdeploy, name)
+    assert function.__doc__.strip().endswith((".", ")", "`"))
+    arguments = set(inspect.signature(function).parameters) - {"subject", "options"}
+    if len(arguments) > 3:
+        assert all(re.search(rf"^ +(\w+, )?{one}(, \w+)*:", function.__doc__, re.MULTILINE) for one in arguments)
 
 
 def test_a_name_the_package_lacks_is_an_attribute_error():
@@ -61,6 +79,33 @@ def test_a_verb_gives_the_record_of_its_stage_without_doing_it_again(verb, kind,
 def test_the_summary_of_a_job_is_what_the_command_prints(tiny, runs):
     summary = api.summary(kdeploy.run(TINY, kdeploy.Options(runs=runs)))
     assert json.loads(summary.to_json()) == {**tiny.outcome.document, "stages_run": []}
+
+
+def test_a_gate_that_is_missed_is_an_error_unless_the_caller_looks_itself(runs):
+    options = Options(runs=runs, overrides=("gate.min_speedup=1000",))
+    with pytest.raises(GateError) as caught:
+        api.run("tiny", options)
+    summary = api.summary(api.run("tiny", options, check_gate=False))
+    assert summary.bundle is None
+    with pytest.raises(GateError) as again:
+        api.require_gate(summary)
+    assert str(again.value) == str(caught.value)
+
+
+def test_unnamed_work_is_shown_and_removed(runs):
+    (left := runs / "labels" / "0123" / "record.json").parent.mkdir(parents=True)
+    left.write_text("{}")
+    assert [item.path for item in api.clean(runs)] == [left.parent]
+    assert left.exists()
+    api.clean(runs, remove=True)
+    assert not left.parent.exists()
+
+
+def test_what_the_doctor_did_not_find_is_an_error_for_who_requires_it():
+    api.require_installed([finding for finding in api.doctor() if finding.ok])
+    with pytest.raises(MissingError) as caught:
+        api.require_installed([Finding("runtime x", False, "install it")])
+    assert str(caught.value) == "this machine: must have everything (missing: runtime x)."
 
 
 def test_a_run_is_found_by_name_and_by_file(runs):
@@ -94,7 +139,7 @@ def test_a_run_keeps_its_overrides(runs):
     assert api.run(TINY, options).ran == ["bundle", "report"]
     assert api.run("tiny", Options(runs=runs)).ran == []
     assert api.run(TINY, Options(runs=runs)).ran == []
-    assert find_run("tiny", Store(runs)).recipe["gate"]["max_drop"] is None
+    assert find_run("tiny", Store(runs)).recipe.get("gate", {}).get("max_drop") is None
 
 
 def test_an_unknown_stage_to_force_is_refused(tmp_path):

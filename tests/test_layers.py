@@ -60,3 +60,12 @@ def test_a_stage_that_imports_another_is_caught(copy):
     done = _lint(copy)
     assert done.code == 1
     assert "kdeploy.stages.labels is not allowed to import kdeploy.stages.distill" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["pipeline.store", "verbs.clean", "system.files"])
+def test_a_command_that_reaches_past_the_api_is_caught(copy, module):
+    with (copy / "kdeploy" / "cli" / "clean.py").open("a") as stream:
+        stream.write(f"\nimport kdeploy.{module}\n")
+    done = _lint(copy)
+    assert done.code == 1
+    assert f"kdeploy.cli.clean -> kdeploy.{module}" in done.stdout

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from kdeploy import __version__
-from kdeploy.cli.bench import command as bench
+from kdeploy.cli.bench.group import group as bench
 from kdeploy.cli.bundle import command as bundle
 from kdeploy.cli.clean import command as clean
 from kdeploy.cli.distill import command as distill
@@ -20,19 +21,20 @@ from kdeploy.cli.plan import command as plan
 from kdeploy.cli.recipes import command as recipes
 from kdeploy.cli.report import command as report
 from kdeploy.cli.run import command as run
+from kdeploy.cli.settings import application
 from kdeploy.cli.show import command as show
 from kdeploy.cli.sweep import command as sweep
-from kdeploy.cli.verify import command as verify
+from kdeploy.cli.verify.group import group as verify
 
-app = typer.Typer(
-    name="kdeploy",
-    help="Distil a shallow student from a deep teacher, prove it, measure it, and ship a bundle that checks itself.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+HELP = "Distil a shallow student from a deep teacher, prove it, measure it, and ship a bundle that checks itself."
+
+
+class _InOrder(TyperGroup):
+    def list_commands(self, ctx: object) -> list[str]:
+        return list(_VERBS)  # Typer has those with subcommands last
+
+
+app = application("kdeploy", HELP, _InOrder)
 
 
 def _print_version(asked: bool) -> None:
@@ -50,7 +52,7 @@ def kdeploy(
     """Distil a shallow student from a deep teacher, prove it, measure it, and ship a bundle that checks itself."""
 
 
-_VERBS: dict[str, Callable[..., None]] = {
+_VERBS: dict[str, Callable[..., None] | typer.Typer] = {
     "run": run,
     "plan": plan,
     "label": label,
@@ -68,4 +70,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "clean": clean,
 }
 for _name, _command in _VERBS.items():
-    app.command(name=_name)(_command)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(name=_name)(_command)

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import stage_verb
 from kdeploy.formatting import numbers
-from kdeploy.pipeline.bundle import BUNDLE
 
 if TYPE_CHECKING:
-    from kdeploy.pipeline.job import Job
+    from kdeploy.api import FinishedRun
 
 
-def show(job: Job, _subject: str) -> None:
+def show(run: FinishedRun, _subject: str) -> None:
     from kdeploy.cli import output
 
-    record, folder = job.read(BUNDLE), job.folder(BUNDLE)
+    record, folder = run.bundle, run.folder("bundle")
     output.line(f"bundle: {folder / record.folder} ({len(record.files)} files, {numbers.size(record.bytes)})")
     output.line(
         f"zip: {folder / record.archive} ({numbers.size(record.archive_bytes)}, sha256 {record.archive_sha256})"
@@ -24,5 +23,8 @@ def show(job: Job, _subject: str) -> None:
 
 
 command = stage_verb(
-    "bundle", "Write the shipped student with all it takes to run it and to prove it, as a folder and a zip.", show
+    "bundle",
+    "Write the shipped student with all it takes to run it and to prove it, as a folder and a zip.",
+    lambda run: run.bundle,
+    show,
 )

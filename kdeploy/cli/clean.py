@@ -16,13 +16,10 @@ def command(runs: Runs = RUNS, yes: Yes = False, as_json: AsJson = False) -> Non
     """Show the finished work that no run names any more, and remove it with --yes. Unfinished work stays."""
     import json
 
+    from kdeploy import api
     from kdeploy.cli import output
-    from kdeploy.pipeline.store import Store
-    from kdeploy.verbs.clean import remove, unnamed
 
-    found = unnamed(Store(runs))
-    if yes:
-        remove([item.path for item in found])
+    found = api.clean(runs, remove=yes)
     if as_json:
         items = [{"path": str(item.path), "bytes": item.bytes} for item in found]
         output.document(json.dumps({"removed": yes, "unnamed": items}, indent=1))

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import stage_verb
 from kdeploy.formatting import numbers
-from kdeploy.pipeline.distill import DISTILL
 
 if TYPE_CHECKING:
-    from kdeploy.pipeline.job import Job
+    from kdeploy.api import FinishedRun
 
 
-def show(job: Job, subject: str) -> None:
+def show(run: FinishedRun, subject: str) -> None:
     from kdeploy.cli import output
     from kdeploy.cli.summary import verdict_words
 
-    record = job.read(DISTILL)
+    record = run.distill
     nets = [("student", net) for net in record.students] + [("baseline", net) for net in record.baselines]
     output.table(
         "distilled",
@@ -34,5 +33,6 @@ def show(job: Job, subject: str) -> None:
 command = stage_verb(
     "distill",
     "Train the students on the teacher's logits, and the same nets without a teacher; say which is better.",
+    lambda run: run.distill,
     show,
 )

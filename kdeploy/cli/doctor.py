@@ -15,12 +15,12 @@ def command(strict: Strict = False, as_json: AsJson = False) -> None:
     """Say what this machine can run, and what to install for the rest."""
     import json
 
+    from kdeploy import api
     from kdeploy.cli import output
-    from kdeploy.cli.errors import Told
-    from kdeploy.verbs.doctor import examine, lacking
+    from kdeploy.cli.errors import Told, raised
 
-    findings = examine()
-    error = lacking(findings) if strict else None
+    findings = api.doctor()
+    error = raised(api.require_installed, findings) if strict else None
     if as_json:
         found = {"findings": [finding._asdict() for finding in findings]}
         output.document(json.dumps(found | ({"error": error.as_json()} if error else {}), indent=1))

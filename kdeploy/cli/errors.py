@@ -6,17 +6,18 @@ import json
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import TypeVar
 
 import typer
 
+from kdeploy.cli.subcommand import completed
 from kdeploy.errors import Elsewhere, Interrupted, KdeployError
 from kdeploy.system.dependencies import missing_dependency
 from kdeploy.formatting.untrusted import printable
 
-# of the click that Typer uses: the package, or since Typer 0.26 a copy of its own
-_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
+T = TypeVar("T")
 
 
 class Told(Exception):
@@ -27,11 +28,20 @@ class Told(Exception):
         self.error = error
 
 
+def raised(check: Callable[[T], None], value: T) -> KdeployError | None:
+    """The error of a check, for a command that prints first and fails then."""
+    try:
+        check(value)
+    except KdeployError as exc:
+        return exc
+    return None
+
+
 def exit_code_of(app: typer.Typer, arguments: list[str]) -> int:
     """Run the application; returns its exit code."""
     as_json = "--json" in arguments
     try:
-        result = typer.main.get_command(app)(args=arguments, prog_name="kdeploy", standalone_mode=False)
+        result = typer.main.get_command(app)(args=completed(app, arguments), prog_name="kdeploy", standalone_mode=False)
     except SystemExit as exc:
         if not isinstance(exc.__context__, BrokenPipeError):
             raise
@@ -45,7 +55,7 @@ def _code(error: BaseException, as_json: bool) -> int:
     if isinstance(error, Told):
         error, as_json = error.error, False
     error = missing_dependency(error) or error
-    if isinstance(error, _CommandLineError):
+    if isinstance(error, typer.TyperException):
         return _usage(error, as_json)
     if isinstance(error, Elsewhere):
         return error.code  # the other process has told
@@ -61,7 +71,7 @@ def _code(error: BaseException, as_json: bool) -> int:
     return _unexpected(error, as_json)
 
 
-def _usage(error: typer.BadParameter, as_json: bool) -> int:
+def _usage(error: typer.TyperException, as_json: bool) -> int:
     message = error.format_message()
     _tell({"kind": "UsageError", "exit_code": 2, "message": message}, f"{message}\nTry: kdeploy --help", as_json)
     return 2

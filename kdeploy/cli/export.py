@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.cli.overrides import export_overrides
 from kdeploy.cli.precision_cost import cost_lines
 from kdeploy.formatting import numbers
-from kdeploy.pipeline.export import EXPORT
 
 if TYPE_CHECKING:
     from kdeploy.records.export import Bottleneck as Choice
     from kdeploy.records.export import Fold, Form, Format
     from kdeploy.records.parity import ParityRow
-    from kdeploy.stages.export.external import Asked
 
-FORMS = ("auto", "fuse", "factored")
+ModelBottleneck = Literal["auto", "fuse", "factored"]
+FORMS = get_args(ModelBottleneck)
 
 Subject = Annotated[
     str,
@@ -90,29 +90,26 @@ def command(
     from kdeploy.cli.progress import watched
 
     if subject.endswith(".onnx"):
-        if formats or preprocess or set_:
-            raise typer.BadParameter("--formats, --preprocess and --set are for recipes and runs")
+        recipe_only = {"--formats": formats, "--preprocess": preprocess, "--set": set_, "--data-root": data_root}
+        options.refuse(recipe_only | {"--trust": trust}, "an .onnx file", "recipes and runs")
         _model(Path(subject), bottleneck or "auto", target or "onnxruntime", out, runs, as_json)
         return
-    if out is not None:
-        raise typer.BadParameter("--out is for .onnx files")
-    overrides = list(set_ or ())
-    overrides += [f"export.bottleneck={_as_yaml(bottleneck)}"] if bottleneck else []
-    overrides += [f"export.formats=[{formats}]"] if formats else []
-    overrides += [f"export.preprocess={preprocess}"] if preprocess else []
-    overrides += [f"export.target={target}"] if target else []
+    options.refuse({"--out": out}, "a recipe or run", ".onnx files")
+    asked = export_overrides(bottleneck=bottleneck, formats=formats, preprocess=preprocess, target=target)
+    overrides = [*(set_ or ()), *asked]
     with watched() as progress:
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="export")
-    record = job.read(EXPORT)
+    run = api.load_run(job)
+    record, folder = run.export, run.folder("export")
     if as_json:
         output.record(record)
         return
     _show("forms of the student", record.forms, record.folds, record.bottleneck)
     _formats(record.formats)
-    output.line(f"model: {job.folder(EXPORT) / record.student.file}")
+    output.line(f"model: {folder / record.student.file}")
     if record.raw is not None:
-        output.line(f"with its preprocessing: {job.folder(EXPORT) / record.raw.file}")
-    output.next_command(f"kdeploy verify {job.recipe.name}")
+        output.line(f"with its preprocessing: {folder / record.raw.file}")
+    output.next_command(f"kdeploy verify {run.name}")
 
 
 def _model(path: Path, bottleneck: str, target: str, out: Path | None, runs: Path, as_json: bool) -> None:
@@ -124,7 +121,9 @@ def _model(path: Path, bottleneck: str, target: str, out: Path | None, runs: Pat
         raise typer.BadParameter(f"--bottleneck of an .onnx file must be {', '.join(FORMS)}")
     with watched() as progress:
         asked = options.options(runs, None, None, False, progress)
-        file, record = api.export_model(path, asked, bottleneck=cast("Asked", bottleneck), target=target, out=out)
+        file, record = api.export_model(
+            path, asked, bottleneck=cast("ModelBottleneck", bottleneck), target=target, out=out
+        )
     if as_json:
         output.record(record)
         return
@@ -179,9 +178,3 @@ def _row(made: Format, row: ParityRow) -> tuple[str, ...]:
         numbers.scientific(row.budget),
         agreement,
     )
-
-
-def _as_yaml(bottleneck: str) -> str:
-    """`rank:32` as a recipe says it: `{rank: 32}`."""
-    key, colon, value = bottleneck.partition(":")
-    return f"{{{key}: {value}}}" if colon else bottleneck

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import stage_verb
 from kdeploy.formatting import numbers
-from kdeploy.pipeline.labels import LABELS
 
 if TYPE_CHECKING:
-    from kdeploy.pipeline.job import Job
+    from kdeploy.api import FinishedRun
 
 
-def show(job: Job, subject: str) -> None:
+def show(run: FinishedRun, subject: str) -> None:
     from kdeploy.cli import output
 
-    record = job.read(LABELS)
+    record = run.labels
     agreement = "-" if record.agreement is None else numbers.percent(record.agreement)
     output.line(
         f"labels: {record.rows} rows, {numbers.size(record.bytes)}; right on {agreement} of the labelled inputs"
@@ -24,5 +23,8 @@ def show(job: Job, subject: str) -> None:
 
 
 command = stage_verb(
-    "labels", "Train or take in the teacher, and store its logits on every view of the transfer set.", show
+    "labels",
+    "Train or take in the teacher, and store its logits on every view of the transfer set.",
+    lambda run: run.labels,
+    show,
 )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kdeploy.errors import UsageError
+
 if TYPE_CHECKING:
-    from kdeploy.pipeline.prepare import Options
+    from kdeploy.api import Options
     from kdeploy.system.progress import Progress
 
 Subject = Annotated[
@@ -47,7 +50,21 @@ def options(
     runs: Path, data_root: Path | None, overrides: list[str] | None, trust: bool, progress: Progress
 ) -> Options:
     """The options of the API."""
-    from kdeploy.pipeline.prepare import Options
+    from kdeploy.api import Options
 
     command = ("kdeploy", *sys.argv[1:])
     return Options(runs, data_root, tuple(overrides or ()), trust, command, progress)
+
+
+def refuse(given: Mapping[str, object], subject: str, owners: str) -> None:
+    """Refuse options that mean nothing to what was named.
+
+    Args:
+        given: options with their values; those that are not empty were given.
+        subject: what was named.
+        owners: what the options are for.
+    Raises: UsageError for the first of them.
+    """
+    for option, value in given.items():
+        if value:
+            raise UsageError(option, f"must be left out for {subject}", advice=f"It is for {owners}.")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Trust
-from kdeploy.pipeline.report import REPORT
-
-if TYPE_CHECKING:
-    from kdeploy.records.report import ReportRecord
 
 Subject = Annotated[
     str,
@@ -44,27 +40,24 @@ def command(
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
 
+    of_bench = (Path(subject) / "bench.json").is_file()
+    if of_bench:
+        recipe_only = {"--set": set_, "--data-root": data_root, "--trust": trust, "--require-exact": require_exact}
+        options.refuse(recipe_only, "the folder of a benchmark", "recipes and runs")
     with watched() as progress:
         asked = options.options(runs, data_root, set_, trust, progress)
-        if api.is_bench(Path(subject)):
-            folder, record = api.report_bench(Path(subject), asked)
-            after = "kdeploy bench recompute " + subject
+        if of_bench:
+            folder, record = api.report_bench(subject, asked)
+            after = f"kdeploy bench recompute {subject}"
         else:
-            job = api.run(subject, replace(asked, require_exact=require_exact), upto="report")
-            folder, record = job.folder(REPORT), job.read(REPORT)
-            after = f"kdeploy show {job.recipe.name}"
+            run = api.load_run(api.run(subject, replace(asked, require_exact=require_exact)))
+            folder, record = run.folder("report"), run.report
+            after = f"kdeploy show {run.name}"
     if out is not None:
-        _copy(folder, record, out)
+        api.copy_report(folder, record, out)
     if as_json:
         output.record(record)
         return
     for file in record.files:
         output.line(str((out or folder) / file.file))
     output.next_command(after)
-
-
-def _copy(folder: Path, record: ReportRecord, out: Path) -> None:
-    from kdeploy.system.files import commit_bytes
-
-    for file in record.files:
-        commit_bytes(out / file.file, (folder / file.file).read_bytes())

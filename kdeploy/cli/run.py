@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kdeploy.cli import options
+from kdeploy.cli import errors, options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Subject, Trust
 
 Force = Annotated[
@@ -36,26 +36,18 @@ def command(
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
     from kdeploy.cli.summary import show
-    from kdeploy.errors import GateError
-    from kdeploy.pipeline.prepare import prepare
-    from kdeploy.pipeline.report import REPORT
-    from kdeploy.pipeline.runs import advance_run
 
-    missed: GateError | None = None
     with watched() as progress:
-        asked = options.options(runs, data_root, set_, trust, progress)
-        job, index = prepare(subject, replace(asked, require_exact=require_exact))
-        try:
-            advance_run(job, index, force=force or ())
-        except GateError as exc:
-            missed = exc
+        asked = replace(options.options(runs, data_root, set_, trust, progress), require_exact=require_exact)
+        job = api.run(subject, asked, force=force or (), check_gate=False)
         summary = api.summary(job)
+    missed = errors.raised(api.require_gate, summary)
     if as_json:
         output.record(summary, missed)
     else:
         show(summary)
         output.line(f"stages run: {', '.join(job.ran) or 'none, all were done before'}")
-        output.line(f"report: {job.folder(REPORT) / 'report.html'}")
+        output.line(f"report: {api.load_run(job).folder('report') / 'report.html'}")
         output.line(f"bundle: {runs / summary.bundle if summary.bundle else 'none'}")
     if missed is not None:
         raise missed

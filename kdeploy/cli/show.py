@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,39 +13,29 @@ Subject = Annotated[
     str,
     typer.Argument(metavar="RUN|MODEL", help="A recipe file, the name of a run, or an .onnx file.", show_default=False),
 ]
-Batch = Annotated[int, typer.Option("--batch", min=1, max=65536, help="Samples a call, for an .onnx file.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        "--batch", min=1, max=65536, help="Samples a call, for an .onnx file [default: 1].", show_default=False
+    ),
+]
 
 
 def command(
-    subject: Subject, batch: Batch = 1, data_root: DataRoot = None, runs: Runs = RUNS, as_json: AsJson = False
+    subject: Subject, batch: Batch = None, data_root: DataRoot = None, runs: Runs = RUNS, as_json: AsJson = False
 ) -> None:
     """Show what a run came to; nothing is computed. Of an .onnx file, the multiply-adds of each layer."""
-    if subject.endswith(".onnx"):
-        _model(Path(subject), batch, as_json)
-    else:
-        _run(subject, runs, data_root, as_json)
-
-
-def _model(path: Path, batch: int, as_json: bool) -> None:
-    from kdeploy.cli import compute, output
-    from kdeploy.verbs import external_models
-
-    count = external_models.count_model(path, batch)
-    if as_json:
-        output.record(count)
-    else:
-        compute.show(count)
-
-
-def _run(subject: str, runs: Path, data_root: Path | None, as_json: bool) -> None:
     from kdeploy import api
-    from kdeploy.cli import output
+    from kdeploy.cli import compute, output
     from kdeploy.cli.progress import watched
     from kdeploy.cli.summary import show
 
+    if subject.endswith(".onnx"):
+        options.refuse({"--data-root": data_root}, "an .onnx file", "runs")
+        count = api.show_model(subject, batch=batch or 1)
+        output.record(count) if as_json else compute.show(count)
+        return
+    options.refuse({"--batch": batch}, "a run", ".onnx files")
     with watched() as progress:
         summary = api.show(subject, options.options(runs, data_root, None, True, progress))
-    if as_json:
-        output.record(summary)
-    else:
-        show(summary)
+    output.record(summary) if as_json else show(summary)

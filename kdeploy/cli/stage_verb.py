@@ -1,4 +1,4 @@
-"""A verb that does every stage up to one, and shows its record: label, distill, bundle, report."""
+"""A verb that does every stage of a run up to one, and shows its record: label, distill, bundle."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Subject, Trust
 
 if TYPE_CHECKING:
-    from kdeploy.pipeline.job import Job
+    from kdeploy.api import FinishedRun
+    from kdeploy.records.base import Record
 
 
-def stage_verb(stage: str, help_: str, show: Callable[[Job, str], None]) -> Callable[..., None]:
-    """The command; `show` prints what the stage of a job came to, and gets what the user called it."""
+def stage_verb(
+    stage: str, help_: str, record: Callable[[FinishedRun], Record], show: Callable[[FinishedRun, str], None]
+) -> Callable[..., None]:
+    """The command.
+
+    Args:
+        record: of the stage, which --json prints.
+        show: prints what the stage came to, and gets what the user called the run.
+    """
 
     def command(
         subject: Subject,
@@ -28,15 +36,14 @@ def stage_verb(stage: str, help_: str, show: Callable[[Job, str], None]) -> Call
         from kdeploy import api
         from kdeploy.cli import output
         from kdeploy.cli.progress import watched
-        from kdeploy.pipeline.order import named
 
         with watched() as progress:
             asked = options.options(runs, data_root, set_, trust, progress)
-            job = api.run(subject, replace(asked, require_exact=require_exact), upto=stage)
+            run = api.load_run(api.run(subject, replace(asked, require_exact=require_exact), upto=stage))
         if as_json:
-            output.record(job.read(named(stage)))
+            output.record(record(run))
         else:
-            show(job, subject)
+            show(run, subject)
 
     command.__doc__ = help_
     return command

@@ -61,3 +61,9 @@ def _written(path: Path, text: str) -> ReportFile:
     content = text.encode()
     commit_bytes(path, content)
     return ReportFile(file=path.name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+def copy_report(folder: Path, record: ReportRecord, out: Path) -> None:
+    """Copy the files of a report to another folder, each whole or not at all."""
+    for file in record.files:
+        commit_bytes(out / file.file, (folder / file.file).read_bytes())

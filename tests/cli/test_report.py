@@ -51,9 +51,9 @@ def test_an_edited_benchmark_has_no_report(folder: Path, tmp_path: Path) -> None
     )
 
 
-def test_a_format_that_nobody_reads_is_a_usage_error(tmp_path: Path) -> None:
-    found = inside("bench", "a.onnx", "b.onnx", "--export", "xml", "--runs", tmp_path)
+def test_an_option_that_means_nothing_to_a_benchmark_is_refused(folder: Path) -> None:
+    found = inside("report", folder, "--set", "gate.max_drop=1")
     assert (found.code, found.stderr) == (
         2,
-        "Invalid value: --export must be pytest-benchmark (got 'xml')\nTry: kdeploy --help\n",
+        "error: --set: must be left out for the folder of a benchmark. It is for recipes and runs.\n",
     )

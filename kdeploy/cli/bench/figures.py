@@ -1,4 +1,4 @@
-"""What `kdeploy bench` prints below its claims: throughputs, and what was asked for beside them, a line each."""
+"""What `kdeploy bench` prints below its claims: throughputs, cold starts, drifts and energies, a line each."""
 
 from __future__ import annotations
 

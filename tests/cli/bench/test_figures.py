@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdeploy.cli.timings import timing_lines
+from kdeploy.cli.bench.figures import timing_lines
 from kdeploy.records.bench import Energy
 from tests.timing.run.test_throughput import asked, measured
 from tests.timing.scripted import Script

@@ -1,7 +1,8 @@
-"""What kdeploy bench is asked: its arguments and options."""
+"""What the subcommands of kdeploy bench are asked: their arguments and options."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,11 @@ import typer
 
 EXPORT = "pytest-benchmark"
 
-Subjects = Annotated[
-    list[str],
+Models = Annotated[
+    list[Path],
     typer.Argument(
-        metavar="RUN|MODEL...",
-        help="A run or recipe, or two models: .onnx, bundle folders, or a file of the one --runtime; baseline first.",
+        metavar="MODEL...",
+        help="Two models: .onnx, bundle folders, or a file of the one --runtime; the baseline first.",
         show_default=False,
     ),
 ]
@@ -43,11 +44,22 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the order in which 
 ColdStart = Annotated[
     bool, typer.Option("--cold-start", help="Also time the first answers of 10 fresh processes each.")
 ]
+
+
+def _seconds(duration: str) -> float:
+    """`90s`, `10m` or `1h` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", duration)
+    if match is None:
+        raise typer.BadParameter("must be a time as 90s, 10m or 1h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
 Sustained = Annotated[
-    str | None,
+    float | None,
     typer.Option(
         "--sustained",
         metavar="10m",
+        parser=_seconds,
         help="Also call each model without a pause, for 90s, 10m or 1h.",
         show_default=False,
     ),
@@ -64,12 +76,24 @@ Inputs = Annotated[
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="8 process pairs in place of 12: indicative at most.")]
 
+
+def _known_export(name: str | None) -> str | None:
+    if name not in (None, EXPORT):
+        raise typer.BadParameter(f"must be {EXPORT} (got {name!r})")
+    return name
+
+
 Export = Annotated[
     str | None,
     typer.Option(
         "--export",
         metavar="FORMAT",
+        callback=_known_export,
         help="Write the result for another tool too, beside its record: pytest-benchmark.",
         show_default=False,
     ),
 ]
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="That `kdeploy bench` filled.", show_default=False)]
+FirstFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The first result.", show_default=False)]
+SecondFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The second result.", show_default=False)]

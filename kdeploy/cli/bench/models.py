@@ -1,0 +1,78 @@
+"""kdeploy bench models: two models made elsewhere against each other."""
+
+from __future__ import annotations
+
+import typer
+
+from kdeploy.cli import options
+from kdeploy.cli.bench.options import (
+    Batch,
+    ColdStart,
+    Energy,
+    Export,
+    Inputs,
+    MaxTime,
+    MinEffect,
+    Models,
+    NoNull,
+    Quick,
+    RequireClaim,
+    Runtime,
+    Seed,
+    Sustained,
+    Threads,
+    Versus,
+)
+from kdeploy.cli.options import RUNS, AsJson, Runs
+
+
+def command(
+    models: Models,
+    versus: Versus = None,
+    runtime: Runtime = None,
+    inputs: Inputs = None,
+    threads: Threads = 1,
+    batch: Batch = 1,
+    max_time: MaxTime = 150.0,
+    min_effect: MinEffect = 0.03,
+    no_null: NoNull = False,
+    seed: Seed = 0,
+    cold_start: ColdStart = False,
+    sustained: Sustained = None,
+    energy: Energy = False,
+    quick: Quick = False,
+    require_claim: RequireClaim = False,
+    export: Export = None,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Time two models against each other; the first of two is the baseline."""
+    from kdeploy import api
+    from kdeploy.cli.bench import result
+    from kdeploy.cli.progress import watched
+
+    pair = models if versus is None else [versus, *models]
+    if len(pair) != 2:
+        raise typer.BadParameter("give two models, or one model and --vs")
+    with watched() as progress:
+        folder, record = api.bench_models(
+            pair[0],
+            pair[1],
+            options.options(runs, None, None, False, progress),
+            runtimes=runtime,
+            inputs=inputs,
+            threads=threads,
+            batch=batch,
+            max_seconds=max_time,
+            min_effect=min_effect,
+            null=not no_null,
+            seed=seed,
+            cold_start=cold_start,
+            sustained_seconds=sustained or 0.0,
+            energy=energy,
+            quick=quick,
+        )
+    exported = api.export_pytest_benchmark(folder, record) if export else None
+    result.show(record, require_claim=require_claim, as_json=as_json)
+    if not as_json:
+        result.finish(exported, f"kdeploy report {folder}")

@@ -1,0 +1,4 @@
+"""kdeploy verify: a file a subcommand, and what they print.
+
+May import what cli may.
+"""

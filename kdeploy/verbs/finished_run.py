@@ -1,0 +1,222 @@
+"""A run as its files have it: the record and the folder of each stage, and every trained net with its logits.
+
+Nothing is trained or measured. Logits that a stage stored are read; the others are computed from the stored weights on
+the stored samples, as the stage computed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kdeploy.errors import InputError
+from kdeploy.pipeline.bench import BENCH
+from kdeploy.pipeline.bundle import BUNDLE
+from kdeploy.pipeline.distill import DISTILL
+from kdeploy.pipeline.export import EXPORT
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.labels import LABELS
+from kdeploy.pipeline.report import REPORT
+from kdeploy.pipeline.runs import find_run, prints_of
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.stage import R, Stage, StageKey
+from kdeploy.pipeline.store import Store
+from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.pipeline.verify import VERIFY
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.bundle import BundleRecord
+from kdeploy.records.distill import DistillRecord, Net
+from kdeploy.records.export import ExportRecord
+from kdeploy.records.labels import LabelsRecord
+from kdeploy.records.parity import VerifyRecord
+from kdeploy.records.report import ReportRecord
+from kdeploy.records.samples import SamplesRecord
+from kdeploy.records.teacher import TeacherRecord
+
+if TYPE_CHECKING:
+    from kdeploy.samples.sampleset import SampleSet
+
+EvaluationPart = Literal["test", "held_out"]
+PARTS: tuple[EvaluationPart, ...] = ("test", "held_out")
+_VERBS = {"samples": "label", "teacher": "label", "labels": "label"}  # that do a stage and are not called like it
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The stages of a run that are done.
+
+    Args:
+        name: of the recipe.
+        store: the folder of all work.
+        fingerprints: of each stage of the run.
+    """
+
+    name: str
+    store: Store
+    fingerprints: Mapping[StageKey, str]
+
+    def folder(self, stage: str) -> Path:
+        """Where the files of a stage are, such as `student.onnx` of `export`.
+
+        Raises: InputError when the stage is not done.
+        """
+        key = StageKey.parse(stage)
+        done = [one for one, print_ in self.fingerprints.items() if self.store.has(one.stage, print_)]
+        if key not in done:
+            raise InputError(
+                f"run {self.name}",
+                f"must have done the stage {stage!r}",
+                got=f"done: {', '.join(map(str, done)) or 'none'}",
+                advice=f"Do it: kdeploy {_VERBS.get(key.stage, key.stage)} {self.name}.",
+            )
+        return self.store.folder(key.stage, self.fingerprints[key])
+
+    def _read(self, stage: Stage[R]) -> R:
+        self.folder(stage.name)
+        return self.store.read(stage.name, self.fingerprints[stage.key], stage.record)
+
+    @property
+    def samples(self) -> SamplesRecord:
+        return self._read(SAMPLES)
+
+    @property
+    def labels(self) -> LabelsRecord:
+        return self._read(LABELS)
+
+    @property
+    def distill(self) -> DistillRecord:
+        return self._read(DISTILL)
+
+    @property
+    def export(self) -> ExportRecord:
+        return self._read(EXPORT)
+
+    @property
+    def verify(self) -> VerifyRecord:
+        return self._read(VERIFY)
+
+    @property
+    def bench(self) -> BenchRecord:
+        return self._read(BENCH)
+
+    @property
+    def bundle(self) -> BundleRecord:
+        return self._read(BUNDLE)
+
+    @property
+    def report(self) -> ReportRecord:
+        return self._read(REPORT)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the columns of logits stand for, in order."""
+        return self.samples.class_names
+
+    def targets(self, part: EvaluationPart) -> np.ndarray:
+        """The class of each sample of a part, int64 (samples,); the rows of logits are in the same order."""
+        samples = self._sample_set()
+        return np.asarray(samples.labels[samples.parts[_checked(part)]])
+
+    @property
+    def teacher(self) -> TeacherModel:
+        """The teacher; of several, what they come to together."""
+        return TeacherModel(self, self._read(TEACHER))
+
+    @property
+    def student(self) -> TrainedNet:
+        """The student whose seed was chosen, which is the one that is exported; as trained, before any lower rank."""
+        return TrainedNet(self, self.distill.chosen)
+
+    @property
+    def students(self) -> tuple[TrainedNet, ...]:
+        """One student a seed."""
+        return tuple(TrainedNet(self, net) for net in self.distill.students)
+
+    @property
+    def baselines(self) -> tuple[TrainedNet, ...]:
+        """The same nets trained on labels alone, one a seed; empty where the recipe has no baseline."""
+        return tuple(TrainedNet(self, net) for net in self.distill.baselines)
+
+    def _sample_set(self) -> SampleSet:
+        from kdeploy.samples.sampleset import SampleSet
+
+        return SampleSet.open(self.folder("samples"))
+
+
+@dataclass(frozen=True)
+class TeacherModel:
+    """The teacher of a run and its record."""
+
+    run: FinishedRun
+    record: TeacherRecord
+
+    def logits(self, part: EvaluationPart) -> np.ndarray:
+        """The teacher's logits on a part of the samples, float32 (samples, classes), as its stage stored them.
+
+        Raises: InputError for another part.
+        """
+        return _stored(self.run.folder("teacher") / f"{_checked(part)}_logits.npy")
+
+
+@dataclass(frozen=True)
+class TrainedNet:
+    """A student or a baseline of a run; its record has the seed and the accuracies."""
+
+    run: FinishedRun
+    record: Net
+
+    def logits(self, part: EvaluationPart) -> np.ndarray:
+        """Logits of the net on a part of the samples, float32 (samples, classes).
+
+        Those of the test part are stored; those of the held-out part are computed from the weights, on the CPU.
+
+        Raises: InputError for another part.
+        """
+        if _checked(part) == "test":
+            return _stored(self.run.folder("distill") / self.record.logits)
+        return computed_logits(self.run, self.record, part)
+
+
+def computed_logits(run: FinishedRun, net: Net, part: EvaluationPart) -> np.ndarray:
+    """Logits from stored weights and samples, float32 (samples, classes)."""
+    import torch
+
+    from kdeploy.evaluation.accuracy import logits_of
+    from kdeploy.models import shallow
+    from kdeploy.models.classifier import ModuleClassifier
+    from kdeploy.models.weights import load_weights
+    from kdeploy.samples.feed import Feed
+    from kdeploy.samples.views.views import Views
+
+    distilled, samples = run.distill, run._sample_set()
+    module = shallow.seeded(0, **distilled.student)
+    load_weights(module, run.folder("distill") / net.file)
+    feed = Feed(samples.inputs[distilled.preprocessing.input], Views(0), distilled.preprocessing)
+    classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
+    return logits_of(classifier, feed, samples.parts[part])
+
+
+def open_run(subject: str | Path | Job, store: Store) -> FinishedRun:
+    """The run of a name, of its `runs/<name>.json`, or of a job that has just done it.
+
+    Raises: InputError when there is none.
+    """
+    if isinstance(subject, Job):
+        return FinishedRun(subject.recipe.name, subject.store, subject.prints)
+    index = find_run(str(subject), store)
+    return FinishedRun(index.name, store, prints_of(index))
+
+
+def _stored(path: Path) -> np.ndarray:
+    logits: np.ndarray = np.load(path, allow_pickle=False)
+    return logits.astype(np.float32, copy=False)
+
+
+def _checked(part: str) -> str:
+    if part not in PARTS:
+        raise InputError("part", f"must be {' or '.join(PARTS)}", got=part)
+    return part
