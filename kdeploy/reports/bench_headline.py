@@ -19,7 +19,6 @@ from kdeploy.formatting.numbers import (
 )
 from kdeploy.formatting.ratios import high_bound, low_bound
 from kdeploy.formatting.sentences import metric, sentence_case
-from kdeploy.records.bench import Arm
 from kdeploy.reports.comparisons import Pair
 from kdeploy.reports.headline import CLAIMING, Tile
 
@@ -91,16 +90,12 @@ def _time_tile(pair: Pair) -> Tile:
 
 
 def _quality_tile(pair: Pair) -> Tile:
-    values = [_quality(arm) for _, arm in pair.arms]
+    values = [percent(arm.quality.value if arm.quality else None) for _, arm in pair.arms]
     if DASH in values:
         return Tile("Accuracy", DASH, "not compared: no labels")
     found = pair.candidate.quality
     assert found is not None
     return Tile(sentence_case(metric(found.metric)), values[1], f"against {values[0]}, on {several(found.n, 'input')}")
-
-
-def _quality(arm: Arm) -> str:
-    return percent(arm.quality.value if arm.quality else None)
 
 
 def _size_tile(pair: Pair) -> Tile:

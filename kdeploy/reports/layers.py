@@ -26,14 +26,11 @@ def rows(compute: Compute, shown: int = SHOWN) -> tuple[LayerRow, ...]:
     """At most `shown` layers, and one row for all others."""
     total = max(1, compute.multiply_adds)
     places = range(len(compute.layers))
-    largest = sorted(places, key=lambda place: _weight(compute.layers[place]), reverse=True)[:shown]
+    sizes = [(layer.multiply_adds, layer.parameters) for layer in compute.layers]
+    largest = sorted(places, key=sizes.__getitem__, reverse=True)[:shown]
     kept = [compute.layers[place] for place in sorted(largest)]
     rest = [layer for place, layer in enumerate(compute.layers) if place not in set(largest)]
     return (*(_row(layer, total) for layer in kept), *_others(rest, total))
-
-
-def _weight(layer: LayerCost) -> tuple[int, int]:
-    return layer.multiply_adds, layer.parameters
 
 
 def _row(layer: LayerCost, total: int) -> LayerRow:

@@ -56,15 +56,11 @@ def _entity(found: re.Match[str]) -> str:
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table with the first column to the left and figures to the right; cells are escaped here."""
     rule = [":--", *["--:"] * (len(headings) - 1)]
-    return "\n".join(_line(cells) for cells in (_cells(headings), rule, *map(_cells, rows)))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (_cells(headings), rule, *map(_cells, rows)))
 
 
 def _cells(texts: Sequence[str]) -> list[str]:
     return [escaped(text) for text in texts]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from kdeploy.evaluation.gate import drop_points
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BenchRecord, Comparison, Ratio
 from kdeploy.records.distill import DistillRecord, Net
-from kdeploy.records.export import Bottleneck, ExportRecord, Form, Model
+from kdeploy.records.export import ExportRecord, Form, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.report import (
     BaselineScore,
@@ -79,9 +79,9 @@ def summarise(
         gap=distill.gap,
         agreement=distill.chosen.test_agreement,
         verdict=distill.verdict,
-        bottleneck=_bottleneck(export.bottleneck, export.forms),
+        bottleneck=BottleneckScore(**export.bottleneck.model_dump(), forms=tuple(map(_form, export.forms))),
         bench=bench_rows(records.bench),
-        parity=tuple(map(_parity, _parity_rows(export, records.verify))),
+        parity=tuple(ParitySummary.model_validate(row.model_dump()) for row in _parity_rows(export, records.verify)),
         bundle=bundle,
         gate=tuple(gate),
         machine=_machine(records),
@@ -140,10 +140,6 @@ def _seed(net: Net) -> SeedScore:
     )
 
 
-def _bottleneck(bottleneck: Bottleneck, forms: Sequence[Form]) -> BottleneckScore:
-    return BottleneckScore(**bottleneck.model_dump(), forms=tuple(map(_form, forms)))
-
-
 def _form(form: Form) -> FormCost:
     return FormCost(
         form=form.form,
@@ -192,10 +188,6 @@ def _parity_rows(export: ExportRecord, verify: VerifyRecord | None) -> list[Pari
     done = {(row.model, row.runtime) for row in rows}
     exported = (row for form in export.forms for row in form.parity)
     return rows + [row for row in exported if (row.model, row.runtime) not in done]
-
-
-def _parity(row: ParityRow) -> ParitySummary:
-    return ParitySummary.model_validate(row.model_dump())
 
 
 def _machine(records: RunRecords) -> MachineSummary:

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING
 from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
-    from kdeploy.records.bench import Arm, BatchThroughput, BenchRecord, ColdStart, TimeEstimate
+    from kdeploy.records.bench import Arm, BenchRecord, ColdStart, TimeEstimate
 
 
 def timing_lines(record: BenchRecord) -> Iterator[str]:
     """Times are medians."""
     settings = groupby(record.throughput, key=lambda row: (row.runtime, row.batch, row.threads))
     for (runtime, batch, threads), rows in settings:
-        yield f"throughput, {runtime}, batch {batch}, threads {threads}: {', '.join(map(_rate, rows))}"
+        rates = ", ".join(f"{row.model} {numbers.thousands(row.value)} samples/s" for row in rows)
+        yield f"throughput, {runtime}, batch {batch}, threads {threads}: {rates}"
     for arm in record.arms:
         yield from _of_arm(arm)
-
-
-def _rate(row: BatchThroughput) -> str:
-    return f"{row.model} {numbers.thousands(row.value)} samples/s"
 
 
 def _of_arm(arm: Arm) -> Iterator[str]:

@@ -49,13 +49,10 @@ def _draw(axes: Axes, arms: Sequence[Distribution]) -> None:
 
 
 def _name_ridges(axes: Axes, arms: Sequence[Distribution]) -> None:
-    names = [f"{short(arm.setting)}\n{short(arm.model)}, {_median(arm)}" for arm in reversed(arms)]
+    medians = [milliseconds(round(median(arm.calls_ns))) for arm in arms]
+    names = [f"{short(arm.setting)}\n{short(arm.model)}, {time}" for arm, time in zip(arms, medians, strict=True)][::-1]
     axes.set_yticks([place + 0.3 for place in range(len(arms))], names)
     axes.set_ylim(-0.08, len(arms) + 0.1)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-
-
-def _median(arm: Distribution) -> str:
-    return milliseconds(round(median(arm.calls_ns)))
