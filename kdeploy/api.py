@@ -40,6 +40,7 @@ from kdeploy.records.export import ExportRecord, ModelExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.plan import PlanRecord
+from kdeploy.records.recipes import RecipesRecord
 from kdeploy.records.report import ReportRecord, Summary
 from kdeploy.records.sweep import SweepRecord
 from kdeploy.verbs.finished_run import FinishedRun, open_run
@@ -67,6 +68,9 @@ __all__ = [
     "label",
     "load_run",
     "plan",
+    "recipe_schema",
+    "recipe_text",
+    "recipes",
     "recompute",
     "report",
     "report_bench",
@@ -438,7 +442,7 @@ def export_pytest_benchmark(folder: Path, record: BenchRecord) -> Path:
 
 def require_claims(record: BenchRecord | BenchCompareRecord) -> None:
     """Raises: ClaimError naming every comparison whose claim is not supported, and why."""
-    from kdeploy.timing import claims
+    from kdeploy.timing.analysis import claims
 
     if isinstance(record, BenchRecord):
         claims.require_supported(record.comparison)
@@ -469,7 +473,39 @@ def require_installed(findings: Sequence[Finding]) -> None:
         raise error
 
 
-# -- this machine and its folders
+# -- recipes, this machine and its folders
+
+
+def recipes(folder: Path | None = None) -> RecipesRecord:
+    """The recipes that there are to run, each with its data, its teachers and the command that runs it.
+
+    Args:
+        folder: where to look for `*.yaml` files; None is those that ship with kdeploy.
+    Raises: InputError when the folder has none; RecipeError for a file there that is no valid recipe.
+    """
+    from kdeploy.verbs.recipes import recipes as listed
+
+    return listed(folder)
+
+
+def recipe_text(name: str, folder: Path | None = None) -> str:
+    """A recipe as it is written, comments included: a start for one of your own.
+
+    Args:
+        name: with or without `.yaml`.
+        folder: as of `recipes`.
+    Raises: InputError when there is no such recipe.
+    """
+    from kdeploy.verbs.recipes import recipe_text as text
+
+    return text(name, folder)
+
+
+def recipe_schema() -> str:
+    """The JSON Schema of a recipe, for editors, as text."""
+    from kdeploy.verbs.recipes import recipe_schema as schema
+
+    return schema()
 
 
 def init(

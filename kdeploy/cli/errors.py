@@ -14,8 +14,8 @@ import typer
 
 from kdeploy.cli.subcommand import completed
 from kdeploy.errors import Elsewhere, Interrupted, KdeployError
-from kdeploy.system.dependencies import missing_dependency
 from kdeploy.formatting.untrusted import printable
+from kdeploy.system.dependencies import missing_dependency
 
 T = TypeVar("T")
 

@@ -19,13 +19,13 @@ Folder = Annotated[
 
 def command(action: Action = "list", name: Name = None, folder: Folder = None, as_json: AsJson = False) -> None:
     """List the recipes that ship, show one, or print the JSON Schema."""
+    from kdeploy import api
     from kdeploy.cli import output
-    from kdeploy.verbs import recipes
 
     if action == "schema" and name is None:
-        output.document(recipes.recipe_schema())
+        output.document(api.recipe_schema())
     elif action == "show" and name is not None and not as_json:
-        output.document(recipes.recipe_text(name, folder))
+        output.document(api.recipe_text(name, folder))
     elif action == "list" and name is None:
         _list(folder, as_json)
     else:
@@ -33,10 +33,10 @@ def command(action: Action = "list", name: Name = None, folder: Folder = None, a
 
 
 def _list(folder: Path | None, as_json: bool) -> None:
+    from kdeploy import api
     from kdeploy.cli import output
-    from kdeploy.verbs.recipes import recipes
 
-    record = recipes(folder)
+    record = api.recipes(folder)
     if as_json:
         output.record(record)
         return
