@@ -13,7 +13,7 @@ import numpy as np
 import sections
 from matplotlib.figure import Figure
 
-from kdeploy.records.distill import Net
+from kdeploy.records.distill import Network
 from kdeploy.records.sweep import SweepRow
 
 _STYLE = {"svg.hashsalt": "kdeploy", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
@@ -41,7 +41,7 @@ def saved(name: str, title: str, draw: Callable[[], Figure]) -> list[str]:
     return [f"![{title}](figures/{target.name})", ""]
 
 
-def drawn(curves: dict[str, Sequence[Net]], *, seeds: int) -> Figure:
+def drawn(curves: dict[str, Sequence[Network]], *, seeds: int) -> Figure:
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
     for number, (title, nets) in enumerate(curves.items()):
@@ -55,6 +55,6 @@ def drawn(curves: dict[str, Sequence[Net]], *, seeds: int) -> Figure:
     return figure
 
 
-def lowest(curves: dict[str, Sequence[Net]]) -> float:
+def lowest(curves: dict[str, Sequence[Network]]) -> float:
     """The lowest accuracy after the first fifth of the epochs, %; a little below it, for the line to be seen."""
     return 100 * min(min(net.curve[len(net.curve) // 5 :]) for nets in curves.values() for net in nets) - 0.2

@@ -46,8 +46,8 @@ def made_up_samples(count: int, shape: tuple[int, ...], folder: Path | None = No
         inputs={"image": draws.integers(0, 256, (total, *shape), dtype=np.uint8)},
         labels=np.where(np.arange(total) < count // 2, -1, draws.integers(0, 10, total)),
         parts={
-            "unlabelled": np.arange(count // 2),
-            "labelled": np.arange(count // 2, count),
+            "unlabeled": np.arange(count // 2),
+            "labeled": np.arange(count // 2, count),
             "held_out": np.arange(count, count + 100),
             "test": np.arange(count + 100, total),
         },

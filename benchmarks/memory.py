@@ -80,7 +80,7 @@ def work(samples: SampleSet, views: int, place: Path) -> None:
         student=sizes,
         feed=feed,
         samples=samples,
-        teacher=distill.Teacher(Reader(place / "labels", wanted), logits, logits),
+        teacher=distill.StoredTeacher(Reader(place / "labels", wanted), logits, logits),
         options=distill.DistillOptions(
             views, TrainingOptions(batch=256), LossOptions(), seeds=1, baseline=False, device="cpu"
         ),

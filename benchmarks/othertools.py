@@ -18,7 +18,7 @@ from plainmodels import convolutions, dense, inputs_of
 
 from kdeploy.runtimes.installed import convert
 from kdeploy.runtimes.protocol import Source
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits, Request, Settings
+from kdeploy.timing.request import ArmRequest, ComparisonRequest, NoiseLimits, Request, Settings
 from kdeploy.timing.subprocess_run import run_in_fresh_process
 
 MOST = 0.05
@@ -92,7 +92,8 @@ def kdeploy_ms(model: Path, inputs: Path, runtime: str) -> float:
     arm = ArmRequest(model="m", artefact=convert(runtime, Source(model, None, example, None), folder), inputs=inputs)
     asked = ComparisonRequest(baseline=arm, candidate=arm, runtime=runtime)
     record = run_in_fresh_process(
-        Request(comparisons=(asked,), settings=Settings.quick(Settings(limits=Limits(voids=False)))), folder / "out"
+        Request(comparisons=(asked,), settings=Settings.quick(Settings(limits=NoiseLimits(voids=False)))),
+        folder / "out",
     )
     assert record.arms[0].latency_ns is not None, record.comparison[0].claim.text
     return record.arms[0].latency_ns.median.value / 1e6

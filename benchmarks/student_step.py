@@ -64,7 +64,7 @@ def product(case: Case, feed: Feed, samples: SampleSet, labels: Reader, epochs: 
                 student=case.student,
                 feed=feed,
                 samples=samples,
-                teacher=distill.Teacher(labels, logits["test"], logits["held_out"]),
+                teacher=distill.StoredTeacher(labels, logits["test"], logits["held_out"]),
                 options=options,
                 progress=watch,
             )

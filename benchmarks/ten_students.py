@@ -63,7 +63,7 @@ def from_one_store(
                 student=_sizes(width),
                 feed=feed,
                 samples=samples,
-                teacher=distill.Teacher(Reader(store, wanted), logits, logits),
+                teacher=distill.StoredTeacher(Reader(store, wanted), logits, logits),
                 options=distill.DistillOptions(epochs, TRAINING, LossOptions(), seeds=1, baseline=False, device="cpu"),
                 progress=Progress(),
             )

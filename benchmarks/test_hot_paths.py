@@ -40,7 +40,7 @@ VIEWS = {
     "shift": Views(0, shift=2),
     "crop and flip": Views(0, crop=4, flip=True),
     "rotate and zoom": Views(0, rotate=10.0, zoom=0.1),
-    "colour": Views(0, colour=0.4),
+    "color": Views(0, color=0.4),
     "noise": Views(0, noise=0.05),
     "cutout": Views(0, cutout=8),
 }

@@ -143,7 +143,7 @@ class Interrupted(KdeployError):
         return 128 + self.signal_number
 
 
-class Elsewhere(KdeployError):
+class OtherProcessFailed(KdeployError):
     """Another process of the same run failed, and has said why: this one only ends with its code."""
 
     def __init__(self, where: str, must: str, *, code: int) -> None:

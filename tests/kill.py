@@ -180,10 +180,10 @@ def places() -> list[tuple[str, Callable[[Path], str]]]:
     """Each place inside a stage, and how to see that a run is there, in the order of the run."""
     recipe = load(RECIPE).recipe
     split, train, distill = recipe.data.split, recipe.teacher[0].training, recipe.distill
-    labelled = split.labelled or 0
-    transfer = labelled + (split.unlabelled or 0)
+    labeled = split.labeled or 0
+    transfer = labeled + (split.unlabeled or 0)
     return [
-        ("teacher", partial(inside_epoch, stage="teacher", samples=labelled, batch=train.batch, role="teacher")),
+        ("teacher", partial(inside_epoch, stage="teacher", samples=labeled, batch=train.batch, role="teacher")),
         ("labels", between_blocks),
         ("student", partial(inside_epoch, stage="distill", samples=transfer, batch=distill.batch, role="student")),
     ]

@@ -54,7 +54,7 @@ def _without_dates(path: Path) -> str:
 class TestRun:
     def test_the_summary_has_every_key_that_is_promised(self, tiny: TinyRun) -> None:
         found = tiny.outcome.document
-        assert found["schema"] == "kdeploy.report/1"
+        assert found["schema"] == "kdeploy.report/2"
         assert found["stages_run"] == list(STAGES)
         for role in ("teacher", "student", "baseline"):
             assert found[role].keys() >= {"test_accuracy", "parameters", "multiply_adds", "bytes"}
@@ -82,7 +82,7 @@ class TestRun:
     def test_every_stage_is_named_in_the_index_and_has_a_record(self, tiny: TinyRun) -> None:
         stages = _stages(tiny.runs)
         assert tuple(stages) == STAGES
-        assert all((tiny.runs / stage / print_ / "record.json").is_file() for stage, print_ in stages.items())
+        assert all((tiny.runs / stage / key / "record.json").is_file() for stage, key in stages.items())
 
     def test_the_same_again_does_nothing(self, command: Command, runs: Path) -> None:
         before = _stamps(runs)
@@ -134,7 +134,7 @@ class TestExport:
         # a rank this low costs more than the gate allows, though the trained student meets it
         drop = command("show", "tiny", "--runs", runs, "--json").document["drop_points"]
         found = command("run", "tiny", *bottleneck, "--set", f"gate.max_drop={max(drop, 0) + 1}")
-        assert found.document["bottleneck"]["shipped"] == "refactored"
+        assert found.document["bottleneck"]["shipped"] == "low-rank"
         assert found.document["drop_points"] == drop
         assert found.code == 5, found.stderr
         assert found.document["gate"][0]["measured"] > max(drop, 0) + 1
@@ -149,7 +149,7 @@ class TestExport:
         assert whole == [(model, name) for name in names for model in ("student", "teacher")]
         folder = runs / "export" / _stages(runs)["export"]
         assert all((folder / one["file"]).is_file() and one["bytes"] > 0 for one in made)
-        # the net without a teacher is quantised for its accuracy alone
+        # the network without a teacher is quantised for its accuracy alone
         assert all(one["parity"]["passed"] for one in made if one["model"] != "baseline")
         table = command(*words).stdout
         assert [line.split()[:3] for line in table.splitlines() if line.split()[1:3] == ["student", "fp32"]] == [
@@ -344,9 +344,9 @@ class TestInterruption:
     def test_an_interrupted_training_leaves_a_checkpoint_and_no_broken_folder(self, story: Story) -> None:
         finished = {tuple(name.split("/")[:2]) for name in story.left_by_teacher if not name.startswith((".", "tiny"))}
         assert all("/".join((*folder, "record.json")) in story.left_by_teacher for folder in finished)
-        print_ = _stages(story.runs)["teacher"]
-        checkpoint = f".work/teacher/{print_}/teacher.checkpoint"
-        assert {checkpoint, f"teacher/{print_}/record.json"} & set(story.left_by_teacher)
+        key = _stages(story.runs)["teacher"]
+        checkpoint = f".work/teacher/{key}/teacher.checkpoint"
+        assert {checkpoint, f"teacher/{key}/record.json"} & set(story.left_by_teacher)
         assert not [name for name in story.left_by_teacher if ".kdeploy-tmp-" in name]
 
     def test_sigterm_in_the_bench_ends_with_143_and_leaves_no_process(self, story: Story) -> None:
@@ -366,13 +366,13 @@ class TestVerbs:
     def test_each_prints_its_record_alone(self, story: Story) -> None:
         assert {verb: found.code for verb, found in story.verbs.items()} == dict.fromkeys(story.verbs, 0)
         assert {verb: found.document["schema"] for verb, found in story.verbs.items()} == {
-            "label": "kdeploy.labels/1",
-            "distill": "kdeploy.distill/1",
-            "export": "kdeploy.export/1.1",
-            "verify": "kdeploy.verify/1",
-            "bench": "kdeploy.bench/1",
-            "bundle": "kdeploy.bundled/1",
-            "report": "kdeploy.report-files/2",
+            "label": "kdeploy.labels/2",
+            "distill": "kdeploy.distill/2",
+            "export": "kdeploy.export/2",
+            "verify": "kdeploy.verify/2",
+            "bench": "kdeploy.bench/2",
+            "bundle": "kdeploy.bundled/2",
+            "report": "kdeploy.report-files/3",
         }
 
     def test_together_they_come_to_what_run_comes_to(self, story: Story, tiny: TinyRun) -> None:

@@ -96,6 +96,6 @@ def test_an_interruption_has_the_exit_code_of_its_signal(number, code):
 
 
 def test_what_failed_elsewhere_ends_with_the_code_of_that():
-    error = errors.Elsewhere("the first process", "must succeed", code=5)
+    error = errors.OtherProcessFailed("the first process", "must succeed", code=5)
     assert str(error) == "the first process: must succeed (it ended with 5)."
     assert error.as_json()["exit_code"] == error.code == 5

@@ -1,4 +1,4 @@
-"""Teachers and data made elsewhere go all the way: an ONNX file or a torch module, images or plain numbers."""
+"""External teachers and data go all the way: an ONNX file or a torch module, images or plain numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def build():
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     with torch.no_grad():
         net[1].weight.fill_(0.5)
-    return net
+    return network
 
 def broken():
     return 7

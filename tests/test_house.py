@@ -58,7 +58,7 @@ TESTED_ELSEWHERE = {
         graphs/inspector/unrepeatable graphs/inspector/wording
     """,
     "one check, which the test of each loss sees refuse": "losses/shapes",
-    "a layer: the tests of the nets that have it": "models/batch_norm",
+    "a layer: the tests of the networks that have it": "models/batch_norm",
     "parity/test_compare.py, stages/test_verify.py": "parity/budget parity/double parity/oracle",
     "opens the inputs of a stage and calls it: tests/stages, pipeline/test_inputs.py, test_end_to_end.py": """
         pipeline/bench pipeline/bundle pipeline/do_stage pipeline/export pipeline/labels pipeline/outcome

@@ -1,4 +1,4 @@
-"""Nets that nobody designed, exported and verified as a student is: what a runtime or a fold gets wrong shows here.
+"""Networks that nobody designed, exported and verified as a student is: what a runtime or a fold gets wrong shows here.
 
 A few of them, always the same, in every run of the tests; `make long` tries 200 new ones.
 """
@@ -32,7 +32,7 @@ ACTIVATIONS = st.sampled_from([nn.ReLU, nn.GELU, nn.Sigmoid, nn.SiLU])
 
 @st.composite
 def nets(draw: st.DrawFn) -> tuple[nn.Sequential, tuple[int, ...]]:
-    """A net in evaluation mode with random weights and statistics, and the shape of its inputs."""
+    """A network in evaluation mode with random weights and statistics, and the shape of its inputs."""
     shape = draw(SHAPES)
     torch.manual_seed(draw(st.integers(0, 2**31)))
     features, flat = draw(image_layers(shape)) if len(shape) == 3 else ([], shape[0])

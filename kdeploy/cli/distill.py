@@ -32,7 +32,7 @@ def show(run: FinishedRun, subject: str) -> None:
 
 command = stage_verb(
     "distill",
-    "Train the students on the teacher's logits, and the same nets without a teacher; say which is better.",
+    "Train the students on the teacher's logits, and the same networks without a teacher; say which is better.",
     lambda run: run.distill,
     show,
 )

@@ -17,7 +17,7 @@ def command(strict: Strict = False, as_json: AsJson = False) -> None:
 
     from kdeploy import api
     from kdeploy.cli import output
-    from kdeploy.cli.errors import Told, raised
+    from kdeploy.cli.errors import AlreadyReported, raised
 
     findings = api.doctor()
     error = raised(api.require_installed, findings) if strict else None
@@ -28,4 +28,4 @@ def command(strict: Strict = False, as_json: AsJson = False) -> None:
         rows = [(finding.name, "ok" if finding.ok else "missing", finding.text) for finding in findings]
         output.table("this machine", ("", "", ""), rows)
     if error is not None:
-        raise Told(error) if as_json else error
+        raise AlreadyReported(error) if as_json else error

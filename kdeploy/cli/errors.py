@@ -13,14 +13,14 @@ from typing import TypeVar
 import typer
 
 from kdeploy.cli.subcommand import completed
-from kdeploy.errors import Elsewhere, Interrupted, KdeployError
+from kdeploy.errors import Interrupted, KdeployError, OtherProcessFailed
 from kdeploy.formatting.untrusted import printable
 from kdeploy.system.dependencies import missing_dependency
 
 T = TypeVar("T")
 
 
-class Told(Exception):
+class AlreadyReported(Exception):
     """Carries an error that already stands in the one document of --json."""
 
     def __init__(self, error: KdeployError) -> None:
@@ -52,12 +52,12 @@ def exit_code_of(app: typer.Typer, arguments: list[str]) -> int:
 
 
 def _code(error: BaseException, as_json: bool) -> int:
-    if isinstance(error, Told):
+    if isinstance(error, AlreadyReported):
         error, as_json = error.error, False
     error = missing_dependency(error) or error
     if isinstance(error, typer.TyperException):
         return _usage(error, as_json)
-    if isinstance(error, Elsewhere):
+    if isinstance(error, OtherProcessFailed):
         return error.code  # the other process has told
     if isinstance(error, KdeployError):
         _tell(error.as_json(), str(error), as_json)

@@ -1,4 +1,4 @@
-"""kdeploy export: teacher and student to ONNX and further formats; a model made elsewhere to its faster form."""
+"""kdeploy export: teacher and student to ONNX and further formats; an external model to its faster form."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def command(
 ) -> None:
     """Export the student with its bottleneck fused and factored, prove both, and ship the faster one.
 
-    An .onnx file made elsewhere is treated alike: its linear pairs are fused, its batch norms folded, the result
+    An external .onnx file is treated alike: its linear pairs are fused, its batch norms folded, the result
     proved against it.
     """
     from kdeploy import api

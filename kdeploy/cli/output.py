@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kdeploy.cli.errors import Told
+from kdeploy.cli.errors import AlreadyReported
 from kdeploy.formatting.untrusted import printable
 from kdeploy.system import distributed
 
@@ -35,7 +35,7 @@ def record(found: Record, error: KdeployError | None = None) -> None:
         document(found.to_json())
         return
     document(json.dumps(json.loads(found.to_json()) | {"error": error.as_json()}, indent=1))
-    raise Told(error)
+    raise AlreadyReported(error)
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -11,7 +11,7 @@ from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trus
 from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
-    from kdeploy.records.plan import PlannedTeacher, Rehearsal
+    from kdeploy.records.plan import PlannedTeacher, SpeedPreview
 
 Speed = Annotated[
     bool,
@@ -55,8 +55,8 @@ def command(
             f"bottleneck: k {record.bottleneck}, break-even {numbers.whole(record.break_even)}; "
             f"fused it would be {numbers.millions(record.fused_multiply_adds)} multiply-adds"
         )
-    if record.rehearsal is not None:
-        _rehearsal(record.rehearsal)
+    if record.speed_preview is not None:
+        _speed_preview(record.speed_preview)
     output.next_command(f"kdeploy run {subject}")
 
 
@@ -68,7 +68,7 @@ def _labelling(teacher: PlannedTeacher) -> str:
     return f"about {speed} rows a second here, {duration} for its {teacher.label_rows} labels"
 
 
-def _rehearsal(found: Rehearsal) -> None:
+def _speed_preview(found: SpeedPreview) -> None:
     from kdeploy.cli import output
     from kdeploy.cli.summary import speeds
 

@@ -10,7 +10,7 @@ from kdeploy.formatting import numbers
 if TYPE_CHECKING:
     from kdeploy.records.precision import Cost
 
-_NAMES = {"student": "student", "baseline": "the same net on labels alone", "teacher": "teacher"}
+_NAMES = {"student": "student", "baseline": "the same network on labels alone", "teacher": "teacher"}
 
 
 def cost_lines(costs: Sequence[Cost]) -> Iterator[str]:

@@ -41,7 +41,7 @@ def _models(summary: Summary) -> None:
         _row("student", f"student, mean of {len(summary.student.per_seed)}", summary.student, _spread(summary.student))
     )
     if summary.baseline is not None:
-        rows.append(_row("baseline", "same net on labels alone", summary.baseline, _spread(summary.baseline)))
+        rows.append(_row("baseline", "same network on labels alone", summary.baseline, _spread(summary.baseline)))
     output.table(
         summary.name,
         ("", "test accuracy", "per seed", "parameters", "multiply-adds", "size"),

@@ -1,4 +1,4 @@
-"""The net whose file ships: the trained student, or what a lower rank made of it."""
+"""The network whose file ships: the trained student, or what a lower rank made of it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from kdeploy.models.weights import load_weights
 from kdeploy.parity.module_truth import module_oracle
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck
-from kdeploy.transforms.rank import refactor
+from kdeploy.transforms.rank import lower_rank
 
 
 class ExportedStudent(NamedTuple):
-    """A net in float32; `exact` is what it stands for in float64, None for the trained net, which is that itself."""
+    """A network in float32; `exact` is what it stands for in float64, None for the trained network, which is that
+    itself."""
 
     module: nn.Module
     exact: nn.Module | None
 
 
 def exported_student(folder: Path, distilled: DistillRecord, bottleneck: Bottleneck) -> ExportedStudent:
-    """The net that `student.onnx` must agree with.
+    """The network that `student.onnx` must agree with.
 
     Args:
         folder, distilled: of the distillation.
@@ -34,11 +35,11 @@ def exported_student(folder: Path, distilled: DistillRecord, bottleneck: Bottlen
     trained = shallow.seeded(0, **distilled.student)
     load_weights(trained, folder / distilled.chosen.file)
     trained.eval()
-    if bottleneck.shipped != "refactored":
+    if bottleneck.shipped != "low-rank":
         return ExportedStudent(trained, None)
     assert bottleneck.width is not None
     rank, chain = bottleneck.width, trained.chain()
-    return ExportedStudent(refactor(chain, rank).layers, refactor(copy.deepcopy(chain).double(), rank).layers)
+    return ExportedStudent(lower_rank(chain, rank).layers, lower_rank(copy.deepcopy(chain).double(), rank).layers)
 
 
 def exported_logits(folder: Path, distilled: DistillRecord, bottleneck: Bottleneck, inputs: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from kdeploy.evaluation.accuracy import accuracy, agreement
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.feed import plain_inputs
@@ -19,7 +19,7 @@ from kdeploy.samples.sampleset import SampleSet
 FP32 = "onnxruntime"  # what runs an ONNX file that a format in another precision is put beside
 
 
-class Labelled(NamedTuple):
+class Labeled(NamedTuple):
     """One part of a sample set: inputs as a model reads them, float32 (samples, *shape), and labels."""
 
     part: Literal["held_out", "test"]
@@ -27,14 +27,14 @@ class Labelled(NamedTuple):
     labels: np.ndarray
 
     @classmethod
-    def of(cls, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labelled:
+    def of(cls, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labeled:
         """A part as a model reads it."""
         rows = samples.parts[part]
         return cls(part, plain_inputs(samples, preprocessing, rows), samples.labels[rows])
 
 
 def precision_cost(
-    model: Literal["student", "teacher", "baseline"], onnx: Path, artefact: Path, asked: Asked, on: Labelled
+    model: Literal["student", "teacher", "baseline"], onnx: Path, artefact: Path, asked: FormatRequest, on: Labeled
 ) -> Cost:
     """A format beside the ONNX file that it was made from; a format of a fixed batch leaves out what does not fill it.
 

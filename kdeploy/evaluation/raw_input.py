@@ -23,7 +23,7 @@ def compare(
 
     Args:
         canonical: samples (N, *shape), as they come.
-        oracle: the net's logits on the same samples, prepared outside of the graph.
+        oracle: the network's logits on the same samples, prepared outside of the graph.
     Raises: ModelError when a runtime does not take the file.
     """
     rows = []

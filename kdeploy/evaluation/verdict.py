@@ -1,4 +1,4 @@
-"""Is a student better than the same net without a teacher? Two 95 % intervals of the difference of test accuracy.
+"""Is a student better than the same network without a teacher? Two 95 % intervals of the difference of test accuracy.
 
     d = mean over seeds of (student's accuracy - baseline's accuracy), the same test inputs
 

@@ -72,7 +72,7 @@ def _exported(module: nn.Module, path: Path, input_name: str, shape: Sequence[in
     except Exception as exc:
         # torch raises many classes here, around the one that says why; the sentence that helps is its first line
         why = str(exc.__cause__ or exc).strip().partition("\n")[0]
-        raise ModelError(str(path), "must be a net that torch can export", got=why) from exc
+        raise ModelError(str(path), "must be a network that torch can export", got=why) from exc
     finally:
         log.setLevel(level)
     assert program is not None
@@ -81,7 +81,8 @@ def _exported(module: nn.Module, path: Path, input_name: str, shape: Sequence[in
 
 
 def _plain(model: onnx.ModelProto) -> None:
-    """Drop what describes the exporter's process (names of files, stack traces): the bytes depend on the net alone."""
+    """Drop what describes the exporter's process (names of files, stack traces): the bytes depend on the network
+    alone."""
     graph = model.graph
     model.producer_name, model.producer_version, model.doc_string = "kdeploy", "", ""
     graph.name, graph.doc_string = "kdeploy", ""

@@ -109,7 +109,7 @@ def _taught(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> C
 def _parts(options: LossOptions, hooks: Hooks, blocks: Iterable[Tensor]) -> Parts:
     match options.loss:
         case "logit-mse":
-            spread = class_spread(blocks) if options.standardise else torch.ones(())
+            spread = class_spread(blocks) if options.standardize else torch.ones(())
             return lambda context: logit_mse(context.student, context.teacher, spread.to(context.teacher.device))
         case "probability-mse":
             return lambda context: _softened(probability_mse, context, options, hooks)
@@ -123,7 +123,7 @@ def _parts(options: LossOptions, hooks: Hooks, blocks: Iterable[Tensor]) -> Part
 
 
 def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, options: LossOptions, hooks: Hooks) -> Tensor:
-    if options.standardise:
+    if options.standardize:
         context = replace(context, student=standardised(context.student), teacher=standardised(context.teacher))
     found = [softened(loss, context.student, context.teacher, at) for at in hooks.temperature(context)]
     return torch.stack(found).sum(dim=0)

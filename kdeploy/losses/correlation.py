@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from kdeploy.losses.shapes import must_agree
 
-# added to the product of the norms: where a net gives the same value everywhere the correlation is 0
+# added to the product of the norms: where a network gives the same value everywhere the correlation is 0
 _FLOOR = 1e-8
 
 

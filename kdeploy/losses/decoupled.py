@@ -40,7 +40,7 @@ def target_classes(labels: Tensor, teacher_logits: Tensor) -> Tensor:
 
 
 def _target_against_rest(logits: Tensor, targets: Tensor) -> Tensor:
-    """log p_t and log(1 - p_t), shape (batch, 2): both from sums, for 1 - p_t of a sure net rounds to 0."""
+    """log p_t and log(1 - p_t), shape (batch, 2): both from sums, for 1 - p_t of a sure network rounds to 0."""
     target = logits.gather(1, targets[:, None])
     rest = _without_target(logits, targets).logsumexp(dim=1, keepdim=True)
     return functional.log_softmax(torch.cat([target, rest], dim=1), dim=1)

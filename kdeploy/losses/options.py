@@ -47,7 +47,7 @@ class LossOptions:
     temperature_path: Path = "linear"
     dynamic_temperature: float = 0.0
     hard_weight: float = 0.0
-    standardise: bool = False
+    standardize: bool = False
     alpha: float = 1.0
     beta: float = 1.0
     inter: float = 1.0

@@ -9,8 +9,8 @@ with z, g the logits of student and teacher, and r the progress from 0 to 1. The
 gradients, which shrink as 1 / T^2 (Hinton, Vinyals and Dean 2015, section 2). A falling temperature is that of Jafari
 et al. 2021, "Annealing Knowledge Distillation" (arXiv 2104.07163); the cosine is that of SGDR (Loshchilov and Hutter
 2017). The dynamic one is that of Wei and Bai 2024, "Dynamic Temperature Knowledge Distillation" (arXiv 2404.12711): m
-is a sample's largest logit above its mean, and the sharper of the two nets gets the higher temperature. It is added to
-the loss at T, as in the paper: alone it leaves the size of the student's logits open, and they vanish.
+is a sample's largest logit above its mean, and the sharper of the two networks gets the higher temperature. It is added
+to the loss at T, as in the paper: alone it leaves the size of the student's logits open, and they vanish.
 """
 
 from __future__ import annotations

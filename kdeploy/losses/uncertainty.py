@@ -1,4 +1,4 @@
-"""Three hooks that follow how unsure a net is: H = -sum_c p_c log p_c, the entropy of its outputs at temperature 1.
+"""Three hooks that follow how unsure a network is: H = -sum_c p_c log p_c, the entropy of its outputs at temperature 1.
 
     weight       w_i = H(student_i) / log C              Li et al. 2021, "Dynamic Knowledge Distillation for Pre-trained
     selection    the share of a batch with the           Language Models" (arXiv 2109.11295), sections 4 and 5

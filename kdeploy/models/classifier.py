@@ -1,4 +1,4 @@
-"""Whatever answers `logits(inputs)` is a teacher: a module, or an ONNX file made elsewhere."""
+"""Whatever answers `logits(inputs)` is a teacher: a module, or an external ONNX file."""
 
 from __future__ import annotations
 

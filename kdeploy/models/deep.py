@@ -1,4 +1,4 @@
-"""Deep teachers of ours.
+"""Built-in deep teachers.
 
 `deep-cnn`: 32-32-pool-64-64-pool-128-128, 3x3 kernels, batch norm, ReLU, global average pooling; 29.1M
 multiply-adds and 0.29M parameters on 28x28 grey images.
@@ -46,7 +46,7 @@ class DeepCnn(nn.Module):
         return logits
 
     def chain(self) -> nn.Sequential:
-        """The same net as one chain of layers, for transformations."""
+        """The same network as one chain of layers, for transformations."""
         return nn.Sequential(self.normalise, *self.features, *self.pool, self.logits)
 
 

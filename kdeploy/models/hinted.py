@@ -23,7 +23,7 @@ class Answer(NamedTuple):
     projected: Tensor | None
 
 
-class Guided(nn.Module):
+class StudentWithHints(nn.Module):
     """A student that shows its hidden layers.
 
     Args:

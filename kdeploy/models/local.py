@@ -5,8 +5,8 @@
 W is trained: initial weights and steps are the smaller, the farther their pixel p is from the unit's place, and beyond
 some three sigma they come to nothing. So it is a locally connected layer with a soft edge. Nothing is shared between
 places, which a convolution does, and S * W is an ordinary matrix as soon as the training is over. Neyshabur 2020,
-"Towards Learning Convolutions from Scratch" (arXiv 2007.13657), compares dense, local and convolutional nets: most of
-what a dense net lacks on images is locality.
+"Towards Learning Convolutions from Scratch" (arXiv 2007.13657), compares dense, local and convolutional networks: most
+of what a dense network lacks on images is locality.
 """
 
 from __future__ import annotations

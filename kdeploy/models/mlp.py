@@ -70,7 +70,7 @@ class Mlp(nn.Module):
                 layer.weight.copy_(torch.renorm(layer.weight, p=2, dim=0, maxnorm=self.max_norm))
 
     def chain(self) -> nn.Sequential:
-        """The same net in evaluation as one chain of layers, for transformations."""
+        """The same network in evaluation as one chain of layers, for transformations."""
         kept = [layer for layer in self.hidden if not isinstance(layer, Dropout)]
         return nn.Sequential(self.normalise, *kept, self.logits)
 

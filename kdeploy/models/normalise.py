@@ -1,4 +1,4 @@
-"""Per-channel normalisation as the first layer of a net, so that a model file takes plain pixels / 255.
+"""Per-channel normalisation as the first layer of a network, so that a model file takes plain pixels / 255.
 
 y = (x - mean) / std
 """

@@ -1,11 +1,11 @@
 """Teachers by the name that timm, torchvision or Hugging Face transformers give them.
 
-Each builds a net, with the weights it was published with (which needs the network, or the package's cache) or for as
-many classes as the data has, and says what it expects of a picture: a size, a mean, a standard deviation. What a
+Each builds a network, with the weights it was published with (which needs the network, or the package's cache) or for
+as many classes as the data has, and says what it expects of a picture: a size, a mean, a standard deviation. What a
 published preprocessing does besides (a crop in the middle, a bicubic filter) is left out: pictures are resized to the
 size itself.
 
-Packages are imported when a teacher asks for one. `again` builds a net from what was kept with its weights alone.
+Packages are imported when a teacher asks for one. `again` builds a network from what was kept with its weights alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_CODE = {"trust_remote_code": False}
 
 
 class LogitsOf(nn.Module):
-    """A Hugging Face classifier, whose answer is a record, as a net that answers with logits."""
+    """A Hugging Face classifier, whose answer is a record, as a network that answers with logits."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -40,10 +40,10 @@ class LogitsOf(nn.Module):
 
 
 def build(origin: Origin, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
-    """A net in evaluation mode, and the arguments that build it `again`.
+    """A network in evaluation mode, and the arguments that build it `again`.
 
     Args:
-        classes: how many the net is to tell apart, with first weights; None for the published weights and classes.
+        classes: how many the network is to tell apart, with first weights; None for the published weights and classes.
     Raises: MissingError when the package, or what it would download, is not here; ModelError for an unknown name.
     """
     package = _package(origin)
@@ -57,7 +57,7 @@ def build(origin: Origin, name: str, classes: int | None) -> tuple[nn.Module, di
 
 
 def again(origin: Origin, arguments: Mapping[str, Any]) -> nn.Module:
-    """The net of these arguments, with first weights; nothing is downloaded."""
+    """The network of these arguments, with first weights; nothing is downloaded."""
     package = _package(origin)
     if origin == "huggingface":
         return LogitsOf(_from_config(package, package.AutoConfig.for_model(**arguments["config"]))).eval()
@@ -66,7 +66,7 @@ def again(origin: Origin, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def expects(origin: Origin, name: str) -> dict[str, Any]:
-    """The fields of a `Preprocessing` that the net's publisher asks for.
+    """The fields of a `Preprocessing` that the network's publisher asks for.
 
     Raises: as `build`.
     """

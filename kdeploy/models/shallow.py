@@ -2,9 +2,10 @@
 
     h = ReLU(U V x + b),  logits = W h + c,    V: k x D,  U: H x k,  cost k (D + H) instead of D H
 
-V has no bias: U b_V would only be added to b. Dropout, of x and of h, is what a net on labels is regularised by there.
-Batch norm, which neither paper has, stands behind each convolution, V and each hidden layer, and folds away. Nor has
-either locality, of the layer that reads the pixels of a net without convolutions (`local`): it is gone after training.
+V has no bias: U b_V would only be added to b. Dropout, of x and of h, is what a network on labels is regularised by
+there. Batch norm, which neither paper has, stands behind each convolution, V and each hidden layer, and folds away. Nor
+has either locality, of the layer that reads the pixels of a network without convolutions (`local`): it is gone after
+training.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class ShallowStudent(nn.Module):
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers.append(first(after) if bottleneck is None and not layers else nn.Linear(before, after))
-            # the names of weights stay what they were in a net without
+            # the names of weights stay what they were in a network without
             layers += [without_factor(after, images=False)] if batch_norm else []
             layers.append(nn.ReLU())
             layers += [Dropout(hidden_dropout)] if hidden_dropout else []
@@ -113,7 +114,7 @@ class ShallowStudent(nn.Module):
         return read
 
     def chain(self) -> nn.Sequential:
-        """The same net in evaluation as one chain of layers, for transformations.
+        """The same network in evaluation as one chain of layers, for transformations.
 
         Pooling stands last in it: where a ReLU follows a convolution, runtimes compute both at once.
         """

@@ -1,4 +1,4 @@
-"""Teachers by origin: one of ours (`model`), an ONNX file, code that builds a module (`torch`), a student (`run`),
+"""Teachers by origin: a built-in one (`model`), an ONNX file, code that builds a module (`torch`), a student (`run`),
 or a name of a package (`timm`, `torchvision`, `huggingface`).
 
 Each lives in a folder as one file; from there it becomes a classifier, or the torch module that is exported.
@@ -22,7 +22,7 @@ from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
 
 
-class Spec(NamedTuple):
+class TeacherSpec(NamedTuple):
     """What a teacher is. `name`: of our model, the ONNX file, the run, in a package, or `package.module:function`."""
 
     origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface"]
@@ -34,15 +34,15 @@ class Spec(NamedTuple):
         return "teacher.onnx" if self.origin == "onnx" else "teacher.safetensors"
 
 
-def spec_of(record: TeacherRecord) -> Spec:
+def spec_of(record: TeacherRecord) -> TeacherSpec:
     """What the record of one teacher says it is; an ensemble has no module or file of its own."""
     if record.origin == "ensemble":
         raise ValueError("an ensemble is its members")
-    return Spec(record.origin, record.name)
+    return TeacherSpec(record.origin, record.name)
 
 
 def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:
-    """A teacher of ours with initial weights."""
+    """A built-in teacher with initial weights."""
     match model:
         case "deep-cnn":
             return deep.seeded(seed, **arguments)
@@ -50,10 +50,10 @@ def seeded(model: str, seed: int, arguments: dict[str, Any]) -> nn.Module:
             return mlp.seeded(seed, **arguments)
         case "whitened-cnn":
             return whitened.seeded(seed, **arguments)
-    raise ModelError(model, "must be deep-cnn, whitened-cnn or mlp, the teachers of ours")
+    raise ModelError(model, "must be deep-cnn, whitened-cnn or mlp, the built-in teachers")
 
 
-def module(folder: Path, spec: Spec) -> nn.Module:
+def module(folder: Path, spec: TeacherSpec) -> nn.Module:
     """The trained torch module, in evaluation mode; not for an ONNX teacher."""
     assert spec.origin != "onnx"
     path = folder / spec.file
@@ -79,7 +79,7 @@ def build_untrained(name: str) -> nn.Module:
 
 
 def classifier(
-    folder: Path, spec: Spec, *, device: torch.device, precision: str, features: str | None = None
+    folder: Path, spec: TeacherSpec, *, device: torch.device, precision: str, features: str | None = None
 ) -> Classifier:
     """The teacher behind `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for.
 

@@ -1,6 +1,6 @@
-"""Weights on disk: one safetensors file a net, with the arguments that build the net again.
+"""Weights on disk: one safetensors file a network, with the arguments that build the network again.
 
-Weights made elsewhere may also be a `.pt`, which is a pickle: it is read by an unpickler that makes tensors alone.
+External weights may also be a `.pt`, which is a pickle: it is read by an unpickler that makes tensors alone.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
     want = module.state_dict()
     differ = sorted(name for name in want.keys() | found.keys() if _kind(want.get(name)) != _kind(found.get(name)))
     if differ:
-        raise ModelError(str(path), "must hold the weights of this net", got=f"these differ: {', '.join(differ[:10])}")
+        raise ModelError(
+            str(path), "must hold the weights of this network", got=f"these differ: {', '.join(differ[:10])}"
+        )
     module.load_state_dict(found)
 
 

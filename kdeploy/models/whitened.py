@@ -54,7 +54,7 @@ class WhitenedCnn(nn.Module):
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:
-        """Set the first layer from samples as the net is given them, (B, *shape)."""
+        """Set the first layer from samples as the network is given them, (B, *shape)."""
         rows = whitening(self.normalise(images), _PATCH, _FLOOR)
         self.patches.weight.copy_(torch.cat([rows, -rows]))
 
@@ -67,7 +67,7 @@ class WhitenedCnn(nn.Module):
 
     @torch.no_grad()
     def chain(self) -> nn.Sequential:
-        """The same net as one chain of layers, for transformations; the scale is in the weights of the logits."""
+        """The same network as one chain of layers, for transformations; the scale is in the weights of the logits."""
         logits = copy.deepcopy(self.logits)
         logits.weight.mul_(_SCALE)
         return nn.Sequential(self.normalise, self.patches, *self.features, *self.pool, logits)

@@ -1,6 +1,6 @@
 """Where does a model start to be wrong? The first node whose output differs from what it must be.
 
-    a node is right    when its output, in float64, is one of the values that the trusted net computes on its way
+    a node is right    when its output, in float64, is one of the values that the trusted network computes on its way
     a node is suspect  when it is not right, and only such nodes lie between it and the logits
     the culprit        is the first suspect
 
@@ -30,11 +30,11 @@ from kdeploy.records.parity import NodeDifference
 from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Refused, Runtime, Source
 
-INPUTS = 3  # every value of the net is in memory, in float64
+INPUTS = 3  # every value of the network is in memory, in float64
 
 
 class Value(NamedTuple):
-    """One value inside a net: float64 (inputs, elements), and how far off it may be."""
+    """One value inside a network: float64 (inputs, elements), and how far off it may be."""
 
     exact: np.ndarray
     budget: float

@@ -18,13 +18,13 @@ from kdeploy.records.parity import ParityRow
 
 
 class ModuleTruth:
-    """The trained net, to be agreed with.
+    """The trained network, to be agreed with.
 
     Args:
-        exact: that in float64, where the net was rounded after it was changed.
+        exact: that in float64, where the network was rounded after it was changed.
     """
 
-    name = "the trained net"
+    name = "the trained network"
 
     def __init__(self, module: nn.Module, exact: nn.Module | None = None) -> None:
         self._module, self._exact = module, exact
@@ -43,11 +43,11 @@ class ModuleTruth:
 
 @torch.inference_mode()
 def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None) -> Oracle:
-    """The trained net itself, in float64.
+    """The trained network itself, in float64.
 
     Args:
         inputs: preprocessed, float32 (inputs, *shape).
-        exact: the net in float64, where it is not the given one: that may have been rounded after it was changed.
+        exact: the network in float64, where it is not the given one: that may have been rounded after it was changed.
     """
     exact = copy.deepcopy(module).double().eval() if exact is None else exact
     batches = [torch.from_numpy(inputs[start : start + CHUNK]) for start in range(0, len(inputs), CHUNK)]
@@ -57,7 +57,8 @@ def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None
 
 
 def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:
-    """The input, float32 (inputs, *shape), and what each function that a net in evaluation mode calls gives for it."""
+    """The input, float32 (inputs, *shape), and what each function that a network in evaluation mode calls gives for
+    it."""
     batch = torch.from_numpy(inputs)
     exact = _traced(copy.deepcopy(module).double().eval(), batch.double())
     plain = _traced(copy.deepcopy(module).eval(), batch)
@@ -65,7 +66,7 @@ def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:
 
 
 def located(row: ParityRow, path: Path, inputs: np.ndarray, trained: nn.Module) -> ParityRow:
-    """A row with the first node of a graph that is not the trained net's, where it failed."""
+    """A row with the first node of a graph that is not the trained network's, where it failed."""
     if row.passed:
         return row
     looked = around(inputs, row.worst_input)

@@ -55,7 +55,7 @@ class GraphOracle:
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
-    """The graph itself, in float64, for a model that was made elsewhere, on float32 (inputs, *shape).
+    """The graph itself, in float64, for an external model, on float32 (inputs, *shape).
 
     Raises: ModelError when ONNX's reference evaluator cannot run it.
     """

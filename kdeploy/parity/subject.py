@@ -24,7 +24,7 @@ from kdeploy.parity.budget import FP32
 from kdeploy.parity.compare import BATCHES, compare, logits_of
 from kdeploy.parity.oracle import Oracle
 from kdeploy.parity.truth import Truth
-from kdeploy.recipe.formats import ONNX, Asked
+from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Runtime, Source
@@ -114,7 +114,7 @@ def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
     """One row a format; what is the same in all of them is found once."""
     fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
     made = _made(subject) if fault is None else []
-    for asked in map(Asked.parse, names):
+    for asked in map(FormatRequest.parse, names):
         yield _row(subject, asked, made) if fault is None else _unmeasured(subject, asked, (), fault)
 
 
@@ -131,7 +131,7 @@ def _made(subject: Subject) -> list[Made]:
 
 
 def _judged(name: str, inputs: np.ndarray, truth: Truth, real: Oracle) -> Made | None:
-    """A family with the truth about it, without the inputs for which that is not finite: a net that divides by the
+    """A family with the truth about it, without the inputs for which that is not finite: a network that divides by the
     spread of an image has no answer to a constant one."""
     oracle = truth.oracle(inputs)
     kept = np.isfinite(oracle.logits).all(axis=1)
@@ -151,7 +151,7 @@ def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
     return Oracle(oracle.logits, max(oracle.float32_error, least))
 
 
-def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
+def _row(subject: Subject, asked: FormatRequest, made: Sequence[Made]) -> ParityRow:
     runtime, input_name = installed.find(asked.runtime), subject.signature.input
     inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
     with tempfile.TemporaryDirectory() as scratch:
@@ -163,7 +163,7 @@ def _row(subject: Subject, asked: Asked, made: Sequence[Made]) -> ParityRow:
             return _measured(subject, asked, invariance.Trial(session, input_name, inputs), made)
 
 
-def _measured(subject: Subject, asked: Asked, trial: invariance.Trial, made: Sequence[Made]) -> ParityRow:
+def _measured(subject: Subject, asked: FormatRequest, trial: invariance.Trial, made: Sequence[Made]) -> ParityRow:
     """On real inputs, then on made ones; a lower precision is not meant for those, which it was not calibrated on."""
     runtime = installed.find(asked.runtime)
     slow = runtime.name == REFERENCE
@@ -256,7 +256,7 @@ def _mode_fault(path: Path) -> Fault | None:
 
 
 def _preprocessing_fault(subject: Subject) -> Fault | None:
-    """Do raw inputs become what the trained net was given?"""
+    """Do raw inputs become what the trained network was given?"""
     if subject.fed is None:
         return None
     expected = subject.inputs[: len(subject.fed)]
@@ -264,12 +264,12 @@ def _preprocessing_fault(subject: Subject) -> Fault | None:
     allowed, row = FED_ERROR * float(np.abs(expected).max()), int(off.argmax())
     if off[row] <= allowed:
         return None
-    must = f"must be fed raw inputs within {allowed:.3g} of what the trained net was"
-    advice = "The preprocessing in the record of the export is not the trained net's: export it again."
+    must = f"must be fed raw inputs within {allowed:.3g} of what the trained network was"
+    advice = "The preprocessing in the record of the export is not the trained network's: export it again."
     return Fault(kind="preprocessing", must=must, got=f"off by {off[row]:.3g} at input {row}", advice=advice)
 
 
-def _unmeasured(subject: Subject, asked: Asked, batches: tuple[int, ...], fault: Fault) -> ParityRow:
+def _unmeasured(subject: Subject, asked: FormatRequest, batches: tuple[int, ...], fault: Fault) -> ParityRow:
     """A row for what cannot be compared; JSON has no infinity, hence the largest float."""
     most = float(np.finfo(np.float64).max)
     return ParityRow(

@@ -36,7 +36,7 @@ class Truth(Protocol):
 
 
 class GraphTruth:
-    """The graph itself, of a model that was made elsewhere.
+    """The graph itself, of an external model.
 
     Args:
         read: its signature, where the caller knows it.

@@ -24,13 +24,13 @@ def run(job: Job, folder: Path) -> BenchRecord:
     """Time the student against the teacher."""
     from kdeploy.evaluation.accuracy import stored_logits
     from kdeploy.evaluation.exported_student import exported_logits
-    from kdeploy.evaluation.precision_cost import Labelled
+    from kdeploy.evaluation.precision_cost import Labeled
     from kdeploy.stages import bench as stage
 
     samples, distilled, export = job.samples(), job.read(DISTILL), job.read(EXPORT)
     tests = {
-        "teacher": Labelled.of(samples, job.read(TEACHER).preprocessing, "test"),
-        "student": Labelled.of(samples, distilled.preprocessing, "test"),
+        "teacher": Labeled.of(samples, job.read(TEACHER).preprocessing, "test"),
+        "student": Labeled.of(samples, distilled.preprocessing, "test"),
     }
     logits = {
         "teacher": stored_logits(job.folder(TEACHER), "test"),

@@ -33,7 +33,9 @@ def run(job: Job, folder: Path) -> DistillRecord:
         student=job.recipe.student.arguments,
         feed=feed(job, samples.plain_preprocessing),
         samples=samples,
-        teacher=stage.Teacher(open_labels(job), stored_logits(teacher, "test"), stored_logits(teacher, "held_out")),
+        teacher=stage.StoredTeacher(
+            open_labels(job), stored_logits(teacher, "test"), stored_logits(teacher, "held_out")
+        ),
         options=distill.options(
             stage.DistillOptions, training=training_options(distill, job), loss=distill.options(LossOptions)
         ),

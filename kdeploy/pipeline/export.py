@@ -27,7 +27,7 @@ def settings(job: Job) -> dict[str, Any]:
 
 def run(job: Job, folder: Path) -> ExportRecord:
     """Export teacher and student."""
-    from kdeploy.evaluation.precision_cost import Labelled
+    from kdeploy.evaluation.precision_cost import Labeled
     from kdeploy.parity.compare import thinned
     from kdeploy.samples.feed import plain_inputs
     from kdeploy.stages.export import run as stage
@@ -37,11 +37,11 @@ def run(job: Job, folder: Path) -> ExportRecord:
     export, rows = job.recipe.export, thinned(samples.transfer, TRANSFER)
     return stage.run(
         folder,
-        teacher=stage.Teacher(teacher, members_of(job)),
+        teacher=stage.ExportedTeacher(teacher, members_of(job)),
         distilled=(job.folder(DISTILL), distill),
-        inputs=stage.Inputs(
-            student=Labelled.of(samples, distill.preprocessing, "held_out"),
-            teacher=Labelled.of(samples, teacher.preprocessing, "held_out"),
+        inputs=stage.ExportInputs(
+            student=Labeled.of(samples, distill.preprocessing, "held_out"),
+            teacher=Labeled.of(samples, teacher.preprocessing, "held_out"),
             student_transfer=plain_inputs(samples, distill.preprocessing, rows),
             teacher_transfer=plain_inputs(samples, teacher.preprocessing, rows),
             canonical=samples.inputs[distill.preprocessing.input][samples.parts["held_out"]],

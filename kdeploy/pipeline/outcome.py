@@ -34,7 +34,7 @@ def gate_results(job: Job) -> tuple[GateResult, ...]:
 
 def _lost(job: Job, bench: BenchRecord | None) -> float:
     """How much accuracy on the test inputs a lower rank took from the exported student; 0 without one, or untimed."""
-    if bench is None or job.read(EXPORT).bottleneck.shipped != "refactored":
+    if bench is None or job.read(EXPORT).bottleneck.shipped != "low-rank":
         return 0.0
     quality = next(arm.quality for arm in bench.arms if arm.role == "candidate")
     assert quality is not None

@@ -28,7 +28,7 @@ def settings(job: Job, number: int) -> dict[str, Any]:
     said = teacher.settings() | {"file": None if path is None else hash_file(path)}
     if teacher.model is not None:
         views = None if teacher.train.views is None else {"seed": job.recipe.views.seed}
-        return said | {"train": resolved(teacher.train), "views": views or job.recipe.views.of_labelled.settings()}
+        return said | {"train": resolved(teacher.train), "views": views or job.recipe.views.of_labeled.settings()}
     if teacher.run is not None:
         return said | {"preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
     # code counts by its module, and a folder that stands for a Hugging Face repository by its files

@@ -11,7 +11,7 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER, members_of
-from kdeploy.recipe.formats import ALL, ONNX, Asked
+from kdeploy.recipe.formats import ALL, ONNX, FormatRequest
 from kdeploy.records.parity import VerifyRecord
 
 
@@ -21,14 +21,14 @@ def settings(job: Job) -> dict[str, Any]:
 
 
 def run(job: Job, _folder: Path) -> VerifyRecord:
-    """Compare the exported files with the trained nets."""
+    """Compare the exported files with the trained networks."""
     from kdeploy.stages import verify as stage
 
     distilled = (job.folder(DISTILL), job.read(DISTILL))
     return stage.run(
         stage.Exported(job.folder(EXPORT), job.read(EXPORT), distilled, job.read(TEACHER), members_of(job)),
         job.samples(),
-        names=[name for name in _named(job) if Asked.parse(name).precision == "fp32" and name != ALL],
+        names=[name for name in _named(job) if FormatRequest.parse(name).precision == "fp32" and name != ALL],
         target=job.recipe.export.target,
         progress=job.progress,
     )
@@ -38,7 +38,7 @@ def _named(job: Job) -> list[str]:
     """Everything that the recipe names, and the reference evaluator; what `all` stands for is found in the export."""
     recipe = job.recipe
     named = ("reference", recipe.export.target, *recipe.export.formats, *recipe.bench.runtimes)
-    return [name for name in dict.fromkeys(str(Asked.parse(text)) for text in named) if name != ONNX]
+    return [name for name in dict.fromkeys(str(FormatRequest.parse(text)) for text in named) if name != ONNX]
 
 
 VERIFY = Stage("verify", VerifyRecord, (SAMPLES, TEACHER, DISTILL, EXPORT), settings, run, measures=True)

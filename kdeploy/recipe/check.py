@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kdeploy.errors import IntegrityError, MissingError, RecipeError
 from kdeploy.recipe.data import Origin
-from kdeploy.recipe.formats import ALL, ONNX, Asked
+from kdeploy.recipe.formats import ALL, ONNX, FormatRequest
 from kdeploy.recipe.load import LoadedRecipe, not_a_file
 from kdeploy.recipe.yaml12 import Place, dotted
 
@@ -108,7 +108,7 @@ def _runtime_places(loaded: LoadedRecipe) -> Iterator[tuple[Place, str]]:
     recipe = loaded.recipe
     yield ("export", "target"), recipe.export.target
     for number, text in enumerate(recipe.export.formats):
-        yield ("export", "formats", number), Asked.parse(text).runtime
+        yield ("export", "formats", number), FormatRequest.parse(text).runtime
     for number, name in enumerate(recipe.bench.runtimes):
         yield ("bench", "runtimes", number), name
 

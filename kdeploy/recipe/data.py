@@ -12,8 +12,8 @@ from kdeploy.recipe.section import Positive, Section, Seed, Side, the_only
 class Split(Section):
     """How many samples each part gets; a source has its own defaults for what is left out."""
 
-    labelled: int | None = Field(default=None, ge=1)
-    unlabelled: int | None = Field(default=None, ge=0)
+    labeled: int | None = Field(default=None, ge=1)
+    unlabeled: int | None = Field(default=None, ge=0)
     held_out: int | None = Field(default=None, ge=1)
     test: int | None = Field(default=None, ge=1)
 
@@ -134,7 +134,7 @@ class Origin(Section):
 class Data(Origin):
     """Where the samples come from, and how they are divided; a part may come from a source of its own."""
 
-    unlabelled: Origin | None = Field(default=None, description="another source of the unlabelled part")
+    unlabeled: Origin | None = Field(default=None, description="another source of the unlabelled part")
     held_out: Origin | None = Field(default=None, description="another source of the held-out part")
     test: Origin | None = Field(default=None, description="another source of the test part")
     split: Split = Split()
@@ -150,5 +150,5 @@ class Data(Origin):
 
     def origins(self) -> dict[str, Origin]:
         """Every source: the main one under "", the others by their part."""
-        own = {part: getattr(self, part) for part in ("unlabelled", "held_out", "test")}
+        own = {part: getattr(self, part) for part in ("unlabeled", "held_out", "test")}
         return {"": self} | {part: origin for part, origin in own.items() if origin is not None}

@@ -71,7 +71,7 @@ class Distill(Training):
     inter: float = Field(default=1.0, ge=0, description="of correlation: weight of the relations between classes")
     intra: float = Field(default=1.0, ge=0, description="of correlation: weight of the relations within a class")
     warm_up: int = Field(default=0, ge=0, description="epochs in which the weight of the teacher rises to its whole")
-    standardise: bool = Field(
+    standardize: bool = Field(
         default=False, description="logits: per sample; for logit-mse by each class's spread over the transfer set"
     )
     weighting: Literal["none", "entropy"] = Field(

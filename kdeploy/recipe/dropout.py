@@ -15,5 +15,5 @@ class Dropout(Section):
 
     @property
     def arguments(self) -> dict[str, float]:
-        """What the nets of ours are built with."""
+        """What built-in networks are built with."""
         return {"input_dropout": self.input, "hidden_dropout": self.hidden}

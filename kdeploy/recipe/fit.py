@@ -42,7 +42,7 @@ def check_views(views: Views, kinds: Mapping[str, Literal["image", "array"]]) ->
         raise DataError(f"views.{unknown[0]}", f"must name an input of the data: {', '.join(kinds)}", got=unknown[0])
     for name, kind in kinds.items():
         if kind == "image" and views.of(name).munge:
-            advice = "It makes rows of a table: an image can have shift, crop, flip, colour, noise, cutout and mixup."
+            advice = "It makes rows of a table: an image can have shift, crop, flip, color, noise, cutout and mixup."
             must = f"must be left out for input {name!r}, which is an image"
             raise DataError("views.munge", must, advice=advice)
         for key, value in views.of(name).model_dump().items():

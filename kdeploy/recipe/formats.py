@@ -20,7 +20,7 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 _GRAMMAR = re.compile(r"(?P<runtime>[^:\s]+)(:(?P<precision>[^:\s]+))?")
 
 
-class Asked(NamedTuple):
+class FormatRequest(NamedTuple):
     """One format that is asked for: the name of a runtime, or `onnx`, and the precision of its arithmetic.
 
     Args:
@@ -56,21 +56,21 @@ class Asked(NamedTuple):
         return str(self).replace(":", "-")
 
 
-def expanded(texts: Sequence[str], runtimes: Sequence[str]) -> tuple[Asked, ...]:
+def expanded(texts: Sequence[str], runtimes: Sequence[str]) -> tuple[FormatRequest, ...]:
     """What these texts ask for, each once; `all` becomes `onnx` and every precision of every runtime, all optional.
 
     Args:
         runtimes: names of those that `all` stands for.
     """
-    named = [Asked.parse(text) for text in texts if text != ALL]
+    named = [FormatRequest.parse(text) for text in texts if text != ALL]
     if ALL in texts:
-        every = [Asked(name, precision, optional=True) for precision in PRECISIONS for name in runtimes]
-        named = [*named, Asked(ONNX), *every]
+        every = [FormatRequest(name, precision, optional=True) for precision in PRECISIONS for name in runtimes]
+        named = [*named, FormatRequest(ONNX), *every]
     first = {(asked.runtime, asked.precision): asked for asked in reversed(named)}
     return tuple(dict.fromkeys(first[asked.runtime, asked.precision] for asked in named))
 
 
 def grammatical(text: str) -> str:
     """The text itself, for a field of the recipe. Raises: ValueError as `Asked.parse` does."""
-    Asked.parse(text)
+    FormatRequest.parse(text)
     return text

@@ -20,7 +20,7 @@ from kdeploy.recipe.views import Views
 
 
 class Rank(Section):
-    """The bottleneck re-factored by SVD: at a rank, or at the lowest whose error is small enough."""
+    """The bottleneck reduced in rank by SVD: at a rank, or at the lowest whose error is small enough."""
 
     rank: int | None = Field(default=None, ge=1, le=1_000_000)
     tolerance: float | None = Field(

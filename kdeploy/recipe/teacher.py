@@ -46,7 +46,7 @@ class TeacherTraining(Training):
 
 
 class TeacherPreprocess(Section):
-    """What a teacher made elsewhere expects; left out, pixels arrive as pixels / 255, or as a name's publisher says."""
+    """What an external teacher expects; left out, pixels arrive as pixels / 255, or as a name's publisher says."""
 
     scale: Positive | None = None
     size: tuple[Side, Side] | None = Field(
@@ -77,7 +77,7 @@ class Teacher(Section):
     NO_EFFECT: ClassVar[frozenset[str]] = frozenset({"onnx", "run", "weights", "count", "features", "train"})
 
     model: Literal["deep-cnn", "whitened-cnn", "mlp"] | None = Field(
-        default=None, description="a teacher of ours, trained on the labelled part"
+        default=None, description="a built-in teacher, trained on the labelled part"
     )
     hidden: tuple[Width, ...] = Field(default=(1200, 1200), min_length=1, strict=False, description="widths of an mlp")
     dropout: Dropout = Field(default=Dropout(), description="of an mlp")
@@ -132,7 +132,7 @@ class Teacher(Section):
                 "Without either it knows nothing."
             )
         if self.count > 1 and self.model is None:
-            raise ValueError(f"must not have count beside {origin}. Only a model of ours can be trained again.")
+            raise ValueError(f"must not have count beside {origin}. Only a built-in model can be trained again.")
         return self
 
     @property
@@ -157,7 +157,7 @@ class Teacher(Section):
 
     @property
     def net(self) -> dict[str, Any]:
-        """The arguments of a teacher of ours, besides those that the data give."""
+        """The arguments of a built-in teacher, besides those that the data give."""
         if self.model != "mlp":
             return {}
         return {"hidden": self.hidden, **self.dropout.arguments, "max_norm": self.max_norm}
@@ -197,7 +197,7 @@ class Labels(Section):
         description="of features: how many principal components of them are kept; all when left out",
     )
     dtype: Literal["float16", "float32"] = Field(default="float16", description="float32 for logits above 16,376")
-    precision: Precision = Field(default="auto", description="in which a teacher of ours computes them")
+    precision: Precision = Field(default="auto", description="in which a built-in teacher computes them")
 
     @model_validator(mode="after")
     def keys_of_the_kind(self) -> Self:

@@ -35,7 +35,7 @@ class Training(Section):
         default=0.0,
         ge=0,
         lt=1,
-        description="decay of a moving average of the weights, which becomes the net; 0 for none",
+        description="decay of a moving average of the weights, which becomes the network; 0 for none",
     )
-    compile: bool = Field(default=False, description="run the net through torch.compile while it is trained")
+    compile: bool = Field(default=False, description="run the network through torch.compile while it is trained")
     precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")

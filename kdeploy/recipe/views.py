@@ -27,7 +27,7 @@ class InputViews(Section):
     rotate: float = Field(default=0.0, ge=0, le=180, description="largest turn in degrees; zero behind the image")
     zoom: float = Field(default=0.0, ge=0, lt=1, description="size: a factor within 1 - this and 1 + this")
     flip: bool = Field(default=False, description="mirror half of the images left to right")
-    colour: float = Field(
+    color: float = Field(
         default=0.0, ge=0, le=1, description="brightness, contrast and saturation: factors within 1 - this and 1 + this"
     )
     noise: float = Field(
@@ -62,7 +62,7 @@ class Views(InputViews):
         return {key: value for key, value in found.items() if key not in inputs} | {"inputs": inputs}
 
     @property
-    def of_labelled(self) -> Views:
+    def of_labeled(self) -> Views:
         """What a training on labels sees of them: nothing that mixes samples, and a new view in each epoch."""
         unmixed = {name: one.model_copy(update={"munge": None}) for name, one in self.inputs.items()}
         return self.model_copy(update={"count": 1, "mixup": 0.0, "munge": None, "inputs": unmixed})

@@ -82,7 +82,7 @@ def scalar(text: str) -> str | int | float | None:
     if _BOOL.match(text):
         return text.lower() == "true"
     if _INT.match(text) or _RADIX.match(text):
-        # more digits than this is no setting of ours, and neither int() nor repr() takes thousands
+        # more digits than this is no setting, and neither int() nor repr() takes thousands
         return int(text, 0 if _RADIX.match(text) else 10) if len(text) <= 30 else text
     if _FLOAT.match(text):
         return float(text)

@@ -1,4 +1,4 @@
-"""`kdeploy.bench/1`: what a benchmark measured, on what, and what may be claimed from it.
+"""`kdeploy.bench/2`: what a benchmark measured, on what, and what may be claimed from it.
 
 Times are integer nanoseconds, sizes bytes, energies microjoules, ratios floats. A field that was not measured is null
 and has an entry in `unavailable`. One record holds any number of comparisons; each names its two arms.
@@ -328,7 +328,7 @@ class Noise(Part):
     unobserved: tuple[str, ...]
 
 
-class Raw(Part):
+class RawSamples(Part):
     """The file every number can be recomputed from; `path` is relative to the record."""
 
     path: str
@@ -338,7 +338,7 @@ class Raw(Part):
 
 
 class BenchRecord(Table, Record):
-    SCHEMA: ClassVar[str] = "kdeploy.bench/1"
+    SCHEMA: ClassVar[str] = "kdeploy.bench/2"
 
     id: str
     created: str
@@ -355,7 +355,7 @@ class BenchRecord(Table, Record):
     throughput: tuple[BatchThroughput, ...] = ()
     noise: Noise
     unavailable: tuple[Unavailable, ...]
-    raw: Raw
+    raw: RawSamples
 
     def arm(self, name: str) -> Arm:
         """The arm that a comparison names."""

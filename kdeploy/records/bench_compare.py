@@ -1,4 +1,4 @@
-"""`kdeploy.bench-compare/1`: what two results say of the same models, or why they may not be set side by side."""
+"""`kdeploy.bench-compare/2`: what two results say of the same models, or why they may not be set side by side."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ArmComparison(Part):
 
 
 class BenchCompareRecord(Table, Record):
-    SCHEMA: ClassVar[str] = "kdeploy.bench-compare/1"
+    SCHEMA: ClassVar[str] = "kdeploy.bench-compare/2"
 
     first: str
     second: str

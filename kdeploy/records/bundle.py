@@ -18,7 +18,7 @@ class BundleFile(Part):
 class BundleRecord(Record):
     """Beside it: the folder `bundle/`, and the same files as `<name>.zip`."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.bundled/1"
+    SCHEMA: ClassVar[str] = "kdeploy.bundled/2"
 
     name: str
     folder: str

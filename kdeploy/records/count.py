@@ -1,4 +1,4 @@
-"""`kdeploy.count/1`: what one call of a model costs, counted over its graph."""
+"""`kdeploy.count/2`: what one call of a model costs, counted over its graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kdeploy.records.table import Row, Table
 class CountRecord(Table, Record):
     """One model at the shapes of its inputs, batch first."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.count/1"
+    SCHEMA: ClassVar[str] = "kdeploy.count/2"
 
     model: str
     input_shapes: dict[str, tuple[int, ...]]

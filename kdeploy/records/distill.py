@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Literal
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
 from kdeploy.records.teacher import Training
 
 
-class Net(Part):
-    """One trained net. `logits` names the .npy of its outputs on the test part, in order."""
+class Network(Part):
+    """One trained network. `logits` names the .npy of its outputs on the test part, in order."""
 
     seed: int
     file: str
@@ -29,7 +29,7 @@ class Net(Part):
 
 
 class Verdict(Part):
-    """Is the student better than the same net without a teacher? Differences of test accuracy, fractions of 1.
+    """Is the student better than the same network without a teacher? Differences of test accuracy, fractions of 1.
 
     `seeds_interval`: Student's t over seeds; `inputs_interval`: bootstrap over test inputs of the seed-averaged
     difference. Both at `level`. Null when there is no baseline, or with fewer than three seeds (`seeds_interval`).
@@ -55,7 +55,7 @@ class Gap(Part):
 class DistillRecord(Table, Record):
     """Files beside it: `student-<seed>.safetensors`, `baseline-<seed>.safetensors` and their test logits."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.distill/1"
+    SCHEMA: ClassVar[str] = "kdeploy.distill/2"
 
     student: dict[str, Any]  # the arguments of kdeploy.models.shallow.ShallowStudent
     preprocessing: Preprocessing
@@ -63,20 +63,20 @@ class DistillRecord(Table, Record):
     loss: str
     epochs: int
     steps: int
-    students: tuple[Net, ...]
-    baselines: tuple[Net, ...]
+    students: tuple[Network, ...]
+    baselines: tuple[Network, ...]
     verdict: Verdict
     gap: Gap
     chosen_seed: int
     chosen_because: str
-    software: Software
+    software: ComputedOn
 
     @property
-    def chosen(self) -> Net:
+    def chosen(self) -> Network:
         return next(net for net in self.students if net.seed == self.chosen_seed)
 
     def to_rows(self) -> list[Row]:
-        """A row for each trained net: the students, then the baselines."""
+        """A row for each trained network: the students, then the baselines."""
         roles = [("student", net) for net in self.students] + [("baseline", net) for net in self.baselines]
         columns = ("seed", "test_accuracy", "held_out_accuracy", "test_agreement", "held_out_agreement")
         return [{"role": role, **{name: getattr(net, name) for name in columns}} for role, net in roles]

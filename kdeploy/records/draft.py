@@ -10,7 +10,7 @@ from kdeploy.records.base import Record
 class DraftRecord(Record):
     """`teacher_accuracy` is a fraction of the `looked_at` labelled samples, with the preprocessing that was assumed."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.draft/1"
+    SCHEMA: ClassVar[str] = "kdeploy.draft/2"
 
     name: str
     recipe: str

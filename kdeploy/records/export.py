@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.base import Part, Record
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.table import Row, Table
 
-FormName = Literal["fused", "factored", "refactored", "plain"]
+FormName = Literal["fused", "factored", "low-rank", "plain"]
 
 
 class Model(Part):
@@ -41,8 +41,8 @@ class Fold(Part):
     reason: str
 
 
-class Refactoring(Part):
-    """What a lower rank costs: its logits against those of the trained net, both in float64, on held-out inputs.
+class LowRank(Part):
+    """What a lower rank costs: its logits against those of the trained network, both in float64, on held-out inputs.
 
     `relative_error` = `max_abs_error` / the largest absolute logit; `spectral_error` = s_(r+1) / s_1 of the weights.
     """
@@ -60,14 +60,15 @@ class Refactoring(Part):
 class Form(Part):
     """The student in one form. `latency_ns` is the median on the target, batch 1.
 
-    A re-factored net is not the trained one: its parity is with itself in float64, what it costs is `refactoring`.
+    A network of a lower rank is not the trained one: its parity is with itself in float64, what it costs is
+    `refactoring`.
     """
 
     form: FormName
     model: Model
     latency_ns: int | None
     parity: tuple[ParityRow, ...]
-    refactoring: Refactoring | None = None
+    low_rank: LowRank | None = None
 
     def row(self, shipped: str) -> Row:
         return {
@@ -93,7 +94,7 @@ class Processors(Part):
 
 
 class Format(Part):
-    """A model converted for a runtime, compared with the trained net on real inputs.
+    """A model converted for a runtime, compared with the trained network on real inputs.
 
     `refused` is why there is none: then `file` is empty and `bytes` is 0. Only what was not asked for by name, but came
     with `all`, is refused instead of being an error, and int8 that lost too much; that keeps its `parity` and `cost`.
@@ -113,7 +114,7 @@ class Format(Part):
     @property
     def key(self) -> str:
         """As people write it: `openvino`, `onnxruntime:int8`."""
-        return str(Asked(self.runtime, self.precision))
+        return str(FormatRequest(self.runtime, self.precision))
 
 
 class Bottleneck(Part):
@@ -127,7 +128,7 @@ class Bottleneck(Part):
     outputs: int | None
 
 
-class Raw(Part):
+class RawForm(Part):
     """The student with its preprocessing in the graph: what a decoder gives in, logits out.
 
     `layout` is that of images, uint8: channels first or last. Other inputs are float32, as they are canonical.
@@ -146,7 +147,7 @@ class ExportRecord(Table, Record):
     And `student.raw.onnx`, where preprocessing in the graph was asked for.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.export/1.1"  # since 1.1 weights in int8 have 7 bits
+    SCHEMA: ClassVar[str] = "kdeploy.export/2"  # since 1.1 weights in int8 have 7 bits
 
     student: Model
     teacher: Model
@@ -159,7 +160,7 @@ class ExportRecord(Table, Record):
     teacher_preprocessing: Preprocessing
     class_names: tuple[str, ...]
     output: str
-    raw: Raw | None = None
+    raw: RawForm | None = None
 
     def files(self, folder: Path, model: str) -> dict[str, Path]:
         """The files of a model that were converted, by format as people write it; `folder` is the record's own."""
@@ -181,13 +182,13 @@ class FusedPair(Part):
 
 
 class ModelExportRecord(Table, Record):
-    """A model made elsewhere, rewritten. Files beside it: `model.onnx`, which ships, and `model.<form>.onnx`.
+    """An external model, rewritten. Files beside it: `model.onnx`, which ships, and `model.<form>.onnx`.
 
     `forms` are proved against `source` in float64, on `inputs` seeded noise. `bottleneck` has the widths of the pair,
     where there is one alone.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.export-model/1"
+    SCHEMA: ClassVar[str] = "kdeploy.export-model/2"
 
     source: Model
     model: Model

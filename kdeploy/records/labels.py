@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 
 
 class Block(Part):
@@ -21,7 +21,7 @@ class Block(Part):
 class LabelHeader(Record):
     """What the labels in a store are; a reader refuses a store whose header is not what it expects."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.label-store/1"
+    SCHEMA: ClassVar[str] = "kdeploy.label-store/2"
 
     kind: Literal["logits", "probabilities", "topk", "features"]  # see kdeploy.labels.encoding
     dtype: Literal["float16", "float32"]
@@ -42,7 +42,7 @@ class LabelHeader(Record):
 class LabelsRecord(Record):
     """The store itself is `header.json` and the blocks beside this record."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.labels/1"
+    SCHEMA: ClassVar[str] = "kdeploy.labels/2"
 
     header_sha256: str
     rows: int
@@ -51,4 +51,4 @@ class LabelsRecord(Record):
         float | None
     )  # of the teacher's labels on view 0 with the true labels, labelled part only; None with mixup
     duration_ns: int
-    software: Software
+    software: ComputedOn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.base import Part, Record
 from kdeploy.records.precision import Cost
 from kdeploy.records.table import Row, Table
@@ -73,7 +73,7 @@ class ParityRow(Part):
     worst_input: int
     passed: bool
     precision: str = "fp32"
-    against: str = "the trained net"
+    against: str = "the trained network"
     worst_name: str | None = None
     first_node: NodeDifference | None = None
     families: tuple[Family, ...] = ()
@@ -83,11 +83,11 @@ class ParityRow(Part):
     @property
     def key(self) -> str:
         """The format, as people write it: `openvino`, `onnxruntime:int8`."""
-        return str(Asked(self.runtime, self.precision))
+        return str(FormatRequest(self.runtime, self.precision))
 
 
 class VerifyRecord(Table, Record):
-    SCHEMA: ClassVar[str] = "kdeploy.verify/1"
+    SCHEMA: ClassVar[str] = "kdeploy.verify/2"
 
     rows: tuple[ParityRow, ...]
     versions: dict[str, str]

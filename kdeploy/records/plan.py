@@ -27,7 +27,7 @@ class PlannedTeacher(Part):
     stage: str  # `teacher`; of an ensemble `teacher-0` and so on
     name: str
     made: bool
-    labelled: bool
+    labeled: bool
     label_rows: int
     label_bytes: int | None  # of labels that are stored, the bytes of their files
     rows_per_second: float | None
@@ -35,7 +35,7 @@ class PlannedTeacher(Part):
     reason: str
 
 
-class Rehearsal(Part):
+class SpeedPreview(Part):
     """Student against teacher before the student is trained; `reason` says why there are no rows."""
 
     bottleneck: str = ""  # the form that would ship, and why
@@ -48,7 +48,7 @@ class Rehearsal(Part):
 class PlanRecord(Table, Record):
     """Sizes of what a run would make. Multiply-adds are of one sample; null for a student without a bottleneck."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.plan/1"
+    SCHEMA: ClassVar[str] = "kdeploy.plan/2"
 
     name: str
     stages: tuple[PlannedStage, ...]
@@ -62,7 +62,7 @@ class PlanRecord(Table, Record):
     bottleneck: int | None
     break_even: float | None
     teachers: tuple[PlannedTeacher, ...] = ()
-    rehearsal: Rehearsal | None = None  # where it was asked for
+    speed_preview: SpeedPreview | None = None  # where it was asked for
     missing: tuple[str, ...] = ()  # packages that are not here, each with what to install
 
     def to_rows(self) -> list[Row]:

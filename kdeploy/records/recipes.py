@@ -21,7 +21,7 @@ class ListedRecipe(Part):
 class RecipesRecord(Record):
     """The recipes of a folder, sorted by name."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.recipes/1"
+    SCHEMA: ClassVar[str] = "kdeploy.recipes/2"
 
     folder: str
     ship: bool  # with kdeploy: their names are all that a verb needs

@@ -13,7 +13,7 @@ from kdeploy.records.circumstances import Host
 from kdeploy.records.distill import Gap, Verdict
 from kdeploy.records.export import FormName
 from kdeploy.records.samples import DuplicatesInfo
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
 
 GateKey = Literal["max_drop", "min_speedup"]
@@ -45,7 +45,7 @@ class TeacherScore(Part):
 
 
 class SeedScore(Part):
-    """One trained net; the agreements are with the teacher's top-1."""
+    """One trained network; the agreements are with the teacher's top-1."""
 
     seed: int
     test_accuracy: float
@@ -55,9 +55,9 @@ class SeedScore(Part):
 
 
 class BaselineScore(Part):
-    """Nets of one kind over seeds: `test_accuracy` is their mean, the costs are those of the exported file.
+    """Networks of one kind over seeds: `test_accuracy` is their mean, the costs are those of the exported file.
 
-    `exported_seed` and the costs are null for a net that was not exported.
+    `exported_seed` and the costs are null for a network that was not exported.
     """
 
     test_accuracy: float
@@ -135,14 +135,14 @@ class MachineSummary(Part):
     """Where it was trained (`software`) and where it was timed (`host`, null when nothing was)."""
 
     host: Host | None
-    software: Software
+    software: ComputedOn
     runtimes: dict[str, str]
 
 
 class Summary(Table, Record):
     """A run, from its records alone."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.report/1"
+    SCHEMA: ClassVar[str] = "kdeploy.report/2"
 
     name: str
     recipe: dict[str, Any]
@@ -165,7 +165,7 @@ class Summary(Table, Record):
     unavailable: tuple[Unavailable, ...]
 
     def to_rows(self) -> list[Row]:
-        """A row for the teacher, the student and, where there is one, the same net on labels alone."""
+        """A row for the teacher, the student and, where there is one, the same network on labels alone."""
         scores: dict[str, TeacherScore | BaselineScore | None] = {
             "teacher": self.teacher,
             "student": self.student,
@@ -191,7 +191,7 @@ class ReportFile(Part):
 class ReportRecord(Record):
     """Files beside it: the page for people, and what it was drawn from as JSON; the same for a README and a table."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.report-files/2"
+    SCHEMA: ClassVar[str] = "kdeploy.report-files/3"
 
     page: ReportFile
     data: ReportFile

@@ -10,7 +10,7 @@ from kdeploy.records.base import Record
 class RunRecord(Record):
     """The settings of a recipe's last run, and the fingerprint of each stage that it has done."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.run/1"
+    SCHEMA: ClassVar[str] = "kdeploy.run/2"
 
     name: str
     recipe: dict[str, Any]  # as validated, overrides included

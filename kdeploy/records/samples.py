@@ -81,7 +81,7 @@ class SamplesRecord(Record):
     `content_sha256` is over the bytes of the source's files; `sample_hash` over the canonical arrays, labels and parts.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.samples/1"
+    SCHEMA: ClassVar[str] = "kdeploy.samples/2"
 
     source: dict[str, str]
     content_sha256: str
@@ -102,4 +102,4 @@ class SamplesRecord(Record):
     def transfer_rows(self) -> int:
         """Samples of the transfer set."""
         counts = self.transfer.counts if self.transfer else self.counts
-        return counts["labelled"] + counts["unlabelled"]
+        return counts["labeled"] + counts["unlabeled"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kdeploy.records.base import Part
 
 
-class Software(Part):
+class ComputedOn(Part):
     """Device, threads and versions of one piece of work."""
 
     device: str

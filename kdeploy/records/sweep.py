@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
-from kdeploy.records.distill import Net, Verdict
-from kdeploy.records.software import Software
+from kdeploy.records.distill import Network, Verdict
+from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
 
 
@@ -18,18 +18,18 @@ class SweepRow(Part):
     variant: str
     run: str  # its name, which every verb takes
     teacher_accuracy: float
-    students: tuple[Net, ...]
-    baselines: tuple[Net, ...]
+    students: tuple[Network, ...]
+    baselines: tuple[Network, ...]
     verdict: Verdict
     parameters: int
     loss: str
     steps: int
     test_inputs: int
     fingerprints: dict[str, str]
-    software: Software
+    software: ComputedOn
 
     def row(self) -> Row:
-        """Accuracies are means over the seeds, None where there is no net."""
+        """Accuracies are means over the seeds, None where there is no network."""
         return {
             "variant": self.variant,
             "run": self.run,
@@ -45,11 +45,11 @@ class SweepRow(Part):
         }
 
     def errors(self, accuracy: float) -> int:
-        """How many test inputs a net of this accuracy gets wrong."""
+        """How many test inputs a network of this accuracy gets wrong."""
         return round((1 - accuracy) * self.test_inputs)
 
-    def errors_of(self, nets: Sequence[Net]) -> tuple[str, str]:
-        """The mean and each net's errors, as words of a table; dashes when there is no net."""
+    def errors_of(self, nets: Sequence[Network]) -> tuple[str, str]:
+        """The mean and each network's errors, as words of a table; dashes when there is no network."""
         if not nets:
             return "-", "-"
         errors = [self.errors(net.test_accuracy) for net in nets]
@@ -59,7 +59,7 @@ class SweepRow(Part):
 class SweepRecord(Table, Record):
     """The variants in the order of the recipe."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.sweep/1"
+    SCHEMA: ClassVar[str] = "kdeploy.sweep/2"
 
     name: str
     rows: tuple[SweepRow, ...]
@@ -69,5 +69,5 @@ class SweepRecord(Table, Record):
         return [row.row() for row in self.rows]
 
 
-def _mean_accuracy(nets: Sequence[Net]) -> float | None:
+def _mean_accuracy(nets: Sequence[Network]) -> float | None:
     return fmean(net.test_accuracy for net in nets) if nets else None

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 
 
 class Training(Part):
@@ -43,7 +43,7 @@ class TeacherRecord(Record):
     `file` is `teacher.onnx` (origin onnx) or `teacher.safetensors`; empty for an ensemble, whose members have files.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.teacher/1"
+    SCHEMA: ClassVar[str] = "kdeploy.teacher/2"
 
     origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface", "ensemble"]
     name: str
@@ -55,5 +55,5 @@ class TeacherRecord(Record):
     test_accuracy: float
     held_out_accuracy: float
     training: Training | None
-    software: Software
+    software: ComputedOn
     ensemble: Combination | None = None

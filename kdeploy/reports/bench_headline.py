@@ -19,11 +19,11 @@ from kdeploy.formatting.numbers import (
 )
 from kdeploy.formatting.ratios import high_bound, low_bound
 from kdeploy.formatting.sentences import metric, sentence_case
-from kdeploy.reports.comparisons import Pair
+from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.headline import CLAIMING, Tile
 
 
-def sentence(pairs: Sequence[Pair]) -> str:
+def sentence(pairs: Sequence[TimedPair]) -> str:
     """Which model is faster, by how much at least, and where: the size of the files beside it."""
     if not pairs:
         return "Nothing was timed."
@@ -39,12 +39,12 @@ def sentence(pairs: Sequence[Pair]) -> str:
     return sentence_case(f"{speed}, and {_size(weakest)} its size.")
 
 
-def proof(pairs: Sequence[Pair]) -> str:
+def proof(pairs: Sequence[TimedPair]) -> str:
     """The claim in the benchmark's own words, with the circumstances under which it holds."""
     return _speaking(pairs).row.claim if pairs else "no comparison was asked for"
 
 
-def tiles(pairs: Sequence[Pair]) -> tuple[Tile, ...]:
+def tiles(pairs: Sequence[TimedPair]) -> tuple[Tile, ...]:
     """Speed, time, quality and bytes, of the comparison that speaks."""
     if not pairs:
         return ()
@@ -52,28 +52,28 @@ def tiles(pairs: Sequence[Pair]) -> tuple[Tile, ...]:
     return (_speed_tile(pair), _time_tile(pair), _quality_tile(pair), _size_tile(pair))
 
 
-def claiming(pairs: Sequence[Pair]) -> list[Pair]:
+def claiming(pairs: Sequence[TimedPair]) -> list[TimedPair]:
     """The comparisons that show a difference, the least first; those that are faster, unless all are slower."""
     shown = [pair for pair in pairs if pair.row.status in CLAIMING and pair.row.low is not None]
     faster = [pair for pair in shown if (pair.row.low or 0) > 1]
     return sorted(faster, key=lambda pair: pair.row.low or 0) or sorted(shown, key=lambda pair: -(pair.row.high or 0))
 
 
-def _speaking(pairs: Sequence[Pair]) -> Pair:
+def _speaking(pairs: Sequence[TimedPair]) -> TimedPair:
     return (claiming(pairs) or pairs)[0]
 
 
-def _bound(pair: Pair) -> str:
+def _bound(pair: TimedPair) -> str:
     low, high = pair.row.low, pair.row.high
     assert low is not None and high is not None
     return f"{low_bound(low)}{TIMES} as fast" if low > 1 else f"{low_bound(1 / high)}{TIMES} as slow"
 
 
-def _size(pair: Pair) -> str:
+def _size(pair: TimedPair) -> str:
     return size_ratio(pair.candidate.artifact.bytes / max(1, pair.baseline.artifact.bytes))
 
 
-def _speed_tile(pair: Pair) -> Tile:
+def _speed_tile(pair: TimedPair) -> Tile:
     row = pair.row
     if row.status not in CLAIMING or row.low is None or row.high is None:
         return Tile("Speed-up", DASH, row.status.replace("_", " "))
@@ -84,12 +84,12 @@ def _speed_tile(pair: Pair) -> Tile:
     return Tile("Speed-up, at most", f"{high_bound(row.high)}{TIMES}", detail, "bad")
 
 
-def _time_tile(pair: Pair) -> Tile:
+def _time_tile(pair: TimedPair) -> Tile:
     times = [milliseconds(arm.latency_ns.median.value if arm.latency_ns else None) for _, arm in pair.arms]
     return Tile("Median call", times[1], f"{pair.setting}; {pair.baseline.model} {times[0]}")
 
 
-def _quality_tile(pair: Pair) -> Tile:
+def _quality_tile(pair: TimedPair) -> Tile:
     values = [percent(arm.quality.value if arm.quality else None) for _, arm in pair.arms]
     if DASH in values:
         return Tile("Accuracy", DASH, "not compared: no labels")
@@ -98,6 +98,6 @@ def _quality_tile(pair: Pair) -> Tile:
     return Tile(sentence_case(metric(found.metric)), values[1], f"against {values[0]}, on {several(found.n, 'input')}")
 
 
-def _size_tile(pair: Pair) -> Tile:
+def _size_tile(pair: TimedPair) -> Tile:
     detail = f"{megabytes(pair.candidate.artifact.bytes)} against {megabytes(pair.baseline.artifact.bytes)}"
     return Tile("Model files", _size(pair), detail)

@@ -18,7 +18,7 @@ _ARM = re.compile(r"arms\[.*\]\.")  # greedy: a model may be called `a].b`
 
 
 @dataclass(frozen=True)
-class Pair:
+class TimedPair:
     """One comparison. `setting` names it among the others: the runtime, and what differs beside it."""
 
     row: BenchRow
@@ -45,12 +45,12 @@ class Missing:
     reason: str
 
 
-def pairs(bench: BenchRecord | None) -> tuple[Pair, ...]:
+def pairs(bench: BenchRecord | None) -> tuple[TimedPair, ...]:
     """All comparisons, in order; none when nothing was timed."""
     if bench is None:
         return ()
     return tuple(
-        Pair(row, compared, bench.arm(compared.baseline), bench.arm(compared.candidate), name)
+        TimedPair(row, compared, bench.arm(compared.baseline), bench.arm(compared.candidate), name)
         for row, compared, name in zip(bench_rows(bench), bench.comparison, settings(bench.comparison), strict=True)
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import Arm, Latency, TimeEstimate
-from kdeploy.reports.comparisons import Pair
+from kdeploy.reports.comparisons import TimedPair
 
 Value = str | int | float | None
 
@@ -31,7 +31,7 @@ _FORMULA = tuple(
 )
 
 
-def of(pairs: Sequence[Pair]) -> str:
+def of(pairs: Sequence[TimedPair]) -> str:
     """The table, with its header; lines end as RFC 4180 says."""
     rows = [
         {"comparison": number, **_arm(arm), **(_compared(pair) if part == "candidate" else {})}
@@ -95,7 +95,7 @@ def _latency(latency: Latency | None) -> dict[str, Value]:
     }
 
 
-def _compared(pair: Pair) -> dict[str, Value]:
+def _compared(pair: TimedPair) -> dict[str, Value]:
     row = pair.row
     return {
         "speed_up": None if pair.refused else row.ratio,

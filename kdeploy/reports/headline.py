@@ -55,11 +55,12 @@ def verdict_sentence(summary: Summary) -> str:
     if verdict.seeds_interval is None:
         side = "below" if verdict.difference < 0 else "above"
         return (
-            f"Too few seeds to say whether distillation helped: {points} {side} the same net trained without a teacher."
+            f"Too few seeds to say whether distillation helped: {points} {side} the same network trained without a "
+            "teacher."
         )
     return {
-        "BETTER": f"Distillation helped: {points} above the same net trained without a teacher.",
-        "WORSE": f"Distillation did harm: {points} below the same net trained without a teacher.",
+        "BETTER": f"Distillation helped: {points} above the same network trained without a teacher.",
+        "WORSE": f"Distillation did harm: {points} below the same network trained without a teacher.",
         "NO EVIDENCE": "No evidence that distillation helped: the difference may be chance.",
     }[verdict.status]
 

@@ -16,7 +16,7 @@ from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.report import BaselineScore, Summary, TeacherScore
 from kdeploy.reports import bench_headline, comparisons, headline
-from kdeploy.reports.comparisons import Pair
+from kdeploy.reports.comparisons import TimedPair
 
 _ACTIVE = {sign: f"\\{sign}" for sign in "\\`*_[]|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
 _TABLE = str.maketrans(_ACTIVE)
@@ -71,7 +71,7 @@ def _models(summary: Summary) -> Iterator[tuple[str, ...]]:
     yield _model("teacher", summary.teacher)
     yield _model(f"student, mean of {several(len(summary.student.per_seed), 'seed')}", summary.student)
     if summary.baseline:
-        yield _model("same net on labels alone", summary.baseline)
+        yield _model("same network on labels alone", summary.baseline)
 
 
 def _model(name: str, score: TeacherScore | BaselineScore) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def _timed(bench: BenchRecord) -> Iterator[str]:
     yield f"    {spelled_out(shlex.join(bench.command))}".replace("\n", " ")
 
 
-def _comparison(pair: Pair) -> tuple[str, ...]:
+def _comparison(pair: TimedPair) -> tuple[str, ...]:
     row = pair.row
     place = f"{row.runtime}, batch {row.batch}, {several(row.threads, 'thread')}"
     times = numbers.milliseconds(row.student_ns), numbers.milliseconds(row.teacher_ns)

@@ -25,7 +25,7 @@ from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import BaselineScore, Summary
 from kdeploy.reports import bench_headline, comparisons, headline, layers, plots
-from kdeploy.reports.comparisons import Pair
+from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import distributions
 from kdeploy.reports.figures.roofline import roofline
 from kdeploy.reports.figures.sustained import sustained
@@ -52,7 +52,7 @@ _FILTERS = {
 
 
 @dataclass(frozen=True)
-class Inputs:
+class PageInputs:
     """All the page of a run is made from; `raw` is the file of raw samples."""
 
     summary: Summary
@@ -62,7 +62,7 @@ class Inputs:
     raw: Path | None
 
 
-def render(inputs: Inputs) -> str:
+def render(inputs: PageInputs) -> str:
     """The page of a run, a pure function of the records."""
     summary, pairs = inputs.summary, comparisons.pairs(inputs.bench)
     return _rendered(
@@ -90,10 +90,11 @@ def render_bench(bench: BenchRecord, raw: Path | None) -> str:
     )
 
 
-def trade_off_points(summary: Summary, pairs: Sequence[Pair]) -> list[Point]:
+def trade_off_points(summary: Summary, pairs: Sequence[TimedPair]) -> list[Point]:
     """Teacher, student and baseline in each setting that was timed and not refused.
 
-    The baseline is the student's net, and as fast. Accuracies are means over seeds, and not of the net that was timed.
+    The baseline is the student's network, and as fast. Accuracies are means over seeds, and not of the network that was
+    timed.
     """
     points = []
     for pair in (pair for pair in pairs if not pair.refused):
@@ -112,7 +113,7 @@ def trade_off_points(summary: Summary, pairs: Sequence[Pair]) -> list[Point]:
 
 
 def _timed(
-    bench: BenchRecord | None, pairs: Sequence[Pair], raw: Path | None, points: Sequence[Point], metric: str
+    bench: BenchRecord | None, pairs: Sequence[TimedPair], raw: Path | None, points: Sequence[Point], metric: str
 ) -> dict[str, Any]:
     """What the sections on a benchmark need."""
     return {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kdeploy.formatting.numbers import several
 from kdeploy.records.bench import Arm, BenchRecord
-from kdeploy.reports.comparisons import Pair
+from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import Distribution
 from kdeploy.reports.figures.drawing import Part
 from kdeploy.reports.figures.roofline import Reached
@@ -35,7 +35,7 @@ class Measured(NamedTuple):
         return Rate(self.model, self.part, place, self.batch, self.rate, self.interval)
 
 
-def qualities(pairs: Sequence[Pair]) -> Iterator[Point]:
+def qualities(pairs: Sequence[TimedPair]) -> Iterator[Point]:
     """Accuracy against latency, of both models of each comparison that was not refused, where quality was measured."""
     for pair in pairs:
         for part, arm in pair.arms:
@@ -44,12 +44,12 @@ def qualities(pairs: Sequence[Pair]) -> Iterator[Point]:
                 yield Point(arm.model, part, pair.setting, median.value, median.ci, quality.value, quality.ci)
 
 
-def metric(pairs: Sequence[Pair]) -> str:
+def metric(pairs: Sequence[TimedPair]) -> str:
     """What was measured of the models' answers, by the names that the qualities have."""
     return ", ".join(dict.fromkeys(arm.quality.metric for pair in pairs for _, arm in pair.arms if arm.quality))
 
 
-def calls(pairs: Sequence[Pair], raw: Path) -> Iterator[Distribution]:
+def calls(pairs: Sequence[TimedPair], raw: Path) -> Iterator[Distribution]:
     """The counted calls of both models in each comparison."""
     replicates = read_replicates(raw)
     for number, pair in enumerate(pairs):
@@ -59,7 +59,7 @@ def calls(pairs: Sequence[Pair], raw: Path) -> Iterator[Distribution]:
                 yield Distribution(arm.model, part, pair.setting, found)
 
 
-def rates(bench: BenchRecord, pairs: Sequence[Pair]) -> tuple[Rate, ...]:
+def rates(bench: BenchRecord, pairs: Sequence[TimedPair]) -> tuple[Rate, ...]:
     """Throughput of comparisons and beside them, when several batches were timed."""
     found = [*_compared(pairs), *_beside(bench)]
     several_threads = len({rate.threads for rate in found}) > 1
@@ -67,7 +67,7 @@ def rates(bench: BenchRecord, pairs: Sequence[Pair]) -> tuple[Rate, ...]:
     return tuple(named) if len({rate.batch for rate in found}) > 1 else ()
 
 
-def reached(pairs: Sequence[Pair]) -> Iterator[Reached]:
+def reached(pairs: Sequence[TimedPair]) -> Iterator[Reached]:
     """Both models below the roof of this machine."""
     for pair in pairs:
         for part, arm in pair.arms:
@@ -76,14 +76,14 @@ def reached(pairs: Sequence[Pair]) -> Iterator[Reached]:
                 yield found
 
 
-def courses(pairs: Sequence[Pair]) -> Iterator[Course]:
+def courses(pairs: Sequence[TimedPair]) -> Iterator[Course]:
     for pair in pairs:
         for part, arm in pair.arms:
             if arm.sustained and arm.sustained.windows:
                 yield Course(arm.model, part, pair.setting, arm.sustained)
 
 
-def _compared(pairs: Sequence[Pair]) -> Iterator[Measured]:
+def _compared(pairs: Sequence[TimedPair]) -> Iterator[Measured]:
     for pair in pairs:
         for part, arm in pair.arms:
             if arm.throughput and not pair.refused:
@@ -96,7 +96,7 @@ def _beside(bench: BenchRecord) -> Iterator[Measured]:
         yield Measured(one.model, one.role, one.runtime, one.threads, one.batch, one.value, None)
 
 
-def _reached(pair: Pair, part: Part, arm: Arm) -> Reached | None:
+def _reached(pair: TimedPair, part: Part, arm: Arm) -> Reached | None:
     roof = arm.roofline
     if roof is None or arm.compute is None or arm.latency_ns is None or not arm.compute.flops:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from kdeploy.evaluation.gate import drop_points
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BenchRecord, Comparison, Ratio
-from kdeploy.records.distill import DistillRecord, Net
+from kdeploy.records.distill import DistillRecord, Network
 from kdeploy.records.export import ExportRecord, Form, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.report import (
@@ -117,7 +117,7 @@ def _student(distill: DistillRecord, model: Model) -> StudentScore:
 
 
 def _baseline(distill: DistillRecord, model: Model | None) -> BaselineScore | None:
-    """The nets without a teacher; the one that is exported shares its seed with the student."""
+    """The networks without a teacher; the one that is exported shares its seed with the student."""
     if not distill.baselines:
         return None
     return BaselineScore(
@@ -130,7 +130,7 @@ def _baseline(distill: DistillRecord, model: Model | None) -> BaselineScore | No
     )
 
 
-def _seed(net: Net) -> SeedScore:
+def _seed(net: Network) -> SeedScore:
     return SeedScore(
         seed=net.seed,
         test_accuracy=net.test_accuracy,

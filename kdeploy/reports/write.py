@@ -18,7 +18,7 @@ from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import ReportFile, ReportRecord, Summary
 from kdeploy.reports import comparisons, csv_table, markdown
-from kdeploy.reports.page import Inputs, render, render_bench
+from kdeploy.reports.page import PageInputs, render, render_bench
 from kdeploy.system.files import commit_bytes
 
 PAGE, DATA, MARKDOWN, TABLE = "report.html", "report.json", "report.md", "report.csv"
@@ -39,7 +39,7 @@ def run(
         summary, distill, export, bench: the records; `bench` is None when nothing was timed.
         raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
     """
-    page = render(Inputs(summary, distill, export, bench, raw))
+    page = render(PageInputs(summary, distill, export, bench, raw))
     return _report(folder, page, summary.to_json(), markdown.of_run(summary, bench), bench)
 
 

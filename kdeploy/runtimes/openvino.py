@@ -6,8 +6,8 @@ request at a time). Its telemetry package is hidden before the import, which mak
 otherwise `import openvino` alone writes a client id under the home folder and reports the event.
 
 The call: inputs are copied into buffers that the request shares, then `infer()` runs without arguments. Measured on
-2026-11-22 (2 shared x86-64 cores, openvino 2026.4.1, one thread, a 16-2-4-10 net, smallest of 2,000 interleaved calls):
-14 us, against 23 us for a new shared tensor each call and 60 us for `infer(inputs, share_inputs=True)`.
+2026-11-22 (2 shared x86-64 cores, openvino 2026.4.1, one thread, a 16-2-4-10 network, smallest of 2,000 interleaved
+calls): 14 us, against 23 us for a new shared tensor each call and 60 us for `infer(inputs, share_inputs=True)`.
 
 In fp16 and bf16 the arithmetic is asked for by the same hint, which the file carries; a processor without it computes
 in something else, so that the hint is read back and such a format refused. int8 is made by nncf (the extra `nncf`),

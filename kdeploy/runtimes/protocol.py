@@ -36,7 +36,7 @@ class Source(NamedTuple):
     """What a conversion may start from."""
 
     onnx: Path
-    module: Callable[[], nn.Module] | None  # None for models made elsewhere
+    module: Callable[[], nn.Module] | None  # None for external models
     example: Arrays  # one array an input, each with at least one row
     calibration: Iterable[Arrays] | None  # batches of real inputs, never those that the result is judged on
 

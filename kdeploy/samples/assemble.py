@@ -84,9 +84,9 @@ def _main_parts(main: Contents, others: Mapping[str, Contents], counts: Counts, 
     asked = {part: getattr(counts, part) for part in PARTS if part not in others}
     zero = {part: 0 for part in ("test", "held_out") if part in others and main.given is None}
     parts = dict(main.divided(Counts(**asked, **zero), seed=seed))
-    if "unlabelled" in others and counts.labelled is None and main.given is None:
-        known = parts["unlabelled"][main.labels[parts["unlabelled"]] >= 0]
-        parts["labelled"] = np.sort(np.concatenate([parts["labelled"], known]))
+    if "unlabeled" in others and counts.labeled is None and main.given is None:
+        known = parts["unlabeled"][main.labels[parts["unlabeled"]] >= 0]
+        parts["labeled"] = np.sort(np.concatenate([parts["labeled"], known]))
     return parts | {part: parts[part][:0] for part in others}
 
 
@@ -120,7 +120,7 @@ def _renumbered(
     numbers = [class_names.index(name) if name in class_names else -1 for name in contents.class_names]
     table = np.array([*numbers, -1], np.int64)  # the last entry is that of label -1
     renumbered: NDArray[np.int64] = table[labels]
-    if part != "unlabelled" and (renumbered < 0).any():
+    if part != "unlabeled" and (renumbered < 0).any():
         label = int(labels[int(np.argmax(renumbered < 0))])
         got = contents.class_names[label] if label >= 0 else "no label"
         must = "must have samples of the classes of the labelled part only"

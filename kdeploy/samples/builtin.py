@@ -22,7 +22,7 @@ from kdeploy.samples.contents import Contents
 from kdeploy.samples.split import Counts
 
 NAMES = ("mnist-5k",)
-MNIST_5K_COUNTS = Counts(labelled=500, unlabelled=2_300, held_out=200, test=2_000)
+MNIST_5K_COUNTS = Counts(labeled=500, unlabeled=2_300, held_out=200, test=2_000)
 _COLUMNS = 28 * 28 + 1
 
 

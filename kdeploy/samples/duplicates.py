@@ -1,7 +1,7 @@
 """Samples that stand in two parts: the same canonical arrays, bit for bit, in the test part and in another.
 
 A sample's key is SHA-256 over its canonical arrays; near duplicates, such as one photograph compressed twice, are not
-found. What a net has seen in training says little about what it has not.
+found. What a network has seen in training says little about what it has not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHUNK = 4096
 def find(inputs: Mapping[str, Canonical], parts: Mapping[str, Rows]) -> dict[str, Rows]:
     """The sorted rows of the training parts ("transfer") and of the held-out part that are in the test part too."""
     test = set(_keys(inputs, parts["test"]))
-    training = np.sort(np.concatenate([parts["labelled"], parts["unlabelled"]]))
+    training = np.sort(np.concatenate([parts["labeled"], parts["unlabeled"]]))
     looked_at = {"transfer": training, "held_out": parts["held_out"]}
     return {name: _in(test, inputs, rows) for name, rows in looked_at.items()}
 
@@ -47,8 +47,8 @@ def treat(
         )
     if policy != "drop":
         return parts, record
-    kept = {name: np.setdiff1d(parts[name], found["transfer"]) for name in ("labelled", "unlabelled")}
-    if not len(kept["labelled"]):
+    kept = {name: np.setdiff1d(parts[name], found["transfer"]) for name in ("labeled", "unlabeled")}
+    if not len(kept["labeled"]):
         must, advice = (
             "must leave at least 1 labelled sample that is not in the test part",
             "Set data.duplicates to report.",

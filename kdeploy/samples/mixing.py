@@ -3,7 +3,7 @@
     z = x + G;  z = (z ^ (z >> 30)) * M1;  z = (z ^ (z >> 27)) * M2;  mix(x) = z ^ (z >> 31)      (mod 2**64)
 
 with G the golden gamma (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014; the
-constants are Stafford's Mix13). `draws` has the same function in torch. A hash of ours, not a library's generator,
+constants are Stafford's Mix13). `draws` has the same function in torch. Our own hash, not a library's generator,
 because those may change their streams between versions, and a split or a view must not.
 """
 

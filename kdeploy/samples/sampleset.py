@@ -42,7 +42,7 @@ class SampleSet:
     Args:
         inputs: canonical array of each input, all with the samples on the first axis.
         labels: int64 (N,), -1 on the unlabelled part.
-        parts: sorted int64 indices of "labelled", "unlabelled", "held_out" and "test"; no sample is in two.
+        parts: sorted int64 indices of "labeled", "unlabeled", "held_out" and "test"; no sample is in two.
         kinds: "image" or "array" of each input.
         source, content_sha256, split_seed: where the set came from, for the record.
         chosen: sorted indices of the transfer set where it is not all of the labelled and the unlabelled part.
@@ -76,8 +76,8 @@ class SampleSet:
 
     @property
     def training(self) -> Rows:
-        """Sorted indices of the labelled and the unlabelled samples: all that a net may look at."""
-        return np.sort(np.concatenate([self.parts["labelled"], self.parts["unlabelled"]]))
+        """Sorted indices of the labelled and the unlabelled samples: all that a network may look at."""
+        return np.sort(np.concatenate([self.parts["labeled"], self.parts["unlabeled"]]))
 
     @property
     def transfer(self) -> Rows:
@@ -85,9 +85,9 @@ class SampleSet:
         return self.training if self.chosen is None else self.chosen
 
     @property
-    def labelled_transfer(self) -> Rows:
-        """The labelled samples of the transfer set, sorted: what a net without a teacher may learn from."""
-        return np.intersect1d(self.transfer, self.parts["labelled"], assume_unique=True)
+    def labeled_transfer(self) -> Rows:
+        """The labelled samples of the transfer set, sorted: what a network without a teacher may learn from."""
+        return np.intersect1d(self.transfer, self.parts["labeled"], assume_unique=True)
 
     @property
     def input_name(self) -> str:
@@ -147,8 +147,8 @@ class SampleSet:
     def _transfer_record(self) -> TransferInfo | None:
         if self.chosen is None:
             return None
-        labelled = len(self.labelled_transfer)
-        counts = {"labelled": labelled, "unlabelled": len(self.chosen) - labelled}
+        labeled = len(self.labeled_transfer)
+        counts = {"labeled": labeled, "unlabeled": len(self.chosen) - labeled}
         return TransferInfo(**self.choice.settings, counts=counts)
 
     def save(self, folder: Path) -> SamplesRecord:
@@ -322,7 +322,7 @@ def _check_parts(samples: SampleSet, where: str) -> None:
         if part.dtype != np.int64 or part.ndim != 1 or outside or (np.diff(part) <= 0).any():
             must = f"must be sorted int64 indices below {len(samples)}, each once"
             raise DataError(f"{where}: part {name}", must, got=f"{part.dtype} {part.shape}")
-    for name in ("labelled", "test"):
+    for name in ("labeled", "test"):
         if len(samples.parts[name]) == 0:
             raise DataError(f"{where}: part {name}", "must have at least 1 sample", got="0")
     everything = np.concatenate([samples.parts[name] for name in PARTS])
@@ -342,5 +342,5 @@ def _check_labels(samples: SampleSet, where: str) -> None:
     if labels.dtype != np.int64 or labels.ndim != 1:
         raise DataError(f"{where}: labels", "must be int64 (N,)", got=f"{labels.dtype} {labels.shape}")
     for name, part in samples.parts.items():
-        least, classes = (-1, 0) if name == "unlabelled" else (0, len(samples.class_names))
+        least, classes = (-1, 0) if name == "unlabeled" else (0, len(samples.class_names))
         check_labels(labels[part], least=least, classes=classes, where=f"{where}: part {name}", rows=part)

@@ -8,7 +8,7 @@
     {hub: ORG/NAME}         a data set on the Hugging Face hub                     hub.py
     {phones: FOLDER}        speech with aligned phones as parquet                  speech/aligned.py
     {timit: FOLDER}         the user's own TIMIT                                   speech/timit.py
-    {..., unlabelled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
+    {..., unlabeled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
 Beside a key may stand how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds, `context` and
 `targets` of speech; of parquet `groups`, a column that says which rows are never divided. `content_hash` reads bytes
@@ -44,7 +44,7 @@ from kdeploy.samples.transfer_set import Choice
 SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
 KEYS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
 DECODING = ("size", "seconds", "sample_rate", "context", "targets", "groups")
-OWN_PARTS = ("unlabelled", "held_out", "test")
+OWN_PARTS = ("unlabeled", "held_out", "test")
 
 
 class Source(Protocol):

@@ -23,7 +23,7 @@ from kdeploy.samples.mixing import shuffle_keys
 
 Rows = NDArray[np.int64]
 
-PARTS = ("labelled", "unlabelled", "held_out", "test")
+PARTS = ("labeled", "unlabeled", "held_out", "test")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Counts:
     left (all of it where the source itself has samples without a label), unlabelled the rest.
     """
 
-    labelled: int | None = None
-    unlabelled: int | None = None
+    labeled: int | None = None
+    unlabeled: int | None = None
     held_out: int | None = None
     test: int | None = None
 
@@ -88,10 +88,10 @@ def divide(
     held_out, order = _take(order, counts.held_out, available // 50, "held_out", where)
     order = _apart(order, held_out, groups)
     nameless = _apart(nameless, np.concatenate([test, held_out]), groups)
-    labelled, order = _take(order, counts.labelled, len(order) if len(nameless) else available // 10, "labelled", where)
+    labeled, order = _take(order, counts.labeled, len(order) if len(nameless) else available // 10, "labeled", where)
     hidden = np.concatenate([nameless[np.argsort(shuffle_keys(seed, nameless))], order])
-    unlabelled, _ = _take(hidden, counts.unlabelled, len(hidden), "unlabelled", where)
-    parts = {"labelled": labelled, "unlabelled": unlabelled, "held_out": held_out, "test": test}
+    unlabeled, _ = _take(hidden, counts.unlabeled, len(hidden), "unlabeled", where)
+    parts = {"labeled": labeled, "unlabeled": unlabeled, "held_out": held_out, "test": test}
     return {name: np.sort(part) for name, part in parts.items()}
 
 
@@ -122,7 +122,7 @@ def compact(parts: Mapping[str, Rows]) -> tuple[Rows, dict[str, Rows]]:
 def hide(labels: NDArray[np.int64], parts: Mapping[str, Rows]) -> NDArray[np.int64]:
     """The labels with -1 over the unlabelled part, so that nothing after this can leak them."""
     hidden = labels.astype(np.int64, copy=True)
-    hidden[parts["unlabelled"]] = -1
+    hidden[parts["unlabeled"]] = -1
     return hidden
 
 

@@ -51,12 +51,12 @@ class Choice:
             return None
         key, names = next(iter(self.settings.items()))
         classes = [_number(name, class_names, f"data.transfer.{key}") for name in names]
-        training = np.sort(np.concatenate([parts["labelled"], parts["unlabelled"]]))
+        training = np.sort(np.concatenate([parts["labeled"], parts["unlabeled"]]))
         _refuse_unknown(labels[training])
         of_classes = np.isin(labels, classes)
         chosen = of_classes if key == "only" else ~of_classes
-        if not chosen[parts["labelled"]].any():
-            advice = "Choose other classes, or raise data.split.labelled."
+        if not chosen[parts["labeled"]].any():
+            advice = "Choose other classes, or raise data.split.labeled."
             raise DataError("data.transfer", "must leave at least 1 labelled sample", got="0", advice=advice)
         rows: Rows = training[chosen[training]]
         return rows
@@ -77,6 +77,6 @@ def _number(name: str, class_names: Sequence[str], where: str) -> int:
 def _refuse_unknown(labels: NDArray[np.int64]) -> None:
     nameless = int((labels < 0).sum())
     if nameless:
-        advice = "Leave data.transfer out, or set data.split.unlabelled to 0."
+        advice = "Leave data.transfer out, or set data.split.unlabeled to 0."
         must = "must choose among samples whose class the source knows"
         raise DataError("data.transfer", must, got=f"{nameless} without a label", advice=advice)

@@ -13,7 +13,7 @@ import numpy as np
 
 from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import accuracy
-from kdeploy.evaluation.precision_cost import Labelled
+from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import Signature, signature
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
@@ -114,7 +114,7 @@ class BenchOptions:
 def contender(
     name: Literal["student", "teacher"],
     exported: tuple[Path, ExportRecord],
-    on: Labelled,
+    on: Labeled,
     logits: np.ndarray,
     dataset_sha256: str,
 ) -> Contender:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kdeploy.bundles.write import Golden, write
 from kdeploy.models.signature import signature
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
@@ -38,7 +38,7 @@ def run(
     """
     place, record = exported
     made = [one for one in record.formats if one.model == "student" and one.refused is None]
-    formats = {Asked(one.runtime, one.precision).folder: place / one.file for one in made}
+    formats = {FormatRequest(one.runtime, one.precision).folder: place / one.file for one in made}
     formats.pop("onnx", None)  # that is student.onnx itself
     formats |= {"raw": place / record.raw.file} if record.raw else {}
     return write(

@@ -26,9 +26,9 @@ from kdeploy.losses.hooks import Context, Features, progress_of
 from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
-from kdeploy.models.hinted import Answer, Guided
+from kdeploy.models.hinted import Answer, StudentWithHints
 from kdeploy.models.weights import load_weights, save_weights
-from kdeploy.records.distill import DistillRecord, Net
+from kdeploy.records.distill import DistillRecord, Network
 from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
@@ -49,7 +49,7 @@ class DistillOptions:
     Args:
         epochs: of the transfer set.
         seeds: how many students, and as many baselines.
-        baseline: train the same net on the labels alone as well?
+        baseline: train the same network on the labels alone as well?
         match_prior: then shift the biases until the held-out inputs have the teacher's class prior?
         curve: record the test accuracy after each epoch?
         tracker: tensorboard shows the loss of each step.
@@ -69,7 +69,7 @@ class DistillOptions:
 
 
 @dataclass(frozen=True)
-class Teacher:
+class StoredTeacher:
     """What the students and the verdict need of the teacher: its labels, and its plain logits on two parts."""
 
     labels: Labels
@@ -79,13 +79,13 @@ class Teacher:
 
 @dataclass(frozen=True)
 class _Task:
-    """What every net of this stage shares."""
+    """What every network of this stage shares."""
 
     folder: Path
     arguments: Mapping[str, Any]
     feed: Feed
     samples: SampleSet
-    teacher: Teacher
+    teacher: StoredTeacher
     options: DistillOptions
     steps: int
     progress: Progress
@@ -97,11 +97,11 @@ def run(
     student: Mapping[str, Any],
     feed: Feed,
     samples: SampleSet,
-    teacher: Teacher,
+    teacher: StoredTeacher,
     options: DistillOptions,
     progress: Progress,
 ) -> DistillRecord:
-    """Train every net that is not in the folder yet, and judge.
+    """Train every network that is not in the folder yet, and judge.
 
     Args:
         student: `convolutions`, `bottleneck`, `hidden` and dropout of kdeploy.models.shallow.ShallowStudent.
@@ -137,11 +137,11 @@ def run(
     )
 
 
-def _net(task: _Task, role: Role, seed: int) -> Net:
-    """One trained and measured net; its JSON is written last, so that it is there only when the net is done."""
+def _net(task: _Task, role: Role, seed: int) -> Network:
+    """One trained and measured network; its JSON is written last, so that it is there only when the network is done."""
     done = task.folder / f"{role}-{seed}.json"
     if done.exists():
-        return Net.model_validate_json(done.read_bytes())
+        return Network.model_validate_json(done.read_bytes())
     module = shallow.seeded(seed, **task.arguments)
     checkpoint = task.folder / f"{role}-{seed}.checkpoint"
     training = train(
@@ -163,8 +163,8 @@ def _net(task: _Task, role: Role, seed: int) -> Net:
 
 
 def _samples(task: _Task, role: Role, seed: int) -> Samples:
-    """Which samples a step of a net reads."""
-    rows = task.samples.transfer if role == "student" else task.samples.labelled_transfer
+    """Which samples a step of a network reads."""
+    rows = task.samples.transfer if role == "student" else task.samples.labeled_transfer
     plan = BatchPlan(len(rows), task.options.training.batch, seed)
     return lambda step: rows[plan.at(step)[1].numpy()]
 
@@ -174,7 +174,7 @@ def _guided(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Modul
     if not task.options.loss.reads_features:
         return student
     width = task.teacher.labels.features(0, np.arange(1)).shape[1] if task.options.loss.hint_weight else None
-    return Guided(student, width=width, seed=seed, layer=task.options.hint_layer)
+    return StudentWithHints(student, width=width, seed=seed, layer=task.options.hint_layer)
 
 
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
@@ -207,7 +207,7 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
             else torch.from_numpy(stored.members(view, positions)).to(device),
             features=features,
         )
-        with torch.autocast(device.type, enabled=False):  # a loss is in float32, whatever the net computes in
+        with torch.autocast(device.type, enabled=False):  # a loss is in float32, whatever the network computes in
             return chosen(context)
 
     return loss
@@ -232,13 +232,13 @@ def _blocks(labels: Labels) -> Iterator[Tensor]:
 
 
 def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
-    labelled, device = task.samples.labelled_transfer, device_named(task.options.device)
-    labels = torch.from_numpy(task.samples.labels[labelled])
-    plan, feed = BatchPlan(len(labelled), task.options.training.batch, seed), task.feed.unmixed
+    labeled, device = task.samples.labeled_transfer, device_named(task.options.device)
+    labels = torch.from_numpy(task.samples.labels[labeled])
+    plan, feed = BatchPlan(len(labeled), task.options.training.batch, seed), task.feed.unmixed
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
-        batch = feed.view(labelled[rows.numpy()], epoch % task.teacher.labels.shape[0]).to(device)
+        batch = feed.view(labeled[rows.numpy()], epoch % task.teacher.labels.shape[0]).to(device)
         return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
 
     return loss
@@ -267,7 +267,7 @@ def _curve(task: _Task, path: Path) -> Watch:
     def watch(module: nn.Module, done: int, _loss: float) -> None:
         if done % every:
             return
-        student = module.student if isinstance(module, Guided) else module
+        student = module.student if isinstance(module, StudentWithHints) else module
         classifier = ModuleClassifier(student, device=device_named(task.options.device), precision="fp32")
         found = accuracy(logits_of(classifier, task.feed, test), labels)
         module.train()
@@ -303,7 +303,7 @@ def _match_prior(task: _Task, module: shallow.ShallowStudent) -> np.ndarray:
 
 def _measured(
     task: _Task, role: Role, seed: int, module: nn.Module, training: Training, bias: np.ndarray | None
-) -> Net:
+) -> Network:
     name = f"{role}-{seed}"
     path, parts, labels = task.folder / f"{name}.safetensors", task.samples.parts, task.samples.labels
     save_weights(module, path, task.arguments)
@@ -316,7 +316,7 @@ def _measured(
     np.save(task.folder / logits, test)
     curve = task.folder / f"{name}.curve.json"
     truth = labels[parts["test"]]
-    return Net(
+    return Network(
         seed=seed,
         file=path.name,
         sha256=hash_file(path),
@@ -332,6 +332,6 @@ def _measured(
     )
 
 
-def _correct(task: _Task, nets: list[Net]) -> np.ndarray:
+def _correct(task: _Task, nets: list[Network]) -> np.ndarray:
     labels = task.samples.labels[task.samples.parts["test"]]
     return np.stack([np.load(task.folder / net.logits, allow_pickle=False).argmax(1) == labels for net in nets])

@@ -1,4 +1,4 @@
-"""ensemble: several measured teachers as one, by `kdeploy.models.ensemble`; no net is run."""
+"""ensemble: several measured teachers as one, by `kdeploy.models.ensemble`; no network is run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.labels.store import Labels
 from kdeploy.models.ensemble import Rule, combine
 from kdeploy.records.labels import LabelsRecord
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import Combination, Member, TeacherRecord
 from kdeploy.samples.sampleset import SampleSet
 
@@ -26,7 +26,7 @@ def teacher(
     members: Sequence[tuple[Path, TeacherRecord]],
     rule: Rule,
     samples: SampleSet,
-    software: Software,
+    software: ComputedOn,
 ) -> TeacherRecord:
     """Combine the logits that the members gave on the test and the held-out part.
 

@@ -15,7 +15,7 @@ from kdeploy.evaluation.accuracy import BATCH, accuracy
 from kdeploy.labels import pca, store
 from kdeploy.models.classifier import Classifier
 from kdeploy.records.labels import LabelHeader, LabelsRecord
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.files import hash_file
@@ -34,7 +34,7 @@ def run(
     classifier: Classifier,
     feed: Feed,
     samples: SampleSet,
-    software: Software,
+    software: ComputedOn,
     progress: Progress,
 ) -> LabelsRecord:
     """Fill the store in `folder`, on from what is there.

@@ -1,4 +1,4 @@
-"""teacher: train a teacher of ours on the labelled part, or take in one made elsewhere; measure it on the test part."""
+"""teacher: train a built-in teacher on the labelled part, or take in an external one; measure it on the test part."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TrainedTeacher:
 
     Args:
         seed: of its initial weights, its batches and its dropout.
-        net: its arguments besides those that the data give.
+        network: its arguments besides those that the data give.
     """
 
     model: str
@@ -63,11 +63,13 @@ class TrainedTeacher:
 
 @dataclass(frozen=True)
 class ExternalTeacher:
-    """A teacher made elsewhere: an ONNX file, code that builds a torch module, a run's student, a package's net."""
+    """An external teacher: an ONNX file, code that builds a torch module, a run's student, a package's network."""
 
     origin: Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]
     name: str
-    path: Path | None  # of the ONNX file, or of the module's weights; a package's net without has those it came with
+    path: (
+        Path | None
+    )  # of the ONNX file, or of the module's weights; a package's network without has those it came with
     class_names: tuple[str, ...] | None = None  # that it was trained on, where that is known
 
 
@@ -93,10 +95,10 @@ def run(
     where = device_named(device)
     training = None
     if isinstance(teacher, TrainedTeacher):
-        spec = teachers.Spec("model", teacher.model)
+        spec = teachers.TeacherSpec("model", teacher.model)
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
-        spec = teachers.Spec(teacher.origin, teacher.name)
+        spec = teachers.TeacherSpec(teacher.origin, teacher.name)
         _take_in(folder, teacher, len(samples.class_names))
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     logits = _logits(classifier, feed, samples, teacher)
@@ -130,15 +132,15 @@ def _train(
     shape, classes = feed.preprocessing.model_shape, len(samples.class_names)
     arguments = {"shape": shape, "classes": classes, **teacher.net, "mean": mean, "std": std}
     module = teachers.seeded(teacher.model, teacher.seed, arguments)
-    labelled = samples.parts["labelled"]
+    labeled = samples.parts["labeled"]
     if isinstance(module, WhitenedCnn):
-        module.whiten(feed.plain(labelled[:SAMPLES]))
-    labels = torch.from_numpy(samples.labels[labelled])
-    plan = BatchPlan(len(labelled), teacher.options.batch, teacher.seed)
+        module.whiten(feed.plain(labeled[:SAMPLES]))
+    labels = torch.from_numpy(samples.labels[labeled])
+    plan = BatchPlan(len(labeled), teacher.options.batch, teacher.seed)
 
     def loss(net: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
-        batch = feed.view(labelled[rows.numpy()], epoch).to(device)
+        batch = feed.view(labeled[rows.numpy()], epoch).to(device)
         return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
 
     done = train(
@@ -149,7 +151,7 @@ def _train(
         checkpoint=target.with_suffix(".checkpoint"),
         progress=progress,
         description="teacher",
-        samples=lambda step: labelled[plan.at(step)[1].numpy()],
+        samples=lambda step: labeled[plan.at(step)[1].numpy()],
     )
     commit_bytes(told, done.model_dump_json().encode())
     save_weights(module, target, arguments)
@@ -158,8 +160,8 @@ def _train(
 
 
 def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
-    """Keep the file of a teacher made elsewhere, so that the run does not depend on it any more."""
-    target = folder / teachers.Spec(teacher.origin, teacher.name).file
+    """Keep the file of an external teacher, so that the run does not depend on it any more."""
+    target = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file
     if teacher.origin == "onnx" and teacher.path is not None:
         _inspect(teacher.path)
     if teacher.origin in ("onnx", "run") or (teacher.origin == "torch" and _is_safe(teacher.path)):
@@ -178,7 +180,7 @@ def _is_safe(path: Path | None) -> bool:
 
 
 def _built(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str, Any]]:
-    """The net, and what is kept to build it again; a package's net that gets weights has the data's classes."""
+    """The network, and what is kept to build it again; a package's network that gets weights has the data's classes."""
     if teacher.origin in ("timm", "torchvision", "huggingface"):
         return pretrained.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
     return teachers.build_untrained(teacher.name), {}
@@ -199,7 +201,8 @@ def _inspect(path: Path) -> None:
 def _logits(
     classifier: Classifier, feed: Feed, samples: SampleSet, teacher: TrainedTeacher | ExternalTeacher
 ) -> dict[str, np.ndarray]:
-    """Of the test and the held-out part. What a user's net says of inputs it was not made for becomes a sentence."""
+    """Of the test and the held-out part. What a user's network says of inputs it was not made for becomes a
+    sentence."""
     try:
         return {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     except RuntimeError as exc:
@@ -237,7 +240,7 @@ def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: TrainedTeacher | 
         )
 
 
-def _parameters(folder: Path, spec: teachers.Spec, shape: tuple[int, ...]) -> int:
+def _parameters(folder: Path, spec: teachers.TeacherSpec, shape: tuple[int, ...]) -> int:
     if spec.origin == "onnx":
         taken = signature(folder / spec.file)
         return count(folder / spec.file, {taken.input: (taken.batch or 1, *shape)}).parameters

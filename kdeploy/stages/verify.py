@@ -1,4 +1,4 @@
-"""verify: student and teacher through every runtime, against the trained nets in float64.
+"""verify: student and teacher through every runtime, against the trained networks in float64.
 
 With the formats in a lower precision, what that costs; with preprocessing in the graph, raw input to logits.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kdeploy.evaluation import raw_input
 from kdeploy.evaluation.exported_student import exported_student
-from kdeploy.evaluation.precision_cost import Labelled, precision_cost
+from kdeploy.evaluation.precision_cost import Labeled, precision_cost
 from kdeploy.models import teachers
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.parity.compare import raise_if_failed
@@ -19,7 +19,7 @@ from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
 from kdeploy.parity.subject import REFERENCE, REFERENCE_INPUTS, Subject, compared
 from kdeploy.parity.truth import GraphTruth, Truth
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord, Format
 from kdeploy.records.parity import ParityRow, VerifyRecord
@@ -89,7 +89,8 @@ def _subject(name: str, exported: Exported, samples: SampleSet, truth: Truth, tr
 
 
 def _teacher_truth(exported: Exported) -> Truth:
-    """The trained net that the exported teacher must agree with; its graph when an ONNX file is all, or part, of it."""
+    """The trained network that the exported teacher must agree with; its graph when an ONNX file is all, or part, of
+    it."""
     if any(record.origin == "onnx" for _, record in exported.members):
         return GraphTruth(exported.folder / "teacher.onnx", "its graph in float64")
     modules = [teachers.module(folder, teachers.spec_of(record)) for folder, record in exported.members]
@@ -116,13 +117,13 @@ def _costs(exported: Exported, samples: SampleSet) -> list[Cost]:
     formats = [one for one in exported.record.formats if one.precision != "fp32" and one.refused is None]
     specs = {"teacher": exported.teacher.preprocessing}
     tests = {
-        model: Labelled.of(samples, specs.get(model, exported.distilled[1].preprocessing), "test")
+        model: Labeled.of(samples, specs.get(model, exported.distilled[1].preprocessing), "test")
         for model in {one.model for one in formats}
     }
     return [_cost(exported.folder, one, tests[one.model]) for one in formats]
 
 
-def _cost(folder: Path, made: Format, on: Labelled) -> Cost:
-    request = Asked(made.runtime, made.precision)
+def _cost(folder: Path, made: Format, on: Labeled) -> Cost:
+    request = FormatRequest(made.runtime, made.precision)
     cost = precision_cost(made.model, folder / f"{made.model}.onnx", folder / made.file, request, on)
     return cost.model_copy(update={"calibration": made.cost.calibration if made.cost else None})

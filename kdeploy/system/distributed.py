@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from kdeploy.errors import Elsewhere, Interrupted, KdeployError, ResourceError
+from kdeploy.errors import Interrupted, KdeployError, OtherProcessFailed, ResourceError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def on_first(work: Callable[[], T]) -> T:
     if not is_first():
         failed, value = _broadcast(None)
         if failed:
-            raise Elsewhere("the first process", "must succeed", code=int(value))
+            raise OtherProcessFailed("the first process", "must succeed", code=int(value))
         return cast("T", value)
     try:
         value = work()

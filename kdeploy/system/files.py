@@ -61,7 +61,7 @@ def commit_bytes(path: Path, content: bytes) -> None:
 
 
 def sweep_temporary(root: Path) -> None:
-    """Remove temporary files of ours below a folder that a killed process left more than an hour ago."""
+    """Remove our temporary files below a folder that a killed process left more than an hour ago."""
     # os.walk goes on when another process renames a folder under it, where Path.rglob raises
     for folder, _, names in os.walk(root):
         for path in (Path(folder, name) for name in names if name.startswith(TEMPORARY)):

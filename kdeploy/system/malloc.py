@@ -1,4 +1,4 @@
-"""Keep freed memory in the process while a net is trained.
+"""Keep freed memory in the process while a network is trained.
 
 glibc takes blocks of more than 32 MiB from the system and gives them back at once, and the system clears each page that
 it hands out. A training step frees and takes the same large activations again and again, so that half of its time can

@@ -1,6 +1,6 @@
 """How fast is the candidate beside the baseline, on this machine, and how sure are we?
 
-    request -> orchestrator -> (three workers a replicate) -> raw blocks -> statistics -> claim -> kdeploy.bench/1
+    request -> orchestrator -> (three workers a replicate) -> raw blocks -> statistics -> claim -> kdeploy.bench/2
                             -> (one worker at a time)      -> throughputs; cold starts, sustained runs, energy
     raw blocks -> the same numbers again (recompute);  two results -> what changed (compare)
 

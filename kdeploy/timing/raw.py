@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kdeploy.records.bench import Raw, Stopped
+from kdeploy.records.bench import RawSamples, Stopped
 from kdeploy.runtimes import artefacts
 from kdeploy.timing.messages import (
     ColdStartAnswer,
@@ -188,9 +188,9 @@ class RawWriter:
         self._packed.write(text.encode() + b"\n")
 
 
-def described(path: Path) -> Raw:
+def described(path: Path) -> RawSamples:
     """What a record says of a finished raw file beside it."""
-    return Raw(path=path.name, sha256=artefacts.file_digest(path), bytes=path.stat().st_size, layout=LAYOUT)
+    return RawSamples(path=path.name, sha256=artefacts.file_digest(path), bytes=path.stat().st_size, layout=LAYOUT)
 
 
 def read_replicates(path: Path) -> dict[int, list[Replicate]]:

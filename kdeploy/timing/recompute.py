@@ -25,7 +25,7 @@ from kdeploy.timing.request import Request
 def recompute(folder: Path) -> BenchRecord:
     """The record of a folder, computed again.
 
-    Raises: InputError when a file is not there or not one of ours, IntegrityError when one was edited.
+    Raises: InputError when a file is not there or no benchmark's, IntegrityError when one was edited.
     """
     path = folder / raw.RECORD_NAME
     record = BenchRecord.from_json(_bytes(path), where=str(path))

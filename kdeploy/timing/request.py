@@ -66,7 +66,7 @@ class FloorRequest(Part):
     inputs: Path
 
 
-class Limits(Part):
+class NoiseLimits(Part):
     """How much may disturb a measurement; `kdeploy.timing.analysis.noise` and `.gates` say what each one bounds.
 
     `block_` limits void a block, `run_` limits refuse a claim. Shares are of the time in blocks, per CPU of the arm.
@@ -120,7 +120,7 @@ class Settings(Part):
     energy: bool = False
     patience_s: float = 120.0  # how long a worker may be silent
     peak_share: Annotated[float, Field(ge=0, le=1)] = 0.0  # of the time, for the machine's peaks; 0 measures none
-    limits: Limits = Limits()
+    limits: NoiseLimits = NoiseLimits()
 
     def brief(self) -> Settings:
         """2 processes an arm with a few calls each: what a throughput takes that carries no claim."""

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import Training
 from kdeploy.samples.mixing import mix
 from kdeploy.system import distributed, host
@@ -104,9 +104,9 @@ def device_named(name: str) -> torch.device:
     return torch.device(name)
 
 
-def software(device: torch.device, precision: str) -> Software:
+def software(device: torch.device, precision: str) -> ComputedOn:
     """What this process computes on."""
-    return Software(
+    return ComputedOn(
         device=str(device),
         threads=torch.get_num_threads(),
         precision=precision,

@@ -37,5 +37,5 @@ def optimizers(module: nn.Module, options: TrainingOptions) -> tuple[torch.optim
 
 
 def _is_inner(name: str, value: nn.Parameter) -> bool:
-    """Our nets call their last layer `logits`."""
+    """Our networks call their last layer `logits`."""
     return value.ndim == 2 and not name.endswith("logits.weight")

@@ -16,11 +16,11 @@ FOLDER = "tensorboard"
 
 
 class Tracker:
-    """The events of one net.
+    """The events of one network.
 
     Args:
         folder: of the stage.
-        name: of the net.
+        name: of the network.
     """
 
     def __init__(self, folder: Path, name: str) -> None:

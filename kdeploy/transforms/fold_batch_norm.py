@@ -28,7 +28,7 @@ def fold_batch_norm(layers: nn.Sequential) -> Outcome:
     that keeps no statistics, for which that is always so.
     """
     if any(layer.training for layer in layers.modules()):
-        return Outcome(layers, False, "the net is in training mode")
+        return Outcome(layers, False, "the network is in training mode")
     if any(isinstance(layer, Norm) and layer.running_mean is None for layer in layers):
         return Outcome(layers, False, "a batch norm keeps no statistics and takes those of the batch")
     chain, convolutions, linears = _before(list(layers))

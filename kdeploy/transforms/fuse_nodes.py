@@ -1,4 +1,4 @@
-"""Fuse linear pairs in an ONNX graph that was made elsewhere, with onnxscript's rewriter.
+"""Fuse linear pairs in an external ONNX graph, with onnxscript's rewriter.
 
     (x V + c) U + d = x W + b,    W = V U,  b = c U + d
 

@@ -57,14 +57,14 @@ class Decomposition(NamedTuple):
         return " x ".join(map(str, [self.right.shape[1], *inner, len(self.left)]))
 
 
-def refactor(layers: nn.Sequential, rank: int) -> Outcome:
+def lower_rank(layers: nn.Sequential, rank: int) -> Outcome:
     """Re-factor the first pair of consecutive linear layers, or without one the layer with the most weights.
 
     Refuses when there is no linear layer, and a rank above the bottleneck's or not below a single layer's break-even.
     """
     found = decompose(layers)
     if found is None:
-        return Outcome(layers, False, "the net has no linear layer")
+        return Outcome(layers, False, "the network has no linear layer")
     if rank > found.most and found.width is not None:
         return Outcome(layers, False, f"the bottleneck of {found.called} has no rank above {found.most}")
     if rank > found.most:

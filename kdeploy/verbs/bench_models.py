@@ -1,4 +1,4 @@
-"""Two models made elsewhere against each other: ONNX files, bundles, or a file of one runtime.
+"""Two external models against each other: ONNX files, bundles, or a file of one runtime.
 
 What they read is what an ONNX file among them says. They are tried on inputs out of a folder, or on noise of the right
 shape; where every input lies in the folder of its class, accuracies stand beside the times. An ONNX file or a bundle is
@@ -98,8 +98,8 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
     tried = _tried(pair.values(), graph, folder)
     what = {"settings": settings.model_dump(mode="json"), "names": asked, "sizes": list(sizes)}
     reads = {role: _digest(one) for role, one in pair.items()} | {"inputs": tried.digest}
-    print_ = fingerprint(BenchRecord.SCHEMA, what | {"host": host.host_id()}, reads)
-    with store.work("bench", print_) as work, tempfile.TemporaryDirectory() as scratch:
+    key = fingerprint(BenchRecord.SCHEMA, what | {"host": host.host_id()}, reads)
+    with store.work("bench", key) as work, tempfile.TemporaryDirectory() as scratch:
         first, second = (
             _contender(one, name, graph, tried, Path(scratch, role), [] if names else asked, progress)
             for name, (role, one) in zip(called(baseline, candidate), pair.items(), strict=True)
@@ -114,10 +114,10 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
             command=command,
             progress=progress,
         )
-        return store.commit("bench", print_, record, replace=True), record
+        return store.commit("bench", key, record, replace=True), record
 
 
-class Tried(NamedTuple):
+class TestInputs(NamedTuple):
     """What two models are tried on; labels are class numbers, None where the inputs have none."""
 
     inputs: np.ndarray
@@ -139,12 +139,12 @@ def _graph_of(pair: Collection[Given]) -> ExternalModel:
     return graphs[0]
 
 
-def _tried(pair: Collection[Given], graph: ExternalModel, folder: Path | None) -> Tried:
+def _tried(pair: Collection[Given], graph: ExternalModel, folder: Path | None) -> TestInputs:
     if folder is None:
-        return Tried(made_inputs(graph), None)
+        return TestInputs(made_inputs(graph), None)
     check_alike([one.onnx for one in pair if one.onnx is not None])
     found = read_folder(folder, graph.shape, MOST)
-    return Tried(found.inputs, labels_of(found.names, graph.signature.classes))
+    return TestInputs(found.inputs, labels_of(found.names, graph.signature.classes))
 
 
 def labels_of(names: Sequence[str], classes: int) -> np.ndarray | None:
@@ -170,11 +170,17 @@ def called(baseline: Path, candidate: Path) -> tuple[str, str]:
 
 
 def _contender(
-    one: Given, name: str, graph: ExternalModel, tried: Tried, folder: Path, names: Sequence[str], progress: Progress
+    one: Given,
+    name: str,
+    graph: ExternalModel,
+    tried: TestInputs,
+    folder: Path,
+    names: Sequence[str],
+    progress: Progress,
 ) -> bench.Contender:
     """Args: `names` are the runtimes to convert for; a runtime that refuses is left out."""
     own = one.onnx or graph
-    # two files made elsewhere may differ in what they read, unless they were given the same inputs
+    # two external files may differ in what they read, unless they were given the same inputs
     inputs = tried.inputs if tried.inputs.shape[1:] == own.shape else made_inputs(own)
     wanted = [name for name in names if name not in one.artefacts]
     made = converted(one.onnx, inputs, folder, wanted, progress) if one.onnx is not None else {}
@@ -190,7 +196,7 @@ def _contender(
     )
 
 
-def _quality(one: Given, own: ExternalModel, tried: Tried) -> Quality | None:
+def _quality(one: Given, own: ExternalModel, tried: TestInputs) -> Quality | None:
     """Accuracy through the first runtime that has the model."""
     if tried.labels is None:
         return None

@@ -1,4 +1,4 @@
-"""How two models made elsewhere are timed, in the units of a person: seconds, and yes or no."""
+"""How two external models are timed, in the units of a person: seconds, and yes or no."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from kdeploy.records.export import ModelExportRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.stages.export import external
-from kdeploy.stages.export.external import Asked
+from kdeploy.stages.export.external import BottleneckForm
 from kdeploy.system import host
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.progress import Progress
@@ -22,7 +22,7 @@ from kdeploy.verbs.external_models import ExternalModel, made_inputs, sides_of
 
 
 def export_model(
-    path: Path, *, bottleneck: Asked, target: str, store: Store, progress: Progress
+    path: Path, *, bottleneck: BottleneckForm, target: str, store: Store, progress: Progress
 ) -> tuple[Path, ModelExportRecord]:
     """Rewrite an ONNX classifier where that is exact, prove it, and keep the faster form; done work is reused.
 
@@ -36,13 +36,13 @@ def export_model(
     what: dict[str, Any] = {"bottleneck": bottleneck, "target": target}
     if bottleneck == "auto":
         what |= {"host": host.host_id(), "versions": host.library_versions(("onnxruntime", "openvino", "numpy"))}
-    print_ = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": sides_of(path)})
-    if not store.has("model", print_):
-        with store.work("model", print_) as folder:
+    key = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": sides_of(path)})
+    if not store.has("model", key):
+        with store.work("model", key) as folder:
             inputs = made_inputs(ExternalModel(path, signature(path)))
             record = external.run(folder, path, inputs=inputs, bottleneck=bottleneck, target=target, progress=progress)
-            store.commit("model", print_, record)
-    return store.folder("model", print_), store.read("model", print_, ModelExportRecord)
+            store.commit("model", key, record)
+    return store.folder("model", key), store.read("model", key, ModelExportRecord)
 
 
 def shipped(folder: Path, out: Path | None, source: Path) -> Path:

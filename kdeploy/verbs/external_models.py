@@ -1,4 +1,4 @@
-"""Models made elsewhere: `.onnx` files that no recipe knows, counted and verified on inputs of their shapes.
+"""External models: `.onnx` files that no recipe knows, counted and verified on inputs of their shapes.
 
 Nothing of a file is read before the inspector has admitted it; then its signature is, once.
 """

@@ -1,4 +1,4 @@
-"""A run as its files have it: the record and the folder of each stage, and every trained net with its logits.
+"""A run as its files have it: the record and the folder of each stage, and every trained network with its logits.
 
 Nothing is trained or measured. Logits that a stage stored are read; the others are computed from the stored weights on
 the stored samples, as the stage computed them.
@@ -29,7 +29,7 @@ from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.pipeline.verify import VERIFY
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
-from kdeploy.records.distill import DistillRecord, Net
+from kdeploy.records.distill import DistillRecord, Network
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
@@ -65,7 +65,7 @@ class FinishedRun:
         Raises: InputError when the stage is not done.
         """
         key = StageKey.parse(stage)
-        done = [one for one, print_ in self.fingerprints.items() if self.store.has(one.stage, print_)]
+        done = [one for one, key in self.fingerprints.items() if self.store.has(one.stage, key)]
         if key not in done:
             raise InputError(
                 f"run {self.name}",
@@ -138,7 +138,7 @@ class FinishedRun:
 
     @property
     def baselines(self) -> tuple[TrainedNet, ...]:
-        """The same nets trained on labels alone, one a seed; empty where the recipe has no baseline."""
+        """The same networks trained on labels alone, one a seed; empty where the recipe has no baseline."""
         return tuple(TrainedNet(self, net) for net in self.distill.baselines)
 
     def _sample_set(self) -> SampleSet:
@@ -167,10 +167,10 @@ class TrainedNet:
     """A student or a baseline of a run; its record has the seed and the accuracies."""
 
     run: FinishedRun
-    record: Net
+    record: Network
 
     def logits(self, part: EvaluationPart) -> np.ndarray:
-        """Logits of the net on a part of the samples, float32 (samples, classes).
+        """Logits of the network on a part of the samples, float32 (samples, classes).
 
         Those of the test part are stored; those of the held-out part are computed from the weights, on the CPU.
 
@@ -181,7 +181,7 @@ class TrainedNet:
         return computed_logits(self.run, self.record, part)
 
 
-def computed_logits(run: FinishedRun, net: Net, part: EvaluationPart) -> np.ndarray:
+def computed_logits(run: FinishedRun, net: Network, part: EvaluationPart) -> np.ndarray:
     """Logits from stored weights and samples, float32 (samples, classes)."""
     import torch
 

@@ -24,7 +24,7 @@ from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 from kdeploy.system.malloc import keeping_pages
-from kdeploy.verbs.speed_preview import rehearse
+from kdeploy.verbs.speed_preview import preview_speed
 
 
 def plan(job: Job, *, speed: bool = False) -> PlanRecord:
@@ -59,7 +59,7 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
         bottleneck=width,
         break_even=None if width is None else break_even(inputs, outputs),
         teachers=teachers,
-        rehearsal=rehearse(job, decoded or job.samples()) if speed else None,
+        speed_preview=preview_speed(job, decoded or job.samples()) if speed else None,
         missing=job.missing,
     )
 
@@ -80,7 +80,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
         stage=str(stage.key),
         name=job.recipe.members[number].called,
         made=made,
-        labelled=stored is not None,
+        labeled=stored is not None,
         label_rows=rows,
         label_bytes=stored.bytes if stored else expected,
         rows_per_second=speed.rows_per_second,

@@ -1,7 +1,7 @@
-"""How fast a student will be, before it is trained: a latency depends on the sizes of a net, not on its weights.
+"""How fast a student will be, before it is trained: a latency depends on the sizes of a network, not on its weights.
 
-The student has its first weights, and so has a teacher of ours that is not made yet. Any other teacher must be made, or
-be an ONNX file.
+The student has its first weights, and so has a built-in teacher that is not made yet. Any other teacher must be made,
+or be an ONNX file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kdeploy.models import shallow, teachers
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.teacher import TEACHER, members_of, preprocessing_of
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.plan import Rehearsal
+from kdeploy.records.plan import SpeedPreview
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.reports.summary import bench_rows
 from kdeploy.samples.feed import plain_inputs
@@ -28,7 +28,7 @@ from kdeploy.stages import bench
 from kdeploy.stages.bench import Contender
 from kdeploy.stages.export import run
 from kdeploy.stages.export.low_rank import Rank
-from kdeploy.timing.request import Limits, Settings
+from kdeploy.timing.request import NoiseLimits, Settings
 
 INPUTS = 16  # as many as prove the forms and are read in rotation
 
@@ -37,26 +37,26 @@ class _Unknown(Exception):
     """The speed cannot be known yet, for the reason that it says."""
 
 
-def rehearse(job: Job, samples: SampleSet) -> Rehearsal:
+def preview_speed(job: Job, samples: SampleSet) -> SpeedPreview:
     """Export an untrained student and the teacher, and time them as the recipe says, briefly. Nothing is kept.
 
     A busy machine gives an answer too, with a wide interval: every block counts, and the claim says what disturbed it.
     """
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            return _rehearsed(job, samples, Path(scratch))
+            return _previewed(job, samples, Path(scratch))
     except (_Unknown, KdeployError) as exc:
-        return Rehearsal(reason=str(exc))
+        return SpeedPreview(reason=str(exc))
 
 
-def _rehearsed(job: Job, samples: SampleSet, folder: Path) -> Rehearsal:
+def _previewed(job: Job, samples: SampleSet, folder: Path) -> SpeedPreview:
     read = _teacher_file(job, samples, folder)
     inputs = _some(samples, samples.plain_preprocessing)
     bottleneck = _student_file(job, samples, folder, inputs)
     baseline = _contender("teacher", folder / run.TEACHER, _some(samples, read))
     record = _timed(job, folder, baseline, _contender("student", folder / run.STUDENT, inputs))
     least = job.recipe.gate.min_speedup
-    return Rehearsal(
+    return SpeedPreview(
         bottleneck=bottleneck,
         untrained_teacher=not job.has(TEACHER) and job.recipe.members[0].model is not None,
         bench=bench_rows(record),
@@ -72,7 +72,7 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
     """Write `teacher.onnx`; what it reads."""
     made = job.find(TEACHER)
     if made is not None:
-        run.teacher_file(folder, run.Teacher(made, members_of(job)))
+        run.teacher_file(folder, run.ExportedTeacher(made, members_of(job)))
         return made.preprocessing
     asked, path = job.recipe.members[0], folder / run.TEACHER
     preprocessing = preprocessing_of(job, asked, samples)
@@ -104,7 +104,7 @@ def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray
 
 
 def _plain_statistics(preprocessing: Preprocessing) -> dict[str, list[float]]:
-    """What the data would give the normalisation inside a net: other numbers, the same node."""
+    """What the data would give the normalisation inside a network: other numbers, the same node."""
     channels = preprocessing.model_shape[0]
     return {"mean": [0.5] * channels, "std": [0.25] * channels}
 
@@ -121,7 +121,7 @@ def _timed(job: Job, folder: Path, baseline: Contender, candidate: Contender) ->
         candidate=candidate,
         names=asked.runtimes,
         sizes=asked.sizes,
-        settings=Settings.quick(Settings(limit_ns=round(asked.max_seconds * 1e9), limits=Limits(voids=False))),
+        settings=Settings.quick(Settings(limit_ns=round(asked.max_seconds * 1e9), limits=NoiseLimits(voids=False))),
         command=job.command,
         progress=job.progress,
     )

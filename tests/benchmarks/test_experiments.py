@@ -16,7 +16,7 @@ from tests import made
 from tests.program import REPOSITORY
 
 BASE = """\
-data: {numpy: images.npz, split: {labelled: 90, unlabelled: 0, held_out: 30, test: 120}TRANSFER}
+data: {numpy: images.npz, split: {labeled: 90, unlabeled: 0, held_out: 30, test: 120}TRANSFER}
 teacher: [{model: mlp, hidden: [16], COUNTtrain: {epochs: 20, batch: 30, lr: 1e-2, precision: fp32}}]
 student: {hidden: [8]}
 labels: {precision: fp32}

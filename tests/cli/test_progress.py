@@ -55,7 +55,7 @@ def test_a_signal_that_a_library_took_for_an_error_of_its_own_is_still_a_signal(
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except Exception as exc:
-            raise InputError("net.onnx", "must be a net that torch can export") from exc
+            raise InputError("net.onnx", "must be a network that torch can export") from exc
     assert caught.value.code == 143
 
 

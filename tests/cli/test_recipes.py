@@ -30,7 +30,7 @@ def test_the_recipes_of_a_folder_are_listed_with_their_files(command, tmp_path):
 
 def test_the_list_is_one_json_document(command):
     document = command("recipes", "--json").document
-    assert (document["schema"], document["ship"]) == ("kdeploy.recipes/1", True)
+    assert (document["schema"], document["ship"]) == ("kdeploy.recipes/2", True)
     assert len(document["recipes"]) == len(list(RECIPES.glob("*.yaml")))
 
 

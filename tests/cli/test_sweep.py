@@ -11,7 +11,7 @@ from tests import made
 
 RECIPE = """\
 name: thirds
-data: {numpy: images.npz, split: {labelled: 90, unlabelled: 0, held_out: 30, test: 120}}
+data: {numpy: images.npz, split: {labeled: 90, unlabeled: 0, held_out: 30, test: 120}}
 teacher: [{model: mlp, hidden: [16], train: {epochs: 20, batch: 30, lr: 1e-2}}]
 student: {hidden: [8]}
 distill: {epochs: 4, batch: 30, lr: 1e-2, seeds: 2, precision: fp32}

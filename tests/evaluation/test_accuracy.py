@@ -9,8 +9,8 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from kdeploy.evaluation.accuracy import BATCH, accuracy, agreement, logits_of
-from kdeploy.evaluation.precision_cost import Labelled, precision_cost
-from kdeploy.recipe.formats import Asked
+from kdeploy.evaluation.precision_cost import Labeled, precision_cost
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.views.views import Views
@@ -71,7 +71,7 @@ def test_a_format_is_put_beside_the_file_it_was_made_from(tmp_path: Path):
     labels = (inputs.sum(1) > 0).astype(int)
     labels[:20] = 1 - labels[:20]
     model, other = linear_model(tmp_path / "one.onnx"), negated(tmp_path / "other.onnx")
-    on, asked = Labelled("test", inputs, labels), Asked("onnxruntime", "int8")
+    on, asked = Labeled("test", inputs, labels), FormatRequest("onnxruntime", "int8")
     found = precision_cost("student", model, other, asked, on)
     assert (found.model, found.format, found.part, found.inputs) == ("student", "onnxruntime:int8", "test", 200)
     assert (found.fp32, found.accuracy, found.agreement, found.drop_points) == (0.9, 0.1, 0.0, 80.0)
@@ -82,6 +82,6 @@ def test_a_format_is_put_beside_the_file_it_was_made_from(tmp_path: Path):
 def test_a_format_of_a_fixed_batch_is_compared_on_what_fills_it(tmp_path: Path):
     inputs = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
     model, fixed = linear_model(tmp_path / "one.onnx"), linear_model(tmp_path / "fixed.onnx", rows=32)
-    on = Labelled("held_out", inputs, (inputs.sum(1) > 0).astype(int))
-    found = precision_cost("teacher", model, fixed, Asked("onnxruntime", "int8"), on)
+    on = Labeled("held_out", inputs, (inputs.sum(1) > 0).astype(int))
+    found = precision_cost("teacher", model, fixed, FormatRequest("onnxruntime", "int8"), on)
     assert (found.inputs, found.fp32, found.accuracy, found.agreement) == (192, 1, 1, 1)

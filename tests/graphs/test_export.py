@@ -217,5 +217,5 @@ def test_a_net_that_torch_cannot_export_is_refused_with_torchs_reason(tmp_path: 
     path = tmp_path / "m.onnx"
     with pytest.raises(ModelError) as caught:
         exported(Untraceable().eval(), path, (4,))
-    assert str(caught.value) == f"{path}: must be a net that torch can export (no graph of this)."
+    assert str(caught.value) == f"{path}: must be a network that torch can export (no graph of this)."
     assert not path.exists()

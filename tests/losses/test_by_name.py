@@ -53,13 +53,13 @@ def decoupled_by(alpha: float, beta: float):
         ("probability-mse", LossOptions(), probability_mse(STUDENT, TEACHER)),
         (
             "probability-mse",
-            LossOptions(standardise=True),
+            LossOptions(standardize=True),
             probability_mse(standardised(STUDENT), standardised(TEACHER)),
         ),
         ("soft-targets", LossOptions(temperature=3.0), at(3.0)),
         (
             "soft-targets",
-            LossOptions(temperature=3.0, hard_weight=0.2, standardise=True),
+            LossOptions(temperature=3.0, hard_weight=0.2, standardize=True),
             mixed_with_labels(
                 9 * soft_targets(standardised(STUDENT) / 3, standardised(TEACHER) / 3), STUDENT, LABELS, 0.2
             ),
@@ -67,7 +67,7 @@ def decoupled_by(alpha: float, beta: float):
         ("decoupled", LossOptions(temperature=3.0, alpha=2.0, beta=5.0), at(3.0, decoupled_by(2.0, 5.0))),
         (
             "decoupled",
-            LossOptions(standardise=True),
+            LossOptions(standardize=True),
             decoupled(standardised(STUDENT), standardised(TEACHER), TARGETS, 1, 1),
         ),
         ("correlation", LossOptions(inter=2.0, intra=0.5), correlation_loss(STUDENT, TEACHER, 2.0, 0.5)),
@@ -220,7 +220,7 @@ def test_a_standardised_logit_mse_divides_by_the_spread_of_the_transfer_set():
     # deviations 1, 2 and, for a class that never changes, 1
     blocks = (torch.tensor([[1.0, 0.0, 5.0]]), torch.tensor([[3.0, 4.0, 5.0]]))
     expected = logit_mse(STUDENT, TEACHER, torch.tensor([1.0, 2.0, 1.0])).mean()
-    torch.testing.assert_close(value("logit-mse", LossOptions(standardise=True), blocks), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(value("logit-mse", LossOptions(standardize=True), blocks), expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -229,7 +229,7 @@ def test_the_transfer_set_is_read_only_where_it_is_needed(name: LossName):
         raise AssertionError("the transfer set was read")
         yield TEACHER
 
-    loss_of(LossOptions(name, standardise=name != "logit-mse"), seed=0, blocks=blocks())
+    loss_of(LossOptions(name, standardize=name != "logit-mse"), seed=0, blocks=blocks())
 
 
 def test_neutral_options_need_no_hook_but_the_temperature_1():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kdeploy.models import shallow
-from kdeploy.models.hinted import Guided
+from kdeploy.models.hinted import StudentWithHints
 
 SIZES = {"shape": (1, 8, 8), "classes": 3, "bottleneck": 4, "hidden": [16, 6], "mean": (0.1,), "std": (0.3,)}
 BATCH = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -13,7 +13,7 @@ BATCH = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 def test_the_logits_are_the_students_and_the_map_reads_its_last_hidden_layer():
     student = shallow.seeded(0, **SIZES)
-    guided = Guided(student, width=7, seed=0)
+    guided = StudentWithHints(student, width=7, seed=0)
     answer = guided(BATCH)
     assert torch.equal(answer.logits, student(BATCH))
     assert answer.hidden.shape == (5, 6)
@@ -27,7 +27,7 @@ def test_the_logits_are_the_students_and_the_map_reads_its_last_hidden_layer():
 @pytest.mark.parametrize("more", [{}, {"batch_norm": True, "hidden_dropout": 0.5}])
 def test_the_map_reads_the_hidden_layer_that_was_asked_for(layer: int, width: int, more: dict[str, object]):
     student = shallow.seeded(0, **SIZES, **more).eval()
-    guided = Guided(student, width=7, seed=0, layer=layer).eval()
+    guided = StudentWithHints(student, width=7, seed=0, layer=layer).eval()
     assert guided.projection.in_features == width
     answer, seen = guided(BATCH), student.each_hidden(BATCH)
     assert [hidden.shape for hidden in seen] == [(5, 16), (5, 6)]
@@ -38,7 +38,7 @@ def test_the_map_reads_the_hidden_layer_that_was_asked_for(layer: int, width: in
 
 
 def test_a_hint_of_the_first_hidden_layer_leaves_the_second_alone():
-    guided = Guided(shallow.seeded(0, **SIZES), width=7, seed=0, layer=1)
+    guided = StudentWithHints(shallow.seeded(0, **SIZES), width=7, seed=0, layer=1)
     guided(BATCH).projected.square().sum().backward()
     without = {name for name, value in guided.named_parameters() if value.grad is None}
     layers = ("hidden.2", "logits")
@@ -46,7 +46,7 @@ def test_a_hint_of_the_first_hidden_layer_leaves_the_second_alone():
 
 
 def test_without_a_width_there_is_no_map():
-    guided = Guided(shallow.seeded(0, **SIZES), width=None, seed=0)
+    guided = StudentWithHints(shallow.seeded(0, **SIZES), width=None, seed=0)
     assert guided(BATCH).projected is None
     assert all(name.startswith("student.") for name in guided.state_dict())
 
@@ -56,7 +56,8 @@ def test_the_map_depends_on_the_seed_alone_and_leaves_the_global_generator_alone
     expected = torch.rand(3)
     torch.manual_seed(0)
     one, same, other = (
-        Guided(shallow.seeded(0, **SIZES), width=7, seed=seed).state_dict()["projection.weight"] for seed in (3, 3, 4)
+        StudentWithHints(shallow.seeded(0, **SIZES), width=7, seed=seed).state_dict()["projection.weight"]
+        for seed in (3, 3, 4)
     )
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(one, same)
@@ -64,7 +65,7 @@ def test_the_map_depends_on_the_seed_alone_and_leaves_the_global_generator_alone
 
 
 def test_a_hint_teaches_every_layer_below_and_none_above():
-    guided = Guided(shallow.seeded(0, **SIZES), width=7, seed=0)
+    guided = StudentWithHints(shallow.seeded(0, **SIZES), width=7, seed=0)
     guided(BATCH).projected.square().sum().backward()
     without = {name for name, value in guided.named_parameters() if value.grad is None}
     assert without == {"student.logits.weight", "student.logits.bias"}

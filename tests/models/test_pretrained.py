@@ -1,4 +1,4 @@
-"""Nets of other packages; what needs a package skips where it is not, or where it was built for another torch."""
+"""Networks of other packages; what needs a package skips where it is not, or where it was built for another torch."""
 
 from __future__ import annotations
 

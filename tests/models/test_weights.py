@@ -52,7 +52,7 @@ def test_weights_of_another_net_are_refused_and_named(tmp_path: Path):
     before = net.weight.detach().clone()
     with pytest.raises(ModelError) as caught:
         load_weights(net, path)
-    assert str(caught.value) == f"{path}: must hold the weights of this net (these differ: bias, weight)."
+    assert str(caught.value) == f"{path}: must hold the weights of this network (these differ: bias, weight)."
     assert torch.equal(net.weight, before)
 
 
@@ -61,7 +61,7 @@ def test_weights_of_another_type_or_of_another_name_are_refused(tmp_path: Path):
     save_weights(nn.Linear(2, 3, bias=False).double(), path, {})
     with pytest.raises(ModelError) as caught:
         load_weights(nn.Linear(2, 3), path)
-    assert str(caught.value) == f"{path}: must hold the weights of this net (these differ: bias, weight)."
+    assert str(caught.value) == f"{path}: must hold the weights of this network (these differ: bias, weight)."
 
 
 def test_at_most_ten_differences_are_named(tmp_path: Path):
@@ -70,7 +70,7 @@ def test_at_most_ten_differences_are_named(tmp_path: Path):
     with pytest.raises(ModelError) as caught:
         load_weights(nn.Linear(2, 2), path)
     names = "0.bias, 0.weight, 1.bias, 1.weight, 2.bias, 2.weight, 3.bias, 3.weight, 4.bias, 4.weight"
-    assert str(caught.value) == f"{path}: must hold the weights of this net (these differ: {names})."
+    assert str(caught.value) == f"{path}: must hold the weights of this network (these differ: {names})."
 
 
 def test_a_file_that_is_not_safetensors_is_refused(tmp_path: Path):

@@ -72,7 +72,7 @@ def weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 class Form(NamedTuple):
-    """A trained net, and the graph that goes out in its place."""
+    """A trained network, and the graph that goes out in its place."""
 
     trained: nn.Module
     graph: onnx.ModelProto

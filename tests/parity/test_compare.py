@@ -36,7 +36,7 @@ NET = shallow.seeded(
     mean=(0.5,),
     std=(0.3,),
 ).eval()
-ADVICE = "The model file is not the trained net: export it again, and report this if it stays."
+ADVICE = "The model file is not the trained network: export it again, and report this if it stays."
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_one_weight_spoiled_by_one_percent_is_caught_and_the_worst_input_named(
     with pytest.raises(ParityError) as caught:
         raise_if_failed([row])
     assert str(caught.value) == (
-        f"student on scripted: must be within {row.budget:.3g} of the trained net on 120 inputs "
+        f"student on scripted: must be within {row.budget:.3g} of the trained network on 120 inputs "
         f"(off by {row.max_abs_error:.3g} at input {int(wrong.argmax())}, {row.flips} flipped). {ADVICE}"
     )
 
@@ -191,7 +191,7 @@ def test_a_flip_beyond_the_error_fails():
     with pytest.raises(ParityError) as caught:
         raise_if_failed([row])
     assert str(caught.value) == (
-        f"m on r: must be within 0.8 of the trained net on 2 inputs (off by 0.3 at input 0, 1 flipped). {ADVICE}"
+        f"m on r: must be within 0.8 of the trained network on 2 inputs (off by 0.3 at input 0, 1 flipped). {ADVICE}"
     )
 
 
@@ -238,7 +238,7 @@ def test_a_failure_in_another_precision_names_it(oracle: Oracle):
     with pytest.raises(ParityError) as caught:
         raise_if_failed([row])
     assert str(caught.value) == (
-        f"student on scripted in bf16: must be within {row.budget:.3g} of the trained net on 120 inputs "
+        f"student on scripted in bf16: must be within {row.budget:.3g} of the trained network on 120 inputs "
         f"(off by {row.max_abs_error:.3g} at input {row.worst_input}, {row.flips} flipped). {ADVICE}"
     )
 
@@ -265,7 +265,7 @@ def test_what_int8_failed_is_told_in_its_own_words():
     with pytest.raises(ParityError) as caught:
         raise_if_failed([row])
     assert str(caught.value) == (
-        f"student on scripted in int8: must be within {row.budget:.3g} of the trained net on 100 inputs "
+        f"student on scripted in int8: must be within {row.budget:.3g} of the trained network on 100 inputs "
         f"(off by 1 at input 0, 0.0% agree, of at least 95%). {ADVICE}"
     )
 

@@ -26,7 +26,7 @@ def test_the_oracle_is_the_net_in_float64_and_leaves_it_in_float32(oracle: Oracl
 
 def test_the_truth_of_a_module_is_its_oracle_its_logits_and_every_value(oracle: Oracle):
     truth = ModuleTruth(NET)
-    assert truth.name == "the trained net"
+    assert truth.name == "the trained network"
     assert np.array_equal(truth.oracle(INPUTS).logits, oracle.logits)
     np.testing.assert_allclose(truth.logits(INPUTS), oracle.logits, rtol=0, atol=1e-5)
     values = truth.values(INPUTS[:3])

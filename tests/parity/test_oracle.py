@@ -1,4 +1,4 @@
-"""What a graph must answer, in float64: as the net that it came from."""
+"""What a graph must answer, in float64: as the network that it came from."""
 
 from __future__ import annotations
 

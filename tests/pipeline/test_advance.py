@@ -34,7 +34,7 @@ PLACE = Options(runs=Path("no-such-folder"))
 def _prints(*overrides: str, recipe: Path = TINY, options: Options = PLACE) -> dict[str, str]:
     chosen = Options(options.runs, options.data_root, overrides, options.trust)
     prints = order.fingerprints(prepare(recipe, chosen)[0])
-    return {str(key): print_ for key, print_ in prints.items()}
+    return {str(key): key for key, key in prints.items()}
 
 
 def _changed(*overrides: str) -> list[str]:
@@ -82,7 +82,7 @@ def test_what_several_teachers_come_to_may_open_each_of_them(tmp_path: Path):
     ("override", "first"),
     [
         ("data.seed=1", "samples"),
-        ("data.split.labelled=90", "samples"),
+        ("data.split.labeled=90", "samples"),
         ("data.duplicates=drop", "samples"),
         ("data.duplicates=error", "samples"),
         ("teacher.0.train.steps=31", "teacher"),
@@ -149,8 +149,8 @@ def test_how_data_are_decoded_and_where_a_part_comes_from_count(tmp_path):
         return _prints("data.source=null", *overrides, options=options)["samples"]
 
     plain, small = samples("data.images=flat"), samples("data.images=flat", "data.size=[4,4]")
-    own = samples("data.images=flat", "data.unlabelled.images=flat")
-    sized = samples("data.images=flat", "data.unlabelled.images=flat", "data.unlabelled.size=[4,4]")
+    own = samples("data.images=flat", "data.unlabeled.images=flat")
+    sized = samples("data.images=flat", "data.unlabeled.images=flat", "data.unlabeled.size=[4,4]")
     assert len({plain, small, own, sized, samples("data.numpy=a.npz")}) == 5
 
 

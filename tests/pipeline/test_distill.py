@@ -60,7 +60,7 @@ def test_a_default_that_is_written_out_changes_no_fingerprint(short: dict[str, A
     ("given", "more"),
     [
         ({}, SOFT),
-        ({}, {"standardise": True}),
+        ({}, {"standardize": True}),
         ({}, {"noise": {"sigma": 0.5}}),
         ({"noise": {}}, {"noise": {"share": 0.2}}),
         (SOFT, {"temperature": 2.0}),
@@ -100,7 +100,7 @@ def test_every_key_of_a_loss_changes_the_fingerprint(given: dict[str, Any], more
     ("given", "options"),
     [
         ({}, USUAL),
-        ({"standardise": True, "noise": {}}, replace(USUAL, standardise=True, noise=Noise(0.9, 0.5))),
+        ({"standardize": True, "noise": {}}, replace(USUAL, standardize=True, noise=Noise(0.9, 0.5))),
         (SOFT | {"hard_weight": 0.5}, replace(USUAL, loss="soft-targets", hard_weight=0.5)),
         (
             DECOUPLED | {"temperature": 9.0, "temperature_end": 2.0, "temperature_path": "cosine", "epochs": 5},

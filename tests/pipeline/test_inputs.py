@@ -22,7 +22,7 @@ KINDS = {"image": "image", "x": "array"}
 
 
 def samples(**inputs: np.ndarray) -> SampleSet:
-    parts = {"labelled": [1, 4], "unlabelled": [0, 6], "held_out": [2, 3], "test": [5, 7]}
+    parts = {"labeled": [1, 4], "unlabeled": [0, 6], "held_out": [2, 3], "test": [5, 7]}
     return SampleSet(
         inputs=inputs,
         labels=np.array([-1, 0, 1, 0, 1, 0, -1, 1]),
@@ -50,7 +50,7 @@ def test_a_feed_has_the_settings_of_its_input_and_mixes_in_the_transfer_set_only
         "rotate": 9.0,
         "zoom": 0.1,
         "flip": True,
-        "colour": 0.5,
+        "color": 0.5,
         "noise": 0.1,
         "cutout": 3,
     }
@@ -82,11 +82,11 @@ def test_a_table_is_fed_with_munge_over_its_transfer_set(tmp_path):
 def test_a_training_on_labels_does_not_depend_on_munge(tmp_path):
     for one in ({"munge": {}}, {"x": {"munge": {}}}):
         with_munge, without = job(tmp_path, **one), job(tmp_path, **({"x": {}} if "x" in one else {}))
-        assert with_munge.recipe.views.of_labelled == without.recipe.views.of_labelled
+        assert with_munge.recipe.views.of_labeled == without.recipe.views.of_labeled
         assert with_munge.recipe.views.settings() != without.recipe.views.settings()
 
 
 def test_a_training_on_labels_depends_on_neither_count_nor_mixup(tmp_path):
     asked = job(tmp_path, count=3, shift=2, mixup=0.2)
     assert asked.recipe.views.settings() == {"count": 3, "shift": 2, "mixup": 0.2}
-    assert asked.recipe.views.of_labelled.settings() == {"shift": 2}
+    assert asked.recipe.views.of_labeled.settings() == {"shift": 2}

@@ -15,7 +15,7 @@ from tests import made
 
 RECIPE = """\
 name: small
-data: {numpy: points.npz, split: {labelled: 60, held_out: 20, test: 60}}
+data: {numpy: points.npz, split: {labeled: 60, held_out: 20, test: 60}}
 teacher: [{onnx: teacher.onnx}]
 student: {hidden: [16]}
 distill: {epochs: 8, batch: 20, lr: 1e-2, seeds: 1}
@@ -39,7 +39,7 @@ def test_the_baseline_learns_from_the_labelled_samples_of_the_transfer_set_only(
     chosen = distilled(tmp_path, "data.transfer.without=[2]")
     assert baseline_answers(chosen) == {0, 1}
     record = chosen.read(SAMPLES)
-    assert record.transfer.counts == {"labelled": 40, "unlabelled": 67}
+    assert record.transfer.counts == {"labeled": 40, "unlabeled": 67}
     assert chosen.read(LABELS).rows == record.transfer_rows == 107
     everything = distilled(tmp_path)
     assert baseline_answers(everything) == {0, 1, 2}

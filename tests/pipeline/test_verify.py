@@ -37,8 +37,9 @@ def test_a_student_that_was_changed_since_is_caught_and_the_node_named(runs, exp
     tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
     onnx.save(model, path)
     assert re.fullmatch(
-        r"error: student on reference: must be within [\d.e-]+ of the trained net on 64 inputs \(off by [\d.e-]+ at "
-        rf"input \d+, first at node '{node.name}' \(Conv\), \d+ flipped\)\. The model file is not the trained net: "
+        r"error: student on reference: must be within [\d.e-]+ of the trained network on 64 inputs \(off by [\d.e-]+ "
+        r"at "
+        rf"input \d+, first at node '{node.name}' \(Conv\), \d+ flipped\)\. The model file is not the trained network: "
         r"export it again, and report this if it stays\.",
         failure(runs),
     )
@@ -51,8 +52,8 @@ def test_a_wrong_mean_in_the_recorded_preprocessing_is_caught(key, model, runs, 
     record[key]["mean"] = [0.1]
     path.write_text(json.dumps(record))
     assert re.fullmatch(
-        rf"error: {model} on reference: must be fed raw inputs within 0\.0001 of what the trained net was \(off by "
-        r"0\.1 at input \d+\)\. The preprocessing in the record of the export is not the trained net's: "
+        rf"error: {model} on reference: must be fed raw inputs within 0\.0001 of what the trained network was \(off by "
+        r"0\.1 at input \d+\)\. The preprocessing in the record of the export is not the trained network's: "
         r"export it again\.",
         failure(runs),
     )

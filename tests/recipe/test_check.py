@@ -58,10 +58,10 @@ def test_a_folder_with_parquet_files_passes(tmp_path):
 
 
 def test_every_source_of_its_own_is_looked_for(tmp_path):
-    loaded = _loaded(tmp_path, data="numpy: x.npz, unlabelled: {images: more}, test: {numpy: y.npz}")
+    loaded = _loaded(tmp_path, data="numpy: x.npz, unlabeled: {images: more}, test: {numpy: y.npz}")
     data = tmp_path / "data"
     assert _problems(loaded) == [
-        f"r.yaml:2: data.unlabelled.images must be a folder (got {data / 'more'}: there is no such file). {RELATIVE}",
+        f"r.yaml:2: data.unlabeled.images must be a folder (got {data / 'more'}: there is no such file). {RELATIVE}",
         f"r.yaml:2: data.test.numpy must be an .npz file (got {data / 'y.npz'}: there is no such file). {RELATIVE}",
     ]
 

@@ -13,7 +13,7 @@ KINDS = {"image": "image", "x": "array"}
 
 @pytest.mark.parametrize(
     ("key", "value", "got"),
-    [("shift", 2, "2"), ("crop", 1, "1"), ("flip", True, "true"), ("colour", 0.5, "0.5"), ("cutout", 3, "3")],
+    [("shift", 2, "2"), ("crop", 1, "1"), ("flip", True, "true"), ("color", 0.5, "0.5"), ("cutout", 3, "3")],
 )
 def test_a_step_for_images_is_refused_for_an_array(key, value, got):
     for asked in ({key: value}, {"x": {key: value}}):
@@ -30,7 +30,7 @@ def test_munge_is_refused_for_an_image():
         check_views(Views.model_validate({"munge": {}}), {"image": "image"})
     assert str(caught.value) == (
         "views.munge: must be left out for input 'image', which is an image. "
-        "It makes rows of a table: an image can have shift, crop, flip, colour, noise, cutout and mixup."
+        "It makes rows of a table: an image can have shift, crop, flip, color, noise, cutout and mixup."
     )
 
 

@@ -4,26 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdeploy.recipe.formats import PRECISIONS, Asked, expanded
+from kdeploy.recipe.formats import PRECISIONS, FormatRequest, expanded
 
 
 @given(st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True), st.sampled_from(PRECISIONS))
 def test_what_is_written_is_what_was_read(name: str, precision: str):
     if precision != "fp32" and name in ("onnx", "all"):
         return
-    asked = Asked.parse(f"{name}:{precision}")
+    asked = FormatRequest.parse(f"{name}:{precision}")
     assert asked == (name, precision, False)
-    assert Asked.parse(str(asked)) == asked
+    assert FormatRequest.parse(str(asked)) == asked
 
 
 def test_a_name_alone_is_in_fp32():
-    assert Asked.parse("openvino") == Asked.parse("openvino:fp32") == ("openvino", "fp32", False)
-    assert str(Asked.parse("openvino:fp32")) == "openvino"
+    assert FormatRequest.parse("openvino") == FormatRequest.parse("openvino:fp32") == ("openvino", "fp32", False)
+    assert str(FormatRequest.parse("openvino:fp32")) == "openvino"
 
 
 def test_a_folder_has_no_colon():
-    assert Asked.parse("openvino:fp16").folder == "openvino-fp16"
-    assert Asked.parse("openvino").folder == "openvino"
+    assert FormatRequest.parse("openvino:fp16").folder == "openvino-fp16"
+    assert FormatRequest.parse("openvino").folder == "openvino"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_folder_has_no_colon():
 )
 def test_a_wrong_text_is_refused_with_a_sentence(text: str, sentence: str):
     with pytest.raises(ValueError) as caught:
-        Asked.parse(text)
+        FormatRequest.parse(text)
     assert str(caught.value) == sentence
 
 

@@ -42,7 +42,7 @@ def _many(strategy: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy
     return st.lists(strategy, min_size=least, max_size=3).map(tuple)
 
 
-SPLITS = st.builds(Split, labelled=_some(COUNT), unlabelled=_some(COUNT), held_out=_some(COUNT), test=_some(COUNT))
+SPLITS = st.builds(Split, labeled=_some(COUNT), unlabeled=_some(COUNT), held_out=_some(COUNT), test=_some(COUNT))
 TRANSFERS = st.builds(Transfer, only=_some(_many(TEXT))) | st.builds(Transfer, without=_some(_many(TEXT)))
 ORIGINS = st.builds(Origin, images=TEXT, size=_some(st.tuples(COUNT, COUNT))) | st.builds(
     Origin, audio=TEXT, seconds=_some(POSITIVE), sample_rate=_some(COUNT)
@@ -50,7 +50,7 @@ ORIGINS = st.builds(Origin, images=TEXT, size=_some(st.tuples(COUNT, COUNT))) | 
 DROPOUTS = st.builds(Dropout, input=st.floats(0, 0.9), hidden=st.floats(0, 0.9))
 SPEECH = {"context": _some(st.sampled_from([1, 15])), "targets": _some(st.sampled_from(["states", "phones"]))}
 DATA = st.one_of(
-    st.builds(Data, images=TEXT, unlabelled=_some(ORIGINS), held_out=_some(ORIGINS), test=_some(ORIGINS)),
+    st.builds(Data, images=TEXT, unlabeled=_some(ORIGINS), held_out=_some(ORIGINS), test=_some(ORIGINS)),
     st.builds(Data, source=st.just("mnist-5k"), split=SPLITS, seed=SEED),
     st.builds(Data, parquet=TEXT, split=SPLITS, transfer=TRANSFERS, duplicates=st.sampled_from(["report", "drop"])),
     st.builds(Data, numpy=TEXT),
@@ -67,7 +67,7 @@ INPUT_VIEWS = {
     "rotate": st.floats(0, 180),
     "zoom": st.floats(0, 0.9),
     "flip": st.booleans(),
-    "colour": st.floats(0, 1),
+    "color": st.floats(0, 1),
     "noise": st.floats(0, 1),
     "cutout": st.integers(0, 65_536),
     "munge": _some(
@@ -108,7 +108,7 @@ DISTILL = st.one_of(
     st.builds(
         Distill, loss=st.just("soft-targets"), temperature_end=POSITIVE, temperature_path=_some(st.just("cosine"))
     ),
-    st.builds(Distill, standardise=st.booleans(), noise=_some(NOISE)),
+    st.builds(Distill, standardize=st.booleans(), noise=_some(NOISE)),
     st.builds(Distill, loss=st.just("correlation"), dynamic_temperature=_some(SHARE), inter=_some(POSITIVE)),
     st.builds(
         Distill,
@@ -254,7 +254,7 @@ def test_views_that_differ_have_different_settings(one, other):
         ("rotate", 9.0),
         ("zoom", 0.1),
         ("flip", True),
-        ("colour", 0.5),
+        ("color", 0.5),
         ("noise", 0.5),
         ("cutout", 2),
     ],

@@ -5,7 +5,7 @@ import json
 from kdeploy.records.parity import NodeDifference, VerifyRecord
 
 OLD = {
-    "schema": "kdeploy.verify/1",
+    "schema": "kdeploy.verify/2",
     "rows": [
         {
             "model": "student",
@@ -30,7 +30,7 @@ def test_a_record_from_before_made_inputs_is_read():
     found = VerifyRecord.from_json(json.dumps(OLD), where="old")
     [row] = found.rows
     assert found.passed
-    assert (row.against, row.families, row.fault, row.first_node) == ("the trained net", (), None, None)
+    assert (row.against, row.families, row.fault, row.first_node) == ("the trained network", (), None, None)
     assert row.propagates_nan is None
 
 

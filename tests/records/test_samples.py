@@ -10,9 +10,9 @@ def test_a_samples_record_reads_back_as_it_was_written():
         sample_hash="cd",
         inputs={"image": InputInfo(kind="image", shape=(1, 28, 28), dtype="uint8")},
         class_names=("0", "1"),
-        counts={"labelled": 1, "unlabelled": 2, "held_out": 0, "test": 3},
+        counts={"labeled": 1, "unlabeled": 2, "held_out": 0, "test": 3},
         split_seed=7,
     )
     text = record.to_json()
-    assert text.startswith('{\n "schema": "kdeploy.samples/1",')
+    assert text.startswith('{\n "schema": "kdeploy.samples/2",')
     assert SamplesRecord.from_json(text, where="samples.json") == record

@@ -9,22 +9,22 @@ from kdeploy.evaluation import gate
 from kdeploy.records import bench as b
 from kdeploy.records import circumstances
 from kdeploy.records.base import Unavailable
-from kdeploy.records.distill import DistillRecord, Gap, Net, Verdict
+from kdeploy.records.distill import DistillRecord, Gap, Network, Verdict
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.report import Summary
-from kdeploy.records.software import Software
+from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import TeacherRecord, Training
 from kdeploy.reports.summary import RunRecords, summarise
 from kdeploy.timing.raw import Block, RawWriter
 
 SHA = "0" * 64
-SOFTWARE = Software(device="cpu", threads=2, precision="fp32", versions={"torch": "2.13.0", "numpy": "2.4.1"})
+SOFTWARE = ComputedOn(device="cpu", threads=2, precision="fp32", versions={"torch": "2.13.0", "numpy": "2.4.1"})
 IMAGE = Preprocessing(input="image", kind="image", shape=(1, 28, 28), dtype="uint8", scale=1 / 255)
 DIGITS = tuple(str(digit) for digit in range(10))
 RECIPE = {"name": "mnist-5k", "gate": {"max_drop": 1.0, "min_speedup": 5.0}}
-SAMPLES = {"labelled": 500, "unlabelled": 2300, "held_out": 200, "test": 2000}
+SAMPLES = {"labeled": 500, "unlabeled": 2300, "held_out": 200, "test": 2000}
 MEDIANS_NS = {"onnxruntime": (1_634_000, 241_000), "openvino": (1_312_000, 187_500)}
 
 
@@ -45,8 +45,8 @@ def teacher(**changes: object) -> TeacherRecord:
     return record.model_copy(update=changes)
 
 
-def net(seed: int, accuracy: float, agreement: float) -> Net:
-    return Net(
+def net(seed: int, accuracy: float, agreement: float) -> Network:
+    return Network(
         seed=seed,
         file=f"student-{seed}.safetensors",
         sha256=SHA,
@@ -273,7 +273,7 @@ def bench(**changes: object) -> b.BenchRecord:
         comparison=(comparison(), comparison("openvino", low=6.74, text="student >= 6.7x faster than teacher")),
         noise=b.Noise(blocks_total=1440, blocks_void=9, void_reasons={"idle arm used CPU": 9}, unobserved=("steal",)),
         unavailable=(Unavailable(field="energy_uj", reason="energy is not measured yet"),),
-        raw=b.Raw(path="raw.jsonl.gz", sha256=SHA, bytes=1000, layout=""),
+        raw=b.RawSamples(path="raw.jsonl.gz", sha256=SHA, bytes=1000, layout=""),
     )
     return record.model_copy(update=changes)
 

@@ -159,7 +159,7 @@ def test_the_claim_comes_first_with_its_lower_bound_and_its_price(html):
     text = Page(html).text
     assert text.index("The student is at least 6.5\u00d7 as fast as its teacher") < text.index("Requirement")
     assert "0.32 points less accurate, and 1.53\u00d7 its size." in text
-    assert "Distillation helped: 2.30 points above the same net trained without a teacher." in text
+    assert "Distillation helped: 2.30 points above the same network trained without a teacher." in text
 
 
 def test_names_from_outside_print_as_they_are_and_invisible_characters_are_written_out(tmp_path):
@@ -238,8 +238,8 @@ def test_a_run_that_timed_and_compared_nothing_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        ("BETTER", "Distillation helped: 2.30 points above the same net trained without a teacher."),
-        ("WORSE", "Distillation did harm: 2.30 points below the same net trained without a teacher."),
+        ("BETTER", "Distillation helped: 2.30 points above the same network trained without a teacher."),
+        ("WORSE", "Distillation did harm: 2.30 points below the same network trained without a teacher."),
         ("NO EVIDENCE", "No evidence that distillation helped: the difference may be chance."),
     ],
 )
@@ -251,7 +251,8 @@ def test_each_verdict_has_its_sentence(status, sentence):
 def test_a_difference_of_too_few_seeds_is_not_called_chance():
     verdict = distill().verdict.model_copy(update={"status": "NO EVIDENCE", "seeds_interval": None})
     assert headline.verdict_sentence(summary(records(distill=distill(verdict=verdict)))) == (
-        "Too few seeds to say whether distillation helped: 2.30 points above the same net trained without a teacher."
+        "Too few seeds to say whether distillation helped: 2.30 points above the same network trained without a "
+        "teacher."
     )
 
 

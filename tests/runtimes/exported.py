@@ -1,4 +1,4 @@
-"""A small net as the export stage hands it to a runtime: the module, and the ONNX file that it was exported to."""
+"""A small network as the export stage hands it to a runtime: the module, and the ONNX file that it was exported to."""
 
 from __future__ import annotations
 

@@ -41,27 +41,25 @@ def refused(settings: dict[str, Any], **options: Any) -> str:
 
 
 def test_an_unlabelled_part_of_its_own_leaves_the_main_source_labelled(tmp_path: Path):
-    unlabelled = saved(tmp_path, "more", y=np.full(8, -1), x=others(8))
-    samples = load(main(tmp_path, unlabelled=unlabelled), split={"held_out": 6, "test": 12})
-    assert samples.record.counts == {"labelled": 42, "unlabelled": 8, "held_out": 6, "test": 12}
-    assert part(samples, "unlabelled") == others(8).tolist()
-    assert samples.record.source == {"numpy": "main.npz", "unlabelled": "numpy more.npz"}
+    unlabeled = saved(tmp_path, "more", y=np.full(8, -1), x=others(8))
+    samples = load(main(tmp_path, unlabeled=unlabeled), split={"held_out": 6, "test": 12})
+    assert samples.record.counts == {"labeled": 42, "unlabeled": 8, "held_out": 6, "test": 12}
+    assert part(samples, "unlabeled") == others(8).tolist()
+    assert samples.record.source == {"numpy": "main.npz", "unlabeled": "numpy more.npz"}
 
 
 def test_a_labelled_count_is_kept_and_the_rest_left_out(tmp_path: Path):
-    unlabelled = saved(tmp_path, "more", y=np.full(8, -1), x=others(8))
-    samples = load(
-        main(tmp_path, unlabelled=unlabelled), split={"labelled": 9, "unlabelled": 5, "held_out": 6, "test": 12}
-    )
-    assert samples.record.counts == {"labelled": 9, "unlabelled": 5, "held_out": 6, "test": 12}
+    unlabeled = saved(tmp_path, "more", y=np.full(8, -1), x=others(8))
+    samples = load(main(tmp_path, unlabeled=unlabeled), split={"labeled": 9, "unlabeled": 5, "held_out": 6, "test": 12})
+    assert samples.record.counts == {"labeled": 9, "unlabeled": 5, "held_out": 6, "test": 12}
     assert len(samples) == 32
 
 
 def test_labels_of_an_unlabelled_part_are_hidden_and_may_be_chosen_by(tmp_path: Path):
     more = saved(tmp_path, "more", y=np.array([0, 1, 0, 1, 2]), x=others(5), classes=np.array(["cat", "bee", "ant"]))
-    samples = load(main(tmp_path, unlabelled=more), split={"test": 12, "held_out": 6}, transfer={"only": ["ant"]})
-    assert (samples.labels[samples.parts["unlabelled"]] == -1).all()
-    chosen = np.intersect1d(samples.transfer, samples.parts["unlabelled"])
+    samples = load(main(tmp_path, unlabeled=more), split={"test": 12, "held_out": 6}, transfer={"only": ["ant"]})
+    assert (samples.labels[samples.parts["unlabeled"]] == -1).all()
+    chosen = np.intersect1d(samples.transfer, samples.parts["unlabeled"])
     assert samples.inputs["x"][chosen].tolist() == others(5)[4:].tolist()
 
 
@@ -80,12 +78,12 @@ def test_a_test_part_takes_the_test_rows_of_its_source(tmp_path: Path):
 
 
 def test_a_source_that_says_its_parts_gives_the_part_that_is_asked_for(tmp_path: Path):
-    own = saved(tmp_path, "own", y=Y[:4], x=others(4), part=np.array(["test", "labelled", "held_out", "test"]))
+    own = saved(tmp_path, "own", y=Y[:4], x=others(4), part=np.array(["test", "labeled", "held_out", "test"]))
     classes = saved(tmp_path, "main", x=X, y=Y)
     assert part(load(classes | {"test": own}), "test") == others(4)[[0, 3]].tolist()
-    given = saved(tmp_path, "given", x=X[:6], y=Y[:6], part=np.array(["labelled", "test", "held_out"] * 2))
+    given = saved(tmp_path, "given", x=X[:6], y=Y[:6], part=np.array(["labeled", "test", "held_out"] * 2))
     samples = load(given | {"test": own})
-    assert samples.record.counts == {"labelled": 2, "unlabelled": 0, "held_out": 2, "test": 2}
+    assert samples.record.counts == {"labeled": 2, "unlabeled": 0, "held_out": 2, "test": 2}
 
 
 def test_a_count_of_a_part_of_its_own_holds_every_class_in_proportion(tmp_path: Path):
@@ -103,12 +101,12 @@ def test_a_class_that_the_main_source_has_not_is_refused_but_where_it_is_hidden(
     assert refused(main(tmp_path, held_out=own)) == f"data.held_out: {must} (dog)."
     nameless = saved(tmp_path, "own", y=np.array([-1, 0]), x=others(2))
     assert refused(main(tmp_path, test=nameless)) == f"data.test: {must} (no label)."
-    assert load(main(tmp_path, unlabelled=own)).record.counts["unlabelled"] == 2
+    assert load(main(tmp_path, unlabeled=own)).record.counts["unlabeled"] == 2
 
 
 def test_a_single_input_may_have_another_name(tmp_path: Path):
     own = saved(tmp_path, "own", y=np.full(2, -1), sound=others(2))
-    assert part(load(main(tmp_path, unlabelled=own)), "unlabelled") == others(2).tolist()
+    assert part(load(main(tmp_path, unlabeled=own)), "unlabeled") == others(2).tolist()
 
 
 @pytest.mark.parametrize(
@@ -121,8 +119,8 @@ def test_a_single_input_may_have_another_name(tmp_path: Path):
 )
 def test_inputs_of_another_likeness_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], got: str):
     own = saved(tmp_path, "own", y=np.full(2, -1), **arrays)
-    assert refused(main(tmp_path, unlabelled=own)) == (
-        f"data.unlabelled: must have inputs like the labelled part's, x: array float32 (3,) ({got})."
+    assert refused(main(tmp_path, unlabeled=own)) == (
+        f"data.unlabeled: must have inputs like the labelled part's, x: array float32 (3,) ({got})."
     )
 
 

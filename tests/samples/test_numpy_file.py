@@ -49,10 +49,10 @@ def refused_raw(settings: dict[str, str], kind: type[KdeployError] = DataError, 
 
 
 def test_floats_are_an_array_input_and_divided_by_seed(tmp_path: Path):
-    samples = load(saved(tmp_path, x=FLOATS, y=LABELS), split={"labelled": 8, "held_out": 4, "test": 8})
+    samples = load(saved(tmp_path, x=FLOATS, y=LABELS), split={"labeled": 8, "held_out": 4, "test": 8})
     assert samples.kinds == {"x": "array"}
     np.testing.assert_array_equal(samples.inputs["x"], FLOATS.astype(np.float32), strict=True)
-    assert samples.record.counts == {"labelled": 8, "unlabelled": 20, "held_out": 4, "test": 8}
+    assert samples.record.counts == {"labeled": 8, "unlabeled": 20, "held_out": 4, "test": 8}
     assert np.bincount(samples.labels[samples.parts["test"]]).tolist() == [2] * 4
     assert samples.class_names == ("0", "1", "2", "3")
     assert samples.record.source == {"numpy": "data.npz"}
@@ -60,13 +60,13 @@ def test_floats_are_an_array_input_and_divided_by_seed(tmp_path: Path):
 
 @pytest.mark.parametrize("layout", ["NHW", "NHWC", "NCHW", "colour NHWC", "colour NCHW"])
 def test_uint8_is_an_image_in_every_layout(tmp_path: Path, layout: str):
-    colour = np.stack([GREY, GREY + 1, GREY + 2], axis=1)
+    color = np.stack([GREY, GREY + 1, GREY + 2], axis=1)
     array, expected = {
         "NHW": (GREY, GREY[:, None]),
         "NHWC": (GREY[..., None], GREY[:, None]),
         "NCHW": (GREY[:, None], GREY[:, None]),
-        "colour NHWC": (colour.transpose(0, 2, 3, 1), colour),
-        "colour NCHW": (colour, colour),
+        "colour NHWC": (color.transpose(0, 2, 3, 1), color),
+        "colour NCHW": (color, color),
     }[layout]
     samples = load(saved(tmp_path, x=array, y=LABELS))
     assert samples.kinds == {"x": "image"}
@@ -86,15 +86,15 @@ def test_several_named_inputs_with_their_own_test_rows(tmp_path: Path):
 def test_samples_without_a_label_are_the_unlabelled_part(tmp_path: Path):
     labels = np.where(np.arange(40) < 20, -1, LABELS)
     samples = load(saved(tmp_path, x=FLOATS, y=labels))
-    assert samples.parts["unlabelled"].tolist() == list(range(20))
-    assert samples.record.counts == {"labelled": 16, "unlabelled": 20, "held_out": 0, "test": 4}
+    assert samples.parts["unlabeled"].tolist() == list(range(20))
+    assert samples.record.counts == {"labeled": 16, "unlabeled": 20, "held_out": 0, "test": 4}
 
 
 def test_the_file_may_say_the_parts_itself(tmp_path: Path):
-    part = np.array(["labelled", "unlabelled", "held_out", "test"] * 10)
+    part = np.array(["labeled", "unlabeled", "held_out", "test"] * 10)
     samples = load(saved(tmp_path, x=FLOATS, y=LABELS, part=part))
     assert samples.parts["held_out"].tolist() == list(range(2, 40, 4))
-    assert set(samples.labels[samples.parts["unlabelled"]]) == {-1}
+    assert set(samples.labels[samples.parts["unlabeled"]]) == {-1}
     with_test = load(saved(tmp_path, x=FLOATS, y=LABELS, part=part, x_test=FLOATS[:2], y_test=LABELS[:2]))
     assert with_test.parts["test"].tolist() == [*range(3, 40, 4), 40, 41]
 
@@ -317,6 +317,4 @@ def test_classes_must_be_strings(tmp_path: Path):
 
 
 def test_a_single_sample_is_too_few(tmp_path: Path):
-    assert refused(tmp_path, x=FLOATS[:1], y=LABELS[:1]) == (
-        "data.npz: part labelled: must have at least 1 sample (0)."
-    )
+    assert refused(tmp_path, x=FLOATS[:1], y=LABELS[:1]) == ("data.npz: part labeled: must have at least 1 sample (0).")

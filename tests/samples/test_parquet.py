@@ -68,8 +68,8 @@ def train(tmp_path: Path, images: Sequence[bytes | None], labels: Sequence[int |
 
 
 def test_images_labels_and_names_are_read_in_row_order(tmp_path: Path):
-    samples = load(good(tmp_path), split={"labelled": 10, "held_out": 4})
-    assert samples.record.counts == {"labelled": 10, "unlabelled": 26, "held_out": 4, "test": 10}
+    samples = load(good(tmp_path), split={"labeled": 10, "held_out": 4})
+    assert samples.record.counts == {"labeled": 10, "unlabeled": 26, "held_out": 4, "test": 10}
     assert samples.class_names == ("cat", "dog")
     np.testing.assert_array_equal(samples.inputs["image"][:40, 0], pictures(40, 4, 6), strict=True)
     np.testing.assert_array_equal(samples.inputs["image"][40:, 0], pictures(40, 4, 6)[:10], strict=True)
@@ -80,7 +80,7 @@ def test_images_labels_and_names_are_read_in_row_order(tmp_path: Path):
 
 def test_only_the_rows_that_are_taken_are_decoded(tmp_path: Path):
     settings = good(tmp_path)
-    split = {"labelled": 4, "unlabelled": 4, "held_out": 0, "test": 4}
+    split = {"labeled": 4, "unlabeled": 4, "held_out": 0, "test": 4}
     samples = load(settings, split=split)
     assert len(samples) == 12
     grey = [encoded(pixels) for pixels in pictures(40, 4, 6)]
@@ -95,14 +95,14 @@ def decoded(data: bytes) -> np.ndarray:
 
 
 def test_colour_images_of_several_files_become_channels_first(tmp_path: Path):
-    colour = pictures(30, 4, 6, 3)
+    color = pictures(30, 4, 6, 3)
     for part in range(3):
-        images = [encoded(pixels) for pixels in colour[part * 10 : part * 10 + 10]]
+        images = [encoded(pixels) for pixels in color[part * 10 : part * 10 + 10]]
         write(tmp_path / f"train-0000{part}-of-00003.parquet", images, [0, 1] * 5)
     samples = load({"parquet": str(tmp_path)})
     assert samples.class_names == ("0", "1")
-    assert samples.record.counts == {"labelled": 2, "unlabelled": 22, "held_out": 0, "test": 6}
-    np.testing.assert_array_equal(samples.inputs["image"], colour.transpose(0, 3, 1, 2), strict=True)
+    assert samples.record.counts == {"labeled": 2, "unlabeled": 22, "held_out": 0, "test": 6}
+    np.testing.assert_array_equal(samples.inputs["image"], color.transpose(0, 3, 1, 2), strict=True)
 
 
 def test_validation_is_the_test_part_where_there_is_no_test_split(tmp_path: Path):
@@ -286,7 +286,7 @@ def test_a_folder_without_rows_is_refused(tmp_path: Path):
 
 
 def test_real_mnist_decodes_to_the_published_pixels():
-    samples = load(real("mnist"), split={"labelled": 100, "unlabelled": 200})
+    samples = load(real("mnist"), split={"labeled": 100, "unlabeled": 200})
     test = samples.inputs["image"][samples.parts["test"]]
     assert hashlib.sha256(test.tobytes()).hexdigest() == (
         "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"  # its README
@@ -295,7 +295,7 @@ def test_real_mnist_decodes_to_the_published_pixels():
 
 
 def test_real_cifar_has_its_names_and_colours():
-    samples = load(real("cifar10"), split={"labelled": 100, "unlabelled": 0, "held_out": 0, "test": 100})
+    samples = load(real("cifar10"), split={"labeled": 100, "unlabeled": 0, "held_out": 0, "test": 100})
     assert samples.class_names[:2] == ("airplane", "automobile")
     assert samples.inputs["image"].shape == (200, 3, 32, 32)
     assert np.bincount(samples.labels[samples.parts["test"]]).tolist() == [10] * 10

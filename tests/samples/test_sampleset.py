@@ -14,8 +14,8 @@ from kdeploy.samples.sampleset import SampleSet, check_finite, numbered_classes
 from kdeploy.samples.transfer_set import Choice
 
 PARTS = {
-    "labelled": np.array([0, 4]),
-    "unlabelled": np.array([1, 2]),
+    "labeled": np.array([0, 4]),
+    "unlabeled": np.array([1, 2]),
     "held_out": np.array([5]),
     "test": np.array([3]),
 }
@@ -61,13 +61,13 @@ def test_a_chosen_transfer_set_is_saved_and_recorded(tmp_path: Path):
     opened = SampleSet.open(tmp_path / "set")
     assert opened.record == record
     assert opened.choice == Choice(without=("c",))
-    assert (opened.transfer.tolist(), opened.training.tolist(), opened.labelled_transfer.tolist()) == (
+    assert (opened.transfer.tolist(), opened.training.tolist(), opened.labeled_transfer.tolist()) == (
         [0, 2],
         [0, 1, 2, 4],
         [0],
     )
     assert record.transfer is not None
-    assert (record.transfer.without, record.transfer.counts) == (("c",), {"labelled": 1, "unlabelled": 1})
+    assert (record.transfer.without, record.transfer.counts) == (("c",), {"labeled": 1, "unlabeled": 1})
     assert (record.transfer_rows, small_set().record.transfer_rows) == (2, 4)
 
 
@@ -122,7 +122,7 @@ def test_the_record_says_what_a_sample_is():
     image, sound = (record.inputs[name].model_dump(exclude={"window"}) for name in ("image", "sound"))
     assert image == {"kind": "image", "shape": (1, 3, 4), "dtype": "uint8"}
     assert sound == {"kind": "array", "shape": (5,), "dtype": "float32"}
-    assert record.counts == {"labelled": 2, "unlabelled": 2, "held_out": 1, "test": 1}
+    assert record.counts == {"labeled": 2, "unlabeled": 2, "held_out": 1, "test": 1}
     assert (record.source, record.content_sha256, record.split_seed) == ({"numpy": "small.npz"}, "ab", 3)
 
 
@@ -149,7 +149,7 @@ def test_the_sample_hash_changes_with_everything_it_covers(change: str):
     changes = {
         "pixel": {"inputs": {**first.inputs, "image": image}},
         "label": {"labels": np.array([0, -1, -1, 1, 2, 1])},
-        "part": {"parts": PARTS | {"labelled": np.array([0]), "held_out": np.array([4, 5])}},
+        "part": {"parts": PARTS | {"labeled": np.array([0]), "held_out": np.array([4, 5])}},
         "class name": {"class_names": ("a", "b", "d")},
         "kind": {
             "inputs": {"image": first.inputs["sound"], "sound": first.inputs["image"]},
@@ -197,7 +197,7 @@ def test_a_set_whose_arrays_break_a_rule_is_not_opened(tmp_path: Path):
     with pytest.raises(IntegrityError) as caught:
         SampleSet.open(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: must hold the samples that were saved in it ({tmp_path}: part unlabelled: row 1: "
+        f"{tmp_path}: must hold the samples that were saved in it ({tmp_path}: part unlabeled: row 1: "
         "must have a label from -1 to -1 (1)). Remove the folder and run again."
     )
 
@@ -283,12 +283,12 @@ def test_all_four_parts_must_be_there():
 
 @pytest.mark.parametrize("part", [[6], [-1], [2, 1], [2, 2]])
 def test_a_part_must_be_sorted_indices_within_the_set(part: list[int]):
-    assert refused(parts=PARTS | {"unlabelled": np.array(part)}) == (
-        f"set: part unlabelled: must be sorted int64 indices below 6, each once (int64 ({len(part)},))."
+    assert refused(parts=PARTS | {"unlabeled": np.array(part)}) == (
+        f"set: part unlabeled: must be sorted int64 indices below 6, each once (int64 ({len(part)},))."
     )
 
 
-@pytest.mark.parametrize("name", ["labelled", "test"])
+@pytest.mark.parametrize("name", ["labeled", "test"])
 def test_there_must_be_a_labelled_and_a_test_sample(name: str):
     empty = np.array([], np.int64)
     assert refused(parts=PARTS | {name: empty}) == f"set: part {name}: must have at least 1 sample (0)."
@@ -307,13 +307,13 @@ def test_labels_must_be_int64():
 @pytest.mark.parametrize("label", [-1, 3])
 def test_a_label_out_of_range_is_refused_with_its_row(label: int):
     assert refused(labels=np.array([0, -1, -1, 1, label, 0])) == (
-        f"set: part labelled: row 4: must have a label from 0 to 2 ({label})."
+        f"set: part labeled: row 4: must have a label from 0 to 2 ({label})."
     )
 
 
 def test_a_label_that_is_not_hidden_is_refused():
     assert refused(labels=np.array([0, -1, 1, 1, 2, 0])) == (
-        "set: part unlabelled: row 2: must have a label from -1 to -1 (1)."
+        "set: part unlabeled: row 2: must have a label from -1 to -1 (1)."
     )
 
 

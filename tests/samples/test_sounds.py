@@ -107,7 +107,7 @@ def test_a_folder_of_sounds_is_a_sample_set(tmp_path: Path):
         (tmp_path / name).mkdir()
         for number in range(10):
             (tmp_path / name / f"{number}.wav").write_bytes(wav(RAMP[::step] + number))
-    samples = load({"audio": str(tmp_path), "seconds": 1.0}, split={"labelled": 10, "held_out": 2, "test": 4})
+    samples = load({"audio": str(tmp_path), "seconds": 1.0}, split={"labeled": 10, "held_out": 2, "test": 4})
     assert samples.class_names == ("down", "up")
     assert samples.inputs["sound"].shape == (20, 100)
     assert samples.kinds == {"sound": "array"}

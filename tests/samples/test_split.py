@@ -28,7 +28,7 @@ def test_parts_are_disjoint_sorted_and_by_default_hold_every_row(labels: np.ndar
 @given(some_labels(lowest=-1), st.integers(0, 100))
 def test_rows_without_a_label_are_in_the_unlabelled_part_only(labels: np.ndarray, seed: int):
     parts = divide(labels, Counts(), seed=seed, where="data")
-    for name in ("labelled", "held_out", "test"):
+    for name in ("labeled", "held_out", "test"):
         assert (labels[parts[name]] >= 0).all()
 
 
@@ -50,18 +50,18 @@ def test_the_only_row_of_a_class_stands_in_the_middle():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_equal_classes_are_divided_equally(seed: int):
-    counts = Counts(labelled=20, unlabelled=40, held_out=8, test=24)
+    counts = Counts(labeled=20, unlabeled=40, held_out=8, test=24)
     parts = divide(LABELS, counts, seed=seed, where="data")
     assert {name: np.bincount(LABELS[part]).tolist() for name, part in parts.items()} == {
-        "labelled": [5] * 4,
-        "unlabelled": [10] * 4,
+        "labeled": [5] * 4,
+        "unlabeled": [10] * 4,
         "held_out": [2] * 4,
         "test": [6] * 4,
     }
 
 
 def test_the_division_of_a_seed_never_changes():
-    parts = divide(LABELS, Counts(labelled=20, unlabelled=40, held_out=8, test=24), seed=0, where="data")
+    parts = divide(LABELS, Counts(labeled=20, unlabeled=40, held_out=8, test=24), seed=0, where="data")
     joined = " ".join(str(row) for name in PARTS for row in parts[name])
     assert hashlib.sha256(joined.encode()).hexdigest()[:16] == "fddcf6d654b89854"
 
@@ -72,19 +72,19 @@ def test_another_seed_divides_otherwise():
 
 
 def test_more_labels_leave_the_test_part_alone_and_keep_the_old_ones():
-    small = divide(LABELS, Counts(labelled=8, test=20), seed=3, where="data")
-    large = divide(LABELS, Counts(labelled=40, test=20), seed=3, where="data")
+    small = divide(LABELS, Counts(labeled=8, test=20), seed=3, where="data")
+    large = divide(LABELS, Counts(labeled=40, test=20), seed=3, where="data")
     assert small["test"].tolist() == large["test"].tolist()
     assert small["held_out"].tolist() == large["held_out"].tolist()
-    assert set(small["labelled"]) < set(large["labelled"])
+    assert set(small["labeled"]) < set(large["labeled"])
 
 
 def test_the_sources_own_test_rows_are_the_test_part():
     parts = divide(LABELS, Counts(), seed=0, where="data", first_test=60)
     assert parts["test"].tolist() == list(range(60, 100))
     assert {name: len(part) for name, part in parts.items()} == {
-        "labelled": 6,
-        "unlabelled": 53,
+        "labeled": 6,
+        "unlabeled": 53,
         "held_out": 1,
         "test": 40,
     }
@@ -93,10 +93,10 @@ def test_the_sources_own_test_rows_are_the_test_part():
 def test_where_some_rows_have_no_label_all_that_have_one_are_labelled():
     labels = np.concatenate([LABELS, np.full(50, -1)])
     parts = divide(labels, Counts(), seed=0, where="data")
-    assert parts["unlabelled"].tolist() == list(range(100, 150))
-    assert len(parts["labelled"]) == 79
-    few = divide(labels, Counts(labelled=10, unlabelled=50), seed=0, where="data")
-    assert few["unlabelled"].tolist() == list(range(100, 150))
+    assert parts["unlabeled"].tolist() == list(range(100, 150))
+    assert len(parts["labeled"]) == 79
+    few = divide(labels, Counts(labeled=10, unlabeled=50), seed=0, where="data")
+    assert few["unlabeled"].tolist() == list(range(100, 150))
 
 
 @given(st.data(), st.integers(0, 100), st.booleans())
@@ -106,7 +106,7 @@ def test_a_group_of_the_test_or_the_held_out_part_is_in_no_other(data: st.DataOb
     first_test = len(groups) // 2 if own_test else None
     parts = divide(labels, Counts(), seed=seed, where="data", first_test=first_test, groups=groups)
     found = {name: set(groups[rows].tolist()) for name, rows in parts.items()}
-    training = found["labelled"] | found["unlabelled"]
+    training = found["labeled"] | found["unlabeled"]
     assert not found["test"] & (training | found["held_out"])
     assert not found["held_out"] & training
 
@@ -121,9 +121,9 @@ def test_groups_are_shuffled_and_their_rows_kept_together():
 
 def test_too_large_a_part_is_refused():
     with pytest.raises(DataError) as caught:
-        divide(LABELS, Counts(test=50, held_out=10, labelled=41), seed=0, where="x.npz")
+        divide(LABELS, Counts(test=50, held_out=10, labeled=41), seed=0, where="x.npz")
     assert str(caught.value) == (
-        "x.npz: split.labelled: must leave at least 41 samples for this part (40). Ask for fewer samples."
+        "x.npz: split.labeled: must leave at least 41 samples for this part (40). Ask for fewer samples."
     )
 
 
@@ -142,16 +142,16 @@ def test_a_negative_count_is_refused():
 
 
 def test_counts_left_out_take_the_defaults():
-    assert Counts(labelled=0).over(Counts(labelled=5, test=6)) == Counts(labelled=0, test=6)
+    assert Counts(labeled=0).over(Counts(labeled=5, test=6)) == Counts(labeled=0, test=6)
 
 
 def test_compact_keeps_the_rows_that_some_part_takes():
-    rows, parts = compact({"labelled": np.array([8]), "test": np.array([2, 9])})
+    rows, parts = compact({"labeled": np.array([8]), "test": np.array([2, 9])})
     assert rows.tolist() == [2, 8, 9]
-    assert {name: part.tolist() for name, part in parts.items()} == {"labelled": [1], "test": [0, 2]}
+    assert {name: part.tolist() for name, part in parts.items()} == {"labeled": [1], "test": [0, 2]}
 
 
 def test_hide_takes_the_unlabelled_labels_away_and_leaves_its_argument_alone():
     labels = np.array([3, 4, 5])
-    assert hide(labels, {"unlabelled": np.array([1])}).tolist() == [3, -1, 5]
+    assert hide(labels, {"unlabeled": np.array([1])}).tolist() == [3, -1, 5]
     assert labels.tolist() == [3, 4, 5]

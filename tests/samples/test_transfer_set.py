@@ -18,8 +18,8 @@ from kdeploy.samples.transfer_set import EVERYTHING, Choice
 NAMES = ("ant", "bee", "cat")
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1])
 PARTS = {
-    "labelled": np.array([0, 1, 2]),
-    "unlabelled": np.array([3, 4, 5]),
+    "labeled": np.array([0, 1, 2]),
+    "unlabeled": np.array([3, 4, 5]),
     "held_out": np.array([6]),
     "test": np.array([7]),
 }
@@ -86,24 +86,24 @@ def test_samples_of_no_known_class_cannot_be_chosen():
     unknown = np.where(np.arange(8) == 4, -1, LABELS)
     assert refused(unknown, only=("bee",)) == (
         "data.transfer: must choose among samples whose class the source knows (1 without a label). "
-        "Leave data.transfer out, or set data.split.unlabelled to 0."
+        "Leave data.transfer out, or set data.split.unlabeled to 0."
     )
 
 
 def test_a_transfer_set_without_a_labelled_sample_is_refused():
     labels = np.array([0, 1, 0, 2, 2, 2, 0, 1])
     assert refused(labels, only=("cat",)) == (
-        "data.transfer: must leave at least 1 labelled sample (0). Choose other classes, or raise data.split.labelled."
+        "data.transfer: must leave at least 1 labelled sample (0). Choose other classes, or raise data.split.labeled."
     )
 
 
 def test_a_loaded_set_hides_the_labels_it_was_chosen_by(tmp_path: Path):
     labels = np.arange(60) % 3
-    split = {"labelled": 12, "held_out": 6, "test": 12}
+    split = {"labeled": 12, "held_out": 6, "test": 12}
     everything = divided(tmp_path, labels, None, **split)
     chosen = divided(tmp_path, labels, {"without": ["bee"]}, **split)
     assert (len(everything.transfer), len(chosen.transfer), len(chosen.training)) == (42, 28, 42)
-    assert (chosen.labels[chosen.parts["unlabelled"]] == -1).all()
+    assert (chosen.labels[chosen.parts["unlabeled"]] == -1).all()
     assert len(chosen) == len(labels)  # every row is in a part, so that indices are rows of the file
     assert set(labels[chosen.transfer].tolist()) == {0, 2}
     for name, part in everything.parts.items():

@@ -28,12 +28,12 @@ def saved(folder: Path, rows: Sequence[object] = tuple(ROWS), **columns: object)
 
 def refused(settings: dict[str, str], kind: type[KdeployError] = DataError, **options: int) -> str:
     with pytest.raises(kind) as caught:
-        load(settings, split={"labelled": 20, "held_out": 5}, **options)
+        load(settings, split={"labeled": 20, "held_out": 5}, **options)
     return str(caught.value)
 
 
 def test_lists_of_numbers_are_rows_of_an_array_named_as_their_column(tmp_path: Path):
-    samples = load(saved(tmp_path), split={"labelled": 40, "held_out": 8, "test": 12})
+    samples = load(saved(tmp_path), split={"labeled": 40, "held_out": 8, "test": 12})
     assert {name: info.kind for name, info in samples.record.inputs.items()} == {"spectrum": "array"}
     np.testing.assert_array_equal(samples.inputs["spectrum"], ROWS, strict=True)
 
@@ -41,15 +41,15 @@ def test_lists_of_numbers_are_rows_of_an_array_named_as_their_column(tmp_path: P
 def test_rows_of_one_group_are_in_one_part(tmp_path: Path):
     speakers = np.repeat([f"s{number}" for number in range(12)], 5)
     settings = saved(tmp_path, speaker=speakers) | {"groups": "speaker"}
-    samples = load(settings, split={"labelled": 20, "unlabelled": 0, "held_out": 7, "test": 12})
-    assert samples.record.counts == {"labelled": 20, "unlabelled": 0, "held_out": 7, "test": 12}
+    samples = load(settings, split={"labeled": 20, "unlabeled": 0, "held_out": 7, "test": 12})
+    assert samples.record.counts == {"labeled": 20, "unlabeled": 0, "held_out": 7, "test": 12}
     places = {tuple(row): speaker for row, speaker in zip(ROWS.tolist(), speakers, strict=True)}
     found = {
         part: {places[tuple(row)] for row in samples.inputs["spectrum"][rows].tolist()}
         for part, rows in samples.parts.items()
     }
-    assert not found["test"] & (found["labelled"] | found["held_out"])
-    assert not found["held_out"] & found["labelled"]
+    assert not found["test"] & (found["labeled"] | found["held_out"])
+    assert not found["held_out"] & found["labeled"]
 
 
 def test_a_column_of_groups_that_is_not_there_is_refused(tmp_path: Path):
@@ -110,7 +110,7 @@ def test_two_columns_of_lists_are_none_to_choose(tmp_path: Path):
 
 def test_frames_of_timit_as_they_were_published():
     samples = load(
-        real("esl-phoneme") | {"groups": "speaker"}, split={"labelled": 2900, "unlabelled": 0, "held_out": 400}
+        real("esl-phoneme") | {"groups": "speaker"}, split={"labeled": 2900, "unlabeled": 0, "held_out": 400}
     )
     assert samples.class_names == ("aa", "ao", "dcl", "iy", "sh")
     assert samples.record.inputs["log_periodogram"].shape == (256,)

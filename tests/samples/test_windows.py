@@ -102,8 +102,8 @@ def test_the_hash_depends_on_frames_and_on_where_windows_begin():
 
 def test_dropping_duplicates_keeps_windows_as_they_are_kept():
     parts = {
-        "labelled": np.array([0]),
-        "unlabelled": np.array([], np.int64),
+        "labeled": np.array([0]),
+        "unlabeled": np.array([], np.int64),
         "held_out": np.array([1]),
         "test": np.array([2]),
     }

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from kdeploy.evaluation.precision_cost import Labelled
+from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.labels.store import Reader
 from kdeploy.losses.options import LossOptions
 from kdeploy.models import teachers
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.base import Record
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
@@ -33,7 +33,7 @@ from kdeploy.training.loop import software
 from kdeploy.training.options import TrainingOptions
 
 CPU = torch.device("cpu")
-SPLIT = {"labelled": 150, "unlabelled": 250, "held_out": 50, "test": 150}
+SPLIT = {"labeled": 150, "unlabeled": 250, "held_out": 50, "test": 150}
 IMAGE = Preprocessing(input="image", kind="image", shape=(1, 28, 28), dtype="uint8", scale=1 / 255)
 HALF = IMAGE.model_copy(update={"size": (14, 14)})  # what the teacher sees: a quarter of the work
 VIEWS = Views(seed=3, shift=1)
@@ -52,7 +52,7 @@ class Done(NamedTuple):
 
 @pytest.fixture(autouse=True, scope="package")
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other take a hundred times longer than nets this small."""
+    """Threads that wait for each other take a hundred times longer than networks this small."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -109,19 +109,19 @@ def make_labels(
 
 
 def classifier(taught: Path) -> teachers.Classifier:
-    return teachers.classifier(taught, teachers.Spec("model", "deep-cnn"), device=CPU, precision="fp32")
+    return teachers.classifier(taught, teachers.TeacherSpec("model", "deep-cnn"), device=CPU, precision="fp32")
 
 
 def make_students(
-    folder: Path, samples: SampleSet, taught: Path, labelled: Path, *, labels: Reader | None = None, **changes: object
+    folder: Path, samples: SampleSet, taught: Path, labeled: Path, *, labels: Reader | None = None, **changes: object
 ) -> DistillRecord:
     logits = {part: np.load(taught / f"{part}_logits.npy") for part in ("test", "held_out")}
-    stored = labels or Reader(labelled, label_header(samples))
+    stored = labels or Reader(labeled, label_header(samples))
     arguments = {"student": STUDENT, "feed": feed(samples), "options": OPTIONS, "progress": Progress()} | changes
     return distill.run(
         folder,
         samples=samples,
-        teacher=distill.Teacher(stored, logits["test"], logits["held_out"]),
+        teacher=distill.StoredTeacher(stored, logits["test"], logits["held_out"]),
         **arguments,  # type: ignore[arg-type]
     )
 
@@ -131,16 +131,16 @@ def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done,
     formats = arguments.pop("formats", ["onnx"])
     return run.run(
         folder,
-        teacher=run.Teacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
+        teacher=run.ExportedTeacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
         distilled=distilled,  # type: ignore[arg-type]
-        inputs=run.Inputs(
-            Labelled.of(samples, IMAGE, "held_out"),
-            Labelled.of(samples, HALF, "held_out"),
-            inputs_of(samples, IMAGE, "unlabelled"),
-            inputs_of(samples, HALF, "unlabelled"),
+        inputs=run.ExportInputs(
+            Labeled.of(samples, IMAGE, "held_out"),
+            Labeled.of(samples, HALF, "held_out"),
+            inputs_of(samples, IMAGE, "unlabeled"),
+            inputs_of(samples, HALF, "unlabeled"),
             samples.inputs["image"][samples.parts["held_out"]],
         ),
-        asked=[Asked.parse(text) for text in formats],  # type: ignore[attr-defined]
+        asked=[FormatRequest.parse(text) for text in formats],  # type: ignore[attr-defined]
         progress=Progress(),
         **arguments,  # type: ignore[arg-type]
     )
@@ -153,15 +153,15 @@ def taught(digits: SampleSet, tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 
 @pytest.fixture(scope="package")
-def labelled(digits: SampleSet, taught: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
+def labeled(digits: SampleSet, taught: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("labels")
     return Done(folder, make_labels(folder, digits, taught.folder))
 
 
 @pytest.fixture(scope="package")
-def distilled(digits: SampleSet, taught: Done, labelled: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
+def distilled(digits: SampleSet, taught: Done, labeled: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("distill")
-    return Done(folder, make_students(folder, digits, taught.folder, labelled.folder))
+    return Done(folder, make_students(folder, digits, taught.folder, labeled.folder))
 
 
 @pytest.fixture(scope="package")

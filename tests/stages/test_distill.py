@@ -45,7 +45,7 @@ SHORT = replace(OPTIONS, epochs=1, seeds=2)
 
 
 class Watching(Progress):
-    """Knows which net is being trained, and can stop there."""
+    """Knows which network is being trained, and can stop there."""
 
     def __init__(self, stop: str = "") -> None:
         self.stop, self.trained = stop, [""]
@@ -63,20 +63,20 @@ class Watching(Progress):
 
 
 def test_the_students_learn_from_the_teacher(distilled: Done):
-    # four epochs of a very small net; chance is 0.1
+    # four epochs of a very small network; chance is 0.1
     assert all(net.test_agreement > 0.3 for net in distilled.record.students)
     assert all(net.training.steps == distilled.record.steps for net in distilled.record.students)
 
 
 def test_the_students_see_mixtures_and_the_baselines_do_not(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path
 ):
     one = replace(OPTIONS, epochs=1, seeds=1)
     mixed = replace(feed(digits), views=replace(VIEWS, mixup=1.0), partners=digits.transfer)
     found = []
     for name, fed in (("plain", feed(digits)), ("mixed", mixed)):
         (tmp_path / name).mkdir()
-        found.append(make_students(tmp_path / name, digits, taught.folder, labelled.folder, feed=fed, options=one))
+        found.append(make_students(tmp_path / name, digits, taught.folder, labeled.folder, feed=fed, options=one))
     assert found[0].baselines[0].sha256 == found[1].baselines[0].sha256
     assert found[0].students[0].sha256 != found[1].students[0].sha256
 
@@ -116,7 +116,7 @@ def test_the_exported_seed_agrees_most_on_the_held_out_inputs(distilled: Done):
 def test_of_equal_seeds_the_first_is_exported(
     distilled: Done,
     taught: Done,
-    labelled: Done,
+    labeled: Done,
     digits: SampleSet,
     tmp_path: Path,
     agreements: tuple[float, ...],
@@ -126,7 +126,7 @@ def test_of_equal_seeds_the_first_is_exported(
     for net, value in zip(distilled.record.students, agreements, strict=True):
         done = net.model_copy(update={"held_out_agreement": value})
         (tmp_path / f"student-{net.seed}.json").write_text(done.model_dump_json())
-    assert make_students(tmp_path, digits, taught.folder, labelled.folder).chosen_seed == chosen
+    assert make_students(tmp_path, digits, taught.folder, labeled.folder).chosen_seed == chosen
 
 
 def test_verdict_and_gap_are_those_of_the_kept_logits(distilled: Done, taught: Done, digits: SampleSet):
@@ -140,7 +140,7 @@ def test_verdict_and_gap_are_those_of_the_kept_logits(distilled: Done, taught: D
 
 
 def test_student_and_baseline_of_a_seed_begin_with_the_same_weights_and_read_the_same_plan(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     begun: dict[str, dict[str, torch.Tensor]] = {}
     plans: list[int] = []
@@ -156,7 +156,7 @@ def test_student_and_baseline_of_a_seed_begin_with_the_same_weights_and_read_the
 
     monkeypatch.setattr(distill, "train", watched_train)
     monkeypatch.setattr(distill, "BatchPlan", watched_plan)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=SHORT)
+    record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=SHORT)
     for seed in (1, 2):
         student, baseline = begun[f"student {seed} of 2"], begun[f"baseline {seed} of 2"]
         assert all(torch.equal(student[name], baseline[name]) for name in student)
@@ -168,15 +168,15 @@ def test_student_and_baseline_of_a_seed_begin_with_the_same_weights_and_read_the
 
 
 def test_an_interrupted_distillation_goes_on_and_ends_with_the_same_nets(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    expected = make_students(whole, digits, taught.folder, labelled.folder, options=SHORT)
+    expected = make_students(whole, digits, taught.folder, labeled.folder, options=SHORT)
     with pytest.raises(Interrupted):
-        make_students(parts, digits, taught.folder, labelled.folder, options=SHORT, progress=Watching("student 2 of 2"))
+        make_students(parts, digits, taught.folder, labeled.folder, options=SHORT, progress=Watching("student 2 of 2"))
     assert sorted(path.name for path in parts.glob("*.json")) == ["baseline-0.json", "student-0.json"]
     resumed = Watching()
-    record = make_students(parts, digits, taught.folder, labelled.folder, options=SHORT, progress=resumed)
+    record = make_students(parts, digits, taught.folder, labeled.folder, options=SHORT, progress=resumed)
     assert resumed.trained == ["", "student 2 of 2", "baseline 2 of 2"]
     for found, wanted in zip(
         (*record.students, *record.baselines), (*expected.students, *expected.baselines), strict=True
@@ -184,9 +184,9 @@ def test_an_interrupted_distillation_goes_on_and_ends_with_the_same_nets(
         assert found.sha256 == wanted.sha256
 
 
-def test_without_a_baseline_there_is_no_verdict(digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path):
+def test_without_a_baseline_there_is_no_verdict(digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path):
     options = replace(SHORT, seeds=1, baseline=False)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=options)
+    record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=options)
     assert record.baselines == ()
     assert record.verdict.status == "NO EVIDENCE"
     assert record.verdict.reason == "no baseline was trained (distill.baseline)"
@@ -194,10 +194,10 @@ def test_without_a_baseline_there_is_no_verdict(digits: SampleSet, taught: Done,
 
 
 LOSSES: list[tuple[LossName, LossOptions]] = [
-    ("logit-mse", LossOptions(standardise=True)),
+    ("logit-mse", LossOptions(standardize=True)),
     ("logit-mse", LossOptions(noise=Noise(0.9, 0.5))),
     ("soft-targets", LossOptions(temperature=4.0, hard_weight=0.1)),
-    ("soft-targets", LossOptions(temperature=2.0, standardise=True)),
+    ("soft-targets", LossOptions(temperature=2.0, standardize=True)),
     ("decoupled", LossOptions(temperature=4.0, beta=8.0, warm_up=2)),
     ("correlation", LossOptions(temperature=4.0, weighting="entropy")),
     ("logit-mse", LossOptions(relational=Relations(25.0, 50.0))),
@@ -208,17 +208,17 @@ LOSSES: list[tuple[LossName, LossOptions]] = [
 
 @pytest.mark.parametrize(("name", "loss"), LOSSES)
 def test_the_students_learn_by_every_loss(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path, name: LossName, loss: LossOptions
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path, name: LossName, loss: LossOptions
 ):
     options = replace(OPTIONS, seeds=1, baseline=False, loss=replace(loss, loss=name))
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=options)
+    record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=options)
     assert record.loss == name
-    # 64 steps of a very small net; chance is 0.1, and at most 0.2 by luck on 150 inputs
+    # 64 steps of a very small network; chance is 0.1, and at most 0.2 by luck on 150 inputs
     assert record.students[0].test_agreement > 0.2
 
 
 def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples_in_float32(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
 
@@ -231,16 +231,16 @@ def test_a_loss_reads_the_labels_epochs_and_indices_of_its_samples_in_float32(
 
     monkeypatch.setattr(distill, "loss_of", lambda *_, **__: chosen)
     options = replace(SHORT, epochs=2, seeds=1, baseline=False, training=replace(SHORT.training, precision="bf16"))
-    make_students(tmp_path, digits, taught.folder, labelled.folder, options=options)
+    make_students(tmp_path, digits, taught.folder, labeled.folder, options=options)
     expected = [(index, digits.labels[index]) for index in digits.transfer.tolist()]
     assert sorted(seen[0]) == sorted(seen[1]) == expected
     assert {label for _, label in seen[0]} == set(range(-1, 10))
 
 
 def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path
 ):
-    reader = Reader(labelled.folder, label_header(digits))
+    reader = Reader(labeled.folder, label_header(digits))
     logits = [np.load(taught.folder / f"{part}_logits.npy") for part in ("test", "held_out")]
     found = []
     for stored, mixture in ((reader, "mean"), (Combined([reader, reader], Rule("logits", (0.5, 0.5))), "certainty")):
@@ -251,7 +251,7 @@ def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches
             student=STUDENT,
             feed=feed(digits),
             samples=digits,
-            teacher=distill.Teacher(stored, *logits),
+            teacher=distill.StoredTeacher(stored, *logits),
             options=options,
             progress=Progress(),
         )
@@ -285,10 +285,10 @@ GUIDED = [
 
 @pytest.mark.parametrize("loss", GUIDED)
 def test_features_guide_a_student_that_is_measured_and_kept_without_them(
-    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path, loss: LossOptions
+    digits: SampleSet, taught: Done, labeled: Done, features: Reader, tmp_path: Path, loss: LossOptions
 ):
     options = replace(OPTIONS, seeds=1, baseline=False, curve=True, loss=loss)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=options, labels=features)
+    record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=options, labels=features)
     (net,) = record.students
     assert net.test_agreement > 0.3  # chance is 0.1
     assert net.curve[-1] == net.test_accuracy
@@ -298,7 +298,7 @@ def test_features_guide_a_student_that_is_measured_and_kept_without_them(
 
 
 def test_a_hint_for_the_first_hidden_layer_trains_another_student(
-    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, features: Reader, tmp_path: Path
 ):
     options = replace(OPTIONS, epochs=1, seeds=1, baseline=False, loss=LossOptions(hint_weight=5.0))
 
@@ -310,20 +310,20 @@ def test_a_hint_for_the_first_hidden_layer_trains_another_student(
             "labels": features,
             "student": STUDENT | {"hidden": [32, 16]},
         }
-        return make_students(folder, digits, taught.folder, labelled.folder, **changes).students[0].sha256
+        return make_students(folder, digits, taught.folder, labeled.folder, **changes).students[0].sha256
 
     assert trained(1) != trained(2) == trained(None)
 
 
 def test_a_guided_student_that_was_interrupted_ends_with_the_same_weights(
-    digits: SampleSet, taught: Done, labelled: Done, features: Reader, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, features: Reader, tmp_path: Path
 ):
     options = replace(OPTIONS, epochs=1, seeds=1, baseline=False, loss=GUIDED[2])
 
     def trained(folder: Path, progress: Progress) -> str:
         folder.mkdir(exist_ok=True)
         changes = {"options": options, "labels": features, "progress": progress}
-        return make_students(folder, digits, taught.folder, labelled.folder, **changes).students[0].sha256
+        return make_students(folder, digits, taught.folder, labeled.folder, **changes).students[0].sha256
 
     with pytest.raises(Interrupted):
         trained(tmp_path / "parts", Watching("student 1 of 1"))
@@ -331,21 +331,19 @@ def test_a_guided_student_that_was_interrupted_ends_with_the_same_weights(
     assert trained(tmp_path / "parts", Progress()) == trained(tmp_path / "whole", Progress())
 
 
-def test_the_blocks_of_the_labels_are_the_first_view(
-    digits: SampleSet, labelled: Done, monkeypatch: pytest.MonkeyPatch
-):
-    reader = Reader(labelled.folder, label_header(digits))
+def test_the_blocks_of_the_labels_are_the_first_view(digits: SampleSet, labeled: Done, monkeypatch: pytest.MonkeyPatch):
+    reader = Reader(labeled.folder, label_header(digits))
     monkeypatch.setattr(distill, "BLOCK_ROWS", 150)
     blocks = list(distill._blocks(reader))
     assert [len(block) for block in blocks] == [150, 150, 100]
     np.testing.assert_array_equal(torch.cat(blocks).numpy(), reader.rows(0, np.arange(400)))
 
 
-def test_a_curve_is_the_test_accuracy_after_each_epoch(digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path):
+def test_a_curve_is_the_test_accuracy_after_each_epoch(digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path):
     seen = replace(OPTIONS, epochs=3, seeds=1, curve=True)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=seen)
+    record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=seen)
     plain = make_students(
-        _made(tmp_path / "plain"), digits, taught.folder, labelled.folder, options=replace(seen, curve=False)
+        _made(tmp_path / "plain"), digits, taught.folder, labeled.folder, options=replace(seen, curve=False)
     )
     for net, unseen in ((record.students[0], plain.students[0]), (record.baselines[0], plain.baselines[0])):
         assert len(net.curve) == 3
@@ -355,23 +353,23 @@ def test_a_curve_is_the_test_accuracy_after_each_epoch(digits: SampleSet, taught
 
 
 def test_a_curve_goes_on_where_its_training_was_interrupted(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path
 ):
     seen = replace(OPTIONS, epochs=2, seeds=1, curve=True, baseline=False)
-    whole = make_students(_made(tmp_path / "whole"), digits, taught.folder, labelled.folder, options=seen)
+    whole = make_students(_made(tmp_path / "whole"), digits, taught.folder, labeled.folder, options=seen)
     part = _made(tmp_path / "part")
     with pytest.raises(Interrupted):
-        make_students(part, digits, taught.folder, labelled.folder, options=seen, progress=Watching("student 1 of 1"))
+        make_students(part, digits, taught.folder, labeled.folder, options=seen, progress=Watching("student 1 of 1"))
     (part / "student-0.curve.json").write_text("[0.5, 0.5]")  # what a later step had seen before it was lost
-    again = make_students(part, digits, taught.folder, labelled.folder, options=seen)
+    again = make_students(part, digits, taught.folder, labeled.folder, options=seen)
     assert again.students[0].curve == whole.students[0].curve
 
 
 def test_a_matched_prior_is_the_teachers_on_the_held_out_inputs(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path
 ):
     asked = replace(OPTIONS, epochs=1, seeds=1, match_prior=True)
-    record = make_students(tmp_path, digits, taught.folder, labelled.folder, options=asked)
+    record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=asked)
     net, baseline = record.students[0], record.baselines[0]
     module = shallow.seeded(0, **record.student)
     load_weights(module, tmp_path / net.file)
@@ -386,15 +384,15 @@ def test_a_matched_prior_is_the_teachers_on_the_held_out_inputs(
 
 
 def test_a_tracked_training_leaves_the_loss_of_each_step_and_the_same_net(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path
 ):
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason="it is the extra 'tensorboard'"
     )
     plain = replace(OPTIONS, epochs=1, seeds=1, baseline=False)
-    untracked = make_students(_made(tmp_path / "plain"), digits, taught.folder, labelled.folder, options=plain)
+    untracked = make_students(_made(tmp_path / "plain"), digits, taught.folder, labeled.folder, options=plain)
     asked = replace(plain, tracker="tensorboard")
-    record = make_students(_made(tmp_path / "shown"), digits, taught.folder, labelled.folder, options=asked)
+    record = make_students(_made(tmp_path / "shown"), digits, taught.folder, labeled.folder, options=asked)
     assert record.students[0].sha256 == untracked.students[0].sha256
     events = accumulator.EventAccumulator(str(tmp_path / "shown" / "tensorboard" / "student-0"))
     events.Reload()

@@ -37,8 +37,8 @@ class Interrupting(Progress):
             raise Interrupted("labels", SIGTERM)
 
 
-def test_every_label_is_what_the_classifier_says_about_that_view(labelled: Done, taught: Done, digits: SampleSet):
-    reader, transfer = Reader(labelled.folder, label_header(digits)), digits.transfer
+def test_every_label_is_what_the_classifier_says_about_that_view(labeled: Done, taught: Done, digits: SampleSet):
+    reader, transfer = Reader(labeled.folder, label_header(digits)), digits.transfer
     rows = np.arange(len(transfer))
     for view in range(COUNT):
         expected = classifier(taught.folder).logits(feed(digits, HALF).view(transfer, view)).numpy()
@@ -47,19 +47,19 @@ def test_every_label_is_what_the_classifier_says_about_that_view(labelled: Done,
     assert not np.array_equal(reader.rows(0, rows), reader.rows(1, rows))
 
 
-def test_the_record_counts_rows_and_bytes(labelled: Done, digits: SampleSet):
-    record = labelled.record
+def test_the_record_counts_rows_and_bytes(labeled: Done, digits: SampleSet):
+    record = labeled.record
     assert record.rows == COUNT * len(digits.transfer) == 800
-    assert record.bytes == sum(path.stat().st_size for path in labelled.folder.rglob("*.npy"))
-    assert record.header_sha256 == hash_file(labelled.folder / "header.json")
+    assert record.bytes == sum(path.stat().st_size for path in labeled.folder.rglob("*.npy"))
+    assert record.header_sha256 == hash_file(labeled.folder / "header.json")
 
 
-def test_agreement_is_on_the_labelled_part_alone(labelled: Done, digits: SampleSet):
+def test_agreement_is_on_the_labelled_part_alone(labeled: Done, digits: SampleSet):
     transfer = digits.transfer
-    logits = Reader(labelled.folder, label_header(digits)).rows(0, np.arange(len(transfer)))
-    known = np.isin(transfer, digits.parts["labelled"])
+    logits = Reader(labeled.folder, label_header(digits)).rows(0, np.arange(len(transfer)))
+    known = np.isin(transfer, digits.parts["labeled"])
     right = logits[known].argmax(1) == digits.labels[transfer[known]]
-    assert labelled.record.agreement == right.mean()
+    assert labeled.record.agreement == right.mean()
     assert known.sum() == 150
 
 
@@ -69,7 +69,7 @@ def test_labels_of_mixtures_have_no_agreement(taught: Done, digits: SampleSet, t
 
 
 def test_interrupted_labelling_goes_on_and_ends_with_the_same_store(
-    labelled: Done, taught: Done, digits: SampleSet, tmp_path: Path
+    labeled: Done, taught: Done, digits: SampleSet, tmp_path: Path
 ):
     # a view of 400 samples is two batches: the third belongs to the second view
     with pytest.raises(Interrupted):
@@ -78,7 +78,7 @@ def test_interrupted_labelling_goes_on_and_ends_with_the_same_store(
     resumed = Interrupting(100)
     record = make_labels(tmp_path, digits, taught.folder, resumed)
     assert 100 - resumed.left == 2
-    assert record.header_sha256 == labelled.record.header_sha256
+    assert record.header_sha256 == labeled.record.header_sha256
 
 
 LAYER = "features.2"  # of the deep-cnn: ReLU of its first convolution
@@ -86,7 +86,7 @@ LAYER = "features.2"  # of the deep-cnn: ReLU of its first convolution
 
 def _reduced(folder: Path, digits: SampleSet, taught: Path, progress: Progress | None = None) -> LabelsRecord:
     """Labels with seven components of what a layer gives."""
-    spec = teachers.Spec("model", "deep-cnn")
+    spec = teachers.TeacherSpec("model", "deep-cnn")
     return labels.run(
         folder,
         header=label_header(digits).model_copy(update={"kind": "features", "features": LAYER, "components": 7}),
@@ -99,14 +99,14 @@ def _reduced(folder: Path, digits: SampleSet, taught: Path, progress: Progress |
 
 
 def test_components_of_a_layer_are_stored_behind_the_logits(
-    labelled: Done, taught: Done, digits: SampleSet, tmp_path: Path
+    labeled: Done, taught: Done, digits: SampleSet, tmp_path: Path
 ):
     _reduced(tmp_path, digits, taught.folder)
     header = label_header(digits).model_copy(update={"kind": "features", "features": LAYER, "components": 7})
     reader, rows = Reader(tmp_path, header), np.arange(len(digits.transfer))
-    plain = Reader(labelled.folder, label_header(digits))
+    plain = Reader(labeled.folder, label_header(digits))
     module, kept = (
-        teachers.module(taught.folder, teachers.Spec("model", "deep-cnn")),
+        teachers.module(taught.folder, teachers.TeacherSpec("model", "deep-cnn")),
         Components.load(tmp_path / labels.COMPONENTS),
     )
     for view in range(COUNT):

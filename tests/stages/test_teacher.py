@@ -150,7 +150,7 @@ def test_a_users_module_is_taken_in_with_its_weights(digits: SampleSet, tmp_path
     given = teacher.ExternalTeacher("torch", name, path if with_weights else None)
     record = make_teacher(folder, digits, teacher=given, preprocessing=IMAGE)
     assert (record.origin, record.name, record.file, record.parameters) == ("torch", name, "teacher.safetensors", 7850)
-    found = teachers.module(folder, teachers.Spec("torch", name))
+    found = teachers.module(folder, teachers.TeacherSpec("torch", name))
     assert torch.equal(found[2].weight, net[2].weight)  # type: ignore[index]
 
 
@@ -193,7 +193,7 @@ def test_a_whitened_teacher_begins_with_the_patches_of_its_samples_and_learns(di
     asked = teacher.TrainedTeacher("whitened-cnn", teacher.Length(25), 0, options)
     record = make_teacher(tmp_path, digits, teacher=asked)
     assert record.test_accuracy > 0.5  # chance is 0.1
-    net = teachers.module(tmp_path, teachers.Spec("model", "whitened-cnn"))
-    seen = feed(digits, HALF).plain(digits.parts["labelled"][:SAMPLES])
+    net = teachers.module(tmp_path, teachers.TeacherSpec("model", "whitened-cnn"))
+    seen = feed(digits, HALF).plain(digits.parts["labeled"][:SAMPLES])
     rows = whitening(net.normalise(seen), 2, 5e-4)
     torch.testing.assert_close(net.patches.weight, torch.cat([rows, -rows]))

@@ -30,7 +30,7 @@ from tests.fakes.scripted_runtime import ScriptedRuntime, replay
 from tests.stages.conftest import HALF, IMAGE, Done, classifier, inputs_of
 
 RUNTIMES = ["reference", "onnxruntime", "openvino"]
-ADVICE = r"The model file is not the trained net: export it again, and report this if it stays\."
+ADVICE = r"The model file is not the trained network: export it again, and report this if it stays\."
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ class TestMutations:
         tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
         message = self.caught(subjects[0], model, tmp_path)
         assert re.fullmatch(
-            r"student on reference: must be within [\d.e-]+ of the trained net on 64 inputs \(off by [\d.e-]+ at "
+            r"student on reference: must be within [\d.e-]+ of the trained network on 64 inputs \(off by [\d.e-]+ at "
             rf"input \d+, first at node '{node.name}' \({node.op_type}\), \d+ flipped\)\. {ADVICE}",
             message,
         )
@@ -162,9 +162,9 @@ class TestMutations:
         with pytest.raises(ParityError) as caught:
             raise_if_failed([row])
         assert str(caught.value) == (
-            "student on onnxruntime: must be fed raw inputs within 0.0001 of what the trained net was "
+            "student on onnxruntime: must be fed raw inputs within 0.0001 of what the trained network was "
             f"(off by 0.1 at input {int(np.abs(fed - subject.inputs).reshape(150, -1).max(1).argmax())}). "
-            "The preprocessing in the record of the export is not the trained net's: export it again."
+            "The preprocessing in the record of the export is not the trained network's: export it again."
         )
 
     def add_batch_norm(self, model: onnx.ModelProto) -> None:
@@ -199,7 +199,7 @@ def test_a_family_that_fails_is_named_with_its_node(subjects, tmp_path):
     with pytest.raises(ParityError) as caught:
         raise_if_failed([row])
     assert re.fullmatch(
-        r"student on onnxruntime: must be within [\d.e+-]+ of the trained net on the made inputs 'large' \(off by "
+        r"student on onnxruntime: must be within [\d.e+-]+ of the trained network on the made inputs 'large' \(off by "
         r"[\d.e+-]+ at input \d, first at node 'clip' \(Clip\), \d flipped\)\. Real inputs pass: leave this runtime "
         r"out where such inputs can come, and report this\.",
         str(caught.value),

@@ -9,10 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits, Request, Settings
+from kdeploy.timing.request import ArmRequest, ComparisonRequest, NoiseLimits, Request, Settings
 
 # what these tests run on may be as busy as it likes
-BLIND = Limits(
+BLIND = NoiseLimits(
     **dict.fromkeys(("block_steal", "run_steal", "block_wait", "run_wait", "block_frequency"), 1e9),
     **dict.fromkeys(("block_switches_per_s", "run_faults", "run_void", "run_unsteady", "run_drift"), 1e9),
     **dict.fromkeys(("timer_steps", "timer_pairs"), 0),

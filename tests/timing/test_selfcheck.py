@@ -17,7 +17,7 @@ from benchmarks.spinning_runtime import SPOILED, SpinningModel, comparison, inst
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.system import host
 from kdeploy.timing.machine.cpus import bench_cpus
-from kdeploy.timing.request import ComparisonRequest, Limits, Request
+from kdeploy.timing.request import ComparisonRequest, NoiseLimits, Request
 from kdeploy.timing.subprocess_run import run_in_fresh_process
 from tests.timing.conftest import BLIND, HASTY
 
@@ -88,7 +88,7 @@ def test_an_honest_candidate_has_none_of_those_codes(place: Path) -> None:
 
 
 def test_a_cpu_hog_on_the_cpu_that_is_measured_is_refused(place: Path) -> None:
-    limits = BLIND.model_copy(update={"block_wait": Limits().block_wait, "run_wait": Limits().run_wait})
+    limits = BLIND.model_copy(update={"block_wait": NoiseLimits().block_wait, "run_wait": NoiseLimits().run_wait})
     with hog():
         asked = comparison(place / "hog", SpinningModel(300_000), SpinningModel(100_000))
         claim = measured(place, asked, limits=limits, block_ns=30_000_000).comparison[0].claim

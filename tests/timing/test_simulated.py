@@ -19,7 +19,7 @@ from kdeploy.timing.analysis.claims import Evidence, Side, judged
 from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.analysis.gates import Surroundings, refusals
 from kdeploy.timing.raw import Block, Replicate
-from kdeploy.timing.request import ROLES, ArmRequest, ComparisonRequest, Limits
+from kdeploy.timing.request import ROLES, ArmRequest, ComparisonRequest, NoiseLimits
 from tests.timing.analysis.test_claims import EVIDENCE
 from tests.timing.analysis.test_gates import TIMER
 from tests.timing.scripted import counters_of
@@ -30,7 +30,7 @@ USUAL_NS = 50_000_000
 ELAPSED = 30_000_000
 ARM = ArmRequest(model="m", artefact="m.onnx", inputs="m.npz")
 ASKED = ComparisonRequest(baseline=ARM, candidate=ARM, runtime="onnxruntime")
-LIMITS = Limits()
+LIMITS = NoiseLimits()
 # what the counters of a block say: nothing, or that the arm waited for half of it
 COUNTERS = {seen: counters_of(ELAPSED, wait_ns=ELAPSED // 2 if seen else 0) for seen in (False, True)}
 VOID = {seen: next(noise.disturbances(counters, 0, LIMITS), "") for seen, counters in COUNTERS.items()}

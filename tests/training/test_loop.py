@@ -38,7 +38,7 @@ LABELS = torch.arange(20) % 3
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other take a hundred times longer than nets this small."""
+    """Threads that wait for each other take a hundred times longer than networks this small."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -338,7 +338,7 @@ def test_a_checkpoint_of_other_threads_is_resumed_and_said(tmp_path: Path):
         "Leave out --require-exact to go on without that promise."
     )
     assert not trained(net(), path, progress=saying).resume_exact
-    assert saying.said == ["  net: resumed, but not bit for bit: threads 2 instead of 1"]
+    assert saying.said == ["  network: resumed, but not bit for bit: threads 2 instead of 1"]
 
 
 def test_a_finite_loss_with_a_gradient_that_is_not_stops_too(tmp_path: Path):
@@ -394,7 +394,7 @@ def test_cuda_trains_as_the_cpu_does_and_resumes(tmp_path: Path, precision: str)
 
 
 def dropping() -> nn.Sequential:
-    """A net that draws from torch's generator, as a user's own may."""
+    """A network that draws from torch's generator, as a user's own may."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         return nn.Sequential(nn.Flatten(), nn.Linear(128, 50), nn.Dropout(0.5), nn.Linear(50, 3))

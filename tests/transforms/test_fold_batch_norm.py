@@ -37,7 +37,7 @@ def test_a_net_in_training_mode_is_refused():
     outcome = fold_batch_norm(chain)
     assert not outcome.done
     assert outcome.layers is chain
-    assert outcome.reason == "the net is in training mode"
+    assert outcome.reason == "the network is in training mode"
 
 
 def test_the_given_chain_is_left_alone():

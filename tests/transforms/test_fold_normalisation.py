@@ -55,8 +55,8 @@ def test_behind_zero_padding_a_mean_of_zero_goes_too():
 @pytest.mark.parametrize(
     ("layers", "reason"),
     [
-        ([nn.Linear(3, 2)], "the net does not begin with a normalisation"),
-        ([], "the net does not begin with a normalisation"),
+        ([nn.Linear(3, 2)], "the network does not begin with a normalisation"),
+        ([], "the network does not begin with a normalisation"),
         ([normalise()], "the first layer is neither linear nor a convolution"),
         ([normalise(), nn.ReLU(), nn.Conv2d(1, 2, 3)], "the first layer is neither linear nor a convolution"),
         ([normalise(), nn.Flatten()], "the first layer is neither linear nor a convolution"),

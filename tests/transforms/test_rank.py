@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kdeploy.transforms.rank import decompose, refactor
+from kdeploy.transforms.rank import decompose, lower_rank
 from tests.transforms.chains import drawn, error, operators
 
 # float32 sums of up to 40 products, twice: 80 x 2^-24 = 5e-6 relative, with room for cancellation
@@ -26,7 +26,7 @@ def map_of(*layers: nn.Linear) -> torch.Tensor:
 
 def test_a_pair_becomes_a_pair_of_the_rank_and_says_which():
     chain = drawn(nn.Flatten(), nn.Linear(12, 4, bias=False), nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    outcome = refactor(chain, 3)
+    outcome = lower_rank(chain, 3)
     assert outcome.done
     assert outcome.reason == "rank 3 in place of 12 x 4 x 8"
     assert [type(layer) for layer in outcome.layers] == [nn.Flatten, nn.Linear, nn.Linear, nn.ReLU, nn.Linear]
@@ -36,7 +36,7 @@ def test_a_pair_becomes_a_pair_of_the_rank_and_says_which():
 
 def test_without_a_pair_the_layer_with_the_most_weights_becomes_two():
     chain = drawn(nn.Linear(4, 20), nn.ReLU(), nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 2))
-    outcome = refactor(chain, 11)
+    outcome = lower_rank(chain, 11)
     assert outcome.done
     assert outcome.reason == "rank 11 in place of 20 x 30"
     shapes = [(layer.in_features, layer.out_features) for layer in outcome.layers if isinstance(layer, nn.Linear)]
@@ -46,7 +46,7 @@ def test_without_a_pair_the_layer_with_the_most_weights_becomes_two():
 @pytest.mark.parametrize(
     ("layers", "rank", "reason"),
     [
-        ([nn.Conv2d(1, 2, 3), nn.ReLU()], 1, "the net has no linear layer"),
+        ([nn.Conv2d(1, 2, 3), nn.ReLU()], 1, "the network has no linear layer"),
         ([nn.Linear(12, 4), nn.Linear(4, 8)], 5, "the bottleneck of 12 x 4 x 8 has no rank above 4"),
         # 20 x 30 / (20 + 30) = 12 exactly: at 12 the factors cost as much
         ([nn.Linear(20, 30)], 12, "two factors of 20 x 30 cost less only up to rank 11"),
@@ -56,7 +56,7 @@ def test_without_a_pair_the_layer_with_the_most_weights_becomes_two():
 )
 def test_what_would_gain_nothing_is_refused(layers: list[nn.Module], rank: int, reason: str):
     chain = drawn(*layers)
-    outcome = refactor(chain, rank)
+    outcome = lower_rank(chain, rank)
     assert not outcome.done
     assert outcome.layers is chain
     assert outcome.reason == reason
@@ -65,16 +65,16 @@ def test_what_would_gain_nothing_is_refused(layers: list[nn.Module], rank: int, 
 def test_the_given_chain_is_left_alone():
     chain = drawn(nn.Linear(6, 3), nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
     before = {name: value.clone() for name, value in chain.state_dict().items()}
-    outcome = refactor(chain, 2)
+    outcome = lower_rank(chain, 2)
     assert all(torch.equal(chain.state_dict()[name], value) for name, value in before.items())
     assert outcome.layers[3] is chain[3]
 
 
 def test_the_exported_graph_has_the_two_factors(tmp_path: Path):
     chain = drawn(nn.Linear(12, 4), nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    assert operators(refactor(chain, 2).layers, tmp_path / "a.onnx", (12,)) == ["Gemm", "Gemm", "Relu", "Gemm"]
+    assert operators(lower_rank(chain, 2).layers, tmp_path / "a.onnx", (12,)) == ["Gemm", "Gemm", "Relu", "Gemm"]
     single = drawn(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 2))
-    assert operators(refactor(single, 2).layers, tmp_path / "b.onnx", (12,)) == ["Gemm", "Gemm", "Relu", "Gemm"]
+    assert operators(lower_rank(single, 2).layers, tmp_path / "b.onnx", (12,)) == ["Gemm", "Gemm", "Relu", "Gemm"]
 
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 20), st.integers(1, 30))
@@ -88,7 +88,7 @@ def test_at_full_rank_the_factors_are_the_pair(
     inputs, width, outputs = sizes
     chain = drawn(nn.Linear(inputs, width, bias=biases[0]), nn.Linear(width, outputs, bias=biases[1]), seed=seed)
     batch = torch.rand(7, inputs, generator=torch.Generator().manual_seed(seed))
-    assert error(refactor(chain, min(sizes)).layers, chain, batch) < TOLERANCE
+    assert error(lower_rank(chain, min(sizes)).layers, chain, batch) < TOLERANCE
 
 
 @given(sizes=sizes, rank=st.integers(1, 20), seed=st.integers(0, 100))
@@ -99,7 +99,7 @@ def test_the_largest_error_is_the_next_singular_value_and_the_factors_are_balanc
     inputs, width, outputs = sizes
     chain = drawn(nn.Linear(inputs, width), nn.Linear(width, outputs), seed=seed).double()
     rank = min(rank, *sizes)
-    layers = refactor(chain, rank).layers
+    layers = lower_rank(chain, rank).layers
     truth = torch.linalg.svdvals(map_of(*chain))
     following = float(truth[rank]) if rank < min(sizes) else 0.0
     off = float(torch.linalg.matrix_norm(map_of(*chain) - map_of(*layers), 2))
@@ -123,7 +123,7 @@ def test_a_pair_and_its_fused_layer_have_the_same_values_and_bias():
 
 def test_a_bias_left_at_the_first_factor_would_be_noticed():
     chain = drawn(nn.Linear(20, 6), nn.Linear(6, 9))
-    layers = refactor(chain, 6).layers
+    layers = lower_rank(chain, 6).layers
     with torch.no_grad():
         layers[1].bias.copy_(chain[1].bias)
     assert error(layers, chain, torch.rand(7, 20)) > 100 * TOLERANCE

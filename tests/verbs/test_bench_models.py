@@ -1,4 +1,4 @@
-"""Two models made elsewhere: what may be given, on what they are tried, and what comes of it."""
+"""Two external models: what may be given, on what they are tried, and what comes of it."""
 
 from __future__ import annotations
 

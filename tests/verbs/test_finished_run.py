@@ -1,4 +1,4 @@
-"""A run as its files have it: records, and the logits of every net."""
+"""A run as its files have it: records, and the logits of every network."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_job_gives_the_same_as_its_name(tiny: TinyRun) -> None:
 def test_another_part_is_refused(run: kdeploy.FinishedRun) -> None:
     for wrong in (run.teacher.logits, run.student.logits, run.targets):
         with pytest.raises(InputError) as caught:
-            wrong("labelled")
+            wrong("labeled")
         assert str(caught.value) == "part: must be test or held_out (labelled)."
 
 

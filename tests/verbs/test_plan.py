@@ -27,7 +27,7 @@ def test_a_plan_writes_nothing_and_finds_nothing_done(tmp_path):
 
 def test_sizes_are_those_worked_out_by_hand(tmp_path):
     plan = _plan(tmp_path / "runs")
-    assert plan.samples == {"labelled": 100, "unlabelled": 300, "held_out": 50, "test": 150}
+    assert plan.samples == {"labeled": 100, "unlabeled": 300, "held_out": 50, "test": 150}
     # 3 views of 400 samples; 10 classes of 2 bytes
     assert (plan.label_rows, plan.label_bytes) == (1200, 24_000)
     # 28x28x8 outputs of 5x5; 14x14x8 = 1568 features -> 16 -> 64 -> 10
@@ -39,7 +39,7 @@ def test_sizes_are_those_worked_out_by_hand(tmp_path):
 def test_the_plan_has_a_line_on_samples_that_are_in_the_test_part_too(tmp_path):
     inputs = np.random.default_rng(0).normal(size=(200, 6))
     inputs[1] = inputs[0]
-    parts = np.array(["labelled", "test"] + (["labelled"] * 150 + ["held_out"] * 20 + ["test"] * 28))
+    parts = np.array(["labeled", "test"] + (["labeled"] * 150 + ["held_out"] * 20 + ["test"] * 28))
     np.savez(tmp_path / "a.npz", x=inputs, y=np.arange(200) % 2, part=parts)
     (tmp_path / "a.yaml").write_text("name: a\ndata: {numpy: a.npz}\nteacher: [{model: deep-cnn}]\n")
     found = inside("plan", tmp_path / "a.yaml", "--runs", tmp_path / "runs", "--data-root", tmp_path)
@@ -80,7 +80,7 @@ def test_the_command_prints_the_plan(runs):
     assert "teacher deep-cnn: its 1200 labels are stored\n" in found.stdout
     assert "bottleneck: k 16, break-even 61;" in found.stdout
     assert found.stderr == "next: kdeploy run tiny\n"
-    assert inside("plan", TINY, "--runs", runs, "--json").document["schema"] == "kdeploy.plan/1"
+    assert inside("plan", TINY, "--runs", runs, "--json").document["schema"] == "kdeploy.plan/2"
 
 
 def test_a_teacher_that_is_not_made_has_a_size_and_no_speed(tmp_path):
@@ -94,7 +94,7 @@ def test_a_teacher_that_is_not_made_has_a_size_and_no_speed(tmp_path):
 def test_a_teacher_that_is_made_is_timed_and_nothing_is_kept(runs):
     before = sorted(runs.rglob("*"))
     [teacher] = _plan(runs, "views.count=5").teachers
-    assert (teacher.made, teacher.labelled, teacher.reason) == (True, False, "")
+    assert (teacher.made, teacher.labeled, teacher.reason) == (True, False, "")
     assert teacher.rows_per_second is not None
     assert teacher.label_seconds == pytest.approx(2000 / teacher.rows_per_second, rel=1e-9)
     assert sorted(runs.rglob("*")) == before
@@ -103,7 +103,7 @@ def test_a_teacher_that_is_made_is_timed_and_nothing_is_kept(runs):
 def test_labels_that_are_stored_are_not_timed_and_have_the_size_of_their_files(runs):
     [teacher] = _plan(runs, "labels.kind=logits").teachers
     [blocks] = (path.parent for path in (runs / "labels").rglob("header.json"))
-    assert (teacher.stage, teacher.labelled, teacher.reason) == ("teacher", True, "its 1200 labels are stored")
+    assert (teacher.stage, teacher.labeled, teacher.reason) == ("teacher", True, "its 1200 labels are stored")
     assert (teacher.rows_per_second, teacher.label_seconds) == (None, None)
     assert teacher.label_bytes == sum(path.stat().st_size for path in blocks.rglob("*.npy"))
 

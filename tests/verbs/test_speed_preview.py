@@ -15,7 +15,7 @@ from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers
 from kdeploy.pipeline.prepare import Options
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.plan import Rehearsal
+from kdeploy.records.plan import SpeedPreview
 from kdeploy.records.report import GateResult
 from kdeploy.stages import bench
 from tests import made
@@ -41,7 +41,7 @@ class Timed(NamedTuple):
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Timed]:
-    """Instead of timing: the models of the next rehearsal, by name."""
+    """Instead of timing: the models of the next preview, by name."""
     found: dict[str, Timed] = {}
 
     def look(_folder: Path, *, baseline: bench.Contender, candidate: bench.Contender, **_: object) -> BenchRecord:
@@ -55,9 +55,9 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Timed]:
     return found
 
 
-def _rehearsed(subject: Path, runs: Path, *overrides: str, data_root: Path | None = None) -> Rehearsal:
+def _previewed(subject: Path, runs: Path, *overrides: str, data_root: Path | None = None) -> SpeedPreview:
     options = Options(runs=runs, overrides=overrides, data_root=data_root)
-    found = api.plan(subject, options, speed=True).rehearsal
+    found = api.plan(subject, options, speed=True).speed_preview
     assert found is not None
     return found
 
@@ -75,12 +75,12 @@ def test_a_plan_times_an_untrained_student_and_keeps_nothing(tmp_path: Path):
 
 
 def test_a_plan_that_is_not_asked_for_speed_has_none(runs: Path):
-    assert api.plan(TINY, Options(runs=runs)).rehearsal is None
+    assert api.plan(TINY, Options(runs=runs)).speed_preview is None
 
 
 def test_a_teacher_that_is_made_is_the_one_that_is_timed(runs: Path, timed: dict[str, Timed]):
     before = sorted(runs.rglob("*"))
-    found = _rehearsed(TINY, runs)
+    found = _previewed(TINY, runs)
     assert (found.reason, found.untrained_teacher, found.gate) == ("", False, None)
     assert [(row.runtime, row.low) for row in found.bench] == [("onnxruntime", 6.51), ("openvino", 6.74)]
     [teacher] = (runs / "teacher").iterdir()
@@ -90,7 +90,7 @@ def test_a_teacher_that_is_made_is_the_one_that_is_timed(runs: Path, timed: dict
 
 
 def test_an_untrained_net_has_the_sizes_of_the_trained_one(tmp_path: Path, tiny, timed: dict[str, Timed]):
-    found = _rehearsed(TINY, tmp_path / "runs", "gate.min_speedup=7")
+    found = _previewed(TINY, tmp_path / "runs", "gate.min_speedup=7")
     summary = tiny.outcome.document
     assert found.untrained_teacher
     assert {name: one.multiply_adds for name, one in timed.items()} == {
@@ -113,7 +113,7 @@ def test_an_onnx_teacher_is_timed_as_the_file_that_it_is(
     data(tmp_path / "data.npz")
     made.linear(tmp_path / "teacher.onnx", shape)
     (tmp_path / "given.yaml").write_text(ONNX)
-    found = _rehearsed(tmp_path / "given.yaml", tmp_path / "runs", data_root=tmp_path)
+    found = _previewed(tmp_path / "given.yaml", tmp_path / "runs", data_root=tmp_path)
     assert (found.reason, found.untrained_teacher) == ("", False)
     assert found.bottleneck == "factored (asked for (export.bottleneck: factored))"
     expected, _ = answers(
@@ -135,4 +135,4 @@ def test_an_onnx_teacher_is_timed_as_the_file_that_it_is(
 def test_a_speed_that_cannot_be_known_yet_says_why(tmp_path: Path, override: str, reason: str):
     found = inside("plan", TINY, "--speed", "--runs", tmp_path / "runs", "--set", override)
     assert f"\nspeed: not known, {reason}\n" in found.stdout
-    assert _rehearsed(TINY, tmp_path / "runs", override) == Rehearsal(reason=reason)
+    assert _previewed(TINY, tmp_path / "runs", override) == SpeedPreview(reason=reason)

@@ -1,4 +1,4 @@
-"""kdeploy bench models: two models made elsewhere against each other."""
+"""kdeploy bench models: two external models against each other."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def command(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check that the models of a run agree with the trained nets on all test inputs, through every runtime."""
+    """Check that the models of a run agree with the trained networks on all test inputs, through every runtime."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched

@@ -119,7 +119,7 @@ def _put_contributed(graph: onnx.GraphProto) -> bool:
 def _put_computed(model: onnx.ModelProto) -> bool:
     """Put small tensors in the place of nodes that compute them, where a shape is still to be known; whether any was.
 
-    ONNX 1.23 does not follow a Reshape among them, which stands in every recurrent net that torch exports.
+    ONNX 1.23 does not follow a Reshape among them, which stands in every recurrent network that torch exports.
     """
     shapes = _shapes(model.graph)
     if all(name in shapes for node in model.graph.node for name in node.output if name):

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ResourceError
-from kdeploy.graphs.inspector.record import Limits
+from kdeploy.graphs.inspector.record import InspectionLimits
 from kdeploy.system.children import die_with_parent
 
 
-def limit(limits: Limits) -> None:
+def limit(limits: InspectionLimits) -> None:
     """Bound memory and CPU time, and leave no core dump."""
     bounds = {
         resource.RLIMIT_AS: limits.memory_bytes,
@@ -29,7 +29,7 @@ def limit(limits: Limits) -> None:
         resource.setrlimit(kind, (allowed, allowed))
 
 
-def answer(path: Path, limits: Limits) -> str:
+def answer(path: Path, limits: InspectionLimits) -> str:
     """`{"inspection": ...}` or `{"error": ...}`."""
     try:
         from kdeploy.graphs.inspector.contents import inspect_contents
@@ -45,7 +45,7 @@ def answer(path: Path, limits: Limits) -> str:
 def main() -> None:
     path, limits, parent = sys.argv[1:]
     die_with_parent(int(parent))
-    asked = Limits.model_validate_json(limits)
+    asked = InspectionLimits.model_validate_json(limits)
     limit(asked)
     sys.stdout.write(answer(Path(path), asked))
 

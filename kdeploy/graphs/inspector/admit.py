@@ -15,9 +15,9 @@ from pathlib import Path
 
 from kdeploy.errors import ParityError
 from kdeploy.graphs.inspector.child import inspect
-from kdeploy.graphs.inspector.record import Inspection, Limits
+from kdeploy.graphs.inspector.record import Inspection, InspectionLimits
 
-__all__ = ["Inspection", "Limits", "admit", "inspect"]
+__all__ = ["Inspection", "InspectionLimits", "admit", "inspect"]
 
 
 def admit(path: Path) -> Inspection:

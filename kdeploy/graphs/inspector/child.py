@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ResourceError
-from kdeploy.graphs.inspector.record import Inspection, Limits
+from kdeploy.graphs.inspector.record import Inspection, InspectionLimits
 from kdeploy.graphs.inspector.regular_file import check_file
 from kdeploy.system.children import module_command, own_environment
 from kdeploy.system.wire import error_from_json
@@ -16,13 +16,13 @@ from kdeploy.system.wire import error_from_json
 LEAN = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # each thread and arena reserves address space
 
 
-def inspect(path: Path, limits: Limits | None = None) -> Inspection:
+def inspect(path: Path, limits: InspectionLimits | None = None) -> Inspection:
     """Inspect an ONNX file that may be hostile. Nothing but the child reads it, and its side files nobody.
 
     Raises: ModelError for what is no model, or none that we run; IntegrityError for external data that leads elsewhere
         or is not all there; ResourceError beyond a limit, also when the child was ended.
     """
-    limits = limits or Limits()
+    limits = limits or InspectionLimits()
     check_file(path, limits)
     try:
         done = subprocess.run(
@@ -38,7 +38,7 @@ def inspect(path: Path, limits: Limits | None = None) -> Inspection:
     return _understood(done, path, limits)
 
 
-def _understood(done: subprocess.CompletedProcess[bytes], path: Path, limits: Limits) -> Inspection:
+def _understood(done: subprocess.CompletedProcess[bytes], path: Path, limits: InspectionLimits) -> Inspection:
     if done.returncode < 0:
         raise _ended(path, limits, f"signal {-done.returncode}")
     if done.returncode:
@@ -50,6 +50,6 @@ def _understood(done: subprocess.CompletedProcess[bytes], path: Path, limits: Li
     return Inspection.model_validate(said["inspection"])
 
 
-def _ended(path: Path, limits: Limits, got: str) -> ResourceError:
+def _ended(path: Path, limits: InspectionLimits, got: str) -> ResourceError:
     must = f"must be inspected within {limits.memory_bytes} bytes of memory and {limits.seconds} s"
     return ResourceError(str(path), must, got=got, advice="Do not run it here.")

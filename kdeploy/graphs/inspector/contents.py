@@ -21,7 +21,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from kdeploy.errors import ModelError, ResourceError
 from kdeploy.graphs.inspector import graph as structure
 from kdeploy.graphs.inspector.activations import peak_bytes
-from kdeploy.graphs.inspector.record import Inspection, Limits
+from kdeploy.graphs.inspector.record import Inspection, InspectionLimits
 from kdeploy.graphs.inspector.regular_file import check_file
 from kdeploy.graphs.inspector.tensors import check_tensors
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
@@ -32,7 +32,7 @@ IR_VERSIONS = range(3, onnx.IR_VERSION + 1)
 SMALL = 1024  # elements; shapes are computed from such tensors, so their values stay
 
 
-def inspect_contents(path: Path, limits: Limits) -> Inspection:
+def inspect_contents(path: Path, limits: InspectionLimits) -> Inspection:
     """Inspect a file in this process: use `kdeploy.graphs.inspector.child.inspect`, which bounds what that may take.
 
     Raises: ModelError, IntegrityError, ResourceError.
@@ -46,7 +46,7 @@ def inspect_contents(path: Path, limits: Limits) -> Inspection:
         raise ModelError(where, "must have its names in UTF-8", got=cause(exc), advice=EXPORT_AGAIN) from exc
 
 
-def _inspected(model: onnx.ModelProto, folder: Path, where: str, limits: Limits) -> Inspection:
+def _inspected(model: onnx.ModelProto, folder: Path, where: str, limits: InspectionLimits) -> Inspection:
     graph = model.graph
     opset = _opset(model, where)
     structure.check_graph(graph, where, limits)
@@ -126,7 +126,7 @@ def _check_by_onnx(model: onnx.ModelProto, where: str) -> None:
         raise ModelError(where, "must pass ONNX's checker", got=cause(exc), advice=EXPORT_AGAIN) from exc
 
 
-def _activations(model: onnx.ModelProto, inputs: Sequence[str], where: str, limits: Limits) -> int:
+def _activations(model: onnx.ModelProto, inputs: Sequence[str], where: str, limits: InspectionLimits) -> int:
     found = peak_bytes(model, inputs, where)
     if found > limits.activation_bytes:
         must = f"must hold at most {limits.activation_bytes} bytes at once while it runs"

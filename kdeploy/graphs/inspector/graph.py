@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import onnx
 
 from kdeploy.errors import ModelError
-from kdeploy.graphs.inspector.record import Limits, Value
+from kdeploy.graphs.inspector.record import InspectionLimits, Value
 from kdeploy.graphs.inspector.tensors import BITS, type_name
 from kdeploy.graphs.inspector.wording import EXPORT_AGAIN, node_words, quoted
 
@@ -34,7 +34,7 @@ ODD_ATTRIBUTES = {
 }
 
 
-def check_graph(graph: onnx.GraphProto, where: str, limits: Limits) -> None:
+def check_graph(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
     """Raises: ModelError for the first thing that is wrong."""
     _check_counts(graph, where, limits)
     for node in graph.node:
@@ -61,7 +61,7 @@ def fed_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     return [value for value in graph.input if value.name not in filled]
 
 
-def _check_counts(graph: onnx.GraphProto, where: str, limits: Limits) -> None:
+def _check_counts(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
     counts = {
         "nodes": (len(graph.node), limits.nodes),
         "inputs": (len(fed_inputs(graph)), limits.ports),
@@ -102,7 +102,7 @@ def _is_odd(attribute: onnx.AttributeProto) -> bool:
     return attribute.type in ODD_ATTRIBUTES or sparse
 
 
-def _check_names(graph: onnx.GraphProto, where: str, limits: Limits) -> None:
+def _check_names(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
     groups = {
         "inputs": [value.name for value in graph.input],
         "outputs": [value.name for value in graph.output],

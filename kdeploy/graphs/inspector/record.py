@@ -5,7 +5,7 @@ from __future__ import annotations
 from kdeploy.records.base import Part
 
 
-class Limits(Part):
+class InspectionLimits(Part):
     """The most that a file, and the process that reads it, may take.
 
     A file is in memory twice while it is parsed, so `file_bytes` is less than half of `memory_bytes`; weights in side

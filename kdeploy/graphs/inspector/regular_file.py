@@ -7,12 +7,12 @@ import stat
 from pathlib import Path
 
 from kdeploy.errors import ModelError, ResourceError
-from kdeploy.graphs.inspector.record import Limits
+from kdeploy.graphs.inspector.record import InspectionLimits
 
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 
 
-def check_file(path: Path, limits: Limits) -> None:
+def check_file(path: Path, limits: InspectionLimits) -> None:
     """Raises: ModelError for what is not a file with something in it; ResourceError for one that is too large."""
     found = _status(path)
     if not stat.S_ISREG(found.st_mode):

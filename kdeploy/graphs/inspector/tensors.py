@@ -14,7 +14,7 @@ from pathlib import Path
 import onnx
 
 from kdeploy.errors import ModelError, ResourceError
-from kdeploy.graphs.inspector.record import Limits
+from kdeploy.graphs.inspector.record import InspectionLimits
 from kdeploy.graphs.inspector.side_files import check_side_file
 from kdeploy.graphs.inspector.wording import EXPORT_AGAIN, quoted
 
@@ -51,7 +51,9 @@ FIELDS = {
 TYPED = ("float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
 
 
-def check_tensors(graph: onnx.GraphProto, folder: Path, where: str, limits: Limits) -> tuple[int, tuple[str, ...]]:
+def check_tensors(
+    graph: onnx.GraphProto, folder: Path, where: str, limits: InspectionLimits
+) -> tuple[int, tuple[str, ...]]:
     """Returns: the bytes of all stored tensors, and the names of the side files that hold some.
 
     Raises: ModelError, IntegrityError or ResourceError.

@@ -40,9 +40,9 @@ def _draw(axes: Axes, arms: Sequence[Distribution]) -> None:
         base = float(len(arms) - 1 - place)
         heights = np.histogram(calls, edges)[0].astype(np.float64)
         ridge = base + 0.8 * heights / max(1.0, heights.max())
-        colour = COLOURS[arm.part]
-        axes.stairs(ridge, edges, baseline=base, fill=True, color=colour, alpha=0.22, linewidth=0)
-        axes.stairs(ridge, edges, baseline=None, color=colour, linewidth=1.1)
+        color = COLOURS[arm.part]
+        axes.stairs(ridge, edges, baseline=base, fill=True, color=color, alpha=0.22, linewidth=0)
+        axes.stairs(ridge, edges, baseline=None, color=color, linewidth=1.1)
     logarithmic(axes, "x", low / 1.15, high * 1.15, room=30.0)  # the names take half of the width
     _name_ridges(axes, arms)
     axes.set_xlabel("time of a call, ms")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-Part = Literal["baseline", "candidate", "control"]  # control: the candidate's net, trained without a teacher
+Part = Literal["baseline", "candidate", "control"]  # control: the candidate's network, trained without a teacher
 
 # placeholder colour -> CSS variable of the page
 INK, MUTED, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -135,8 +135,8 @@ def _for_page(svg: str, name: str) -> str:
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
+    for color, variable in _VARIABLES.items():
+        svg = svg.replace(color, f"var({variable})")
     return svg.strip()
 
 

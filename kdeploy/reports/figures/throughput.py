@@ -47,8 +47,8 @@ def _draw(axes: Axes, rates: Sequence[Rate]) -> None:
 
 
 def _draw_model(axes: Axes, rates: Sequence[Rate], shape: str) -> None:
-    colour = COLOURS[rates[0].part]
-    axes.plot([rate.batch for rate in rates], [rate.rate for rate in rates], color=colour, linewidth=1.1, marker=shape)
+    color = COLOURS[rates[0].part]
+    axes.plot([rate.batch for rate in rates], [rate.rate for rate in rates], color=color, linewidth=1.1, marker=shape)
     for rate in rates:
         if rate.interval:
-            axes.plot([rate.batch] * 2, list(rate.interval), color=colour, linewidth=1.6)
+            axes.plot([rate.batch] * 2, list(rate.interval), color=color, linewidth=1.6)

@@ -57,10 +57,10 @@ def _keep_below_100(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _draw_point(axes: Axes, point: Point, shape: str) -> None:
-    colour, centre = COLOURS[point.part], (point.latency_ns / 1e6, 100 * point.accuracy)
+    color, centre = COLOURS[point.part], (point.latency_ns / 1e6, 100 * point.accuracy)
     if point.accuracy_range:
-        axes.plot([centre[0]] * 2, [100 * end for end in point.accuracy_range], color=colour, linewidth=1.4, zorder=3)
+        axes.plot([centre[0]] * 2, [100 * end for end in point.accuracy_range], color=color, linewidth=1.4, zorder=3)
     if point.latency_interval:
-        axes.plot([end / 1e6 for end in point.latency_interval], [centre[1]] * 2, color=colour, linewidth=1.4, zorder=3)
+        axes.plot([end / 1e6 for end in point.latency_interval], [centre[1]] * 2, color=color, linewidth=1.4, zorder=3)
     face = FACES[point.part]
-    axes.plot(*centre, shape, color=colour, markerfacecolor=face, markersize=8, markeredgewidth=1.5, zorder=4)
+    axes.plot(*centre, shape, color=color, markerfacecolor=face, markersize=8, markeredgewidth=1.5, zorder=4)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kdeploy.errors import DataError
 from kdeploy.samples.draws import Draws
-from kdeploy.samples.views.colour import Colour
+from kdeploy.samples.views.color import Colour
 from kdeploy.samples.views.crop import Crop
 from kdeploy.samples.views.cutout import Cutout
 from kdeploy.samples.views.flip import Flip
@@ -46,11 +46,11 @@ class Views:
         rotate: the most degrees an image turns around its centre, zero behind it.
         zoom: how far the factor of its size is from 1, below 1.
         flip: mirror half of the images left to right?
-        colour: how far the factors of brightness, contrast and saturation are from 1, at most 1.
+        color: how far the factors of brightness, contrast and saturation are from 1, at most 1.
         noise: standard deviation of added gaussian noise, as a part of the full range.
         cutout: side in pixels of a square that is blanked.
         mixup: alpha of the mixture with another sample. It needs that sample's row: `kdeploy.samples.feed` mixes.
-    Raises: DataError when a number is negative, `colour` above 1, or `zoom` not below 1.
+    Raises: DataError when a number is negative, `color` above 1, or `zoom` not below 1.
     """
 
     seed: int
@@ -59,19 +59,19 @@ class Views:
     rotate: float = 0.0
     zoom: float = 0.0
     flip: bool = False
-    colour: float = 0.0
+    color: float = 0.0
     noise: float = 0.0
     cutout: int = 0
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ("shift", "crop", "rotate", "zoom", "colour", "noise", "cutout", "mixup"):
+        for key in ("shift", "crop", "rotate", "zoom", "color", "noise", "cutout", "mixup"):
             if not getattr(self, key) >= 0:
                 raise DataError(f"views.{key}", "must be at least 0", got=str(getattr(self, key)))
         if self.zoom >= 1:
             raise DataError("views.zoom", "must be below 1", got=str(self.zoom))
-        if self.colour > 1:
-            raise DataError("views.colour", "must be at most 1", got=str(self.colour))
+        if self.color > 1:
+            raise DataError("views.color", "must be at most 1", got=str(self.color))
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -81,7 +81,7 @@ class Views:
             (self.crop, Crop(self.crop)),
             (self.rotate or self.zoom, Turn(self.rotate, self.zoom)),
             (self.flip, Flip()),
-            (self.colour, Colour(self.colour)),
+            (self.color, Colour(self.color)),
             (self.noise, Noise(self.noise)),
             (self.cutout, Cutout(self.cutout)),
         )

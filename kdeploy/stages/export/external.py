@@ -1,4 +1,4 @@
-"""A model made elsewhere: batch norm folded, linear pairs fused; every file proved against the one that came.
+"""An external model: batch norm folded, linear pairs fused; every file proved against the one that came.
 
     model.onnx --batch norm--> factored --pairs--> fused,    oracle: the graph that came, in float64
 
@@ -24,20 +24,20 @@ from kdeploy.records.export import Bottleneck, Fold, Form, FormName, FusedPair, 
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.stages.export import forms
 from kdeploy.stages.export.describe import describe
-from kdeploy.stages.export.forms import Pair
+from kdeploy.stages.export.forms import LinearPair
 from kdeploy.system.files import commit_bytes
 from kdeploy.system.progress import Progress
 from kdeploy.transforms.fold_batch_norm_nodes import fold_batch_norm_nodes
 from kdeploy.transforms.fuse_nodes import NO_PAIR, GraphOutcome, fuse_nodes
 
-Asked = Literal["auto", "fuse", "factored"]
+BottleneckForm = Literal["auto", "fuse", "factored"]
 
 MODEL = "model.onnx"
 PROVED_ON = ("reference", "onnxruntime", "openvino")
 
 
 def run(
-    folder: Path, path: Path, *, inputs: np.ndarray, bottleneck: Asked, target: str, progress: Progress
+    folder: Path, path: Path, *, inputs: np.ndarray, bottleneck: BottleneckForm, target: str, progress: Progress
 ) -> ModelExportRecord:
     """Write every form and `model.onnx`, the one that ships, into `folder`.
 
@@ -104,9 +104,9 @@ def _proved(path: Path, files: Mapping[FormName, Path], inputs: np.ndarray, targ
     return made
 
 
-def _choose(asked: Asked, fused: GraphOutcome, measured: BenchRecord | None) -> Bottleneck:
+def _choose(asked: BottleneckForm, fused: GraphOutcome, measured: BenchRecord | None) -> Bottleneck:
     """Which form ships, and why; a model in which nothing can be fused has no choice."""
-    pairs = [Pair(pair.inputs, pair.width, pair.outputs) for pair in fused.pairs]
+    pairs = [LinearPair(pair.inputs, pair.width, pair.outputs) for pair in fused.pairs]
     if not fused.done and asked == "fuse" and fused.reason != NO_PAIR:
         raise ResourceError("--bottleneck", "cannot be fuse", got=fused.reason, advice="Ship the factored form.")
     if not fused.done:
@@ -117,6 +117,6 @@ def _choose(asked: Asked, fused: GraphOutcome, measured: BenchRecord | None) -> 
     return _bottleneck(form, f"{', '.join(map(forms.break_even_words, pairs))}: {times}", pairs)
 
 
-def _bottleneck(form: FormName, reason: str, pairs: list[Pair]) -> Bottleneck:
+def _bottleneck(form: FormName, reason: str, pairs: list[LinearPair]) -> Bottleneck:
     """With the widths of the pair, where there is one alone."""
     return forms.bottleneck(form, reason, pairs[0] if len(pairs) == 1 else None)

@@ -1,4 +1,5 @@
-"""The formats: each model converted for each runtime and precision, and compared with the trained net on real inputs.
+"""The formats: each model converted for each runtime and precision, and compared with the trained network on real
+inputs.
 
 Nothing is believed of a converter: what it wrote is loaded and answers, before it is called a format.
 """
@@ -18,7 +19,7 @@ from kdeploy.errors import MissingError, ModelError
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
 from kdeploy.parity.oracle import Oracle
-from kdeploy.recipe.formats import ONNX, Asked
+from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.export import Format, Processors
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import installed
@@ -31,7 +32,7 @@ TRANSFER = 1536  # inputs of the transfer set: 512 to calibrate on, 1,024 to com
 
 
 @dataclass(frozen=True)
-class Subject:
+class ConvertedModel:
     """One exported model: what its formats are made from, and what they must agree with.
 
     Args:
@@ -61,13 +62,14 @@ def divided(held_out: np.ndarray, transfer: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def convert(
-    folder: Path, asked: Sequence[Asked], subjects: Sequence[Subject], progress: Progress
+    folder: Path, asked: Sequence[FormatRequest], subjects: Sequence[ConvertedModel], progress: Progress
 ) -> tuple[Format, ...]:
     """Convert every subject into every format, below `folder/formats/`.
 
     Returns: one a format and subject, but for precisions that `all` tried and the runtime has not.
-    Raises: ParityError for a format that is not the trained net, but for int8, which is refused then; ModelError for
-        a student that is refused though the format was asked for by name; MissingError for a runtime that is not here.
+    Raises: ParityError for a format that is not the trained network, but for int8, which is refused then; ModelError
+        for a student that is refused though the format was asked for by name; MissingError for a runtime that is not
+        here.
     """
     made: list[Format] = []
     with progress.task("formats", len(asked) * len(subjects)) as advance:
@@ -78,7 +80,7 @@ def convert(
     return tuple(made)
 
 
-def _converted(folder: Path, asked: Asked, subject: Subject) -> Format | None:
+def _converted(folder: Path, asked: FormatRequest, subject: ConvertedModel) -> Format | None:
     try:
         artefact, size = _artefact(folder, asked, subject)
     except MissingError as missing:
@@ -111,11 +113,11 @@ def _converted(folder: Path, asked: Asked, subject: Subject) -> Format | None:
     )
 
 
-def _runtime(asked: Asked) -> str:
+def _runtime(asked: FormatRequest) -> str:
     return RUNS_ONNX if asked.runtime == ONNX else asked.runtime
 
 
-def _artefact(folder: Path, asked: Asked, subject: Subject) -> tuple[Path, int]:
+def _artefact(folder: Path, asked: FormatRequest, subject: ConvertedModel) -> tuple[Path, int]:
     """The file to load, and the bytes of all files."""
     if asked.runtime == ONNX:
         return subject.path, subject.path.stat().st_size
@@ -132,7 +134,7 @@ def _artefact(folder: Path, asked: Asked, subject: Subject) -> tuple[Path, int]:
     return artefact, size_of(target)
 
 
-def _source(subject: Subject) -> Source:
+def _source(subject: ConvertedModel) -> Source:
     module = subject.module
     found = source_of(subject.path, subject.inputs, subject.calibration)
     return found._replace(module=None if module is None else lambda: module)
@@ -150,13 +152,13 @@ def size_of(folder: Path) -> int:
     return sum(part.stat().st_size for part in folder.rglob("*") if part.is_file())
 
 
-def _compared(artefact: Path, asked: Asked, subject: Subject) -> ParityRow:
+def _compared(artefact: Path, asked: FormatRequest, subject: ConvertedModel) -> ParityRow:
     name = _runtime(asked)
     logits, batches = answers(name, artefact, signature(subject.path).input, subject.inputs)
     return compare(subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=asked.precision)
 
 
-def _refused(asked: Asked, subject: Subject, reason: str, row: ParityRow | None = None) -> Format:
+def _refused(asked: FormatRequest, subject: ConvertedModel, reason: str, row: ParityRow | None = None) -> Format:
     return Format(
         model=subject.name,
         runtime=asked.runtime,

@@ -24,7 +24,7 @@ from kdeploy.runtimes.protocol import Source
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.low_rank import Rank, Reduced, in_words
 from kdeploy.system.progress import Progress
-from kdeploy.timing.request import ArmRequest, ComparisonRequest, Limits, Request, Settings
+from kdeploy.timing.request import ArmRequest, ComparisonRequest, NoiseLimits, Request, Settings
 from kdeploy.timing.subprocess_run import run_in_fresh_process
 from kdeploy.transforms.outcome import Outcome
 
@@ -35,7 +35,7 @@ TIE = 1.03  # where the interval allows for no difference, a fused form slower b
 
 
 @dataclass(frozen=True)
-class Pair:
+class LinearPair:
     """The widths around the bottleneck: D inputs, k, H outputs."""
 
     inputs: int
@@ -52,11 +52,11 @@ def export(
     target: str,
     exact: nn.Module | None = None,
 ) -> list[Form]:
-    """Write `student.<form>.onnx` for each form, and prove each against the trained net on real inputs.
+    """Write `student.<form>.onnx` for each form, and prove each against the trained network on real inputs.
 
     Args:
-        exact: what the forms must agree with, in float64, where that is not the trained net.
-    Raises: ParityError when a form is not that net.
+        exact: what the forms must agree with, in float64, where that is not the trained network.
+    Raises: ParityError when a form is not that network.
     """
     oracle = module_oracle(trained, inputs[:PROOF_INPUTS], exact)
     forms = []
@@ -71,17 +71,17 @@ def export(
     return forms
 
 
-def export_refactored(
+def export_low_rank(
     folder: Path, reduced: Reduced, folded: nn.Sequential, name: str, inputs: np.ndarray, target: str
 ) -> Form:
-    """`student.refactored.onnx`, proved against the re-factored net in float64, with what that costs.
+    """`student.low-rank.onnx`, proved against the network of a lower rank in float64, with what that costs.
 
     Args:
-        folded: the re-factored layers with every fold.
+        folded: the reduced in rank layers with every fold.
     Raises: ParityError.
     """
-    made = export(folder, {"refactored": folded}, reduced.layers, name, inputs, target, reduced.exact)
-    return made[0].model_copy(update={"refactoring": reduced.cost})
+    made = export(folder, {"low-rank": folded}, reduced.layers, name, inputs, target, reduced.exact)
+    return made[0].model_copy(update={"low_rank": reduced.cost})
 
 
 def time(asked: ComparisonRequest, place: Path, progress: Progress, settings: Settings | None = None) -> BenchRecord:
@@ -89,7 +89,9 @@ def time(asked: ComparisonRequest, place: Path, progress: Progress, settings: Se
 
     One of them ships even from a busy machine, so every block counts where no other settings are given.
     """
-    request = Request(comparisons=(asked,), settings=settings or Settings.quick(Settings(limits=Limits(voids=False))))
+    request = Request(
+        comparisons=(asked,), settings=settings or Settings.quick(Settings(limits=NoiseLimits(voids=False)))
+    )
     with progress.task("fused against factored", request.settings.looks[-1]) as advance:
         return run_in_fresh_process(request, place, lambda step: advance(step.replicate))
 
@@ -112,7 +114,7 @@ def comparison(
 
 def choose(
     choice: Literal["auto", "fuse", "factored"],
-    pair: Pair | None,
+    pair: LinearPair | None,
     fusing: Outcome,
     measured: BenchRecord | None,
 ) -> Bottleneck:
@@ -151,12 +153,12 @@ def faster(measured: BenchRecord) -> tuple[FormName, str]:
     return "fused", f"{microseconds(fused)} against {microseconds(factored)} factored, {where}"
 
 
-def choose_rank(asked: Rank, reduced: Reduced | str, pair: Pair | None) -> Bottleneck:
-    """The re-factored form, or the one that there is without it."""
+def choose_rank(asked: Rank, reduced: Reduced | str, pair: LinearPair | None) -> Bottleneck:
+    """The reduced in rank form, or the one that there is without it."""
     if isinstance(reduced, str):
         return bottleneck("factored" if pair else "plain", reduced, pair)
-    shape = Pair(reduced.inputs, reduced.cost.rank, reduced.outputs)
-    return bottleneck("refactored", f"asked for (export.bottleneck: {asked}): {in_words(reduced.cost)}", shape)
+    shape = LinearPair(reduced.inputs, reduced.cost.rank, reduced.outputs)
+    return bottleneck("low-rank", f"asked for (export.bottleneck: {asked}): {in_words(reduced.cost)}", shape)
 
 
 def latencies(measured: BenchRecord) -> tuple[int, int]:
@@ -177,7 +179,7 @@ def with_latencies(forms: Sequence[Form], measured: BenchRecord | None) -> tuple
     return tuple(form.model_copy(update={"latency_ns": named[form.form]}) for form in forms)
 
 
-def bottleneck(shipped: FormName, reason: str, pair: Pair | None) -> Bottleneck:
+def bottleneck(shipped: FormName, reason: str, pair: LinearPair | None) -> Bottleneck:
     """The choice, with the widths of the pair."""
     return Bottleneck(
         shipped=shipped,
@@ -189,7 +191,7 @@ def bottleneck(shipped: FormName, reason: str, pair: Pair | None) -> Bottleneck:
     )
 
 
-def break_even_words(pair: Pair) -> str:
+def break_even_words(pair: LinearPair) -> str:
     """`k 64 < break-even 473`."""
     limit = break_even(pair.inputs, pair.outputs)
     return f"k {pair.width} {'<' if pair.width < limit else '>='} break-even {limit:.0f}"

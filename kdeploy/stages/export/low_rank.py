@@ -1,6 +1,7 @@
 """The student at a lower rank: which rank, and what it costs on real inputs.
 
-    tolerance t: the least r with  max |z_r - z| <= t max |z|,    z and z_r the logits of the trained net and at rank r
+    tolerance t: the least r with  max |z_r - z| <= t max |z|,    z and z_r the logits of the trained network and at
+    rank r
 
 both in float64 on held-out inputs. Every rank is tried from below, for an error on inputs need not fall with the
 rank, as that of the weights does. One rank more adds one column: y_r = y_(r-1) + p_r s_r (q_r x).
@@ -17,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from kdeploy.errors import ModelError
-from kdeploy.records.export import Refactoring
-from kdeploy.transforms.rank import Decomposition, at_rank, decompose, refactor
+from kdeploy.records.export import LowRank
+from kdeploy.transforms.rank import Decomposition, at_rank, decompose, lower_rank
 
 INPUTS = 1000  # the most that are measured
 
@@ -35,11 +36,11 @@ class Rank:
 
 
 class Reduced(NamedTuple):
-    """The re-factored chain, the same in float64 and never rounded, and what it costs; D and H of the map."""
+    """The reduced in rank chain, the same in float64 and never rounded, and what it costs; D and H of the map."""
 
     layers: nn.Sequential
     exact: nn.Sequential
-    cost: Refactoring
+    cost: LowRank
     inputs: int
     outputs: int
 
@@ -50,7 +51,7 @@ def reduce(chain: nn.Sequential, asked: Rank, inputs: np.ndarray) -> Reduced | s
 
     Args:
         inputs: held out, preprocessed, float32 (inputs, *shape); the first 1,000 are measured.
-    Raises: ModelError for a rank that the net cannot have, or that would save nothing.
+    Raises: ModelError for a rank that the network cannot have, or that would save nothing.
     """
     double, batch = copy.deepcopy(chain).double().eval(), torch.from_numpy(inputs[:INPUTS]).double()
     found, logits = decompose(double), double(batch)
@@ -60,7 +61,7 @@ def reduce(chain: nn.Sequential, asked: Rank, inputs: np.ndarray) -> Reduced | s
         rank = least_rank(double, found, asked.tolerance, batch, logits)
         if rank is None:
             return f"no rank below {_full_rank(found)} of {found.called} is within the tolerance {asked.tolerance:g}"
-    outcome = refactor(chain, rank or 1)
+    outcome = lower_rank(chain, rank or 1)
     if not outcome.done:
         advice = "Ask for a lower rank." if found is not None else "Set it to auto."
         raise ModelError("export.bottleneck", f"cannot be {asked}", got=outcome.reason, advice=advice)
@@ -91,10 +92,10 @@ def _full_rank(found: Decomposition) -> int:
     return found.most if found.width is not None else found.most + 1
 
 
-def _cost(found: Decomposition, rank: int, logits: Tensor, cut: Tensor) -> Refactoring:
+def _cost(found: Decomposition, rank: int, logits: Tensor, cut: Tensor) -> LowRank:
     off = (cut - logits).abs()
     following = float(found.values[rank]) if rank < len(found.values) else 0.0
-    return Refactoring(
+    return LowRank(
         rank=rank,
         full_rank=len(found.values),
         inputs=len(logits),
@@ -106,10 +107,10 @@ def _cost(found: Decomposition, rank: int, logits: Tensor, cut: Tensor) -> Refac
     )
 
 
-def in_words(cost: Refactoring) -> str:
+def in_words(cost: LowRank) -> str:
     """`rank 21 of 64, logits off by at most 0.0123 (0.1 % of the largest), mean 0.0011, ...`."""
     return (
         f"rank {cost.rank} of {cost.full_rank}, logits off by at most {cost.max_abs_error:.3g} "
         f"({100 * cost.relative_error:.2g} % of the largest), {cost.mean_abs_error:.2g} on average, "
-        f"agreement {100 * cost.agreement:.2f} % with the trained net on {cost.inputs} held-out inputs"
+        f"agreement {100 * cost.agreement:.2f} % with the trained network on {cost.inputs} held-out inputs"
     )

@@ -1,7 +1,7 @@
 """What a precision below fp32 costs on the held-out inputs; and the guard: where int8 costs too much, fp32 is kept.
 
-The net that was trained on labels alone, the baseline, is quantised in the same way, so that one can see whether what a
-student learned from its teacher survives int8.
+The network that was trained on labels alone, the baseline, is quantised in the same way, so that one can see whether
+what a student learned from its teacher survives int8.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kdeploy.evaluation.precision_cost import Labelled, precision_cost
-from kdeploy.recipe.formats import Asked
+from kdeploy.evaluation.precision_cost import Labeled, precision_cost
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import ExportRecord, Format
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Refused
@@ -23,7 +23,7 @@ INT8 = "int8"
 
 
 def judge(
-    folder: Path, record: ExportRecord, *, held_out: Mapping[str, Labelled], transfer: np.ndarray, max_int8_drop: float
+    folder: Path, record: ExportRecord, *, held_out: Mapping[str, Labeled], transfer: np.ndarray, max_int8_drop: float
 ) -> ExportRecord:
     """The record with what each format in a lower precision costs, and without int8 that costs the student too much.
 
@@ -46,8 +46,8 @@ def judge(
     return record.model_copy(update={"formats": tuple(made)})
 
 
-def _with_cost(folder: Path, made: Format, on: Labelled, calibrated: int) -> Format:
-    asked = Asked(made.runtime, made.precision)
+def _with_cost(folder: Path, made: Format, on: Labeled, calibrated: int) -> Format:
+    asked = FormatRequest(made.runtime, made.precision)
     cost = precision_cost(made.model, folder / f"{made.model}.onnx", folder / made.file, asked, on)
     count = calibrated if made.precision == INT8 else None
     return made.model_copy(update={"cost": cost.model_copy(update={"calibration": count})})
@@ -66,9 +66,9 @@ def _guarded(folder: Path, made: Format, max_int8_drop: float) -> Format:
     return made.model_copy(update={"file": "", "bytes": 0, "refused": reason, "processors": None})
 
 
-def _baseline(folder: Path, student: Format, held_out: Labelled, calibration: np.ndarray) -> list[Format]:
+def _baseline(folder: Path, student: Format, held_out: Labeled, calibration: np.ndarray) -> list[Format]:
     """The baseline in the same format; nothing where the runtime makes it from more than an ONNX file."""
-    onnx, asked = folder / "baseline.onnx", Asked(student.runtime, student.precision)
+    onnx, asked = folder / "baseline.onnx", FormatRequest(student.runtime, student.precision)
     made = student.model_copy(update={"model": "baseline", "parity": None})
     place = _place(folder, made)
     shutil.rmtree(place, ignore_errors=True)
@@ -84,4 +84,4 @@ def _baseline(folder: Path, student: Format, held_out: Labelled, calibration: np
 
 
 def _place(folder: Path, made: Format) -> Path:
-    return folder / "formats" / Asked(made.runtime, made.precision).folder / made.model
+    return folder / "formats" / FormatRequest(made.runtime, made.precision).folder / made.model

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from torch import nn
 
-from kdeploy.evaluation.precision_cost import Labelled
+from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.graphs import export
 from kdeploy.models import shallow, teachers
 from kdeploy.models.deep import DeepCnn
@@ -25,14 +25,14 @@ from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.parity.compare import thinned
 from kdeploy.parity.module_truth import module_oracle
 from kdeploy.parity.oracle import onnx_oracle
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.stages.export import ensemble, formats, forms, precision, with_preprocessing
 from kdeploy.stages.export.describe import describe, torch_flops
-from kdeploy.stages.export.forms import Choice, Pair
+from kdeploy.stages.export.forms import Choice, LinearPair
 from kdeploy.stages.export.low_rank import Rank, Reduced, reduce
 from kdeploy.system.progress import Progress
 from kdeploy.transforms.fold_average_pool import fold_average_pool
@@ -43,13 +43,13 @@ from kdeploy.transforms.fuse import fuse
 from kdeploy.transforms.fuse_module import fuse_module
 from kdeploy.transforms.outcome import Outcome
 from kdeploy.transforms.preprocess import Layout
-from kdeploy.transforms.rank import refactor
+from kdeploy.transforms.rank import lower_rank
 
 STUDENT, TEACHER, BASELINE = "student.onnx", "teacher.onnx", "baseline.onnx"
 
 
 @dataclass(frozen=True)
-class Teacher:
+class ExportedTeacher:
     """What is exported as `teacher.onnx`: one teacher, or several as one.
 
     Args:
@@ -62,7 +62,7 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ExportInputs:
     """Real inputs, preprocessed for each model: float32 (samples, *shape).
 
     Args:
@@ -71,8 +71,8 @@ class Inputs:
         canonical: the student's held-out samples as they come, before its preprocessing.
     """
 
-    student: Labelled
-    teacher: Labelled
+    student: Labeled
+    teacher: Labeled
     student_transfer: np.ndarray
     teacher_transfer: np.ndarray
     canonical: np.ndarray
@@ -97,8 +97,8 @@ class ExportOptions:
     max_int8_drop: float = 1.0
 
 
-class Nets(NamedTuple):
-    """A net as it was trained, and as it was exported: with its folds."""
+class Networks(NamedTuple):
+    """A network as it was trained, and as it was exported: with its folds."""
 
     trained: nn.Module
     deployed: nn.Module
@@ -108,27 +108,27 @@ class Exported(NamedTuple):
     """A model on disk, and what was folded or refused; `nets` is None when an ONNX file is all, or part, of it."""
 
     model: Model
-    nets: Nets | None
+    nets: Networks | None
     folds: tuple[Fold, ...] = ()
 
 
 class StudentForms(NamedTuple):
-    """Every form of the student, which one ships, the nets of that, and what was folded or refused on the way."""
+    """Every form of the student, which one ships, the networks of that, and what was folded or refused on the way."""
 
     forms: tuple[Form, ...]
     bottleneck: Bottleneck
-    nets: Nets
+    nets: Networks
     folds: tuple[Fold, ...]
 
 
 def run(
     folder: Path,
     *,
-    teacher: Teacher,
+    teacher: ExportedTeacher,
     distilled: tuple[Path, DistillRecord],
-    inputs: Inputs,
+    inputs: ExportInputs,
     options: ExportOptions,
-    asked: Sequence[Asked],
+    asked: Sequence[FormatRequest],
     progress: Progress,
 ) -> ExportRecord:
     """Write every model into `folder`, and say what each lower precision costs.
@@ -136,7 +136,7 @@ def run(
     Args:
         distilled: the folder and the record of the stage before.
         asked: the formats; the ONNX files are always there.
-    Raises: ParityError when a form or a format is not the trained net; MissingError for a runtime that is not here.
+    Raises: ParityError when a form or a format is not the trained network; MissingError for a runtime that is not here.
     """
     written = _written(folder, teacher, distilled, inputs, options, asked, progress)
     record = precision.judge(
@@ -155,11 +155,11 @@ def run(
 
 def _written(
     folder: Path,
-    teacher: Teacher,
+    teacher: ExportedTeacher,
     distilled: tuple[Path, DistillRecord],
-    inputs: Inputs,
+    inputs: ExportInputs,
     options: ExportOptions,
-    asked: Sequence[Asked],
+    asked: Sequence[FormatRequest],
     progress: Progress,
 ) -> ExportRecord:
     """Teacher, student and baseline as ONNX, and in every format."""
@@ -196,7 +196,7 @@ def student_forms(
     options: ExportOptions,
     progress: Progress,
 ) -> StudentForms:
-    """Every form of the student, and which one ships; a re-factored one is trained no more.
+    """Every form of the student, and which one ships; one of a lower rank is trained no more.
 
     Args:
         name: of the input.
@@ -215,9 +215,9 @@ def student_forms(
         shipped = forms.choose_rank(options.bottleneck, reduced, pair)
         if isinstance(reduced, Reduced):
             folded, _ = _folded(reduced.layers, inputs.shape[1:], "student")
-            made.append(forms.export_refactored(folder, reduced, folded, name, inputs, target))
-            return StudentForms(tuple(made), shipped, Nets(reduced.layers, folded), folds)
-        return StudentForms(tuple(made), shipped, Nets(trained, chains[shipped.shipped]), folds)
+            made.append(forms.export_low_rank(folder, reduced, folded, name, inputs, target))
+            return StudentForms(tuple(made), shipped, Networks(reduced.layers, folded), folds)
+        return StudentForms(tuple(made), shipped, Networks(trained, chains[shipped.shipped]), folds)
     measured = None
     if options.bottleneck == "auto" and fusing.done:
         factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
@@ -225,11 +225,11 @@ def student_forms(
         measured = forms.time(forms.comparison(place, factored_file, fused_file, inputs, target), place, progress)
     shipped = forms.choose(options.bottleneck, pair, fusing, measured)
     return StudentForms(
-        tuple(forms.with_latencies(made, measured)), shipped, Nets(trained, chains[shipped.shipped]), folds
+        tuple(forms.with_latencies(made, measured)), shipped, Networks(trained, chains[shipped.shipped]), folds
     )
 
 
-def teacher_file(folder: Path, teacher: Teacher) -> Exported:
+def teacher_file(folder: Path, teacher: ExportedTeacher) -> Exported:
     """`teacher.onnx` of a teacher that is made."""
     path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
     if combination is None:
@@ -245,16 +245,16 @@ def teacher_file(folder: Path, teacher: Teacher) -> Exported:
     )
 
 
-def _combined(members: Sequence[Nets | None], rule: Rule) -> Nets | None:
-    """The nets of an ensemble; None when an ONNX file is one of them."""
+def _combined(members: Sequence[Networks | None], rule: Rule) -> Networks | None:
+    """The networks of an ensemble; None when an ONNX file is one of them."""
     modules = [nets for nets in members if nets is not None]
     if len(modules) < len(members):
         return None
-    trained, deployed = ([getattr(nets, kind) for nets in modules] for kind in Nets._fields)
-    return Nets(Ensemble(trained, rule).eval(), Ensemble(deployed, rule).eval())
+    trained, deployed = ([getattr(nets, kind) for nets in modules] for kind in Networks._fields)
+    return Networks(Ensemble(trained, rule).eval(), Ensemble(deployed, rule).eval())
 
 
-def _exported(path: Path, shape: Sequence[int], nets: Nets | None) -> Exported:
+def _exported(path: Path, shape: Sequence[int], nets: Networks | None) -> Exported:
     """A file described, with torch's count beside ours where its module is at hand."""
     model = describe(path, shape)
     if nets is None:
@@ -262,7 +262,7 @@ def _exported(path: Path, shape: Sequence[int], nets: Nets | None) -> Exported:
     return Exported(model.model_copy(update={"torch_flops": torch_flops(nets.deployed, shape)}), nets)
 
 
-def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Nets | None, tuple[Fold, ...]]:
+def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Networks | None, tuple[Fold, ...]]:
     """A built-in teacher goes out with its folds, a user's with its pairs fused, an ONNX teacher as the file it was."""
     if record.origin == "onnx":
         shutil.copyfile(source / record.file, path)
@@ -270,7 +270,7 @@ def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Nets | Non
     return module_file(path, teachers.module(source, teachers.spec_of(record)), record.preprocessing)
 
 
-def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> tuple[Nets, tuple[Fold, ...]]:
+def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> tuple[Networks, tuple[Fold, ...]]:
     """A teacher that is a torch module as `path`, and what was folded or refused."""
     deployed: nn.Module
     if isinstance(module, DeepCnn | WhitenedCnn | Mlp | shallow.ShallowStudent):
@@ -279,7 +279,7 @@ def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> 
         deployed, done, reason = fuse_module(module)
         folds = (Fold(model="teacher", name="bottleneck", done=done, reason=reason),)
     export.write(deployed, path, input_name=preprocessing.input, shape=preprocessing.model_shape)
-    return Nets(module, deployed), folds
+    return Networks(module, deployed), folds
 
 
 def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
@@ -304,11 +304,11 @@ def _folded(chain: nn.Sequential, shape: Sequence[int], model: str) -> tuple[nn.
     return chain.eval(), tuple(folds)
 
 
-def _pair(chain: nn.Sequential) -> Pair | None:
+def _pair(chain: nn.Sequential) -> LinearPair | None:
     """The widths of the first two consecutive linear layers."""
     for first, second in itertools.pairwise(chain):
         if isinstance(first, nn.Linear) and isinstance(second, nn.Linear):
-            return Pair(first.in_features, first.out_features, second.out_features)
+            return LinearPair(first.in_features, first.out_features, second.out_features)
     return None
 
 
@@ -318,9 +318,9 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
     if net is None:
         return None
     chain = _load(source / net.file, record.student).chain()
-    if shipped.shipped == "refactored":
+    if shipped.shipped == "low-rank":
         assert shipped.width is not None
-        chain = refactor(chain, shipped.width).layers
+        chain = lower_rank(chain, shipped.width).layers
     shape = record.preprocessing.model_shape
     chain, _ = _folded(chain, shape, "baseline")
     chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
@@ -330,12 +330,12 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
 
 def _subject(
     name: Literal["student", "teacher"], path: Path, exported: Exported, held_out: np.ndarray, transfer: np.ndarray
-) -> formats.Subject:
+) -> formats.ConvertedModel:
     """A model with what its formats are compared on; the teacher, which no bundle takes along, on fewer inputs."""
     calibration, compared = formats.divided(held_out, transfer)
     if name == "teacher":
         compared = thinned(compared, forms.PROOF_INPUTS)
     if exported.nets is None:
-        return formats.Subject(name, path, None, onnx_oracle(path, compared), compared, calibration)
+        return formats.ConvertedModel(name, path, None, onnx_oracle(path, compared), compared, calibration)
     oracle = module_oracle(exported.nets.trained, compared)
-    return formats.Subject(name, path, exported.nets.deployed, oracle, compared, calibration)
+    return formats.ConvertedModel(name, path, exported.nets.deployed, oracle, compared, calibration)

@@ -13,7 +13,7 @@ import numpy as np
 from kdeploy.evaluation.raw_input import compare
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.oracle import onnx_oracle
-from kdeploy.records.export import ExportRecord, Raw
+from kdeploy.records.export import ExportRecord, RawForm
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.stages.export.forms import PROOF_INPUTS
 from kdeploy.system.files import hash_file
@@ -40,5 +40,5 @@ def add(
     oracle = onnx_oracle(student, apply_numpy(spec, samples))
     rows = compare(path, samples, layout, oracle, ("reference", target))
     raise_if_failed(rows)
-    found = Raw(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)
+    found = RawForm(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)
     return record.model_copy(update={"raw": found})

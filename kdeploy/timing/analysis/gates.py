@@ -25,7 +25,7 @@ from kdeploy.timing.analysis.claims import counted
 from kdeploy.timing.analysis.statistics import Estimate, block_value, theil_sen
 from kdeploy.timing.messages import Counters
 from kdeploy.timing.raw import Block, Replicate
-from kdeploy.timing.request import PAIR, ROLES, Limits, Role
+from kdeploy.timing.request import PAIR, ROLES, NoiseLimits, Role
 
 HOUR_NS = 3600 * 1_000_000_000
 
@@ -47,7 +47,7 @@ class Trend:
 
 
 def refusals(
-    replicates: Sequence[Replicate], surroundings: Surroundings, limits: Limits, *, level: float, provider: str
+    replicates: Sequence[Replicate], surroundings: Surroundings, limits: NoiseLimits, *, level: float, provider: str
 ) -> tuple[Reason, ...]:
     """Every gate that is shut."""
     blocks = [block for replicate in replicates for block in replicate.blocks]
@@ -62,7 +62,7 @@ def refusals(
     return tuple(Reason(code=code, text=text) for code, texts in rules.items() for text in texts)
 
 
-def noise_texts(blocks: Sequence[Block], limits: Limits) -> Iterator[str]:
+def noise_texts(blocks: Sequence[Block], limits: NoiseLimits) -> Iterator[str]:
     steal, wait = noise.total_share(blocks, "steal_ns"), noise.waiting(blocks)
     if steal is not None and steal > limits.run_steal:
         yield f"the hypervisor took {steal:.1%} of the time, at most {limits.run_steal:.0%} may be"
@@ -91,7 +91,7 @@ def overheated(blocks: Sequence[Block]) -> int | None:
     return noise.change(Counters(before=before, after=after), "overheated")
 
 
-def steadiness_texts(replicates: Sequence[Replicate], limits: Limits, level: float) -> Iterator[str]:
+def steadiness_texts(replicates: Sequence[Replicate], limits: NoiseLimits, level: float) -> Iterator[str]:
     warm_ups = [worker.warm_up for replicate in replicates for worker in replicate.workers.values()]
     unsteady = sum(not warm_up["steady"] for warm_up in warm_ups)
     if unsteady > limits.run_unsteady * len(warm_ups):
@@ -113,7 +113,7 @@ def trend(replicates: Sequence[Replicate], level: float) -> Trend | None:
     return Trend(slope, math.expm1(min(slope.value * hours, 700)))  # beyond 709 a float ends
 
 
-def timer_texts(replicates: Sequence[Replicate], timer: Timer, limits: Limits) -> Iterator[str]:
+def timer_texts(replicates: Sequence[Replicate], timer: Timer, limits: NoiseLimits) -> Iterator[str]:
     counted = [block for replicate in replicates for role in ROLES for block in replicate.counted(role)]
     if not counted:
         return
@@ -143,7 +143,7 @@ def provider_texts(replicates: Sequence[Replicate], provider: str) -> Iterator[s
             yield f"the provider asked for is {provider}, and {effective} ran"
 
 
-def memory_texts(replicates: Sequence[Replicate], limits: Limits) -> Iterator[str]:
+def memory_texts(replicates: Sequence[Replicate], limits: NoiseLimits) -> Iterator[str]:
     """Flags answers that look remembered: one input again and again is faster than rotating ones."""
     for role in PAIR:
         ratios = [ratio for replicate in replicates if (ratio := _rotating_over_repeated(replicate, role)) is not None]

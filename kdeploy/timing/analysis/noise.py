@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kdeploy.timing.messages import Counters, Reading
 from kdeploy.timing.raw import Block
-from kdeploy.timing.request import Limits
+from kdeploy.timing.request import NoiseLimits
 
 IDLE_ARM_RAN = "a stopped arm used the CPU"
 FAULTS = "memory came from disk"
@@ -38,7 +38,7 @@ SIGNALS = {
 }
 
 
-def disturbances(counters: Counters, idle_cpu_ns: int | None, limits: Limits) -> Iterator[str]:
+def disturbances(counters: Counters, idle_cpu_ns: int | None, limits: NoiseLimits) -> Iterator[str]:
     """Why a block is void, the strongest reason first; nothing for a block that counts."""
     if not limits.voids:
         return
@@ -116,7 +116,7 @@ def _seen(counters: Counters, names: Sequence[str]) -> bool:
     return all(change(counters, name) is not None for name in names)
 
 
-def _waited(counters: Counters, limits: Limits) -> Iterator[str]:
+def _waited(counters: Counters, limits: NoiseLimits) -> Iterator[str]:
     own = share(counters, "wait_ns")
     if own is not None:
         if own > limits.block_wait:

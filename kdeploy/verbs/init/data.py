@@ -125,5 +125,5 @@ def _split(contents: Contents) -> dict[str, int]:
     test = 0 if contents.first_test is not None else max(1, known // 5)
     held_out = max(1, min((known - test) // 5, max(20, (known - test) // 50)))
     nameless = len(contents.labels[: contents.first_test]) - known
-    counts = {"labelled": known - test - held_out, "unlabelled": nameless, "held_out": held_out}
+    counts = {"labeled": known - test - held_out, "unlabeled": nameless, "held_out": held_out}
     return counts | ({"test": test} if test else {})

@@ -22,7 +22,7 @@ from kdeploy.verbs.init import text
 
 
 def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: Path) -> DraftRecord:
-    """Write a recipe for a teacher made elsewhere.
+    """Write a recipe for an external teacher.
 
     Args:
         data: an .npz file, or a folder of parquet files, images or sounds.

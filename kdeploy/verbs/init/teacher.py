@@ -94,7 +94,7 @@ def _size(path: Path, teacher: Found, sample: Sample) -> tuple[int, int] | None:
 
 
 def _common(sample: Sample) -> list[tuple[str, dict[str, Any]]]:
-    """What nets are usually given, the likeliest first."""
+    """What networks are usually given, the likeliest first."""
     if sample.kind != "image":
         return [("the numbers as they are", {})]
     channels = sample.shape[0]

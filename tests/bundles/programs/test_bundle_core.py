@@ -115,7 +115,7 @@ def test_a_good_manifest_is_read() -> None:
 MANIFESTS: dict[str, tuple[Any, int, str]] = {
     "a list": ([], 3, "must be a JSON object ([])"),
     "no schema": (changed("schema", ...), 3, "schema must be kdeploy.bundle/1 (None)"),
-    "other schema": (changed("schema", "kdeploy.bench/1"), 3, "schema must be kdeploy.bundle/1 ('kdeploy.bench/1')"),
+    "other schema": (changed("schema", "kdeploy.bench/2"), 3, "schema must be kdeploy.bundle/1 ('kdeploy.bench/2')"),
     "no name": (changed("name", 7), 3, "name must be text (7)"),
     "no files": (changed("files", []), 3, "files must be an object ([])"),
     "many files": (

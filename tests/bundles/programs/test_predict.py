@@ -111,9 +111,9 @@ def test_sixteen_bits_are_scaled_to_eight(bundle: Path, digit: np.ndarray[Any, A
 
 
 def test_cmyk_and_colour_become_grey_as_pillow_does(bundle: Path, tmp_path: Path) -> None:
-    colour = Image.fromarray(np.random.default_rng(1).integers(0, 256, (28, 28, 3), dtype=np.uint8))
+    color = Image.fromarray(np.random.default_rng(1).integers(0, 256, (28, 28, 3), dtype=np.uint8))
     for mode in ("RGB", "CMYK"):
-        image = colour.convert(mode)
+        image = color.convert(mode)
         expect(bundle, save(image, tmp_path / f"{mode}.tiff"), np.asarray(image.convert("L"))[None])
 
 

@@ -1,4 +1,4 @@
-"""Nets built in torch, exported as kdeploy exports them, counted, and compared with torch's own counter.
+"""Networks built in torch, exported as kdeploy exports them, counted, and compared with torch's own counter.
 
 torch counts 2 FLOPs for a multiply-add (torch.utils.flop_counter), of convolutions and products of matrices alone.
 """

@@ -14,7 +14,7 @@ from kdeploy.errors import IntegrityError, KdeployError, ModelError, ParityError
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.inspector.child import _understood, inspect
 from kdeploy.graphs.inspector.contents import inspect_contents
-from kdeploy.graphs.inspector.record import Limits
+from kdeploy.graphs.inspector.record import InspectionLimits
 from tests.graphs.inspector import hostile
 from tests.graphs.inspector.hostile import good, unary, value
 from tests.program import python
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_record_comes_back_as_it_was(path):
     hostile.write(good(), path)
-    assert inspect(path) == inspect_contents(path, Limits())
+    assert inspect(path) == inspect_contents(path, InspectionLimits())
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_refusal_comes_back_as_it_was(found, kind, code, path):
     hostile.write(found, path)
     (path.parent.parent / "canary").write_bytes(b"secret")
     with pytest.raises(kind) as here:
-        inspect_contents(path, Limits())
+        inspect_contents(path, InspectionLimits())
     with pytest.raises(kind) as there:
         inspect(path)
     assert there.value.as_json() == here.value.as_json()
@@ -70,7 +70,7 @@ def test_a_model_beyond_the_memory_is_refused_and_the_host_lives(path):
     hostile.write(good(tensors=[wide], outputs=[value("y", ["rows", 10 * 2**20])]), path)
     assert inspect(path).weights_bytes == 120 * 2**20
     with pytest.raises(ResourceError) as caught:
-        inspect(path, Limits(memory_bytes=300 * 2**20))
+        inspect(path, InspectionLimits(memory_bytes=300 * 2**20))
     expected = f"{path}: must be inspected within {300 * 2**20} bytes of memory (it needs more)."
     assert str(caught.value) == expected
 
@@ -78,7 +78,7 @@ def test_a_model_beyond_the_memory_is_refused_and_the_host_lives(path):
 def test_a_child_that_takes_too_long_is_ended(path):
     hostile.write(good(), path)
     with pytest.raises(ResourceError) as caught:
-        inspect(path, Limits(seconds=0))
+        inspect(path, InspectionLimits(seconds=0))
     expected = f"{path}: must be inspected within {2**30} bytes of memory and 0 s (it took more than 0 s)."
     assert str(caught.value) == f"{expected} Do not run it here."
 
@@ -86,7 +86,7 @@ def test_a_child_that_takes_too_long_is_ended(path):
 def test_a_child_that_a_signal_ended_is_a_matter_of_resources(path):
     done = subprocess.CompletedProcess([], -signal.SIGKILL, b"", b"")
     with pytest.raises(ResourceError) as caught:
-        _understood(done, path, Limits())
+        _understood(done, path, InspectionLimits())
     expected = f"{path}: must be inspected within {2**30} bytes of memory and 10 s (signal 9)."
     assert str(caught.value) == f"{expected} Do not run it here."
 
@@ -94,7 +94,7 @@ def test_a_child_that_a_signal_ended_is_a_matter_of_resources(path):
 def test_a_child_that_fails_by_itself_is_our_bug(path):
     done = subprocess.CompletedProcess([], 1, b"", b"Traceback\nValueError: a bug\n")
     with pytest.raises(KdeployError) as caught:
-        _understood(done, path, Limits())
+        _understood(done, path, InspectionLimits())
     assert str(caught.value) == f"{path}: must be inspected or refused (ValueError: a bug)."
     assert caught.value.exit_code == 1
 

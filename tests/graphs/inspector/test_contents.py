@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from kdeploy.errors import IntegrityError, KdeployError, ModelError, ResourceError
 from kdeploy.graphs.inspector.contents import inspect_contents
-from kdeploy.graphs.inspector.record import Inspection, Limits, Value
+from kdeploy.graphs.inspector.record import Inspection, InspectionLimits, Value
 from tests.graphs.inspector import hostile
 from tests.graphs.inspector.hostile import bare, good, model, node, unary, value
 from tests.models.test_classifier import linear_model
@@ -28,7 +28,7 @@ NEWEST, NEWEST_IR = onnx.defs.onnx_opset_version(), onnx.IR_VERSION
 
 
 def inspected(found: onnx.ModelProto | bytes, folder: Path) -> Inspection:
-    return inspect_contents(hostile.write(found, folder / "model.onnx"), Limits())
+    return inspect_contents(hostile.write(found, folder / "model.onnx"), InspectionLimits())
 
 
 def refusal(found: onnx.ModelProto | bytes, folder: Path, kind: type[KdeployError] = ModelError) -> str:
@@ -62,7 +62,7 @@ def test_the_good_models_of_other_tests_pass(found, tmp_path):
 
 def test_a_weight_that_is_an_input_too_is_no_input(tmp_path):
     path = linear_model(tmp_path / "model.onnx", weight_as_input=True)
-    assert [each.name for each in inspect_contents(path, Limits()).inputs] == ["x"]
+    assert [each.name for each in inspect_contents(path, InspectionLimits()).inputs] == ["x"]
 
 
 def test_the_newest_and_the_oldest_versions_pass(tmp_path):
@@ -269,7 +269,7 @@ def test_a_stored_tensor_that_is_not_what_it_says_is_refused(tensor, expected, t
 def test_more_weights_than_the_limit_are_refused(tmp_path):
     path = hostile.write(good(), tmp_path / "model.onnx")
     with pytest.raises(ResourceError) as caught:
-        inspect_contents(path, Limits(weights_bytes=23))
+        inspect_contents(path, InspectionLimits(weights_bytes=23))
     assert str(caught.value) == f"{path}: must store at most 23 bytes of weights (24 bytes)."
 
 
@@ -355,7 +355,7 @@ def test_a_shape_that_cannot_be_computed_is_refused(tmp_path):
 
 
 def test_a_part_of_a_shape_that_goes_through_a_reshape_is_followed(tmp_path):
-    """ONNX's inference stops at such a Reshape, which torch writes for recurrent nets."""
+    """ONNX's inference stops at such a Reshape, which torch writes for recurrent networks."""
     nodes = [
         onnx.helper.make_node("Shape", ["x"], ["part"], start=1, end=2),
         node("Reshape", ["part", "flat"], "length"),

@@ -1,4 +1,4 @@
-"""Models made elsewhere go through the inspector before anything else reads them; good ones go on."""
+"""External models go through the inspector before anything else reads them; good ones go on."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from kdeploy.graphs.inspector.record import Limits
+from kdeploy.graphs.inspector.record import InspectionLimits
 from tests.graphs.inspector import hostile
 from tests.graphs.inspector.hostile import bare, good, model, node, unary, value
 from tests.program import python
@@ -175,7 +175,7 @@ def codes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 
 def test_the_limits_are_ten_seconds_and_a_gibibyte():
-    assert (Limits().seconds, Limits().memory_bytes) == (10, 2**30)
+    assert (InspectionLimits().seconds, InspectionLimits().memory_bytes) == (10, 2**30)
 
 
 def test_every_file_was_inspected(codes):

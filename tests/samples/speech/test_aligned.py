@@ -39,7 +39,7 @@ def saved(folder: Path, **more: object) -> dict[str, str]:
 
 
 def loaded(settings: dict[str, str], **more: object) -> SampleSet:
-    return load(settings | more, split={"labelled": 150, "unlabelled": 0, "held_out": 50})
+    return load(settings | more, split={"labeled": 150, "unlabeled": 0, "held_out": 50})
 
 
 def refused(settings: dict[str, str]) -> str:
@@ -50,7 +50,7 @@ def refused(settings: dict[str, str]) -> str:
 
 def test_aligned_phones_are_windows_of_frames_with_their_states(tmp_path: Path):
     samples = loaded(saved(tmp_path))
-    assert samples.record.counts == {"labelled": 150, "unlabelled": 0, "held_out": 50, "test": 192}
+    assert samples.record.counts == {"labeled": 150, "unlabeled": 0, "held_out": 50, "test": 192}
     assert samples.class_names == ("SIL 0", "SIL 1", "SIL 2", "AA 0", "AA 1", "AA 2")
     assert samples.labels[samples.parts["test"]].tolist() == [*STATES, *STATES]
     assert samples.record.inputs["speech"].model_dump()["window"] == 15
@@ -69,8 +69,8 @@ def test_a_column_of_groups_keeps_its_recordings_together(tmp_path: Path):
     write(tmp_path / "test-0.parquet", 2, speaker=["d", "d"])
     # 50 frames are held out of a recording, whose other frames are in no part; with groups, its speaker's are not
     for more, left in (({}, 5), ({"groups": "speaker"}, 4)):
-        counts = load(settings | more, split={"labelled": 1, "held_out": 50}).record.counts
-        assert counts["unlabelled"] == left * 96 - 1
+        counts = load(settings | more, split={"labeled": 1, "held_out": 50}).record.counts
+        assert counts["unlabeled"] == left * 96 - 1
 
 
 def test_the_content_hash_is_that_of_the_files(tmp_path: Path):
@@ -113,7 +113,7 @@ def test_other_columns_are_refused(tmp_path: Path):
 
 def test_arctic_phones_have_every_state_in_the_test_part():
     settings = {"phones": real("arctic-phones")["parquet"]}
-    samples = load(settings, split={"labelled": 1_000, "unlabelled": 0, "held_out": 500})
+    samples = load(settings, split={"labeled": 1_000, "unlabeled": 0, "held_out": 500})
     assert len(samples.class_names) == 120
     # the aligner's window is half a millisecond longer, and it gave one frame more to most sentences
     assert samples.record.counts["test"] == 12_622

@@ -80,16 +80,16 @@ def test_a_sound_without_a_frame_gives_none():
 def test_no_group_is_in_two_parts():
     found = contents(*(utterance(f"u{number}", group=f"s{number // 2}") for number in range(8)), test=(utterance("t"),))
     assert found.first_test == 8 * FRAMES
-    parts = found.divided(Counts(labelled=150, held_out=150), seed=3)
+    parts = found.divided(Counts(labeled=150, held_out=150), seed=3)
     groups = {name: set(found.groups[part].tolist()) for name, part in parts.items()}
     assert {name: len(part) for name, part in parts.items()} == {
-        "labelled": 150,
+        "labeled": 150,
         # the other 46 frames of the speaker who is held out are in no part
-        "unlabelled": 6 * FRAMES - 150,
+        "unlabeled": 6 * FRAMES - 150,
         "held_out": 150,
         "test": FRAMES,
     }
-    assert not groups["held_out"] & (groups["labelled"] | groups["unlabelled"])
+    assert not groups["held_out"] & (groups["labeled"] | groups["unlabeled"])
 
 
 def test_without_test_recordings_the_test_part_is_divided_off():

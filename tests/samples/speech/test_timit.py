@@ -17,7 +17,7 @@ from tests.samples.speech.recordings import timit as written
 pytest.importorskip("kaldi_native_fbank", reason="filter banks come from the extra 'speech'")
 pytest.importorskip("soundfile", reason="sounds are decoded by the extra 'speech'")
 
-SPLIT = {"labelled": 150, "unlabelled": 0, "held_out": 100}
+SPLIT = {"labeled": 150, "unlabeled": 0, "held_out": 100}
 
 
 def loaded(folder: Path, **more: object) -> SampleSet:
@@ -33,7 +33,7 @@ def refused(folder: Path) -> str:
 def test_a_folder_of_timit_is_windows_of_frames_with_a_state_each(tmp_path: Path):
     samples = loaded(written(tmp_path))
     # two speakers of two sentences of 98 frames; SA1 is left out
-    assert samples.record.counts == {"labelled": 150, "unlabelled": 0, "held_out": 100, "test": 2 * 2 * 98}
+    assert samples.record.counts == {"labeled": 150, "unlabeled": 0, "held_out": 100, "test": 2 * 2 * 98}
     assert samples.record.source == {"timit": tmp_path.name}
     assert samples.record.inputs["speech"].shape == (1_845,)
     assert len(samples.class_names) == 183
@@ -50,9 +50,9 @@ def test_the_middle_of_a_window_says_its_phone(tmp_path: Path):
 
 
 def test_a_speaker_who_is_held_out_is_in_no_other_part(tmp_path: Path):
-    counts = load({"timit": str(written(tmp_path))}, split={"labelled": 1, "held_out": 50}).record.counts
+    counts = load({"timit": str(written(tmp_path))}, split={"labeled": 1, "held_out": 50}).record.counts
     # the other 146 frames of the speaker are in no part
-    assert counts["unlabelled"] == 3 * 196 - 1
+    assert counts["unlabeled"] == 3 * 196 - 1
 
 
 def test_folded_targets_are_the_39_that_are_scored(tmp_path: Path):

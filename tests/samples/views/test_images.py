@@ -28,10 +28,10 @@ def test_a_step_for_images_refuses_something_else(key: str):
 )
 def test_colour_refuses_what_is_not_pixels(batch: torch.Tensor, got: str):
     with pytest.raises(DataError) as caught:
-        Views(0, colour=1)(batch, torch.arange(4), 0)
+        Views(0, color=1)(batch, torch.arange(4), 0)
     assert str(caught.value) == (
-        f"views.colour: must be given uint8 images (B, 1 or 3, height, width) ({got}). "
-        "Set views.colour to 0 for this input."
+        f"views.color: must be given uint8 images (B, 1 or 3, height, width) ({got}). "
+        "Set views.color to 0 for this input."
     )
 
 

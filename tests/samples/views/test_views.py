@@ -14,7 +14,7 @@ from kdeploy.samples.views.numbers import DrawNumber
 from kdeploy.samples.views.views import Views
 from tests.samples.views.pictures import pictures
 
-ON: dict[str, Any] = {"shift": 2, "crop": 3, "rotate": 20.0, "flip": True, "colour": 0.5, "noise": 0.1, "cutout": 3}
+ON: dict[str, Any] = {"shift": 2, "crop": 3, "rotate": 20.0, "flip": True, "color": 0.5, "noise": 0.1, "cutout": 3}
 EACH = [{key: value} for key, value in ON.items()]
 STRENGTHS = st.fixed_dictionaries(
     {},
@@ -24,7 +24,7 @@ STRENGTHS = st.fixed_dictionaries(
         "rotate": st.floats(0, 180),
         "zoom": st.floats(0, 0.9),
         "flip": st.booleans(),
-        "colour": st.floats(0, 1),
+        "color": st.floats(0, 1),
         "noise": st.floats(0, 1),
         "cutout": st.integers(0, 9),
     },
@@ -77,7 +77,7 @@ def test_two_views_and_two_seeds_differ(setting: dict[str, Any]):
 def test_no_strength_is_the_identity_for_every_input(shape: tuple[int, ...]):
     batch = torch.randn(shape)
     assert torch.equal(Views(0)(batch, torch.arange(4), 3), batch)
-    assert Views(0, 0, 0, flip=False, colour=0, noise=0, cutout=0, mixup=0).steps == ()
+    assert Views(0, 0, 0, flip=False, color=0, noise=0, cutout=0, mixup=0).steps == ()
 
 
 def test_the_steps_follow_each_other_in_one_order():
@@ -96,7 +96,7 @@ def test_views_without_mixup_keep_everything_else():
     assert Views(4, mixup=0.3, **ON).unmixed == Views(4, **ON)
 
 
-@pytest.mark.parametrize("key", ["shift", "crop", "rotate", "zoom", "colour", "noise", "cutout", "mixup"])
+@pytest.mark.parametrize("key", ["shift", "crop", "rotate", "zoom", "color", "noise", "cutout", "mixup"])
 def test_a_negative_strength_is_refused(key: str):
     with pytest.raises(DataError) as caught:
         Views(0, **{key: -1})
@@ -111,8 +111,8 @@ def test_a_strength_that_is_no_number_is_refused():
 
 def test_colour_above_1_is_refused():
     with pytest.raises(DataError) as caught:
-        Views(0, colour=1.5)
-    assert str(caught.value) == "views.colour: must be at most 1 (1.5)."
+        Views(0, color=1.5)
+    assert str(caught.value) == "views.color: must be at most 1 (1.5)."
 
 
 def test_one_index_a_row_is_required():

@@ -1,4 +1,5 @@
-"""Formats of a small net, converted and compared; what a converter may do wrong is done by runtimes made for that."""
+"""Formats of a small network, converted and compared; what a converter may do wrong is done by runtimes made for
+that."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from kdeploy.errors import MissingError, ModelError, ParityError
 from kdeploy.graphs import export
 from kdeploy.models import shallow
 from kdeploy.parity.module_truth import module_oracle
-from kdeploy.recipe.formats import Asked
+from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import Format, Processors
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
@@ -30,11 +31,11 @@ INPUTS = np.random.default_rng(0).random((120, 1, 8, 8), np.float32)
 
 
 @pytest.fixture
-def subject(tmp_path: Path) -> formats.Subject:
+def subject(tmp_path: Path) -> formats.ConvertedModel:
     path = tmp_path / "student.onnx"
     export.write(NET, path, input_name="image", shape=(1, 8, 8))
     calibration, inputs = formats.divided(INPUTS[:30], INPUTS[30:])
-    return formats.Subject("student", path, NET, module_oracle(NET, inputs), inputs, calibration)
+    return formats.ConvertedModel("student", path, NET, module_oracle(NET, inputs), inputs, calibration)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Source, Pat
     return install
 
 
-def converted(tmp_path: Path, subject: formats.Subject, *asked: Asked) -> tuple[Format, ...]:
+def converted(tmp_path: Path, subject: formats.ConvertedModel, *asked: FormatRequest) -> tuple[Format, ...]:
     return formats.convert(tmp_path, asked, [subject], Progress())
 
 
@@ -77,8 +78,8 @@ def spoiled(source: Source, folder: Path, precision: str) -> Path:
     return target
 
 
-def test_a_format_is_converted_and_compared(subject: formats.Subject, tmp_path: Path):
-    (made,) = converted(tmp_path, subject, Asked("openvino"))
+def test_a_format_is_converted_and_compared(subject: formats.ConvertedModel, tmp_path: Path):
+    (made,) = converted(tmp_path, subject, FormatRequest("openvino"))
     files = sorted((tmp_path / "formats/openvino/student").iterdir())
     assert made.bytes == sum(path.stat().st_size for path in files)
     assert (made.key, made.file, made.refused) == ("openvino", "formats/openvino/student/model.xml", None)
@@ -86,15 +87,15 @@ def test_a_format_is_converted_and_compared(subject: formats.Subject, tmp_path: 
     assert (made.parity.inputs, made.parity.agreement, made.parity.passed) == (90, 1.0, True)
 
 
-def test_the_onnx_file_is_a_format_that_onnxruntime_answers_for(subject: formats.Subject, tmp_path: Path):
-    (made,) = converted(tmp_path, subject, Asked("onnx"))
+def test_the_onnx_file_is_a_format_that_onnxruntime_answers_for(subject: formats.ConvertedModel, tmp_path: Path):
+    (made,) = converted(tmp_path, subject, FormatRequest("onnx"))
     assert (made.runtime, made.file, made.bytes) == ("onnx", "student.onnx", subject.path.stat().st_size)
     assert made.parity is not None
     assert made.parity.runtime == "onnxruntime"
 
 
-def test_a_format_says_for_which_processors_it_is(subject: formats.Subject, tmp_path: Path, scripted):
-    plain, int8 = converted(tmp_path, subject, Asked("onnx"), Asked("onnxruntime", "int8"))
+def test_a_format_says_for_which_processors_it_is(subject: formats.ConvertedModel, tmp_path: Path, scripted):
+    plain, int8 = converted(tmp_path, subject, FormatRequest("onnx"), FormatRequest("onnxruntime", "int8"))
     assert plain.processors == Processors(
         names=("x86_64", "aarch64"), reason="float32 is computed as float32 on every processor"
     )
@@ -103,14 +104,16 @@ def test_a_format_says_for_which_processors_it_is(subject: formats.Subject, tmp_
         reason="weights of 7 bits: no sum of two products leaves 16 bits, with VNNI or without",
     )
     scripted(copied)
-    (unknown,) = converted(tmp_path, subject, Asked("scripted"))
+    (unknown,) = converted(tmp_path, subject, FormatRequest("scripted"))
     assert unknown.processors == Processors(names=None, reason="it follows a script")
 
 
-def test_a_converter_gets_the_module_and_batches_to_calibrate_on(subject: formats.Subject, tmp_path: Path, scripted):
+def test_a_converter_gets_the_module_and_batches_to_calibrate_on(
+    subject: formats.ConvertedModel, tmp_path: Path, scripted
+):
     seen: list[Source] = []
     scripted(lambda source, folder, precision: seen.append(source) or copied(source, folder, precision))
-    converted(tmp_path, subject, Asked("scripted"))
+    converted(tmp_path, subject, FormatRequest("scripted"))
     assert seen[0].module is not None
     assert seen[0].module() is NET
     batches = list(seen[0].calibration or ())
@@ -125,65 +128,69 @@ def test_nothing_is_calibrated_on_what_it_is_compared_on():
     assert len(rows) == 120
 
 
-def test_a_runtime_that_is_not_here_is_an_error(subject: formats.Subject, tmp_path: Path):
+def test_a_runtime_that_is_not_here_is_an_error(subject: formats.ConvertedModel, tmp_path: Path):
     with pytest.raises(MissingError, match=r"^runtime 'nowhere': "):
-        converted(tmp_path, subject, Asked("nowhere"))
+        converted(tmp_path, subject, FormatRequest("nowhere"))
 
 
-def test_a_refusal_of_what_was_asked_for_is_an_error(subject: formats.Subject, tmp_path: Path, scripted):
+def test_a_refusal_of_what_was_asked_for_is_an_error(subject: formats.ConvertedModel, tmp_path: Path, scripted):
     def refuse(_source: Source, _folder: Path, _precision: str) -> Path:
         raise Refused("it does not take models of this kind")
 
     scripted(refuse)
     with pytest.raises(ModelError) as caught:
-        converted(tmp_path, subject, Asked("scripted", "int8"))
+        converted(tmp_path, subject, FormatRequest("scripted", "int8"))
     assert str(caught.value) == (
         "format scripted:int8: must take the student (it does not take models of this kind). "
         "Remove scripted:int8 from export.formats."
     )
-    (made,) = converted(tmp_path, subject, Asked("scripted", "int8", optional=True))
+    (made,) = converted(tmp_path, subject, FormatRequest("scripted", "int8", optional=True))
     assert (made.key, made.file, made.bytes) == ("scripted:int8", "", 0)
     assert (made.refused, made.parity) == ("it does not take models of this kind", None)
     assert not (tmp_path / "formats" / "scripted-int8" / "student").exists()
 
 
-def test_a_teacher_that_is_refused_does_not_keep_the_student_back(subject: formats.Subject, tmp_path: Path, scripted):
+def test_a_teacher_that_is_refused_does_not_keep_the_student_back(
+    subject: formats.ConvertedModel, tmp_path: Path, scripted
+):
     def refuse(_source: Source, _folder: Path, _precision: str) -> Path:
         raise Refused("it is made of a torch module, and this model came as ONNX")
 
     scripted(refuse)
-    (made,) = converted(tmp_path, dataclasses.replace(subject, name="teacher"), Asked("scripted"))
+    (made,) = converted(tmp_path, dataclasses.replace(subject, name="teacher"), FormatRequest("scripted"))
     assert (made.model, made.file) == ("teacher", "")
     assert made.refused == "it is made of a torch module, and this model came as ONNX"
 
 
-def test_a_precision_that_a_runtime_has_not_is_left_out_of_all(subject: formats.Subject, tmp_path: Path, scripted):
+def test_a_precision_that_a_runtime_has_not_is_left_out_of_all(
+    subject: formats.ConvertedModel, tmp_path: Path, scripted
+):
     def refuse(_source: Source, _folder: Path, _precision: str) -> Path:
         raise NotOffered("scripted converts to fp32 only")
 
     scripted(refuse)
-    assert converted(tmp_path, subject, Asked("scripted", "bf16", optional=True)) == ()
+    assert converted(tmp_path, subject, FormatRequest("scripted", "bf16", optional=True)) == ()
 
 
 @pytest.mark.parametrize("optional", [False, True])
 def test_a_format_in_fp32_that_is_not_the_trained_net_is_an_error(
-    subject: formats.Subject, tmp_path: Path, scripted, optional: bool
+    subject: formats.ConvertedModel, tmp_path: Path, scripted, optional: bool
 ):
     scripted(spoiled)
     with pytest.raises(ParityError, match=r"^student on scripted: must be within "):
-        converted(tmp_path, subject, Asked("scripted", optional=optional))
+        converted(tmp_path, subject, FormatRequest("scripted", optional=optional))
 
 
-def test_the_same_file_is_within_the_row_of_int8(subject: formats.Subject, tmp_path: Path, scripted):
+def test_the_same_file_is_within_the_row_of_int8(subject: formats.ConvertedModel, tmp_path: Path, scripted):
     scripted(spoiled)
-    (made,) = converted(tmp_path, subject, Asked("scripted", "int8"))
+    (made,) = converted(tmp_path, subject, FormatRequest("scripted", "int8"))
     assert made.refused is None
     assert made.parity is not None
     assert (made.parity.precision, made.parity.passed) == ("int8", True)
 
 
 def test_a_precision_that_loses_too_much_is_refused_under_all_and_an_error_by_name(
-    subject: formats.Subject, tmp_path: Path, scripted
+    subject: formats.ConvertedModel, tmp_path: Path, scripted
 ):
     def negated(source: Source, folder: Path, precision: str) -> Path:
         target = copied(source, folder, precision)
@@ -196,15 +203,17 @@ def test_a_precision_that_loses_too_much_is_refused_under_all_and_an_error_by_na
 
     scripted(negated)
     with pytest.raises(ParityError, match=r"^student on scripted in fp16: must be within "):
-        converted(tmp_path, subject, Asked("scripted", "fp16"))
-    (made,) = converted(tmp_path, subject, Asked("scripted", "fp16", optional=True))
+        converted(tmp_path, subject, FormatRequest("scripted", "fp16"))
+    (made,) = converted(tmp_path, subject, FormatRequest("scripted", "fp16", optional=True))
     row = made.parity
     assert row is not None
     assert made.file == ""
     assert made.refused == (f"off by {row.max_abs_error:.3g}, {row.flips} flipped, where {row.budget:.3g} is allowed")
 
 
-def test_int8_whose_answers_are_others_is_refused_even_by_name(subject: formats.Subject, tmp_path: Path, scripted):
+def test_int8_whose_answers_are_others_is_refused_even_by_name(
+    subject: formats.ConvertedModel, tmp_path: Path, scripted
+):
     def swapped(source: Source, folder: Path, precision: str) -> Path:
         target = copied(source, folder, precision)
         model = onnx.load(target)
@@ -215,7 +224,7 @@ def test_int8_whose_answers_are_others_is_refused_even_by_name(subject: formats.
         return target
 
     scripted(swapped)
-    (made,) = converted(tmp_path, subject, Asked("scripted", "int8"))
+    (made,) = converted(tmp_path, subject, FormatRequest("scripted", "int8"))
     row = made.parity
     assert row is not None
     assert row.agreement < 0.95
@@ -227,34 +236,34 @@ def test_int8_whose_answers_are_others_is_refused_even_by_name(subject: formats.
 
 
 def test_what_a_precision_lacks_is_an_error_by_name_and_a_reason_under_all(
-    subject: formats.Subject, tmp_path: Path, scripted
+    subject: formats.ConvertedModel, tmp_path: Path, scripted
 ):
     def lacking(_source: Source, _folder: Path, _precision: str) -> Path:
         raise MissingError("runtime 'scripted'", "must have a package", advice="Install it.")
 
     scripted(lacking)
     with pytest.raises(MissingError):
-        converted(tmp_path, subject, Asked("scripted", "int8"))
-    (made,) = converted(tmp_path, subject, Asked("scripted", "int8", optional=True))
+        converted(tmp_path, subject, FormatRequest("scripted", "int8"))
+    (made,) = converted(tmp_path, subject, FormatRequest("scripted", "int8", optional=True))
     assert made.refused == "runtime 'scripted': must have a package. Install it."
 
 
-def test_a_conversion_that_wrote_nothing_is_an_error(subject: formats.Subject, tmp_path: Path, scripted):
+def test_a_conversion_that_wrote_nothing_is_an_error(subject: formats.ConvertedModel, tmp_path: Path, scripted):
     def forgets(_source: Source, folder: Path, _precision: str) -> Path:
         (folder / "model.bin").touch()
         return folder / "model.bin"
 
     scripted(forgets)
     with pytest.raises(ModelError) as caught:
-        converted(tmp_path, subject, Asked("scripted"))
+        converted(tmp_path, subject, FormatRequest("scripted"))
     assert str(caught.value) == "format scripted: must write the student (nothing in model.bin)."
 
 
-def test_what_an_earlier_conversion_left_is_removed(subject: formats.Subject, tmp_path: Path):
+def test_what_an_earlier_conversion_left_is_removed(subject: formats.ConvertedModel, tmp_path: Path):
     old = tmp_path / "formats/openvino/student/old"
     old.parent.mkdir(parents=True)
     old.touch()
-    converted(tmp_path, subject, Asked("openvino"))
+    converted(tmp_path, subject, FormatRequest("openvino"))
     assert not old.exists()
 
 

@@ -1,4 +1,4 @@
-"""A student at a lower rank: which one, what it costs, and that the file is that net."""
+"""A student at a lower rank: which one, what it costs, and that the file is that network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kdeploy.models import shallow
 from kdeploy.models.weights import load_weights
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages.export import forms
-from kdeploy.stages.export.forms import Pair, choose_rank
+from kdeploy.stages.export.forms import LinearPair, choose_rank
 from kdeploy.stages.export.low_rank import Rank, Reduced, reduce
 from kdeploy.stages.export.run import ExportOptions
 from kdeploy.system.files import hash_file
@@ -87,7 +87,7 @@ def test_the_cost_is_that_of_the_logits():
             9,
             "cannot be {rank: 9} (two factors of 12 x 30 cost less only up to rank 8). Ask for a lower rank.",
         ),
-        ([nn.Conv1d(12, 3, 1)], 2, "cannot be {rank: 2} (the net has no linear layer). Set it to auto."),
+        ([nn.Conv1d(12, 3, 1)], 2, "cannot be {rank: 2} (the network has no linear layer). Set it to auto."),
     ],
 )
 def test_a_rank_that_cannot_be_had_is_an_error(layers: list[nn.Module], rank: int, sentence: str):
@@ -98,7 +98,7 @@ def test_a_rank_that_cannot_be_had_is_an_error(layers: list[nn.Module], rank: in
 
 
 def test_a_refused_tolerance_ships_what_there_is():
-    assert choose_rank(Rank(tolerance=0.1), "no rank", Pair(12, 6, 30)).shipped == "factored"
+    assert choose_rank(Rank(tolerance=0.1), "no rank", LinearPair(12, 6, 30)).shipped == "factored"
     found = choose_rank(Rank(tolerance=0.1), "no rank", None)
     assert (found.shipped, found.reason) == ("plain", "no rank")
 
@@ -109,10 +109,10 @@ def test_the_reason_holds_the_cost():
     cost = reduced.cost.model_copy(
         update={"max_abs_error": 0.0123, "relative_error": 0.001, "mean_abs_error": 0.0011, "agreement": 0.995}
     )
-    found = choose_rank(Rank(rank=2), reduced._replace(cost=cost), Pair(12, 6, 30))
+    found = choose_rank(Rank(rank=2), reduced._replace(cost=cost), LinearPair(12, 6, 30))
     assert found.reason == (
         "asked for (export.bottleneck: {rank: 2}): rank 2 of 6, logits off by at most 0.0123 (0.1 % of the largest), "
-        "0.0011 on average, agreement 99.50 % with the trained net on 200 held-out inputs"
+        "0.0011 on average, agreement 99.50 % with the trained network on 200 held-out inputs"
     )
     assert (found.inputs, found.width, found.outputs) == (12, 2, 30)
     assert found.break_even == pytest.approx(12 * 30 / 42)
@@ -122,16 +122,16 @@ def test_a_re_factored_student_ships_with_its_own_proof(
     digits: SampleSet, taught: Done, distilled: Done, tmp_path: Path
 ):
     record = make_export(tmp_path, digits, taught, distilled, options=ExportOptions(Rank(rank=5)))
-    assert record.bottleneck.shipped == "refactored"
-    assert hash_file(tmp_path / "student.onnx") == hash_file(tmp_path / "student.refactored.onnx")
+    assert record.bottleneck.shipped == "low-rank"
+    assert hash_file(tmp_path / "student.onnx") == hash_file(tmp_path / "student.low-rank.onnx")
     by_name = {form.form: form for form in record.forms}
-    assert set(by_name) == {"factored", "fused", "refactored"}
-    made = by_name["refactored"]
+    assert set(by_name) == {"factored", "fused", "low-rank"}
+    made = by_name["low-rank"]
     assert all(row.passed for row in made.parity)
-    assert made.refactoring is not None
+    assert made.low_rank is not None
     # what it costs is far above what a proof allows: they are not the same comparison
-    assert made.refactoring.max_abs_error > 100 * made.parity[0].budget
-    assert by_name["factored"].refactoring is None
+    assert made.low_rank.max_abs_error > 100 * made.parity[0].budget
+    assert by_name["factored"].low_rank is None
     # k (D + H) with k = 5 instead of 8, in student and baseline
     assert by_name["factored"].model.multiply_adds - made.model.multiply_adds == 3 * (196 + 32)
     assert record.baseline is not None
@@ -146,5 +146,5 @@ def test_a_file_of_another_rank_is_not_shipped(distilled: Done, digits: SampleSe
     one, other = (reduce(trained.eval().chain(), Rank(rank=rank), inputs) for rank in (5, 6))
     assert isinstance(one, Reduced)
     assert isinstance(other, Reduced)
-    with pytest.raises(ParityError, match=r"^student\.refactored on reference: must be within "):
-        forms.export_refactored(tmp_path, one, other.layers, "image", inputs, "onnxruntime")
+    with pytest.raises(ParityError, match=r"^student\.low-rank on reference: must be within "):
+        forms.export_low_rank(tmp_path, one, other.layers, "image", inputs, "onnxruntime")

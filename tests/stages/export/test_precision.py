@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from kdeploy.evaluation.precision_cost import Labelled
+from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.records.export import ExportRecord, Format
 from kdeploy.records.precision import Cost
 from kdeploy.samples.sampleset import SampleSet
@@ -32,10 +32,10 @@ def judged(folder: Path, record: ExportRecord, digits: SampleSet, max_int8_drop:
         folder,
         record,
         held_out={
-            "student": Labelled("held_out", inputs_of(digits, IMAGE, "held_out"), labels),
-            "teacher": Labelled("held_out", inputs_of(digits, HALF, "held_out"), labels),
+            "student": Labeled("held_out", inputs_of(digits, IMAGE, "held_out"), labels),
+            "teacher": Labeled("held_out", inputs_of(digits, HALF, "held_out"), labels),
         },
-        transfer=inputs_of(digits, IMAGE, "unlabelled"),
+        transfer=inputs_of(digits, IMAGE, "unlabeled"),
         max_int8_drop=max_int8_drop,
     )
 
@@ -55,7 +55,8 @@ def test_every_lower_precision_stands_beside_fp32_on_the_held_out_inputs(lower: 
         if key != "onnx":
             assert made.cost is not None
             assert (made.cost.model, made.cost.format, made.cost.part, made.cost.inputs) == (model, key, "held_out", 50)
-            # 8 bits on nets that are hardly trained, so that many answers are near ties: at most five of fifty change
+            # 8 bits on networks that are hardly trained, so that many answers are near ties: at most five of fifty
+            # change
             assert made.cost.agreement >= 0.9
             assert abs(made.cost.drop_points) <= 10
     calibrated = {key: made.cost.calibration for (_, key), made in formats.items() if made.cost}

@@ -22,7 +22,7 @@ from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import teacher
 from kdeploy.stages.export import forms, run
 from kdeploy.stages.export.describe import describe
-from kdeploy.stages.export.forms import Pair, choose, latencies, with_latencies
+from kdeploy.stages.export.forms import LinearPair, choose, latencies, with_latencies
 from kdeploy.stages.export.low_rank import Rank
 from kdeploy.system.files import hash_file
 from kdeploy.transforms.fold_normalisation import fold_normalisation
@@ -41,7 +41,7 @@ from tests.stages.conftest import (
     make_teacher,
 )
 
-PAIR = Pair(inputs=6272, width=64, outputs=512)
+PAIR = LinearPair(inputs=6272, width=64, outputs=512)
 CHAIN = nn.Sequential()
 FUSED = Outcome(CHAIN, True, "one layer in place of 6272 x 64 x 512")
 REFUSED = Outcome(CHAIN, False, "the fused weights would take 600000000 bytes, more than 536870912")
@@ -103,7 +103,7 @@ def test_auto_ships_the_faster_form_and_says_why(measured: BenchRecord, shipped:
 
 
 def test_above_the_break_even_the_reason_says_so():
-    found = choose("auto", Pair(10, 20, 10), FUSED, bench(200_000, 100_000, (1.9, 2.1)))
+    found = choose("auto", LinearPair(10, 20, 10), FUSED, bench(200_000, 100_000, (1.9, 2.1)))
     assert found.reason == "k 20 >= break-even 5: 100 us against 200 us factored, onnxruntime batch 1, measured"
 
 
@@ -201,7 +201,7 @@ def test_the_exported_teacher_is_the_trained_one(exported: Done, taught: Done, d
     session = onnxruntime.InferenceSession(exported.folder / "teacher.onnx", providers=["CPUExecutionProvider"])
     logits = session.run(None, {"image": inputs_of(digits, HALF, "test")})[0]
     expected = np.load(taught.folder / "test_logits.npy")
-    # a deep net in float32 with batch norm folded: 1e-4 of the largest logit
+    # a deep network in float32 with batch norm folded: 1e-4 of the largest logit
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     assert "BatchNormalization" not in nodes(exported.folder / "teacher.onnx")
 
@@ -279,12 +279,12 @@ def test_auto_times_both_forms_and_ships_one(
 
 
 def test_a_student_without_a_bottleneck_or_a_baseline_is_exported_plain(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path
 ):
     plain = {"convolutions": [], "bottleneck": None, "hidden": [8]}
     options = replace(OPTIONS, epochs=1, seeds=1, baseline=False)
     (tmp_path / "export").mkdir()
-    record = make_students(tmp_path / "distill", digits, taught.folder, labelled.folder, student=plain, options=options)
+    record = make_students(tmp_path / "distill", digits, taught.folder, labeled.folder, student=plain, options=options)
     found = make_export(
         tmp_path / "export", digits, taught, Done(tmp_path / "distill", record), options=run.ExportOptions()
     )
@@ -300,25 +300,23 @@ def test_a_student_without_a_bottleneck_or_a_baseline_is_exported_plain(
     cut = make_export(
         tmp_path / "rank", digits, taught, Done(tmp_path / "distill", record), options=run.ExportOptions(Rank(rank=4))
     )
-    assert (cut.bottleneck.shipped, cut.bottleneck.width) == ("refactored", 4)
-    assert [form.form for form in cut.forms] == ["plain", "refactored"]
+    assert (cut.bottleneck.shipped, cut.bottleneck.width) == ("low-rank", 4)
+    assert [form.form for form in cut.forms] == ["plain", "low-rank"]
     assert nodes(tmp_path / "rank" / "student.onnx") == ["Flatten", "Gemm", "Gemm", "Relu", "Gemm"]
     assert found.student.multiply_adds - cut.student.multiply_adds == 784 * 8 - 4 * (784 + 8)
 
 
-def test_the_batch_norm_of_a_student_is_not_in_its_file(
-    digits: SampleSet, taught: Done, labelled: Done, tmp_path: Path
-):
+def test_the_batch_norm_of_a_student_is_not_in_its_file(digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path):
     options = replace(OPTIONS, epochs=1, seeds=1, training=replace(OPTIONS.training, optimizer="muon"))
     (tmp_path / "export").mkdir()
     record = make_students(
-        tmp_path, digits, taught.folder, labelled.folder, student=STUDENT | {"batch_norm": True}, options=options
+        tmp_path, digits, taught.folder, labeled.folder, student=STUDENT | {"batch_norm": True}, options=options
     )
     found = make_export(tmp_path / "export", digits, taught, Done(tmp_path, record))
     expected = ["Sub", "Conv", "Relu", "MaxPool", "Flatten", "Gemm", "Gemm", "Relu", "Gemm"]
     for name in ("student.onnx", "baseline.onnx"):
         assert nodes(tmp_path / "export" / name) == expected
-    # both forms agree with the net that has them, on real inputs
+    # both forms agree with the network that has them, on real inputs
     assert all(row.passed for form in found.forms for row in form.parity)
     folded = "1 folded into the convolutions before them, 2 folded into the linear layers before them"
     assert ("student", "batch norm", True, folded) in [
@@ -335,7 +333,7 @@ def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Do
         stage, digits, teacher=teacher.ExternalTeacher("onnx", "net.onnx", origin), preprocessing=IMAGE
     )
     folds: list[run.Fold] = []
-    found = run.teacher_file(out, run.Teacher(record, [(stage, record)]), folds)
+    found = run.teacher_file(out, run.ExportedTeacher(record, [(stage, record)]), folds)
     assert found.model.sha256 == hash_file(origin) == hash_file(out / "teacher.onnx")
     assert (found.model.multiply_adds, found.nets) == (7840, None)
     assert folds == []
@@ -346,7 +344,7 @@ def test_a_users_module_goes_out_as_it_is(digits: SampleSet, tmp_path: Path):
     record = report_records.teacher(origin="torch", name="tests.models.user_code:build")
     (tmp_path / "out").mkdir()
     folds: list[run.Fold] = []
-    run.teacher_file(tmp_path / "out", run.Teacher(record, [(tmp_path, record)]), folds)
+    run.teacher_file(tmp_path / "out", run.ExportedTeacher(record, [(tmp_path, record)]), folds)
     session = onnxruntime.InferenceSession(tmp_path / "out" / "teacher.onnx", providers=["CPUExecutionProvider"])
     inputs = inputs_of(digits, IMAGE, "test")
     with torch.inference_mode():
@@ -362,7 +360,7 @@ def test_a_pair_of_a_users_module_goes_out_as_one_layer(digits: SampleSet, tmp_p
     record = report_records.teacher(origin="torch", name="tests.models.user_code:build_a_pair")
     (tmp_path / "out").mkdir()
     folds: list[run.Fold] = []
-    run.teacher_file(tmp_path / "out", run.Teacher(record, [(tmp_path, record)]), folds)
+    run.teacher_file(tmp_path / "out", run.ExportedTeacher(record, [(tmp_path, record)]), folds)
     assert [(fold.model, fold.name, fold.done, fold.reason) for fold in folds] == [
         ("teacher", "bottleneck", True, "one layer in place of 784 x 30 x 10")
     ]

@@ -10,7 +10,7 @@ from kdeploy.records.circumstances import PairCost, Timer
 from kdeploy.timing.analysis.gates import Surroundings, refusals, timer_texts
 from kdeploy.timing.messages import Counters
 from kdeploy.timing.raw import Block, Replicate, WorkerReport
-from kdeploy.timing.request import ROLES, Limits
+from kdeploy.timing.request import ROLES, NoiseLimits
 from kdeploy.timing.run.orchestrator import measure
 from tests.timing.scripted import Script, counters_of, request
 
@@ -39,7 +39,7 @@ def replicates(count: int = 12, blocks: int = 6, drift: float = 0.0, **changes: 
 
 
 def found(replicates: list[Replicate], surroundings: Surroundings = QUIET) -> list[tuple[str, str]]:
-    reasons = refusals(replicates, surroundings, Limits(), level=0.99, provider="CPU")
+    reasons = refusals(replicates, surroundings, NoiseLimits(), level=0.99, provider="CPU")
     return [(reason.code, reason.text) for reason in reasons]
 
 
@@ -124,7 +124,7 @@ def test_a_call_no_longer_than_reading_the_clock_refuses() -> None:
 
 
 def test_without_a_block_that_counts_the_clock_is_not_judged() -> None:
-    assert list(timer_texts([], TIMER, Limits())) == []
+    assert list(timer_texts([], TIMER, NoiseLimits())) == []
 
 
 @pytest.mark.parametrize(("tracer", "texts"), [(0, []), (None, []), (41, ["process 41 traces the arms"])])

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from kdeploy.timing.analysis import noise
 from kdeploy.timing.raw import Block
-from kdeploy.timing.request import Limits
+from kdeploy.timing.request import NoiseLimits
 from tests.timing.scripted import counters_of
 
 ELAPSED = 30_000_000
-LIMITS = Limits()
+LIMITS = NoiseLimits()
 
 
 def reasons(idle: int | None = 0, cpus: int = 1, **changes: int | None) -> list[str]:
@@ -27,7 +27,7 @@ def test_a_quiet_block_counts() -> None:
 
 def test_every_block_counts_where_a_choice_has_to_be_made() -> None:
     busy = counters_of(ELAPSED, throttled_ns=1, wait_ns=ELAPSED, major_faults=9)
-    assert list(noise.disturbances(busy, ELAPSED, Limits(voids=False))) == []
+    assert list(noise.disturbances(busy, ELAPSED, NoiseLimits(voids=False))) == []
 
 
 @pytest.mark.parametrize(

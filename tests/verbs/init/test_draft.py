@@ -82,7 +82,7 @@ def test_a_folder_of_images_and_a_teacher_of_a_fixed_batch_become_a_recipe_that_
     assert record["next"] == f"kdeploy run {out} --data-root {data.parent}"
     recipe = load(out).recipe
     assert recipe.labels.dtype == "float32"  # its logits are above 16,376
-    assert (recipe.bench.batch, recipe.data.split.labelled, recipe.data.split.held_out) == ((7,), 77, 19)
+    assert (recipe.bench.batch, recipe.data.split.labeled, recipe.data.split.held_out) == ((7,), 77, 19)
     sets = [word for setting in QUICK for word in ("--set", setting)]
     found = inside("run", out, "--data-root", data.parent, "--runs", tmp_path / "runs", "--json", *sets)
     assert found.code == 0, found.stderr

@@ -25,7 +25,7 @@ class Colour:
     strength: float
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
-        must_be_pixels(batch, "colour")
+        must_be_pixels(batch, "color")
         brightness = self._factor(draws, DrawNumber.BRIGHTNESS)
         contrast = self._factor(draws, DrawNumber.CONTRAST)
         saturation = self._factor(draws, DrawNumber.SATURATION)

@@ -31,7 +31,7 @@ def recoloured(image: np.ndarray, brightness: float, contrast: float, saturation
 )
 def test_the_three_factors_apply_one_after_the_other(seed: int, strength: float, view: int, channels: int):
     batch, samples = pictures(7, channels), torch.arange(100, 107)
-    seen = Views(seed, colour=strength)(batch, samples, view)
+    seen = Views(seed, color=strength)(batch, samples, view)
     draws = Draws(seed, view, samples)
     numbers = (DrawNumber.BRIGHTNESS, DrawNumber.CONTRAST, DrawNumber.SATURATION)
     factors = np.array([1 - strength + 2 * strength * draws.uniform(number).numpy() for number in numbers])
@@ -44,10 +44,10 @@ def test_the_three_factors_apply_one_after_the_other(seed: int, strength: float,
 
 def test_grey_stays_grey():
     batch = pictures(9).expand(9, 3, 6, 5)
-    seen = Views(0, colour=1)(batch, torch.arange(9), 0).int()
+    seen = Views(0, color=1)(batch, torch.arange(9), 0).int()
     assert int((seen.amax(1) - seen.amin(1)).max()) == 0
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_no_images_are_no_trouble(channels: int):
-    assert Views(0, colour=1)(pictures(0, channels), torch.arange(0), 0).shape == (0, channels, 6, 5)
+    assert Views(0, color=1)(pictures(0, channels), torch.arange(0), 0).shape == (0, channels, 6, 5)

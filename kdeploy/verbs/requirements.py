@@ -1,0 +1,47 @@
+"""What must hold, or an error says so with its exit code: claims, parity, the gate, packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kdeploy.records.bench import BenchRecord
+from kdeploy.records.bench_compare import BenchCompareRecord
+from kdeploy.records.parity import VerifyRecord
+from kdeploy.records.report import Summary
+
+if TYPE_CHECKING:
+    from kdeploy.verbs.doctor import Finding
+
+
+def require_claims(record: BenchRecord | BenchCompareRecord) -> None:
+    """Raises: ClaimError naming every comparison whose claim is not supported, and why."""
+    from kdeploy.timing.analysis import claims
+
+    if isinstance(record, BenchRecord):
+        claims.require_supported(record.comparison)
+    else:
+        claims.require_claims([(arm.arm, arm.claim) for arm in record.arms])
+
+
+def require_parity(record: VerifyRecord) -> None:
+    """Raises: ParityError for the first row that is not within budget: by how much, and at which node."""
+    from kdeploy.parity.compare import raise_if_failed
+
+    raise_if_failed(record.rows)
+
+
+def require_gate(summary: Summary) -> None:
+    """Raises: GateError that says by how much each requirement of the gate was missed, and which keys to change."""
+    from kdeploy.evaluation.gate import raise_if_failed
+
+    raise_if_failed(summary.gate)
+
+
+def require_installed(findings: Sequence[Finding]) -> None:
+    """Raises: MissingError naming what `doctor` did not find."""
+    from kdeploy.verbs.doctor import lacking
+
+    error = lacking(findings)
+    if error is not None:
+        raise error
