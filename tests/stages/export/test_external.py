@@ -14,7 +14,7 @@ from kdeploy.graphs import export
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.stages.export import external, forms
-from kdeploy.stages.export.external import FormatRequest
+from kdeploy.stages.export.external import BottleneckForm
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.transforms import fuse_nodes
@@ -38,7 +38,7 @@ def two_pairs(path: Path) -> Path:
     return path
 
 
-def run(folder: Path, path: Path, shape: tuple[int, ...], bottleneck: FormatRequest) -> ModelExportRecord:
+def run(folder: Path, path: Path, shape: tuple[int, ...], bottleneck: BottleneckForm) -> ModelExportRecord:
     folder.mkdir(exist_ok=True)
     inputs = np.random.default_rng(0).random((64, *shape), dtype=np.float32)
     return external.run(folder, path, inputs=inputs, bottleneck=bottleneck, target="onnxruntime", progress=Progress())
@@ -73,7 +73,7 @@ def test_factored_ships_the_file_that_came(tmp_path: Path):
 
 
 @pytest.mark.parametrize("bottleneck", ["auto", "fuse", "factored"])
-def test_without_a_pair_the_file_ships_as_it_came_and_says_why(bottleneck: FormatRequest, tmp_path: Path):
+def test_without_a_pair_the_file_ships_as_it_came_and_says_why(bottleneck: BottleneckForm, tmp_path: Path):
     source = made.linear(tmp_path / "net.onnx", (2, 3))
     record = run(tmp_path / "out", source, (2, 3), bottleneck)
     assert (record.bottleneck.shipped, record.bottleneck.reason) == (
