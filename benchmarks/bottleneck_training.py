@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from kdeploy import api
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.models import shallow
-from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.labels import open_labels
+from kdeploy.pipeline.samples import feed
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.samples.feed import plain_inputs, statistics
 from kdeploy.system import host

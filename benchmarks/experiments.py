@@ -22,8 +22,6 @@ from kdeploy import api
 from kdeploy.evaluation.verdict import LEAST_SEEDS, student_t_interval
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.prepare import Options, prepare
-from kdeploy.pipeline.runs import prints_of
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.load import load
@@ -31,6 +29,8 @@ from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRow
 from kdeploy.system import host
 from kdeploy.verbs import sweep
+from kdeploy.verbs.prepare import Options, prepare
+from kdeploy.verbs.runs import prints_of
 
 
 def main(paths: Sequence[str]) -> None:

@@ -22,7 +22,6 @@ from kdeploy.formatting.ratios import interval_text, ratio_text
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.prepare import Options
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.pipeline.verify import VERIFY
@@ -33,6 +32,7 @@ from kdeploy.stages.bench import DISTINCT_INPUTS
 from kdeploy.system import host
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, Request, Settings
 from kdeploy.timing.subprocess_run import run_in_fresh_process
+from kdeploy.verbs.prepare import Options
 
 BATCHES = (1, 64)
 TIMED = ("student", "teacher")

@@ -14,12 +14,12 @@ from sections import table
 from kdeploy import api
 from kdeploy.formatting.ratios import interval_text, ratio_text
 from kdeploy.pipeline.bench import BENCH
-from kdeploy.pipeline.prepare import Options, prepare
-from kdeploy.pipeline.runs import prints_of
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BenchRow, Summary
 from kdeploy.records.run import RunRecord
+from kdeploy.verbs.prepare import Options, prepare
+from kdeploy.verbs.runs import prints_of
 
 
 def main(name: str) -> None:

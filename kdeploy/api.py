@@ -11,10 +11,10 @@ measured and failed; `exit_code` of each is that of the command line.
 from __future__ import annotations
 
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.prepare import Options
 from kdeploy.verbs.benchmarks import compare, copy_report, export_pytest_benchmark, recompute, report_bench
 from kdeploy.verbs.finished_run import FinishedRun
 from kdeploy.verbs.models import bench_models, export_model, show_model, verify_bundle, verify_models
+from kdeploy.verbs.prepare import Options
 from kdeploy.verbs.recipes import recipe_schema, recipe_text, recipes
 from kdeploy.verbs.requirements import require_claims, require_gate, require_installed, require_parity
 from kdeploy.verbs.run import (

@@ -14,8 +14,6 @@ import pytest
 import kdeploy
 from kdeploy import api
 from kdeploy.errors import GateError, InputError, MissingError
-from kdeploy.pipeline.prepare import Options
-from kdeploy.pipeline.runs import find_run
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe import shipped
 from kdeploy.records.bench import BenchRecord
@@ -26,6 +24,8 @@ from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.verbs.doctor import Finding
+from kdeploy.verbs.prepare import Options
+from kdeploy.verbs.runs import find_run
 from tests.program import TINY
 
 

@@ -31,7 +31,7 @@ FINGERPRINTS = f"""
 import sys
 from pathlib import Path
 from kdeploy.pipeline.order import fingerprints
-from kdeploy.pipeline.prepare import Options, prepare
+from kdeploy.verbs.prepare import Options, prepare
 job, _ = prepare({str(TINY)!r}, Options(runs=Path({{runs!r}})))
 assert len(fingerprints(job)) == 9
 """

@@ -12,12 +12,23 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from kdeploy.errors import GateError
-from kdeploy.records.bench import Comparison
+from kdeploy.records.bench import BenchRecord, Comparison
+from kdeploy.records.distill import DistillRecord
+from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import GateResult
 
 _MORE_ACCURATE = "Raise student.hidden, student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop."
 _FASTER = "Lower student.conv.channels, student.bottleneck or student.hidden for speed, or relax gate.min_speedup."
 _TIMED_WELL = "Time it again on a quiet machine, raise bench.max_seconds, or remove gate.min_speedup."
+
+
+def lost_accuracy(distill: DistillRecord, export: ExportRecord, bench: BenchRecord | None) -> float:
+    """How much test accuracy a lower rank took from the exported student, as a fraction; 0 without one, or untimed."""
+    if bench is None or export.bottleneck.shipped != "low-rank":
+        return 0.0
+    quality = next(arm.quality for arm in bench.arms if arm.role == "candidate")
+    assert quality is not None
+    return distill.chosen.test_accuracy - quality.value
 
 
 def check(

@@ -36,7 +36,8 @@ def advance(
             failed = exc
         if stage is SAMPLES:  # before hours of teaching
             samples = job.read(SAMPLES)
-            check_fit(job.recipe, samples.shape, {name: one.kind for name, one in samples.inputs.items()})
+            kinds = {name: one.kind for name, one in samples.inputs.items()}
+            check_fit(job.recipe, samples.shape, kinds, len(samples.class_names))
         if distributed.is_first():
             done(job)
         if str(key) == upto:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS, open_labels
-from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.settings import resolved, training_options
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,8 @@ def _do_together(job: Job, stage: Stage[Any], force: bool) -> bool:
         if folder is None:
             return False
         if not distributed.is_first():
-            folder = stack.enter_context(_copy(folder))
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="kdeploy-"))
+            folder = Path(shutil.copytree(folder, Path(place, folder.name)))
         distributed.on_first(lambda: None)  # the copies are made, the work may change
         record = _record(job, stage, folder)
         distributed.on_first(lambda: _commit(job, stage, record, force))
@@ -80,9 +80,3 @@ def _begin(job: Job, stage: Stage[Any], force: bool, stack: ExitStack) -> Path |
 def _commit(job: Job, stage: Stage[Any], record: Record, force: bool) -> None:
     with job.progress.shield():
         job.store.commit(stage.name, job.prints[stage.key], record, replace=force)
-
-
-@contextmanager
-def _copy(folder: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="kdeploy-") as place:
-        yield Path(shutil.copytree(folder, Path(place, folder.name)))

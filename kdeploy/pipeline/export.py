@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
@@ -14,6 +14,9 @@ from kdeploy.pipeline.teacher import TEACHER, members_of
 from kdeploy.recipe.formats import ALL, expanded
 from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
+
+if TYPE_CHECKING:
+    from kdeploy.evaluation.exported_run import ExportedRun
 
 ORACLE = "reference"  # it says what ONNX means, and nobody deploys it
 
@@ -57,3 +60,11 @@ def _deployed() -> list[str]:
 
 
 EXPORT = Stage("export", ExportRecord, (SAMPLES, TEACHER, DISTILL), settings, run, measures=True)
+
+
+def exported_run(job: Job) -> ExportedRun:
+    """A finished export with what it rests on."""
+    from kdeploy.evaluation.exported_run import ExportedRun
+
+    distilled, teacher = (job.folder(DISTILL), job.read(DISTILL)), (job.folder(TEACHER), job.read(TEACHER))
+    return ExportedRun(job.folder(EXPORT), job.read(EXPORT), distilled, teacher, members_of(job))

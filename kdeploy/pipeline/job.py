@@ -6,16 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kdeploy.errors import KdeployError
 from kdeploy.pipeline.stage import R, Stage, StageKey
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.models import Recipe
+from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.system.progress import Progress
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
+
+
+class TeacherSource(NamedTuple):
+    """What a teacher comes with that its recipe only names.
+
+    Args:
+        file: an ONNX file, or the weights of a torch module.
+        preprocessing, class_names: of the student of an earlier run.
+    """
+
+    file: Path | None = None
+    preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -26,7 +40,7 @@ class Job:
         source: what `kdeploy.samples.sources.load` takes, with resolved paths.
         content: the content hash of that source.
         missing: packages that are not here, each with what to install; a job that is only planned may have some.
-        teacher_files: of each teacher, an ONNX file or the weights of a torch one; resolved.
+        teacher_sources: what each teacher comes with.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
         prints: the fingerprint of each stage.
         ran: the stages that were done, and not found done, in order.
@@ -36,7 +50,7 @@ class Job:
     store: Store
     source: dict[str, Any]
     content: str
-    teacher_files: tuple[Path | None, ...] = (None,)
+    teacher_sources: tuple[TeacherSource, ...] = (TeacherSource(),)
     missing: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     require_exact: bool = False

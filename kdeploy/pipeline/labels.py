@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.errors import DataError
-from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.settings import resolved
 from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.pipeline.teacher import TEACHER
@@ -30,10 +28,6 @@ def label_header(job: Job, number: int = 0) -> LabelHeader:
     """The header of one teacher's store, without blocks."""
     stage, labels = job.members(TEACHER)[number], job.recipe.labels
     samples = job.read(SAMPLES)
-    classes = len(samples.class_names)
-    if labels.top is not None and labels.top > classes:
-        must = f"must be at most the number of classes, {classes}"
-        raise DataError("labels.top", must, got=str(labels.top), advice="Set labels.kind to logits to keep all.")
     return LabelHeader(
         kind=labels.kind,
         top=labels.top,
@@ -47,7 +41,7 @@ def label_header(job: Job, number: int = 0) -> LabelHeader:
         precision=resolved(labels)["precision"],
         batch=256,
         class_names=samples.class_names,
-        shape=(job.recipe.views.count, samples.transfer_rows, classes),
+        shape=(job.recipe.views.count, samples.transfer_rows, len(samples.class_names)),
     )
 
 

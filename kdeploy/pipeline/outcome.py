@@ -13,7 +13,6 @@ from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.pipeline.verify import VERIFY
-from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleRecord
 from kdeploy.records.report import GateResult, Summary
 from kdeploy.reports.summary import RunRecords, summarise
@@ -22,7 +21,8 @@ from kdeploy.reports.summary import RunRecords, summarise
 def gate_results(job: Job) -> tuple[GateResult, ...]:
     """Does the job meet its recipe's gate?"""
     teacher, distill, bench = job.read(TEACHER), job.read(DISTILL), job.find(BENCH)
-    lost = _lost(job, bench)  # what ships is judged: each seed would lose as much
+    # what ships is judged: each seed would lose as much
+    lost = gate.lost_accuracy(distill, job.read(EXPORT), bench)
     return gate.check(
         job.recipe.gate.max_drop,
         job.recipe.gate.min_speedup,
@@ -30,15 +30,6 @@ def gate_results(job: Job) -> tuple[GateResult, ...]:
         student_accuracies=[net.test_accuracy - lost for net in distill.students],
         comparisons=bench.comparison if bench else (),
     )
-
-
-def _lost(job: Job, bench: BenchRecord | None) -> float:
-    """How much accuracy on the test inputs a lower rank took from the exported student; 0 without one, or untimed."""
-    if bench is None or job.read(EXPORT).bottleneck.shipped != "low-rank":
-        return 0.0
-    quality = next(arm.quality for arm in bench.arms if arm.role == "candidate")
-    assert quality is not None
-    return job.read(DISTILL).chosen.test_accuracy - quality.value
 
 
 def gate_settings(job: Job) -> dict[str, Any]:
@@ -55,20 +46,11 @@ def summary(job: Job, *, bundle: Stage[BundleRecord]) -> Summary:
     made = job.find(bundle)
     results = gate_results(job)
     missed = "; ".join(result.text for result in results if not result.passed)
-    samples = job.read(SAMPLES)
-    records = RunRecords(
-        teacher=job.read(TEACHER),
-        distill=job.read(DISTILL),
-        export=job.read(EXPORT),
-        verify=job.find(VERIFY),
-        bench=job.find(BENCH),
-        duplicates=samples.duplicates,
-    )
+    done = (job.read(SAMPLES), job.read(TEACHER), job.read(DISTILL), job.read(EXPORT))
     return summarise(
-        records,
+        RunRecords(*done, job.find(VERIFY), job.find(BENCH)),
         name=job.recipe.name,
         recipe=job.recipe.model_dump(mode="json"),
-        samples=samples.counts,
         stages_run=tuple(job.ran),
         gate=results,
         bundle=None if made is None else f"bundle/{job.prints[bundle.key]}/{made.folder}",

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.stage import Stage
+from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import SamplesRecord
+
+if TYPE_CHECKING:
+    from kdeploy.samples.feed import Feed
 
 
 def settings(job: Job) -> dict[str, Any]:
     """How data are decoded and divided; where they lie is no part of it: their content is."""
     return job.recipe.data.settings()
-
-
-def division(job: Job) -> dict[str, Any]:
-    """How the recipe divides its data, as `kdeploy.samples.sources.load` takes it."""
-    data = job.recipe.data
-    return {
-        "split": data.split.settings(),
-        "seed": data.seed,
-        "transfer": data.transfer.settings(),
-        "duplicates": data.duplicates,
-    }
 
 
 def source(job: Job) -> dict[str, str]:
@@ -42,7 +35,24 @@ def run(job: Job, folder: Path) -> SamplesRecord:
     """Decode the data, and divide them."""
     from kdeploy.stages import samples
 
-    return samples.run(folder, source=job.source, **division(job))
+    return samples.run(folder, source=job.source, **job.recipe.data.division)
 
 
 SAMPLES = Stage("samples", SamplesRecord, (), settings, run, depends=source)
+
+
+def feed(job: Job, preprocessing: Preprocessing) -> Feed:
+    """The transfer set in the recipe's views, as a model reads it."""
+    from kdeploy.samples.feed import Feed
+    from kdeploy.samples.views.munge import Munge
+    from kdeploy.samples.views.views import Views
+
+    samples, views = job.samples(), job.recipe.views
+    array, own = samples.inputs[preprocessing.input], views.of(preprocessing.input)
+    return Feed(
+        array,
+        Views(views.seed, mixup=views.mixup, **own.model_dump(exclude={"munge"})),
+        preprocessing,
+        samples.transfer,
+        Munge(array, samples.transfer, **own.munge.model_dump()) if own.munge else None,
+    )

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline.earlier_run import StudentOfRun, student_of
-from kdeploy.pipeline.inputs import feed
-from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.samples import SAMPLES, whole
+from kdeploy.pipeline.job import Job, TeacherSource
+from kdeploy.pipeline.samples import SAMPLES, feed, whole
 from kdeploy.pipeline.settings import resolved, training_options
 from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.files import hash_file, hash_folder, hash_module
 
 if TYPE_CHECKING:
@@ -24,21 +21,17 @@ if TYPE_CHECKING:
 
 def settings(job: Job, number: int) -> dict[str, Any]:
     """Those of one teacher; they are the same in an ensemble, so that it shares the teachers of other recipes."""
-    teacher, path = job.recipe.members[number], job.teacher_files[number]
-    said = teacher.settings() | {"file": None if path is None else hash_file(path)}
+    teacher, source = job.recipe.members[number], job.teacher_sources[number]
+    said = teacher.settings() | {"file": None if source.file is None else hash_file(source.file)}
     if teacher.model is not None:
         views = None if teacher.train.views is None else {"seed": job.recipe.views.seed}
         return said | {"train": resolved(teacher.train), "views": views or job.recipe.views.of_labeled.settings()}
-    if teacher.run is not None:
-        return said | {"preprocessing": _student(job, teacher.run).record.preprocessing.model_dump(mode="json")}
+    if source.preprocessing is not None:
+        return said | {"preprocessing": source.preprocessing.model_dump(mode="json")}
     # code counts by its module, and a folder that stands for a Hugging Face repository by its files
     code = teacher.torch and hash_module(teacher.torch.partition(":")[0])
     folder = Path(teacher.huggingface or "")
     return said | {"code": code, "folder": hash_folder(folder) if teacher.huggingface and folder.is_dir() else None}
-
-
-def _student(job: Job, name: str) -> StudentOfRun:
-    return student_of(job.store, name, "teacher", "run")
 
 
 def combine(job: Job, folder: Path) -> TeacherRecord:
@@ -60,54 +53,55 @@ def run(job: Job, folder: Path, number: int) -> TeacherRecord:
     """Train or take in one teacher."""
     from kdeploy.stages import teacher as stage
 
-    asked, samples = job.recipe.members[number], job.samples()
-    preprocessing = preprocessing_of(job, asked, samples)
+    teacher, samples = job.recipe.members[number], job.samples()
+    preprocessing = preprocessing_of(job, number)
     return stage.run(
         folder,
-        teacher=_trained(job, asked) if asked.model is not None else _external(job, asked, job.teacher_files[number]),
+        teacher=_external(teacher, job.teacher_sources[number]) if teacher.model is None else _trained(job, teacher),
         preprocessing=preprocessing,
         samples=samples,
-        views=_views(job, asked, preprocessing),
+        views=_views(job, teacher, preprocessing),
         device=job.recipe.distill.device,
         progress=job.progress,
     )
 
 
-def preprocessing_of(job: Job, asked: Teacher, samples: SampleSet) -> Preprocessing:
-    """What a teacher reads: as its recipe says, as its run's student does, as its publisher says, or plain."""
-    if asked.run is not None:
-        return _student(job, asked.run).record.preprocessing
-    plain = samples.plain_preprocessing
-    if asked.preprocess is not None:
-        return plain.model_copy(update=asked.preprocess.model_dump(exclude_defaults=True))
-    if asked.named is None:
+def preprocessing_of(job: Job, number: int) -> Preprocessing:
+    """What a teacher reads: as its run's student does, as its recipe says, as its publisher says, or plain."""
+    teacher, source = job.recipe.members[number], job.teacher_sources[number]
+    plain = job.samples().plain_preprocessing
+    if source.preprocessing is not None:
+        return source.preprocessing
+    if teacher.preprocess is not None:
+        return plain.model_copy(update=teacher.preprocess.model_dump(exclude_defaults=True))
+    if teacher.named is None:
         return plain
     from kdeploy.models import pretrained
 
-    return plain.model_copy(update=pretrained.expects(*asked.named))
+    return plain.model_copy(update=pretrained.expects(*teacher.named))
 
 
-def _trained(job: Job, asked: Teacher) -> TrainedTeacher:
+def _trained(job: Job, teacher: Teacher) -> TrainedTeacher:
     from kdeploy.stages.teacher import Length, TrainedTeacher
 
-    train = asked.train
+    train = teacher.train
     length = Length(train.steps, train.epochs)
-    return TrainedTeacher(str(asked.model), length, train.seed, training_options(train, job), asked.net)
+    return TrainedTeacher(str(teacher.model), length, train.seed, training_options(train, job), teacher.net)
 
 
-def _external(job: Job, asked: Teacher, path: Path | None) -> ExternalTeacher:
+def _external(teacher: Teacher, source: TeacherSource) -> ExternalTeacher:
     from kdeploy.stages.teacher import ExternalTeacher
 
-    classes = None if asked.run is None else _student(job, asked.run).class_names
-    return ExternalTeacher(asked.origin, asked.called if asked.onnx is None else Path(asked.onnx).name, path, classes)
+    name = teacher.called if teacher.onnx is None else Path(teacher.onnx).name
+    return ExternalTeacher(teacher.origin, name, source.file, source.class_names)
 
 
-def _views(job: Job, asked: Teacher, preprocessing: Preprocessing) -> Views:
+def _views(job: Job, teacher: Teacher, preprocessing: Preprocessing) -> Views:
     """The augmentation of the labelled part: the teacher's own, else the recipe's."""
     from kdeploy.samples.views.views import Views
 
     recipe_views = feed(job, preprocessing).views
-    own = asked.train.views
+    own = teacher.train.views
     return recipe_views if own is None else Views(recipe_views.seed, **own.model_dump(exclude={"munge"}))
 
 

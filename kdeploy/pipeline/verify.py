@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.pipeline.distill import DISTILL
-from kdeploy.pipeline.export import EXPORT
+from kdeploy.pipeline.export import EXPORT, exported_run
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage
-from kdeploy.pipeline.teacher import TEACHER, members_of
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.formats import ALL, ONNX, FormatRequest
 from kdeploy.records.parity import VerifyRecord
 
@@ -24,9 +24,8 @@ def run(job: Job, _folder: Path) -> VerifyRecord:
     """Compare the exported files with the trained networks."""
     from kdeploy.stages import verify as stage
 
-    distilled = (job.folder(DISTILL), job.read(DISTILL))
     return stage.run(
-        stage.Exported(job.folder(EXPORT), job.read(EXPORT), distilled, job.read(TEACHER), members_of(job)),
+        exported_run(job),
         job.samples(),
         names=[name for name in _named(job) if FormatRequest.parse(name).precision == "fp32" and name != ALL],
         target=job.recipe.export.target,

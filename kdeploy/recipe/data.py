@@ -148,6 +148,12 @@ class Data(Origin):
         """How the data are decoded and divided; of a part with a source of its own, that source's."""
         return super().settings() | {part: origin.settings() for part, origin in self.origins().items() if part}
 
+    @property
+    def division(self) -> dict[str, Any]:
+        """How the data are divided, as `kdeploy.samples.sources.load` takes it."""
+        own = {"split": self.split.settings(), "transfer": self.transfer.settings()}
+        return own | {"seed": self.seed, "duplicates": self.duplicates}
+
     def origins(self) -> dict[str, Origin]:
         """Every source: the main one under "", the others by their part."""
         own = {part: getattr(self, part) for part in ("unlabeled", "held_out", "test")}

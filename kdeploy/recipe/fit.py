@@ -11,9 +11,11 @@ from kdeploy.recipe.student import Student
 from kdeploy.recipe.views import Views
 
 
-def check_fit(recipe: Recipe, shape: Sequence[int], kinds: Mapping[str, Literal["image", "array"]]) -> None:
+def check_fit(
+    recipe: Recipe, shape: Sequence[int], kinds: Mapping[str, Literal["image", "array"]], classes: int
+) -> None:
     """Raises: DataError when the student or the views are for images and the samples are none, or for an input that
-    the data has not.
+    the data has not, or when more logits are to be kept than there are classes.
 
     Args:
         shape: of one sample.
@@ -21,6 +23,9 @@ def check_fit(recipe: Recipe, shape: Sequence[int], kinds: Mapping[str, Literal[
     """
     check_student(recipe.student, shape)
     check_views(recipe.views, kinds)
+    if recipe.labels.top is not None and recipe.labels.top > classes:
+        must, got = f"must be at most the number of classes, {classes}", str(recipe.labels.top)
+        raise DataError("labels.top", must, got=got, advice="Set labels.kind to logits to keep all.")
 
 
 def check_student(student: Student, shape: Sequence[int]) -> None:

@@ -26,20 +26,20 @@ from kdeploy.records.report import (
     Summary,
     TeacherScore,
 )
-from kdeploy.records.samples import DuplicatesInfo
+from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
 
 
 @dataclass(frozen=True)
 class RunRecords:
-    """The records of one run; those of stages that were left out are None. `duplicates` are of the sample set."""
+    """The records of one run; those of stages that were left out are None."""
 
+    samples: SamplesRecord
     teacher: TeacherRecord
     distill: DistillRecord
     export: ExportRecord
     verify: VerifyRecord | None = None
     bench: BenchRecord | None = None
-    duplicates: DuplicatesInfo | None = None
 
 
 def summarise(
@@ -47,7 +47,6 @@ def summarise(
     *,
     name: str,
     recipe: Mapping[str, Any],
-    samples: Mapping[str, int],
     stages_run: Sequence[str],
     gate: Sequence[GateResult],
     bundle: str | None,
@@ -58,7 +57,6 @@ def summarise(
     Args:
         records: of its stages.
         name, recipe: the recipe's name and its settings, overrides included.
-        samples: how many each part of the sample set has.
         stages_run: those that were done now, in order; the others were reused.
         gate: what `kdeploy.evaluation.gate.check` answered.
         bundle: path of the bundle relative to `runs/`, or None.
@@ -70,8 +68,8 @@ def summarise(
         name=name,
         recipe=dict(recipe),
         stages_run=tuple(stages_run),
-        samples=dict(samples),
-        duplicates=records.duplicates,
+        samples=records.samples.counts,
+        duplicates=records.samples.duplicates,
         teacher=_teacher(records.teacher, export.teacher),
         student=_student(distill, export.student),
         baseline=_baseline(distill, export.baseline),

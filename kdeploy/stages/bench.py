@@ -12,14 +12,15 @@ from typing import Literal
 import numpy as np
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import accuracy
+from kdeploy.evaluation.accuracy import accuracy, stored_logits
+from kdeploy.evaluation.exported_run import ExportedRun, exported_logits
 from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import Signature, signature
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
-from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
+from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.host import allowed_cpus
 from kdeploy.system.progress import Progress
 from kdeploy.timing.request import COLD_STARTS, ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
@@ -111,29 +112,49 @@ class BenchOptions:
         )
 
 
-def contender(
-    name: Literal["student", "teacher"],
-    exported: tuple[Path, ExportRecord],
-    on: Labeled,
-    logits: np.ndarray,
-    dataset_sha256: str,
-) -> Contender:
-    """A model of a run, with its accuracy.
+def run_of(
+    folder: Path,
+    exported: ExportedRun,
+    samples: SampleSet,
+    *,
+    options: BenchOptions,
+    command: tuple[str, ...],
+    progress: Progress,
+) -> BenchRecord:
+    """Time the student of a run against its teacher on the test inputs.
 
     Args:
-        exported: the folder and the record of the export.
-        logits: what it must answer to the inputs, float32 (inputs, classes).
+        command: what the user typed, for the record.
     """
-    folder, record = exported
-    quality = Quality(metric="top1", value=accuracy(logits, on.labels), n=len(on.labels), dataset_sha256=dataset_sha256)
+    teacher = Labeled.of(samples, exported.teacher[1].preprocessing, "test")
+    student = Labeled.of(samples, exported.distilled[1].preprocessing, "test")
+    expected = stored_logits(exported.teacher[0], "test"), exported_logits(exported, student.inputs)
+    return run(
+        folder,
+        baseline=_contender("teacher", exported, teacher, expected[0], samples.sample_hash),
+        candidate=_contender("student", exported, student, expected[1], samples.sample_hash),
+        names=options.runtimes,
+        sizes=options.sizes,
+        brief=options.brief,
+        settings=options.settings,
+        command=command,
+        progress=progress,
+    )
+
+
+def _contender(
+    name: Literal["student", "teacher"], exported: ExportedRun, on: Labeled, logits: np.ndarray, dataset_sha256: str
+) -> Contender:
+    """A model of a run, with its accuracy and what it must answer."""
+    value = accuracy(logits, on.labels)
     return Contender(
         name=name,
-        onnx=folder / f"{name}.onnx",
+        onnx=exported.folder / f"{name}.onnx",
         inputs=on.inputs,
         expected=logits,
-        quality=quality,
-        torch_flops=getattr(record, name).torch_flops,
-        artefacts=record.files(folder, name),
+        quality=Quality(metric="top1", value=value, n=len(on.labels), dataset_sha256=dataset_sha256),
+        torch_flops=getattr(exported.record, name).torch_flops,
+        artefacts=exported.record.files(exported.folder, name),
     )
 
 

@@ -6,11 +6,10 @@ With the formats in a lower precision, what that costs; with preprocessing in th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kdeploy.evaluation import raw_input
-from kdeploy.evaluation.exported_student import exported_student
+from kdeploy.evaluation.exported_run import ExportedRun, exported_student
 from kdeploy.evaluation.precision_cost import Labeled, precision_cost
 from kdeploy.models import teachers
 from kdeploy.models.ensemble import Ensemble, Rule
@@ -20,37 +19,18 @@ from kdeploy.parity.oracle import Oracle
 from kdeploy.parity.subject import REFERENCE, REFERENCE_INPUTS, Subject, compared
 from kdeploy.parity.truth import GraphTruth, Truth
 from kdeploy.recipe.formats import FormatRequest
-from kdeploy.records.distill import DistillRecord
-from kdeploy.records.export import ExportRecord, Format
+from kdeploy.records.export import Format
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.records.teacher import TeacherRecord
 from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.progress import Progress
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What is verified: the folder and the record of the export, and what it was exported from.
-
-    Args:
-        distilled: the folder and the record of the distillation.
-        teacher: the record of the teacher, or of the ensemble.
-        members: the folder and the record of each teacher; of the one teacher when there is one.
-    """
-
-    folder: Path
-    record: ExportRecord
-    distilled: tuple[Path, DistillRecord]
-    teacher: TeacherRecord
-    members: Sequence[tuple[Path, TeacherRecord]]
-
-
 def run(
-    exported: Exported, samples: SampleSet, *, names: Sequence[str], target: str, progress: Progress
+    exported: ExportedRun, samples: SampleSet, *, names: Sequence[str], target: str, progress: Progress
 ) -> VerifyRecord:
     """Compare student and teacher in every format on the test inputs.
 
@@ -60,10 +40,10 @@ def run(
     Raises: ParityError for the first comparison that failed.
     """
     spec = exported.distilled[1].preprocessing
-    student = exported_student(*exported.distilled, exported.record.bottleneck)
+    student = exported_student(exported)
     subjects = [
         _subject("student", exported, samples, ModuleTruth(student.module, student.exact), spec),
-        _subject("teacher", exported, samples, _teacher_truth(exported), exported.teacher.preprocessing),
+        _subject("teacher", exported, samples, _teacher_truth(exported), exported.teacher[1].preprocessing),
     ]
     record = compared(subjects=subjects, names=list(names), progress=progress)
     rows = (*record.rows, *_raw_rows(exported, samples, subjects[0].oracle, target))
@@ -71,7 +51,7 @@ def run(
     return record.model_copy(update={"rows": rows, "costs": tuple(_costs(exported, samples))})
 
 
-def _subject(name: str, exported: Exported, samples: SampleSet, truth: Truth, trained: Preprocessing) -> Subject:
+def _subject(name: str, exported: ExportedRun, samples: SampleSet, truth: Truth, trained: Preprocessing) -> Subject:
     """One model on the test inputs; `trained` is its preprocessing in training, the record has that of deployment."""
     record, rows = exported.record, samples.parts["test"]
     recorded = record.preprocessing if name == "student" else record.teacher_preprocessing
@@ -88,19 +68,19 @@ def _subject(name: str, exported: Exported, samples: SampleSet, truth: Truth, tr
     )
 
 
-def _teacher_truth(exported: Exported) -> Truth:
+def _teacher_truth(exported: ExportedRun) -> Truth:
     """The trained network that the exported teacher must agree with; its graph when an ONNX file is all, or part, of
     it."""
     if any(record.origin == "onnx" for _, record in exported.members):
         return GraphTruth(exported.folder / "teacher.onnx", "its graph in float64")
     modules = [teachers.module(folder, teachers.spec_of(record)) for folder, record in exported.members]
-    combination = exported.teacher.ensemble
+    combination = exported.teacher[1].ensemble
     if combination is None:
         return ModuleTruth(modules[0])
     return ModuleTruth(Ensemble(modules, Rule(combination.mean, combination.weights)).eval())
 
 
-def _raw_rows(exported: Exported, samples: SampleSet, oracle: Oracle, target: str) -> tuple[ParityRow, ...]:
+def _raw_rows(exported: ExportedRun, samples: SampleSet, oracle: Oracle, target: str) -> tuple[ParityRow, ...]:
     """Raw input to logits, where the export has preprocessing in the graph; nothing where it has not.
 
     The student itself stands before it, so that what fails here alone is the preprocessing.
@@ -112,10 +92,10 @@ def _raw_rows(exported: Exported, samples: SampleSet, oracle: Oracle, target: st
     return raw_input.compare(exported.folder / raw.file, canonical, raw.layout, oracle, (REFERENCE, target))
 
 
-def _costs(exported: Exported, samples: SampleSet) -> list[Cost]:
+def _costs(exported: ExportedRun, samples: SampleSet) -> list[Cost]:
     """On the test inputs, what each format in another precision than fp32 costs."""
     formats = [one for one in exported.record.formats if one.precision != "fp32" and one.refused is None]
-    specs = {"teacher": exported.teacher.preprocessing}
+    specs = {"teacher": exported.teacher[1].preprocessing}
     tests = {
         model: Labeled.of(samples, specs.get(model, exported.distilled[1].preprocessing), "test")
         for model in {one.model for one in formats}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdeploy.pipeline.fingerprints import fingerprint
-from kdeploy.pipeline.prepare import Options
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bench_compare import BenchCompareRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.system.files import hash_file
+from kdeploy.verbs.prepare import Options
 
 
 def recompute(folder: str | Path) -> BenchRecord:

@@ -21,7 +21,6 @@ from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.report import REPORT
-from kdeploy.pipeline.runs import find_run, prints_of
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import R, Stage, StageKey
 from kdeploy.pipeline.store import Store
@@ -36,6 +35,7 @@ from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
+from kdeploy.verbs.runs import find_run, prints_of
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet

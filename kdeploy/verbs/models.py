@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from kdeploy.pipeline.prepare import Options
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bundle import BundleVerdict
 from kdeploy.records.count import CountRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import VerifyRecord
+from kdeploy.verbs.prepare import Options
 
 
 def export_model(

@@ -14,10 +14,9 @@ from kdeploy.evaluation.accuracy import BATCH
 from kdeploy.labels import encoding
 from kdeploy.models.shallow import ShallowStudent, break_even
 from kdeploy.pipeline import order
-from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS, classifier_of, label_header
-from kdeploy.pipeline.samples import SAMPLES, division
+from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.fit import check_student
 from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
@@ -36,7 +35,7 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
     job.prints = order.fingerprints(job)
     samples, decoded = job.find(SAMPLES), None
     if samples is None:
-        decoded = sources.load(job.source, **division(job))
+        decoded = sources.load(job.source, **job.recipe.data.division)
         samples = decoded.record
     student, shape = _student(job, samples)
     count = _multiply_adds(student, shape)

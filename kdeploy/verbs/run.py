@@ -14,9 +14,7 @@ from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS
-from kdeploy.pipeline.prepare import RUNS, Options, prepare
 from kdeploy.pipeline.report import REPORT
-from kdeploy.pipeline.runs import advance_run
 from kdeploy.pipeline.store import Store
 from kdeploy.pipeline.verify import VERIFY
 from kdeploy.recipe import shipped
@@ -32,6 +30,8 @@ from kdeploy.records.report import ReportRecord, Summary
 from kdeploy.records.sweep import SweepRecord
 from kdeploy.verbs.benchmarks import report_bench
 from kdeploy.verbs.finished_run import FinishedRun, open_run
+from kdeploy.verbs.prepare import RUNS, Options, prepare
+from kdeploy.verbs.runs import advance_run
 
 
 def run(

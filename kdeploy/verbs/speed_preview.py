@@ -75,7 +75,7 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
         run.teacher_file(folder, run.ExportedTeacher(made, members_of(job)))
         return made.preprocessing
     asked, path = job.recipe.members[0], folder / run.TEACHER
-    preprocessing = preprocessing_of(job, asked, samples)
+    preprocessing = preprocessing_of(job, 0)
     if job.count > 1 or (asked.model is None and asked.onnx is None):
         raise _Unknown("the teacher is not made yet: kdeploy label makes it")
     if asked.model is not None:
@@ -83,7 +83,7 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
         module = teachers.seeded(asked.model, 0, given | _plain_statistics(preprocessing))
         run.module_file(path, module.eval(), preprocessing)
     else:
-        file = job.teacher_files[0]
+        file = job.teacher_sources[0].file
         assert file is not None
         admit(file)
         shutil.copyfile(file, path)

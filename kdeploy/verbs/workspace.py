@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdeploy.pipeline.prepare import RUNS, data_root_of
 from kdeploy.pipeline.store import Store
 from kdeploy.records.draft import DraftRecord
+from kdeploy.verbs.prepare import RUNS, data_root_of
 
 if TYPE_CHECKING:
     from kdeploy.verbs.clean import Unnamed

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import kdeploy
-from kdeploy.pipeline.prepare import Options
+from kdeploy.verbs.prepare import Options
 from tests.program import inside
 from tests.timing.test_recompute import edited, folder
 

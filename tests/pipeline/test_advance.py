@@ -19,12 +19,12 @@ from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS
-from kdeploy.pipeline.prepare import Options, prepare
-from kdeploy.pipeline.runs import advance_run, find_run
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.settings import precision
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.verbs.prepare import Options, prepare
+from kdeploy.verbs.runs import advance_run, find_run
 from tests import made
 from tests.program import STAGES, TINY
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kdeploy.pipeline.inputs import feed
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.models import Recipe
 from kdeploy.samples.feed import Feed

@@ -9,8 +9,8 @@ import numpy as np
 from kdeploy import api
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.labels import LABELS
-from kdeploy.pipeline.prepare import Options
 from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.verbs.prepare import Options
 from tests import made
 
 RECIPE = """\

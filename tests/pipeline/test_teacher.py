@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.pipeline import teacher
-from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.job import Job, TeacherSource
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.models import Recipe
@@ -52,7 +52,7 @@ def test_a_teacher_with_views_of_its_own_does_not_depend_on_the_recipes(tmp_path
 
 def _settings(given: dict[str, Any], tmp_path: Path, file: Path | None = None) -> dict[str, Any]:
     recipe = Recipe(name="a", data=Data(source="mnist-5k"), teacher=(Teacher.model_validate(given),))
-    return teacher.settings(Job(recipe, Store(tmp_path), {}, "", teacher_files=(file,)), 0)
+    return teacher.settings(Job(recipe, Store(tmp_path), {}, "", teacher_sources=(TeacherSource(file),)), 0)
 
 
 def test_a_net_by_name_counts_by_its_package_its_name_and_its_weights(tmp_path):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kdeploy import api
-from kdeploy.pipeline.prepare import Options
 from kdeploy.records.plan import PlanRecord
+from kdeploy.verbs.prepare import Options
 from tests.program import STAGES, TINY, inside
 
 

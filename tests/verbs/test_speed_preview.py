@@ -13,11 +13,11 @@ from kdeploy import api
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers
-from kdeploy.pipeline.prepare import Options
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.plan import SpeedPreview
 from kdeploy.records.report import GateResult
 from kdeploy.stages import bench
+from kdeploy.verbs.prepare import Options
 from tests import made
 from tests.program import TINY, inside
 from tests.reports import report_records

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import MissingError
-from kdeploy.pipeline.earlier_run import student_of
-from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.runs import find_run, has_run
+from kdeploy.pipeline.job import Job, TeacherSource
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe import shipped
 from kdeploy.recipe.check import check, data_path, teacher_file
@@ -22,6 +20,8 @@ from kdeploy.records.run import RunRecord
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
 from kdeploy.system.progress import Progress
+from kdeploy.verbs.earlier_run import student_of
+from kdeploy.verbs.runs import find_run, has_run
 
 RUNS = Path("runs")
 
@@ -64,7 +64,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         store=store,
         source=source,
         content=sources.content_hash(source),
-        teacher_files=tuple(_teacher_files(loaded, data_root, store)),
+        teacher_sources=tuple(_teacher_sources(loaded, data_root, store)),
         missing=lacking,
         command=options.command,
         require_exact=options.require_exact,
@@ -112,15 +112,15 @@ def _missing(name: str) -> str | None:
     return None
 
 
-def _teacher_files(loaded: LoadedRecipe, data_root: Path, store: Store) -> Iterator[Path | None]:
-    """The file that each teacher comes with, if it does; of those that `count` stands for, none does."""
+def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store) -> Iterator[TeacherSource]:
+    """What each teacher comes with; those that `count` stands for come with nothing."""
     for number, teacher in enumerate(loaded.recipe.teacher):
         if teacher.run is not None:
             place = ("teacher", number, "run")
-            yield student_of(store, teacher.run, loaded.where(place), dotted(place)).file
+            yield student_of(store, teacher.run, loaded.where(place), dotted(place))
         else:
             name = teacher.onnx or teacher.weights
-            yield from teacher.count * [None if name is None else teacher_file(loaded, data_root, name)]
+            yield from teacher.count * [TeacherSource(None if name is None else teacher_file(loaded, data_root, name))]
 
 
 def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 from kdeploy import api
 from kdeploy.errors import InputError
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.prepare import Options, prepare
 from kdeploy.records.run import RunRecord
+from kdeploy.verbs.prepare import Options, prepare
 from tests.program import REPOSITORY, TINY
 
 RECIPES = REPOSITORY / "recipes"

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
-
 from kdeploy.errors import InputError
+from kdeploy.pipeline.job import TeacherSource
 from kdeploy.pipeline.store import Store
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.run import RunRecord
 from kdeploy.records.samples import SamplesRecord
 
 
-class StudentOfRun(NamedTuple):
-    """A student of an earlier run: its weights, what it is, and the classes that it knows."""
-
-    file: Path
-    record: DistillRecord
-    class_names: tuple[str, ...]
-
-
-def student_of(store: Store, name: str, where: str, key: str) -> StudentOfRun:
+def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
     """Find the student that a run chose.
 
     Args:
@@ -41,4 +31,5 @@ def student_of(store: Store, name: str, where: str, key: str) -> StudentOfRun:
         )
     record = store.read("distill", stages["distill"], DistillRecord)
     samples = store.read("samples", stages["samples"], SamplesRecord)
-    return StudentOfRun(store.folder("distill", stages["distill"]) / record.chosen.file, record, samples.class_names)
+    file = store.folder("distill", stages["distill"]) / record.chosen.file
+    return TeacherSource(file, record.preprocessing, samples.class_names)

@@ -1,0 +1,70 @@
+"""A finished export with what it was exported from; the net whose file ships, and what it must answer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from kdeploy.models import shallow
+from kdeploy.models.weights import load_weights
+from kdeploy.parity.module_truth import module_oracle
+from kdeploy.records.distill import DistillRecord
+from kdeploy.records.export import ExportRecord
+from kdeploy.records.teacher import TeacherRecord
+from kdeploy.transforms.rank import lower_rank
+
+
+@dataclass(frozen=True)
+class ExportedRun:
+    """The folder and the record of an export, and those of the stages that it rests on.
+
+    Args:
+        teacher: of the teacher, or of the ensemble.
+        members: of each teacher; of the one teacher when there is one.
+    """
+
+    folder: Path
+    record: ExportRecord
+    distilled: tuple[Path, DistillRecord]
+    teacher: tuple[Path, TeacherRecord]
+    members: Sequence[tuple[Path, TeacherRecord]]
+
+
+class ExportedStudent(NamedTuple):
+    """A network in float32; `exact` is what it stands for in float64, None for the trained one, which is that."""
+
+    module: nn.Module
+    exact: nn.Module | None
+
+
+def exported_student(run: ExportedRun) -> ExportedStudent:
+    """The network that `student.onnx` must agree with: the trained student, or what a lower rank made of it."""
+    (folder, distilled), bottleneck = run.distilled, run.record.bottleneck
+    trained = shallow.seeded(0, **distilled.student)
+    load_weights(trained, folder / distilled.chosen.file)
+    trained.eval()
+    if bottleneck.shipped != "low-rank":
+        return ExportedStudent(trained, None)
+    assert bottleneck.width is not None
+    rank, chain = bottleneck.width, trained.chain()
+    return ExportedStudent(lower_rank(chain, rank).layers, lower_rank(copy.deepcopy(chain).double(), rank).layers)
+
+
+def exported_logits(run: ExportedRun, inputs: np.ndarray) -> np.ndarray:
+    """What `student.onnx` must answer to all test inputs, as the training recorded it, where it did.
+
+    Args:
+        inputs: preprocessed, float32 (inputs, *shape).
+    Returns: float32 (inputs, classes).
+    """
+    student, (folder, distilled) = exported_student(run), run.distilled
+    if student.exact is None:
+        logits: np.ndarray = np.load(folder / distilled.chosen.logits, allow_pickle=False)
+        return logits
+    return module_oracle(student.module, inputs, student.exact).logits.astype(np.float32)
