@@ -9,15 +9,15 @@ from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT, exported_run
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
-from kdeploy.pipeline.settings import host_settings
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.records.bench import BenchRecord
+from kdeploy.system.host import timing_settings
 
 
 def settings(job: Job) -> dict[str, Any]:
     """What is timed and for how long, and the machine."""
-    return job.recipe.bench.settings() | host_settings()
+    return job.recipe.bench.settings() | timing_settings()
 
 
 def run(job: Job, folder: Path) -> BenchRecord:

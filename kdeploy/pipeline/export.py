@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
-from kdeploy.pipeline.settings import host_settings
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER, members_of
 from kdeploy.recipe.formats import ALL, expanded
 from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
+from kdeploy.system.host import timing_settings
 
 if TYPE_CHECKING:
     from kdeploy.evaluation.exported_run import ExportedRun
-
-ORACLE = "reference"  # it says what ONNX means, and nobody deploys it
 
 
 def settings(job: Job) -> dict[str, Any]:
     """With `all` among the formats, the result depends on which runtimes are here."""
     export = job.recipe.export
-    timed = host_settings() if export.bottleneck == "auto" else {}
-    return export.settings() | timed | ({"runtimes": _deployed()} if ALL in export.formats else {})
+    timed = timing_settings() if export.bottleneck == "auto" else {}
+    return export.settings() | timed | ({"runtimes": installed.deployable()} if ALL in export.formats else {})
 
 
 def run(job: Job, folder: Path) -> ExportRecord:
@@ -50,13 +48,9 @@ def run(job: Job, folder: Path) -> ExportRecord:
             canonical=samples.inputs[distill.preprocessing.input][samples.parts["held_out"]],
         ),
         options=export.options(stage.ExportOptions),
-        asked=expanded(export.formats, _deployed()),
+        asked=expanded(export.formats, installed.deployable()),
         progress=job.progress,
     )
-
-
-def _deployed() -> list[str]:
-    return [name for name in installed.available() if name != ORACLE]
 
 
 EXPORT = Stage("export", ExportRecord, (SAMPLES, TEACHER, DISTILL), settings, run, measures=True)

@@ -16,7 +16,6 @@ from kdeploy.pipeline.bench import BENCH
 from kdeploy.pipeline.bundle import BUNDLE
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT
-from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.report import REPORT
@@ -24,13 +23,9 @@ from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage, StageKey
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.pipeline.verify import VERIFY
+from kdeploy.system.fingerprint import fingerprint
 
 STAGES: tuple[Stage[Any], ...] = (SAMPLES, TEACHER, LABELS, DISTILL, EXPORT, VERIFY, BENCH, BUNDLE, REPORT)
-
-
-def named(name: str) -> Stage[Any]:
-    """The stage of a name."""
-    return next(stage for stage in STAGES if stage.name == name)
 
 
 def stages_of(job: Job) -> dict[StageKey, Stage[Any]]:

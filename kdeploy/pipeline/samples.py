@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.stage import Stage
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import SamplesRecord
+from kdeploy.system.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from kdeploy.samples.feed import Feed
@@ -20,15 +20,11 @@ def settings(job: Job) -> dict[str, Any]:
     return job.recipe.data.settings()
 
 
-def source(job: Job) -> dict[str, str]:
-    return {"source": job.content}
-
-
 def whole(job: Job) -> dict[str, str]:
     """The samples without the choice of a transfer set, which changes no teacher: those that differ in nothing else
     share one."""
     undivided = {key: value for key, value in settings(job).items() if key != "transfer"}
-    return {"samples": fingerprint(SamplesRecord.SCHEMA, undivided, source(job))}
+    return {"samples": fingerprint(SamplesRecord.SCHEMA, undivided, {"source": job.content})}
 
 
 def run(job: Job, folder: Path) -> SamplesRecord:
@@ -38,7 +34,7 @@ def run(job: Job, folder: Path) -> SamplesRecord:
     return samples.run(folder, source=job.source, **job.recipe.data.division)
 
 
-SAMPLES = Stage("samples", SamplesRecord, (), settings, run, depends=source)
+SAMPLES = Stage("samples", SamplesRecord, (), settings, run, depends=lambda job: {"source": job.content})
 
 
 def feed(job: Job, preprocessing: Preprocessing) -> Feed:

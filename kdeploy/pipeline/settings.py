@@ -24,8 +24,3 @@ def resolved(section: Training | Labels) -> dict[str, Any]:
 def training_options(section: Training, job: Job) -> TrainingOptions:
     """What a recipe chose about a training."""
     return section.options(TrainingOptions, precision=precision(section.precision), require_exact=job.require_exact)
-
-
-def host_settings() -> dict[str, Any]:
-    """For stages that time something: the machine, and what runs the models."""
-    return {"host": host.host_id(), "versions": host.library_versions(("onnxruntime", "openvino", "numpy"))}

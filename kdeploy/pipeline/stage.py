@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
-Settings = Callable[["Job"], dict[str, Any]]
-
 
 class StageKey(NamedTuple):
     """One work of a job: a stage, or that of one of several teachers; `teacher` and `teacher-3` for people."""
@@ -31,11 +29,6 @@ class StageKey(NamedTuple):
 
     def __str__(self) -> str:
         return self.stage if self.number is None else f"{self.stage}-{self.number}"
-
-
-def nothing(_job: Job) -> dict[str, str]:
-    """What a stage depends on that reads stages alone."""
-    return {}
 
 
 @dataclass(frozen=True)
@@ -58,11 +51,11 @@ class Stage(Generic[R]):
     name: str
     record: type[R]
     reads: tuple[Stage[Any], ...]
-    settings: Settings
+    settings: Callable[[Job], dict[str, Any]]
     run: Callable[[Job, Path], R]
     number: int | None = None
     member: Callable[[int], Stage[R]] | None = None
-    depends: Callable[[Job], dict[str, str]] = nothing
+    depends: Callable[[Job], dict[str, str]] = lambda _job: {}
     measures: bool = False
     trains: Callable[[Job], bool] = lambda _job: False
 
@@ -78,7 +71,7 @@ def for_each_teacher(
     settings: Callable[[Job, int], dict[str, Any]],
     run: Callable[[Job, Path, int], R],
     combine: Callable[[Job, Path], R],
-    depends: Callable[[Job], dict[str, str]] = nothing,
+    depends: Callable[[Job], dict[str, str]] = lambda _job: {},
     trains: Callable[[Job, int], bool] = lambda _job, _number: False,
 ) -> Stage[R]:
     """A stage that is done for each of a job's teachers, and then combines them where there are several.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.pipeline.job import Job, TeacherSource
+from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES, feed, whole
 from kdeploy.pipeline.settings import resolved, training_options
 from kdeploy.pipeline.stage import for_each_teacher
@@ -16,7 +16,6 @@ from kdeploy.system.files import hash_file, hash_folder, hash_module
 
 if TYPE_CHECKING:
     from kdeploy.samples.views.views import Views
-    from kdeploy.stages.teacher import ExternalTeacher, TrainedTeacher
 
 
 def settings(job: Job, number: int) -> dict[str, Any]:
@@ -53,13 +52,20 @@ def run(job: Job, folder: Path, number: int) -> TeacherRecord:
     """Train or take in one teacher."""
     from kdeploy.stages import teacher as stage
 
-    teacher, samples = job.recipe.members[number], job.samples()
+    teacher, source, train = job.recipe.members[number], job.teacher_sources[number], job.recipe.members[number].train
     preprocessing = preprocessing_of(job, number)
+    made: stage.TrainedTeacher | stage.ExternalTeacher
+    if teacher.model is None:
+        name = teacher.called if teacher.onnx is None else Path(teacher.onnx).name
+        made = stage.ExternalTeacher(teacher.origin, name, source.file, source.class_names)
+    else:
+        length = stage.Length(train.steps, train.epochs)
+        made = stage.TrainedTeacher(teacher.model, length, train.seed, training_options(train, job), teacher.net)
     return stage.run(
         folder,
-        teacher=_external(teacher, job.teacher_sources[number]) if teacher.model is None else _trained(job, teacher),
+        teacher=made,
         preprocessing=preprocessing,
-        samples=samples,
+        samples=job.samples(),
         views=_views(job, teacher, preprocessing),
         device=job.recipe.distill.device,
         progress=job.progress,
@@ -79,21 +85,6 @@ def preprocessing_of(job: Job, number: int) -> Preprocessing:
     from kdeploy.models import pretrained
 
     return plain.model_copy(update=pretrained.expects(*teacher.named))
-
-
-def _trained(job: Job, teacher: Teacher) -> TrainedTeacher:
-    from kdeploy.stages.teacher import Length, TrainedTeacher
-
-    train = teacher.train
-    length = Length(train.steps, train.epochs)
-    return TrainedTeacher(str(teacher.model), length, train.seed, training_options(train, job), teacher.net)
-
-
-def _external(teacher: Teacher, source: TeacherSource) -> ExternalTeacher:
-    from kdeploy.stages.teacher import ExternalTeacher
-
-    name = teacher.called if teacher.onnx is None else Path(teacher.onnx).name
-    return ExternalTeacher(teacher.origin, name, source.file, source.class_names)
 
 
 def _views(job: Job, teacher: Teacher, preprocessing: Preprocessing) -> Views:

@@ -26,6 +26,11 @@ def available() -> dict[str, Runtime]:
     return found
 
 
+def deployable() -> list[str]:
+    """Those that can run here, by name, without the reference evaluator: it says what ONNX means, nobody deploys it."""
+    return [name for name in available() if name != "reference"]
+
+
 def find(name: str) -> Runtime:
     """The runtime of this name.
 

@@ -12,6 +12,7 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from kdeploy.records.circumstances import HostFacts
 
@@ -220,3 +221,8 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8", errors="replace").strip("\n")
     except OSError:
         return None
+
+
+def timing_settings() -> dict[str, Any]:
+    """What a time depends on: the machine, and the versions of what runs models."""
+    return {"host": host_id(), "versions": library_versions(("onnxruntime", "openvino", "numpy"))}

@@ -20,7 +20,6 @@ from kdeploy.bundles.verify import models_of
 from kdeploy.errors import InputError
 from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.parity.compare import answers
-from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord, Quality
 from kdeploy.runtimes import artefacts, installed
@@ -28,6 +27,7 @@ from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench
 from kdeploy.system import host
 from kdeploy.system.files import hash_file
+from kdeploy.system.fingerprint import fingerprint
 from kdeploy.system.progress import Progress
 from kdeploy.timing.request import Settings
 from kdeploy.verbs.external_models import (

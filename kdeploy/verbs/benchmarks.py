@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bench_compare import BenchCompareRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.system.files import hash_file
+from kdeploy.system.fingerprint import fingerprint
 from kdeploy.verbs.prepare import Options
 
 

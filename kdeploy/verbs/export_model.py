@@ -8,7 +8,6 @@ from typing import Any
 from kdeploy.errors import InputError
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models.signature import signature
-from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.store import RECORD, Store
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.runtimes import installed
@@ -17,6 +16,7 @@ from kdeploy.stages.export import external
 from kdeploy.stages.export.external import BottleneckForm
 from kdeploy.system import host
 from kdeploy.system.files import commit_bytes, hash_file
+from kdeploy.system.fingerprint import fingerprint
 from kdeploy.system.progress import Progress
 from kdeploy.verbs.external_models import ExternalModel, made_inputs, sides_of
 

@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdeploy.errors import BusyError, InputError, ResourceError
-from kdeploy.pipeline.fingerprints import fingerprint
 from kdeploy.pipeline.store import Store
 from kdeploy.records.base import Record
 from kdeploy.system.files import TEMPORARY, commit_bytes, hash_file
+from kdeploy.system.fingerprint import fingerprint
 
 ROOT = Path(__file__).parents[2]
 ADVICE = "Free some space, or raise the limit, and run the same command again; finished work is kept."
