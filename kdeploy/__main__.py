@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdeploy.cli import main
+from kdeploy.cli.main import main
 
 if __name__ == "__main__":
     main()

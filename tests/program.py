@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kdeploy.cli import app
+from kdeploy.cli.application import app
 from kdeploy.cli.errors import exit_code_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -26,7 +26,7 @@ ALLOWED = {
     "models/weights.py:except pickle.UnpicklingError as exc:": "its error is what refuses code",
 }
 
-HELP = "import sys; from kdeploy.cli import main\ntry:\n main(['--help'])\nexcept SystemExit: pass\n"
+HELP = "import sys; from kdeploy.cli.main import main\ntry:\n main(['--help'])\nexcept SystemExit: pass\n"
 FINGERPRINTS = f"""
 import sys
 from pathlib import Path

@@ -1,27 +1,5 @@
-"""The command line: parse, call one function, print. One file a verb; exit codes are those of kdeploy.errors.
+"""The command line: parse, call one function of the API, print. One file a command; exit codes are those of errors.
 
-Nothing here imports torch, or anything slow, before a verb runs.
+Nothing here imports torch, or anything slow, before a command runs. May import api, records, recipe, formatting, errors
+and what `system` says about progress, processes and packages.
 """
-
-from __future__ import annotations
-
-import os
-import sys
-from pathlib import Path
-
-from kdeploy.cli.application import app
-from kdeploy.cli.errors import exit_code_of
-from kdeploy.system import distributed
-
-__all__ = ["app", "main"]
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The program `kdeploy`."""
-    # OpenMP's threads spin while they wait for each other, which on a busy machine takes the time that the others need;
-    # it reads this when torch is imported
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if not distributed.is_first():
-        # the first process speaks for all; this one's errors still go to stderr
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
-    sys.exit(exit_code_of(app, sys.argv[1:] if arguments is None else arguments))

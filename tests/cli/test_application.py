@@ -13,7 +13,8 @@ import pytest
 
 import kdeploy
 from kdeploy import __version__
-from kdeploy.cli import app, main
+from kdeploy.cli.application import app
+from kdeploy.cli.main import main
 from tests.program import REPOSITORY
 
 GOLDEN = REPOSITORY / "tests" / "cli" / "golden"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kdeploy.cli import app
+from kdeploy.cli.application import app
 from kdeploy.cli.subcommand import completed
 from kdeploy.errors import UsageError
 from tests.program import inside

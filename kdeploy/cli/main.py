@@ -1,0 +1,26 @@
+"""The program `kdeploy`: it speaks for all processes of a distributed run, and ends with the exit code of its error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from kdeploy.cli.application import app
+from kdeploy.cli.errors import exit_code_of
+from kdeploy.system import distributed
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program.
+
+    Args:
+        arguments: of the command line; None takes those of this process.
+    """
+    # OpenMP's threads spin while they wait for each other, which on a busy machine takes the time that the others need;
+    # it reads this when torch is imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not distributed.is_first():
+        # the first process speaks for all; this one's errors still go to stderr
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    sys.exit(exit_code_of(app, sys.argv[1:] if arguments is None else arguments))
