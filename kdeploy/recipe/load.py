@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kdeploy.errors import InputError, RecipeError, UsageError
@@ -246,6 +246,7 @@ def _unknown(place: Place, name: str) -> str:
     owner, key = _model_at(place[:-1]), str(place[-1])
     known = sorted(owner.model_fields) if owner else []
     names = {one: one for one in known} | {other: one for other, one in _OTHER_NAMES.items() if one in known}
+    names |= {other: other for other in _aliases(owner)}
     near = difflib.get_close_matches(key, names, n=1)
     homes = sorted(set(_homes(key, Recipe, "")))
     if homes and not difflib.get_close_matches(key, near, cutoff=0.8):
@@ -255,6 +256,13 @@ def _unknown(place: Place, name: str) -> str:
     else:
         hint = f"Known keys: {', '.join(known)}."
     return f"{name} is not a known key. {hint}"
+
+
+def _aliases(owner: type[BaseModel] | None) -> Iterator[str]:
+    """The other names that keys of a section may have."""
+    for info in owner.model_fields.values() if owner else ():
+        if isinstance(info.validation_alias, AliasChoices):
+            yield from map(str, info.validation_alias.choices)
 
 
 def _homes(key: str, model: type[BaseModel], name: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ SOURCES = "source, parquet, numpy, images, audio, hub, phones and timit"
 ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
 TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
 
-VIEW_KEYS = "colour, count, crop, cutout, flip, inputs, mixup, munge, noise, rotate, seed, shift, zoom"
+VIEW_KEYS = "color, count, crop, cutout, flip, inputs, mixup, munge, noise, rotate, seed, shift, zoom"
 
 
 def _read(more: str = "", *overrides: str) -> LoadedRecipe:
@@ -82,7 +82,7 @@ def test_one_convolution_needs_no_list():
     ("more", "problem"),
     [
         ("learning_rat: 1", f"learning_rat is not a known key. Known keys: {TOP}."),
-        ("distill: {learning_rat: 1}", "distill.learning_rat is not a known key. Did you mean 'lr'?"),
+        ("distill: {learning_rat: 1}", "distill.learning_rat is not a known key. Did you mean 'learning_rate'?"),
         ("distill: {seed: 3}", "distill.seed is not a known key. Did you mean 'seeds'?"),
         ("distil: {}", "distil is not a known key. Did you mean 'distill'?"),
         ("lr: 1", "lr is not a known key. It belongs to distill or teacher[0].train."),
@@ -102,7 +102,7 @@ def test_one_convolution_needs_no_list():
         ("views: {flip: 1}", "views.flip must be true or false (got 1)."),
         ("views: {image: {flip: yes}}", "views.image.flip must be true or false (got 'yes')."),
         ("views: {color: 1.5}", "views.color must be at most 1 (got 1.5)."),
-        ("views: {image: {color: -0.5}}", "views.image.colour must be at least 0 (got -0.5)."),
+        ("views: {image: {color: -0.5}}", "views.image.color must be at least 0 (got -0.5)."),
         ("views: {noise: 2}", "views.noise must be at most 1 (got 2)."),
         ("views: {x: {noise: a lot}}", "views.x.noise must be a number (got 'a lot')."),
         ("views: {rotate: 181}", "views.rotate must be at most 180 (got 181)."),
@@ -669,7 +669,7 @@ def test_weights_of_an_ensemble_are_not_0():
 def test_a_count_stands_for_teachers_from_seeds_of_their_own():
     text = b"name: a\ndata: {source: mnist-5k}\nteacher: [{onnx: a}, {model: deep-cnn, count: 3, train: {seed: 5}}]\n"
     members = parse(text, "r.yaml").recipe.members
-    assert [member.onnx or member.training.seed for member in members] == ["a", 5, 6, 7]
+    assert [member.onnx or member.train.seed for member in members] == ["a", 5, 6, 7]
 
 
 @pytest.mark.parametrize(

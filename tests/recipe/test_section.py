@@ -21,6 +21,7 @@ from kdeploy.recipe.section import Section
 from kdeploy.recipe.training import Training
 from kdeploy.stages.bench import BenchOptions
 from kdeploy.stages.distill import DistillOptions
+from kdeploy.stages.export import low_rank
 from kdeploy.stages.export.run import ExportOptions
 from kdeploy.training.options import TrainingOptions
 
@@ -55,21 +56,21 @@ def defaults(section: type[Section]) -> str:
 DEFAULTS = {
     "Bench": "f264b311",
     "Convolution": "a92f498b",
-    "Data": "1911cc40",
-    "Distill": "433f81fd",
+    "Data": "96f8b0d8",
+    "Distill": "01d6f132",
     "Dropout": "9afeb1ad",
     "Ensemble": "8fd9c42a",
     "Export": "8bc4e514",
     "Gate": "9fdd2b71",
-    "InputViews": "634597e4",
+    "InputViews": "bc6031b7",
     "Labels": "ab35671a",
     "Munge": "bc570315",
     "Origin": "dfb1cc2d",
     "Rank": "dff35187",
-    "Recipe": "bd38af50",
+    "Recipe": "6692cec8",
     "Relational": "c1957769",
     "Selection": "44136fa3",
-    "Split": "d5d8b5e4",
+    "Split": "323c9c5a",
     "Student": "6e49e708",
     "Teacher": "25392477",
     "TeacherNoise": "3563b732",
@@ -77,7 +78,7 @@ DEFAULTS = {
     "TeacherTraining": "93c42127",
     "Training": "ad3f7adc",
     "Transfer": "15d7a8ca",
-    "Views": "84cfb3fd",
+    "Views": "496c5f8a",
 }
 
 
@@ -166,7 +167,7 @@ def test_a_section_in_a_section_becomes_the_class_that_the_field_names():
 def test_a_bottleneck_is_a_form_or_a_rank():
     assert Export().options(ExportOptions).bottleneck == "auto"
     rank = Export.model_validate({"bottleneck": {"rank": 3}}).options(ExportOptions).bottleneck
-    assert (type(rank).__module__, rank) == ("kdeploy.stages.export.low_rank", (3, None))
+    assert rank == low_rank.Rank(rank=3)
 
 
 @pytest.mark.parametrize("spelled", ["lr", "learning_rate"])

@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file, safe_open, save_file
 from torch import nn
 
-from kdeploy import __version__
 from kdeploy.errors import InputError
 from kdeploy.training import checkpoints
 from kdeploy.training.checkpoints import State
@@ -40,15 +39,15 @@ def test_everything_that_decides_the_last_bits_is_compared(tmp_path: Path, name:
     assert checkpoints.resume(path, state(8.0)).differs == (f"{name} {now} instead of other",)
 
 
-def test_a_checkpoint_that_does_not_say_where_it_is_from_promises_nothing(tmp_path: Path):
+def test_a_checkpoint_that_does_not_say_where_it_is_from_is_none(tmp_path: Path):
     path, module = tmp_path / "c", nn.Linear(2, 2)
     tensors = {f"module.{name}": value.contiguous() for name, value in module.state_dict().items()}
     save_file(tensors, path, {"step": "1", "loss": "0.5"})
     optimizers = (torch.optim.AdamW(module.parameters()),)
     unscaled = State(module, optimizers, torch.amp.GradScaler("cpu", enabled=False), None)
-    found = checkpoints.resume(path, unscaled)
-    assert len(found.differs) == 5
-    assert found.differs[0] == f"kdeploy {__version__} instead of unknown"
+    with pytest.raises(InputError) as caught:
+        checkpoints.resume(path, unscaled)
+    assert str(caught.value) == f"{path}: must be a checkpoint ('spent_ns'). Remove it to train from the start."
 
 
 def test_the_tensors_of_another_version_are_not_passed_over(tmp_path: Path):

@@ -210,7 +210,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path):
         seen[step] = bits(module)
         return part(IMAGES[:6]).square().mean() * (torch.nan if step == 3 else 1)
 
-    arguments = {"device": CPU, "precision": "fp32", "checkpoint": tmp_path / "c", "description": "net"}
+    arguments = {"device": CPU, "checkpoint": tmp_path / "c", "description": "net"}
     with pytest.raises(NonFiniteError) as caught:
         train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)  # type: ignore[arg-type]
     assert str(caught.value) == (
@@ -338,7 +338,7 @@ def test_a_checkpoint_of_other_threads_is_resumed_and_said(tmp_path: Path):
         "Leave out --require-exact to go on without that promise."
     )
     assert not trained(net(), path, progress=saying).resume_exact
-    assert saying.said == ["  network: resumed, but not bit for bit: threads 2 instead of 1"]
+    assert saying.said == ["  net: resumed, but not bit for bit: threads 2 instead of 1"]
 
 
 def test_a_finite_loss_with_a_gradient_that_is_not_stops_too(tmp_path: Path):
@@ -347,7 +347,7 @@ def test_a_finite_loss_with_a_gradient_that_is_not_stops_too(tmp_path: Path):
     def broken(part: nn.Module, step: int) -> Tensor:
         return (part(torch.ones(1, 1)) * 0).abs().sqrt().sum()  # the slope of a root at 0
 
-    arguments = {"device": CPU, "precision": "fp32", "checkpoint": tmp_path / "c", "description": "net"}
+    arguments = {"device": CPU, "checkpoint": tmp_path / "c", "description": "net"}
     with pytest.raises(NonFiniteError) as caught:
         train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)  # type: ignore[arg-type]
     assert str(caught.value) == (
@@ -421,7 +421,6 @@ def test_the_seed_of_a_schedule_decides_what_dropout_leaves_out(tmp_path: Path):
             loss,
             schedule,
             device=CPU,
-            precision="fp32",
             checkpoint=tmp_path / str(number),
             progress=Progress(),
             description="net",
@@ -439,7 +438,6 @@ def test_the_watch_sees_the_net_after_each_step(tmp_path: Path):
         loss,
         Schedule(STEPS, TrainingOptions(lr=1e-2)),
         device=CPU,
-        precision="fp32",
         checkpoint=tmp_path / "c",
         progress=Progress(),
         description="net",

@@ -13,7 +13,7 @@ from kdeploy.records.export import ExportRecord, Format
 from kdeploy.records.precision import Cost
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import bundle
-from kdeploy.stages.export import precision
+from kdeploy.stages.export import precision, run
 from tests.stages.conftest import HALF, IMAGE, Done, inputs_of, make_export
 
 FORMATS = ["onnx", "onnxruntime:fp16", "onnxruntime:int8"]
@@ -23,7 +23,18 @@ FORMATS = ["onnx", "onnxruntime:fp16", "onnxruntime:int8"]
 def lower(digits: SampleSet, taught: Done, distilled: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """An export with formats in lower precisions, before they are judged."""
     folder = tmp_path_factory.mktemp("lower")
-    return Done(folder, make_export(folder, digits, taught, distilled, formats=FORMATS))
+    record = make_export(folder, digits, taught, distilled, formats=FORMATS)
+    formats = (one.model_copy(update={"cost": None}) for one in record.formats if one.model != "baseline")
+    return Done(folder, record.model_copy(update={"formats": tuple(formats)}))
+
+
+def test_an_export_is_judged_when_it_is_made(digits: SampleSet, taught: Done, distilled: Done, tmp_path: Path):
+    options = run.ExportOptions("factored", max_int8_drop=0.0, preprocess="graph")
+    record = make_export(tmp_path, digits, taught, distilled, formats=["onnxruntime:int8"], options=options)
+    costs = [one.cost for one in record.formats if one.precision == "int8"]
+    assert costs
+    assert None not in costs
+    assert record.raw is not None
 
 
 def judged(folder: Path, record: ExportRecord, digits: SampleSet, max_int8_drop: float = 100) -> ExportRecord:

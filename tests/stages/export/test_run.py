@@ -332,19 +332,17 @@ def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Do
     record = make_teacher(
         stage, digits, teacher=teacher.ExternalTeacher("onnx", "net.onnx", origin), preprocessing=IMAGE
     )
-    folds: list[run.Fold] = []
-    found = run.teacher_file(out, run.ExportedTeacher(record, [(stage, record)]), folds)
+    found = run.teacher_file(out, run.ExportedTeacher(record, [(stage, record)]))
     assert found.model.sha256 == hash_file(origin) == hash_file(out / "teacher.onnx")
     assert (found.model.multiply_adds, found.nets) == (7840, None)
-    assert folds == []
+    assert found.folds == ()
 
 
 def test_a_users_module_goes_out_as_it_is(digits: SampleSet, tmp_path: Path):
     save_weights(user_code.build(), tmp_path / "teacher.safetensors", {})
     record = report_records.teacher(origin="torch", name="tests.models.user_code:build")
     (tmp_path / "out").mkdir()
-    folds: list[run.Fold] = []
-    run.teacher_file(tmp_path / "out", run.ExportedTeacher(record, [(tmp_path, record)]), folds)
+    folds = run.teacher_file(tmp_path / "out", run.ExportedTeacher(record, [(tmp_path, record)])).folds
     session = onnxruntime.InferenceSession(tmp_path / "out" / "teacher.onnx", providers=["CPUExecutionProvider"])
     inputs = inputs_of(digits, IMAGE, "test")
     with torch.inference_mode():
@@ -359,8 +357,7 @@ def test_a_pair_of_a_users_module_goes_out_as_one_layer(digits: SampleSet, tmp_p
     save_weights(user_code.build_a_pair(), tmp_path / "teacher.safetensors", {})
     record = report_records.teacher(origin="torch", name="tests.models.user_code:build_a_pair")
     (tmp_path / "out").mkdir()
-    folds: list[run.Fold] = []
-    run.teacher_file(tmp_path / "out", run.ExportedTeacher(record, [(tmp_path, record)]), folds)
+    folds = run.teacher_file(tmp_path / "out", run.ExportedTeacher(record, [(tmp_path, record)])).folds
     assert [(fold.model, fold.name, fold.done, fold.reason) for fold in folds] == [
         ("teacher", "bottleneck", True, "one layer in place of 784 x 30 x 10")
     ]
