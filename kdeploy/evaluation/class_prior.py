@@ -34,9 +34,9 @@ def matching_bias(logits: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """
     bias = np.zeros(logits.shape[1])
     for _ in range(ROUNDS):
-        found = class_prior(logits + bias)
-        if np.abs(found - prior).max() < TOLERANCE:
+        estimate = class_prior(logits + bias)
+        if np.abs(estimate - prior).max() < TOLERANCE:
             break
-        bias += np.log(prior) - np.log(found)
+        bias += np.log(prior) - np.log(estimate)
     centred: np.ndarray = bias - bias.mean()
     return centred

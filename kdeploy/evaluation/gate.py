@@ -86,8 +86,8 @@ def _check_drop(max_drop: float, drop: float) -> GateResult:
 def check_speedup(min_speedup: float, comparisons: Sequence[Comparison]) -> GateResult:
     """The one requirement that can be looked at before there is an accuracy."""
     bounds = [_lower_bound(comparison) for comparison in comparisons]
-    known = [bound for bound in bounds if bound is not None]
-    measured = min(known) if known and len(known) == len(bounds) else None
+    values = [bound for bound in bounds if bound is not None]
+    measured = min(values) if values and len(values) == len(bounds) else None
     shortfalls = [
         shortfall
         for comparison, bound in zip(comparisons, bounds, strict=True)

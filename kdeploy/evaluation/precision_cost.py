@@ -34,23 +34,23 @@ class Labeled(NamedTuple):
 
 
 def precision_cost(
-    model: Literal["student", "teacher", "baseline"], onnx: Path, artefact: Path, asked: FormatRequest, on: Labeled
+    model: Literal["student", "teacher", "baseline"], onnx: Path, artefact: Path, request: FormatRequest, on: Labeled
 ) -> Cost:
     """A format beside the ONNX file that it was made from; a format of a fixed batch leaves out what does not fill it.
 
     Args:
         asked: what the artefact is.
     """
-    read = signature(onnx).input
-    found, _ = answers(asked.runtime, artefact, read, on.inputs)
-    exact = answers(FP32, onnx, read, on.inputs)[0][: len(found)]
-    labels = on.labels[: len(found)]
+    input_name = signature(onnx).input
+    logits, _ = answers(request.runtime, artefact, input_name, on.inputs)
+    exact = answers(FP32, onnx, input_name, on.inputs)[0][: len(logits)]
+    labels = on.labels[: len(logits)]
     return Cost(
         model=model,
-        format=str(asked),
+        format=str(request),
         part=on.part,
-        inputs=len(found),
+        inputs=len(logits),
         fp32=accuracy(exact, labels),
-        accuracy=accuracy(found, labels),
-        agreement=agreement(found, exact),
+        accuracy=accuracy(logits, labels),
+        agreement=agreement(logits, exact),
     )

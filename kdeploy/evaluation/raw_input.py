@@ -28,6 +28,6 @@ def compare(
     """
     rows = []
     for name in names:
-        given = as_given(canonical[:REFERENCE_INPUTS] if name == REFERENCE else canonical, layout)
-        rows.append(proved(path, WITH_PREPROCESSING, oracle, given, name))
+        inputs = as_given(canonical[:REFERENCE_INPUTS] if name == REFERENCE else canonical, layout)
+        rows.append(proved(path, WITH_PREPROCESSING, oracle, inputs, name))
     return tuple(rows)

@@ -54,8 +54,8 @@ def row_bytes(kind: Kind, dtype: str, classes: int, top: int | None, components:
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    found: np.ndarray = shifted / shifted.sum(1, keepdims=True)
-    return found
+    probabilities: np.ndarray = shifted / shifted.sum(1, keepdims=True)
+    return probabilities
 
 
 def _logarithm(stored: np.ndarray) -> np.ndarray:
@@ -74,17 +74,17 @@ def _top(logits: np.ndarray, dtype: str, top: int) -> np.ndarray:
     # stable, so that equal logits are kept in the order of their classes on every machine
     order = np.argsort(-logits, axis=1, kind="stable")
     sorted_, classes = np.take_along_axis(logits, order, 1), logits.shape[1]
-    found = np.zeros(len(logits), _layout(dtype, classes, top))
-    found["values"], found["classes"] = sorted_[:, :top], order[:, :top]
+    rows = np.zeros(len(logits), _layout(dtype, classes, top))
+    rows["values"], rows["classes"] = sorted_[:, :top], order[:, :top]
     if top < classes:
         rest = sorted_[:, top:].astype(np.float64)
-        found["tail"] = rest[:, 0] + np.log(np.exp(rest - rest[:, :1]).sum(1))
-    return found
+        rows["tail"] = rest[:, 0] + np.log(np.exp(rest - rest[:, :1]).sum(1))
+    return rows
 
 
 def _spread(stored: np.ndarray, classes: int) -> np.ndarray:
     top = stored["values"].shape[1]
     rest = stored["tail"] - np.float32(math.log(max(1, classes - top)))
-    found = np.repeat(rest[:, None], classes, axis=1)
-    np.put_along_axis(found, stored["classes"].astype(np.int64), stored["values"].astype(np.float32), axis=1)
-    return found
+    logits = np.repeat(rest[:, None], classes, axis=1)
+    np.put_along_axis(logits, stored["classes"].astype(np.int64), stored["values"].astype(np.float32), axis=1)
+    return logits

@@ -42,9 +42,9 @@ def write(folder: Path, header: LabelHeader, label: Label, progress: Progress) -
     """
     path = folder / HEADER
     if path.exists():
-        found = LabelHeader.read(path)
-        _must_match(path, found, header)
-        header = _intact(folder, found)
+        existing = LabelHeader.read(path)
+        _must_match(path, existing, header)
+        header = _intact(folder, existing)
     done = {block.path for block in header.blocks}
     with progress.task("labels", header.shape[0] * header.shape[1]) as advance:
         for view, start, stop in _plan(header):
@@ -108,11 +108,11 @@ class Reader:
         blocks = self._views[view % len(self._views)]
         if len(blocks) == 1:
             return np.asarray(blocks[0][rows])
-        found = np.empty((len(rows), *blocks[0].shape[1:]), blocks[0].dtype)
+        outputs = np.empty((len(rows), *blocks[0].shape[1:]), blocks[0].dtype)
         which = rows // BLOCK_ROWS
         for number in np.unique(which):
-            found[which == number] = blocks[number][rows[which == number] - number * BLOCK_ROWS]
-        return found
+            outputs[which == number] = blocks[number][rows[which == number] - number * BLOCK_ROWS]
+        return outputs
 
     def members(self, view: int, rows: np.ndarray) -> np.ndarray:
         """As of an ensemble of one: (1, len(rows), classes)."""
@@ -131,8 +131,8 @@ class Combined:
 
     def rows(self, view: int, rows: np.ndarray) -> np.ndarray:
         """Logits of the ensemble, float32 of shape (len(rows), classes)."""
-        found: np.ndarray = combine(torch.from_numpy(self.members(view, rows)), self.rule).numpy()
-        return found
+        logits: np.ndarray = combine(torch.from_numpy(self.members(view, rows)), self.rule).numpy()
+        return logits
 
     def members(self, view: int, rows: np.ndarray) -> np.ndarray:
         """Each member's own logits, float32 of shape (members, len(rows), classes)."""
@@ -196,8 +196,8 @@ def _check(folder: Path, block: Block) -> None:
         )
 
 
-def _must_match(path: Path, found: LabelHeader, expected: LabelHeader) -> None:
-    ours, theirs = (header.model_dump(exclude={"blocks"}) for header in (expected, found))
+def _must_match(path: Path, existing: LabelHeader, expected: LabelHeader) -> None:
+    ours, theirs = (header.model_dump(exclude={"blocks"}) for header in (expected, existing))
     differ = sorted(key for key in ours if ours[key] != theirs[key])
     if differ:
         pairs = "; ".join(f"{key}: {theirs[key]!r} instead of {ours[key]!r}" for key in differ)

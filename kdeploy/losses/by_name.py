@@ -64,16 +64,16 @@ def hooks_of(options: LossOptions) -> Hooks:
 
 
 def _loss(context: Context, *, parts: Parts, options: LossOptions, hooks: Hooks, seed: int) -> Tensor:
-    context = _taught(context, options.noise, hooks, seed)
+    context = _with_targets(context, options.noise, hooks, seed)
     if hooks.selection is not None:
         context = context.rows(hooks.selection(context))
     ramp = min(1.0, (context.epoch + 1) / max(1, options.warm_up))
-    found = (parts(context) + _hinted(context, options.hint_weight)) * ramp
+    losses = (parts(context) + _hinted(context, options.hint_weight)) * ramp
     if options.hard_weight:
-        found = mixed_with_labels(found, context.student, context.labels, options.hard_weight)
+        losses = mixed_with_labels(losses, context.student, context.labels, options.hard_weight)
     if hooks.weight is not None:
-        found = found * hooks.weight(context)
-    return found.mean() + ramp * _related(context, options.relational) if options.relational else found.mean()
+        losses = losses * hooks.weight(context)
+    return losses.mean() + ramp * _related(context, options.relational) if options.relational else losses.mean()
 
 
 def _hinted(context: Context, weight: float) -> Tensor | float:
@@ -91,11 +91,11 @@ def _related(context: Context, weights: Relations) -> Tensor:
     if weights.of == "features":
         assert context.features is not None
         student, _, teacher = context.features
-    found = [weight * loss(student, teacher) for weight, loss in losses if weight]
-    return torch.stack(found).sum()
+    terms = [weight * loss(student, teacher) for weight, loss in losses if weight]
+    return torch.stack(terms).sum()
 
 
-def _taught(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> Context:
+def _with_targets(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> Context:
     """With the logits that the student is to learn in the place of the teacher's."""
     teacher = context.teacher
     if hooks.mixture is not None:
@@ -125,8 +125,8 @@ def _parts(options: LossOptions, hooks: Hooks, blocks: Iterable[Tensor]) -> Part
 def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, options: LossOptions, hooks: Hooks) -> Tensor:
     if options.standardize:
         context = replace(context, student=standardised(context.student), teacher=standardised(context.teacher))
-    found = [softened(loss, context.student, context.teacher, at) for at in hooks.temperature(context)]
-    return torch.stack(found).sum(dim=0)
+    losses = [softened(loss, context.student, context.teacher, at) for at in hooks.temperature(context)]
+    return torch.stack(losses).sum(dim=0)
 
 
 def _decoupled(context: Context, options: LossOptions) -> Callable[[Tensor, Tensor], Tensor]:
@@ -139,7 +139,7 @@ def _temperatures(context: Context, options: LossOptions) -> tuple[Temperatures,
     if options.temperature_end is not None:
         ends = options.temperature, options.temperature_end
         reference = temperature_at(context.progress, *ends, options.temperature_path)
-    given = Temperatures(reference, reference)
+    common = Temperatures(reference, reference)
     if not options.dynamic_temperature:
-        return (given,)
-    return given, dynamic(context.student, context.teacher, reference, options.dynamic_temperature)
+        return (common,)
+    return common, dynamic(context.student, context.teacher, reference, options.dynamic_temperature)

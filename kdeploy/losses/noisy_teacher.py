@@ -32,5 +32,5 @@ def perturbed(teacher_logits: Tensor, noise: Noise, *, seed: int, epoch: int, sa
     classes = 1 + torch.arange(teacher_logits.shape[1], device=samples.device)  # draw 0 says which samples
     radius = (-2 * torch.log1p(-draws.uniform(2 * classes))).sqrt()
     normal = radius * torch.cos(2 * math.pi * draws.uniform(2 * classes + 1))
-    chosen = draws.uniform(0) < noise.share
-    return teacher_logits * torch.where(chosen, 1 + noise.sigma * normal, 1.0)
+    mask = draws.uniform(0) < noise.share
+    return teacher_logits * torch.where(mask, 1 + noise.sigma * normal, 1.0)

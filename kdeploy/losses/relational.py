@@ -33,10 +33,10 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 def _relative_distances(values: Tensor) -> Tensor:
     """Distances over the mean of those above 0, shape (batch, batch)."""
-    found: Tensor = torch.linalg.vector_norm(_differences(values), dim=2)
-    mean = found.sum() / (found > 0).sum().clamp(min=1)
+    distances: Tensor = torch.linalg.vector_norm(_differences(values), dim=2)
+    mean = distances.sum() / (distances > 0).sum().clamp(min=1)
     # a batch of one sample, or of equal ones, has no distances to divide by
-    return found / torch.where(mean > 0, mean, 1.0)
+    return distances / torch.where(mean > 0, mean, 1.0)
 
 
 def _cosines(values: Tensor) -> Tensor:

@@ -46,14 +46,14 @@ def softened(
     Returns: shape (batch,).
     """
     factor = at.weight * at.student * at.teacher
-    found = loss(student_logits / at.student, teacher_logits / at.teacher)
-    return found * (factor.squeeze(1) if isinstance(factor, Tensor) else factor)
+    losses = loss(student_logits / at.student, teacher_logits / at.teacher)
+    return losses * (factor.squeeze(1) if isinstance(factor, Tensor) else factor)
 
 
 def temperature_at(progress: float, start: float, end: float, path: Path) -> float:
     """The temperature at a progress from 0 to 1: `start` at 0, `end` at 1."""
-    left = 1 - progress if path == "linear" else (1 + math.cos(math.pi * progress)) / 2
-    return end + (start - end) * left
+    remainder = 1 - progress if path == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return end + (start - end) * remainder
 
 
 @torch.no_grad()

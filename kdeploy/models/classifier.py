@@ -49,30 +49,30 @@ class ModuleClassifier:
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            found: Tensor = self.module(batch)
-        return found.float().cpu()
+            logits: Tensor = self.module(batch)
+        return logits.float().cpu()
 
     def logits_and_features(self, batch: Tensor) -> Tensor:
         """Raises: ModelError when the logits are not what a linear layer gives, or the features are no tensor."""
-        return self._with_last_read(batch) if self.layer is None else self._with_given(batch, self.layer)
+        return self._with_last_inputs(batch) if self.layer is None else self._with_layer_outputs(batch, self.layer)
 
-    def _with_given(self, batch: Tensor, layer: nn.Module) -> Tensor:
-        given: list[object] = []
-        hook = layer.register_forward_hook(lambda _layer, _inputs, output: given.append(output))
+    def _with_layer_outputs(self, batch: Tensor, layer: nn.Module) -> Tensor:
+        outputs: list[object] = []
+        hook = layer.register_forward_hook(lambda _layer, _inputs, output: outputs.append(output))
         try:
             logits = self.logits(batch)
         finally:
             hook.remove()
-        if not given or not isinstance(given[-1], Tensor):
-            got = type(given[-1]).__name__ if given else "it is not called"
+        if not outputs or not isinstance(outputs[-1], Tensor):
+            got = type(outputs[-1]).__name__ if outputs else "it is not called"
             raise ModelError(type(layer).__name__, "must give a tensor, to be features", got=got)
-        return torch.cat([logits, given[-1].float().cpu().flatten(1)], 1)
+        return torch.cat([logits, outputs[-1].float().cpu().flatten(1)], 1)
 
-    def _with_last_read(self, batch: Tensor) -> Tensor:
-        read: list[tuple[Tensor, Tensor]] = []
+    def _with_last_inputs(self, batch: Tensor) -> Tensor:
+        calls: list[tuple[Tensor, Tensor]] = []
 
         def note(_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            read[:] = [(inputs[0], output)]
+            calls[:] = [(inputs[0], output)]
 
         layers = [layer for layer in self.module.modules() if isinstance(layer, nn.Linear)]
         hooks = [layer.register_forward_hook(note) for layer in layers]
@@ -81,19 +81,19 @@ class ModuleClassifier:
         finally:
             for hook in hooks:
                 hook.remove()
-        if not read or not torch.equal(read[0][1].float().cpu(), logits):
+        if not calls or not torch.equal(calls[0][1].float().cpu(), logits):
             raise ModelError(
                 type(self.module).__name__,
                 "must end in a linear layer, to have features",
                 got="its logits come from elsewhere",
                 advice="Set labels.kind to logits.",
             )
-        return torch.cat([logits, read[0][0].float().cpu().flatten(1)], 1)
+        return torch.cat([logits, calls[0][0].float().cpu().flatten(1)], 1)
 
 
 def _layer(module: nn.Module, name: str) -> nn.Module:
     # the module itself has no name
-    layers: dict[str, nn.Module] = {found: layer for found, layer in module.named_modules() if found}
+    layers: dict[str, nn.Module] = {key: layer for key, layer in module.named_modules() if key}
     if name not in layers:
         must = "features must name a layer of it"
         raise ModelError(type(module).__name__, must, got=name, advice=_nearest(name, [*layers]))

@@ -71,8 +71,8 @@ class Mlp(nn.Module):
 
     def chain(self) -> nn.Sequential:
         """The same network in evaluation as one chain of layers, for transformations."""
-        kept = [layer for layer in self.hidden if not isinstance(layer, Dropout)]
-        return nn.Sequential(self.normalise, *kept, self.logits)
+        layers = [layer for layer in self.hidden if not isinstance(layer, Dropout)]
+        return nn.Sequential(self.normalise, *layers, self.logits)
 
 
 def seeded(seed: int, **arguments: object) -> Mlp:

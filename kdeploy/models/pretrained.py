@@ -48,12 +48,12 @@ def build(origin: Origin, name: str, classes: int | None) -> tuple[nn.Module, di
     """
     package = _package(origin)
     try:
-        net, arguments = _BUILDERS[origin](package, name, classes)
+        network, arguments = _BUILDERS[origin](package, name, classes)
     except OSError as exc:  # no network: each package has classes of its own, all under this one
         raise _not_here(origin, name, exc) from exc
     except (RuntimeError, ValueError) as exc:
         raise _unknown(origin, name, exc) from exc
-    return net.eval(), arguments
+    return network.eval(), arguments
 
 
 def again(origin: Origin, arguments: Mapping[str, Any]) -> nn.Module:
@@ -61,8 +61,8 @@ def again(origin: Origin, arguments: Mapping[str, Any]) -> nn.Module:
     package = _package(origin)
     if origin == "huggingface":
         return LogitsOf(_from_config(package, package.AutoConfig.for_model(**arguments["config"]))).eval()
-    net, _ = _BUILDERS[origin](package, arguments["name"], arguments["classes"])
-    return net.eval()
+    network, _ = _BUILDERS[origin](package, arguments["name"], arguments["classes"])
+    return network.eval()
 
 
 def expects(origin: Origin, name: str) -> dict[str, Any]:
@@ -91,8 +91,10 @@ def _package(origin: Origin) -> ModuleType:
 
 
 def _timm(timm: ModuleType, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
-    net = timm.create_model(name, pretrained=True) if classes is None else timm.create_model(name, num_classes=classes)
-    return net, {"name": name, "classes": int(net.num_classes)}
+    network = (
+        timm.create_model(name, pretrained=True) if classes is None else timm.create_model(name, num_classes=classes)
+    )
+    return network, {"name": name, "classes": int(network.num_classes)}
 
 
 def _torchvision(models: ModuleType, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
@@ -107,16 +109,16 @@ def _huggingface(transformers: ModuleType, name: str, classes: int | None) -> tu
     # no code of the model's page runs, and no pickle is read
     if classes is None:
         classifiers = transformers.AutoModelForImageClassification
-        net = classifiers.from_pretrained(name, use_safetensors=True, **_NO_CODE)
+        network = classifiers.from_pretrained(name, use_safetensors=True, **_NO_CODE)
     else:
         config = transformers.AutoConfig.from_pretrained(name, num_labels=classes, **_NO_CODE)
-        net = _from_config(transformers, config)
-    return LogitsOf(net), {"config": json.loads(net.config.to_json_string(use_diff=False))}
+        network = _from_config(transformers, config)
+    return LogitsOf(network), {"config": json.loads(network.config.to_json_string(use_diff=False))}
 
 
 def _from_config(transformers: ModuleType, config: object) -> nn.Module:
-    net: nn.Module = transformers.AutoModelForImageClassification.from_config(config, **_NO_CODE)
-    return net
+    network: nn.Module = transformers.AutoModelForImageClassification.from_config(config, **_NO_CODE)
+    return network
 
 
 def _timm_expects(timm: ModuleType, name: str) -> dict[str, Any]:
@@ -131,11 +133,11 @@ def _torchvision_expects(models: ModuleType, name: str) -> dict[str, Any]:
 
 def _huggingface_expects(transformers: ModuleType, name: str) -> dict[str, Any]:
     mixin = importlib.import_module(f"{transformers.__name__}.image_processing_base").ImageProcessingMixin
-    found, _ = mixin.get_image_processor_dict(name)
-    size = found.get("crop_size") if found.get("do_center_crop") else found.get("size")
-    scale = float(found.get("rescale_factor", PIXEL)) if found.get("do_rescale", True) else 1.0
-    plain = not found.get("do_normalize", True)
-    mean, std = (None, None) if plain else (found.get("image_mean"), found.get("image_std"))
+    config, _ = mixin.get_image_processor_dict(name)
+    size = config.get("crop_size") if config.get("do_center_crop") else config.get("size")
+    scale = float(config.get("rescale_factor", PIXEL)) if config.get("do_rescale", True) else 1.0
+    plain = not config.get("do_normalize", True)
+    mean, std = (None, None) if plain else (config.get("image_mean"), config.get("image_std"))
     return _fields(_side(size), mean, std, scale)
 
 

@@ -98,20 +98,20 @@ class ShallowStudent(nn.Module):
     def each_hidden(self, batch: Tensor) -> list[Tensor]:
         """What each hidden layer gives, shapes (batch, its width); the logits are a linear map of the last."""
         x = self._read(batch)
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
         parts = len(self.hidden) // len(self.widths)  # of one hidden layer: linear, batch norm, ReLU, dropout
         for number, part in enumerate(self.hidden, start=1):
             x = part(x)
-            found += [x] if number % parts == 0 else []
-        return found
+            outputs += [x] if number % parts == 0 else []
+        return outputs
 
     def _read(self, batch: Tensor) -> Tensor:
         """What the first hidden layer reads."""
         x = self.features(self.input_dropout(self.normalise(batch)))
         if x.ndim == 4 and x.requires_grad:
             x.register_hook(_as_images)
-        read: Tensor = self.norm(self.bottleneck(x.flatten(1)))
-        return read
+        values: Tensor = self.norm(self.bottleneck(x.flatten(1)))
+        return values
 
     def chain(self) -> nn.Sequential:
         """The same network in evaluation as one chain of layers, for transformations.
@@ -163,17 +163,17 @@ def _as_images(gradient: Tensor) -> Tensor:
 
 def _pooled_last(features: nn.Sequential) -> list[nn.Module]:
     """The features as they are deployed, pooling behind the ReLU: what stands between them never decreases."""
-    found: list[nn.Module] = []
+    layers: list[nn.Module] = []
     pools: list[nn.Module] = []
     for layer in features:
         if isinstance(layer, nn.MaxPool2d):
             pools.append(layer)
         else:
-            found.append(layer)
+            layers.append(layer)
         if isinstance(layer, nn.ReLU):
-            found += pools
+            layers += pools
             pools = []
-    return found
+    return layers
 
 
 def _initialise(module: nn.Module) -> None:

@@ -57,20 +57,20 @@ def module(folder: Path, spec: TeacherSpec) -> nn.Module:
     """The trained torch module, in evaluation mode; not for an ONNX teacher."""
     assert spec.origin != "onnx"
     path = folder / spec.file
-    built: nn.Module
+    network: nn.Module
     if spec.origin == "torch":
-        built = _build(spec.name)
+        network = _build(spec.name)
     else:
         with safetensors.safe_open(path, framework="pt") as stream:
             arguments = json.loads(stream.metadata()["arguments"])
         if spec.origin == "run":
-            built = shallow.seeded(0, **arguments)
+            network = shallow.seeded(0, **arguments)
         elif spec.origin == "model":
-            built = seeded(spec.name, 0, arguments)
+            network = seeded(spec.name, 0, arguments)
         else:
-            built = pretrained.again(spec.origin, arguments)
-    load_weights(built, path)
-    return built.eval()
+            network = pretrained.again(spec.origin, arguments)
+    load_weights(network, path)
+    return network.eval()
 
 
 def build_untrained(name: str) -> nn.Module:
@@ -96,11 +96,11 @@ def _build(name: str) -> nn.Module:
     """Import and call `package.module:function`. This runs the user's code; the caller has made sure that it may."""
     place, _, function = name.partition(":")
     try:
-        built = getattr(importlib.import_module(place), function)()
+        network = getattr(importlib.import_module(place), function)()
     except (ImportError, AttributeError) as exc:
         raise ModelError(
             name, "must be an importable package.module:function", got=str(exc), advice="Look at PYTHONPATH."
         ) from exc
-    if not isinstance(built, nn.Module):
-        raise ModelError(name, "must return a torch.nn.Module", got=type(built).__name__)
-    return built
+    if not isinstance(network, nn.Module):
+        raise ModelError(name, "must return a torch.nn.Module", got=type(network).__name__)
+    return network

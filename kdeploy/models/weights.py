@@ -45,28 +45,28 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises: ModelError when the file is not what its name says, or naming the first ten differences; IntegrityError for
         a pickle that would run code.
     """
-    found = _unpickled(path) if path.suffix in PICKLES else _read(path)
+    weights = _unpickled(path) if path.suffix in PICKLES else _read(path)
     want = module.state_dict()
-    differ = sorted(name for name in want.keys() | found.keys() if _kind(want.get(name)) != _kind(found.get(name)))
+    differ = sorted(name for name in want.keys() | weights.keys() if _kind(want.get(name)) != _kind(weights.get(name)))
     if differ:
         raise ModelError(
             str(path), "must hold the weights of this network", got=f"these differ: {', '.join(differ[:10])}"
         )
-    module.load_state_dict(found)
+    module.load_state_dict(weights)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
-        found: dict[str, torch.Tensor] = load_file(path)
+        weights: dict[str, torch.Tensor] = load_file(path)
     except Exception as exc:
         # safetensors raises an exception class of its own, and OSError for a missing file
         raise ModelError(str(path), "must be a safetensors file", got=str(exc)) from exc
-    return found
+    return weights
 
 
 def _unpickled(path: Path) -> dict[str, torch.Tensor]:
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as exc:
         name = re.search(r"GLOBAL ([\w.]+)", str(exc))
         raise IntegrityError(
@@ -78,14 +78,14 @@ def _unpickled(path: Path) -> dict[str, torch.Tensor]:
     except Exception as exc:
         # a zip, a tar or a stream that is cut off: each raises errors of its own
         raise ModelError(str(path), "must be a file that torch.save wrote", got=str(exc).partition("\n")[0]) from exc
-    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise ModelError(
             str(path),
             "must hold a state dict, names to tensors",
-            got=type(found).__name__,
+            got=type(content).__name__,
             advice="Save it with: torch.save(module.state_dict(), path).",
         )
-    return found
+    return content
 
 
 def _kind(tensor: torch.Tensor | None) -> tuple[torch.Size, torch.dtype] | None:

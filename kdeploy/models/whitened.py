@@ -60,9 +60,9 @@ class WhitenedCnn(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Logits of a preprocessed batch: (batch, *shape) to (batch, classes)."""
-        seen = self.pool(self.features(self.patches(self.normalise(batch))))
+        features = self.pool(self.features(self.patches(self.normalise(batch))))
         # scaled ahead of the last layer, so that it is a linear layer that gives the logits
-        logits: Tensor = self.logits(seen * _SCALE)
+        logits: Tensor = self.logits(features * _SCALE)
         return logits
 
     @torch.no_grad()

@@ -48,7 +48,7 @@ def run(job: Job, folder: Path) -> ExportRecord:
             canonical=samples.inputs[distill.preprocessing.input][samples.parts["held_out"]],
         ),
         options=export.options(stage.ExportOptions),
-        asked=expanded(export.formats, installed.deployable()),
+        requests=expanded(export.formats, installed.deployable()),
         progress=job.progress,
     )
 

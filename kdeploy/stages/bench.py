@@ -185,7 +185,7 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
         batch: (_compute(baseline, batch), _compute(candidate, batch))
         for batch in sorted({batch for _, batch in (*sizes, *brief)})
     }
-    comparisons, throughput = (tuple(_asked(arms, counts, wanted)) for wanted in (sizes, brief))
+    comparisons, throughput = (tuple(_requests(arms, counts, pairs)) for pairs in (sizes, brief))
     request = Request(
         comparisons=comparisons,
         throughput=throughput,
@@ -197,7 +197,7 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
         return run_in_fresh_process(request, folder, lambda step: advance(_done(step, settings)))
 
 
-def _asked(
+def _requests(
     arms: Mapping[str, tuple[ArmRequest, ArmRequest]],
     counts: Mapping[int, tuple[Compute | None, Compute | None]],
     sizes: Sequence[tuple[int, int]],
@@ -275,12 +275,12 @@ def _compute(contender: Contender, batch: int) -> Compute | None:
     return counted(contender.onnx, contender.signature, shape).model_copy(update={"cross_check": torch_flops})
 
 
-def counted(path: Path, read: Signature, shape: tuple[int, ...]) -> Compute:
+def counted(path: Path, ports: Signature, shape: tuple[int, ...]) -> Compute:
     """What one call of a classifier costs, its input of this shape, batch first.
 
     Raises: ModelError when a shape inside cannot be known.
     """
-    cost = count(path, {read.input: shape})
+    cost = count(path, {ports.input: shape})
     return Compute(
         multiply_adds=cost.multiply_adds,
         flops=cost.flops,

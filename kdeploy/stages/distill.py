@@ -114,11 +114,11 @@ def run(
     task = _Task(folder, arguments, feed, samples, teacher, options, steps, progress)
     students, baselines = [], []
     for seed in range(options.seeds):
-        students.append(_net(task, "student", seed))
+        students.append(_network(task, "student", seed))
         if options.baseline:
-            baselines.append(_net(task, "baseline", seed))
+            baselines.append(_network(task, "baseline", seed))
     right, labels = _correct(task, students), samples.labels[samples.parts["test"]]
-    chosen = max(students, key=lambda net: (net.held_out_agreement, -net.seed))
+    best = max(students, key=lambda net: (net.held_out_agreement, -net.seed))
     module = shallow.seeded(0, **arguments)
     return DistillRecord(
         student=dict(arguments),
@@ -131,13 +131,13 @@ def run(
         baselines=tuple(baselines),
         verdict=judge(right, _correct(task, baselines) if baselines else None),
         gap=gap(right, teacher.test_logits.argmax(1) == labels),
-        chosen_seed=chosen.seed,
-        chosen_because=f"agrees with the teacher on {chosen.held_out_agreement:.1%} of the held-out inputs, the most",
+        chosen_seed=best.seed,
+        chosen_because=f"agrees with the teacher on {best.held_out_agreement:.1%} of the held-out inputs, the most",
         software=software(device_named(options.device), options.training.precision),
     )
 
 
-def _net(task: _Task, role: Role, seed: int) -> Network:
+def _network(task: _Task, role: Role, seed: int) -> Network:
     """One trained and measured network; its JSON is written last, so that it is there only when the network is done."""
     done = task.folder / f"{role}-{seed}.json"
     if done.exists():
@@ -145,7 +145,7 @@ def _net(task: _Task, role: Role, seed: int) -> Network:
     module = shallow.seeded(seed, **task.arguments)
     checkpoint = task.folder / f"{role}-{seed}.checkpoint"
     training = train(
-        _guided(task, module, seed) if role == "student" else module,
+        _module_with_hints(task, module, seed) if role == "student" else module,
         _student_loss(task, seed) if role == "student" else _baseline_loss(task, seed),
         Schedule(task.steps, task.options.training, seed),
         device=device_named(task.options.device),
@@ -156,10 +156,10 @@ def _net(task: _Task, role: Role, seed: int) -> Network:
         samples=_samples(task, role, seed),
     )
     bias = _match_prior(task, module) if task.options.match_prior and role == "student" else None
-    net = _measured(task, role, seed, module, training, bias)
-    commit_bytes(done, net.model_dump_json().encode())
+    network = _measured(task, role, seed, module, training, bias)
+    commit_bytes(done, network.model_dump_json().encode())
     checkpoint.unlink(missing_ok=True)
-    return net
+    return network
 
 
 def _samples(task: _Task, role: Role, seed: int) -> Samples:
@@ -169,7 +169,7 @@ def _samples(task: _Task, role: Role, seed: int) -> Samples:
     return lambda step: rows[plan.at(step)[1].numpy()]
 
 
-def _guided(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Module:
+def _module_with_hints(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Module:
     """The student, with what is trained beside it where the loss reads features."""
     if not task.options.loss.reads_features:
         return student
@@ -186,15 +186,15 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
     if task.feed.mixes:
         labels = torch.full_like(labels, -1)  # a mixture has no true label
     blocks = _blocks(task.teacher.labels)
-    chosen = loss_of(task.options.loss, seed=seed, blocks=blocks)
+    batch_loss = loss_of(task.options.loss, seed=seed, blocks=blocks)
 
-    def loss(net: nn.Module, step: int) -> Tensor:
+    def loss(module: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         positions = rows.numpy()
         view = epoch % task.teacher.labels.shape[0]
         batch = task.feed.view(transfer[positions], view).to(device)
         stored = task.teacher.labels
-        logits, features = _answered(net(batch), stored, view, positions)
+        logits, features = _answered(module(batch), stored, view, positions)
         context = Context(
             student=logits,
             teacher=torch.from_numpy(stored.rows(view, positions)).to(device),
@@ -208,7 +208,7 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
             features=features,
         )
         with torch.autocast(device.type, enabled=False):  # a loss is in float32, whatever the network computes in
-            return chosen(context)
+            return batch_loss(context)
 
     return loss
 
@@ -219,9 +219,9 @@ def _answered(
     """The student's logits, and its features beside the teacher's where the loss reads them; float32."""
     if isinstance(answer, Tensor):
         return answer.float(), None
-    taught = torch.from_numpy(stored.features(view, positions)).to(answer.hidden.device)
+    teacher = torch.from_numpy(stored.features(view, positions)).to(answer.hidden.device)
     projected = None if answer.projected is None else answer.projected.float()
-    return answer.logits.float(), Features(answer.hidden.float(), projected, taught)
+    return answer.logits.float(), Features(answer.hidden.float(), projected, teacher)
 
 
 def _blocks(labels: Labels) -> Iterator[Tensor]:
@@ -236,24 +236,24 @@ def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]
     labels = torch.from_numpy(task.samples.labels[labeled])
     plan, feed = BatchPlan(len(labeled), task.options.training.batch, seed), task.feed.unmixed
 
-    def loss(net: nn.Module, step: int) -> Tensor:
+    def loss(module: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(labeled[rows.numpy()], epoch % task.teacher.labels.shape[0]).to(device)
-        return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
+        return functional.cross_entropy(module(batch).float(), labels[rows].to(device))
 
     return loss
 
 
 def _watch(task: _Task, name: str) -> Watch:
     """What is kept of a training while it goes on."""
-    kept: list[Watch] = []
+    watches: list[Watch] = []
     if task.options.curve:
-        kept.append(_curve(task, task.folder / f"{name}.curve.json"))
+        watches.append(_curve(task, task.folder / f"{name}.curve.json"))
     if task.options.tracker == "tensorboard" and distributed.is_first():
-        kept.append(_tracked(task, name))
+        watches.append(_tracked(task, name))
 
     def watch(module: nn.Module, done: int, loss: float) -> None:
-        for one in kept:
+        for one in watches:
             one(module, done, loss)
 
     return watch
@@ -269,10 +269,10 @@ def _curve(task: _Task, path: Path) -> Watch:
             return
         student = module.student if isinstance(module, StudentWithHints) else module
         classifier = ModuleClassifier(student, device=device_named(task.options.device), precision="fp32")
-        found = accuracy(logits_of(classifier, task.feed, test), labels)
+        score = accuracy(logits_of(classifier, task.feed, test), labels)
         module.train()
         curve = json.loads(path.read_bytes()) if path.exists() else []
-        commit_bytes(path, json.dumps([*curve[: done // every - 1], found]).encode())
+        commit_bytes(path, json.dumps([*curve[: done // every - 1], score]).encode())
 
     return watch
 
@@ -332,6 +332,8 @@ def _measured(
     )
 
 
-def _correct(task: _Task, nets: list[Network]) -> np.ndarray:
+def _correct(task: _Task, networks: list[Network]) -> np.ndarray:
     labels = task.samples.labels[task.samples.parts["test"]]
-    return np.stack([np.load(task.folder / net.logits, allow_pickle=False).argmax(1) == labels for net in nets])
+    return np.stack(
+        [np.load(task.folder / network.logits, allow_pickle=False).argmax(1) == labels for network in networks]
+    )

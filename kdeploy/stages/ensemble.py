@@ -38,8 +38,8 @@ def teacher(
     _must_read_the_same(records)
     accuracies = {}
     for part in ("test", "held_out"):
-        found = np.stack([np.load(place / f"{part}_logits.npy", allow_pickle=False) for place, _ in members])
-        logits = combine(torch.from_numpy(found), rule).numpy()
+        member_logits = np.stack([np.load(place / f"{part}_logits.npy", allow_pickle=False) for place, _ in members])
+        logits = combine(torch.from_numpy(member_logits), rule).numpy()
         np.save(folder / f"{part}_logits.npy", logits)
         accuracies[part] = accuracy(logits, samples.labels[samples.parts[part]])
     return TeacherRecord(
@@ -65,13 +65,13 @@ def teacher(
 def labels(records: Sequence[LabelsRecord], stores: Labels, samples: SampleSet, *, mixed: bool) -> LabelsRecord:
     """What the members' label stores come to; they stay where they are and are combined when they are read."""
     transfer = samples.transfer
-    known = samples.labels[transfer] >= 0
-    first = stores.rows(0, np.flatnonzero(known))
+    mask = samples.labels[transfer] >= 0
+    first = stores.rows(0, np.flatnonzero(mask))
     return LabelsRecord(
         header_sha256=_hash(record.header_sha256 for record in records),
         rows=sum(record.rows for record in records),
         bytes=sum(record.bytes for record in records),
-        agreement=None if mixed else accuracy(first, samples.labels[transfer][known]),
+        agreement=None if mixed else accuracy(first, samples.labels[transfer][mask]),
         duration_ns=sum(record.duration_ns for record in records),
         software=records[0].software,
     )

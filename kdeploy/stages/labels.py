@@ -52,27 +52,27 @@ def run(
 
     def label(view: int, start: int, stop: int) -> np.ndarray:
         # one array for all: small ones that stay would lie between the batches that go, and the memory with them
-        found: np.ndarray | None = None
+        block_rows: np.ndarray | None = None
         for first in range(start, stop, BATCH):
             indices = transfer[first : min(stop, first + BATCH)]
             with progress.shield():
                 rows = answer(feed.view(indices, view)).numpy()
-            if found is None:
-                found = np.empty((stop - start, rows.shape[1]), np.float32)
-            found[first - start :][: len(indices)] = rows
-        assert found is not None  # a block has rows
-        return found
+            if block_rows is None:
+                block_rows = np.empty((stop - start, rows.shape[1]), np.float32)
+            block_rows[first - start :][: len(indices)] = rows
+        assert block_rows is not None  # a block has rows
+        return block_rows
 
     with keeping_pages():
         written = store.write(folder, header, label, progress)
     first = store.Reader(folder, header).rows(0, np.arange(len(transfer)))
-    known = samples.labels[transfer] >= 0
+    mask = samples.labels[transfer] >= 0
     return LabelsRecord(
         header_sha256=hash_file(folder / store.HEADER),
         rows=sum(block.rows for block in written.blocks),
         bytes=sum(block.bytes for block in written.blocks),
         # a mixture of two samples has no one true label
-        agreement=None if feed.mixes else accuracy(first[known], samples.labels[transfer][known]),
+        agreement=None if feed.mixes else accuracy(first[mask], samples.labels[transfer][mask]),
         duration_ns=time.monotonic_ns() - started,
         software=software,
     )
@@ -93,11 +93,11 @@ def _reduced(folder: Path, count: int, classes: int, *, answer: Answer, feed: Fe
                 advice="Run: kdeploy run --force labels.",
             )
         pca.fit(_features(answer, feed, transfer, classes, count), count).save(path)
-    found = pca.Components.load(path)
+    components = pca.Components.load(path)
 
     def reduced(batch: Tensor) -> Tensor:
         outputs = answer(batch)
-        return torch.cat([outputs[:, :classes], found.of(outputs[:, classes:])], 1)
+        return torch.cat([outputs[:, :classes], components.of(outputs[:, classes:])], 1)
 
     return reduced
 
@@ -106,8 +106,8 @@ def _features(answer: Answer, feed: Feed, transfer: np.ndarray, classes: int, co
     """Features of samples of the first view, spread evenly over the transfer set."""
     width = answer(feed.view(transfer[:1], 0)).shape[1] - classes
     needed = pca.samples_needed(width, count, len(transfer))
-    chosen = transfer[np.linspace(0, len(transfer) - 1, needed).astype(int)]
-    found = torch.empty(needed, width)
+    indices = transfer[np.linspace(0, len(transfer) - 1, needed).astype(int)]
+    features = torch.empty(needed, width)
     for first in range(0, needed, BATCH):
-        found[first : first + BATCH] = answer(feed.view(chosen[first : first + BATCH], 0))[:, classes:]
-    return found
+        features[first : first + BATCH] = answer(feed.view(indices[first : first + BATCH], 0))[:, classes:]
+    return features

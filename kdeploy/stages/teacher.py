@@ -58,7 +58,7 @@ class TrainedTeacher:
     length: Length
     seed: int
     options: TrainingOptions = USUAL
-    net: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def run(
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     logits = _logits(classifier, feed, samples, teacher)
     _must_fit(logits["test"], samples, teacher)
-    for part, found in logits.items():
-        np.save(folder / f"{part}_logits.npy", found)
+    for part, part_logits in logits.items():
+        np.save(folder / f"{part}_logits.npy", part_logits)
     file = folder / spec.file
     return TeacherRecord(
         origin=spec.origin,
@@ -125,12 +125,12 @@ def _train(
     target: Path, teacher: TrainedTeacher, feed: Feed, samples: SampleSet, device: torch.device, progress: Progress
 ) -> Training:
     """Train on the labelled part in its views; weights that are there already are a finished training."""
-    told = target.with_suffix(".training.json")
+    record = target.with_suffix(".training.json")
     if target.exists():
-        return Training.model_validate_json(told.read_bytes())
+        return Training.model_validate_json(record.read_bytes())
     mean, std = statistics(feed.canonical, samples.training, feed.preprocessing.scale)
     shape, classes = feed.preprocessing.model_shape, len(samples.class_names)
-    arguments = {"shape": shape, "classes": classes, **teacher.net, "mean": mean, "std": std}
+    arguments = {"shape": shape, "classes": classes, **teacher.network, "mean": mean, "std": std}
     module = teachers.seeded(teacher.model, teacher.seed, arguments)
     labeled = samples.parts["labeled"]
     if isinstance(module, WhitenedCnn):
@@ -138,12 +138,12 @@ def _train(
     labels = torch.from_numpy(samples.labels[labeled])
     plan = BatchPlan(len(labeled), teacher.options.batch, teacher.seed)
 
-    def loss(net: nn.Module, step: int) -> Tensor:
+    def loss(network: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(labeled[rows.numpy()], epoch).to(device)
-        return functional.cross_entropy(net(batch).float(), labels[rows].to(device))
+        return functional.cross_entropy(network(batch).float(), labels[rows].to(device))
 
-    done = train(
+    training = train(
         module,
         loss,
         Schedule(teacher.length.of(plan), teacher.options, teacher.seed),
@@ -153,10 +153,10 @@ def _train(
         description="teacher",
         samples=lambda step: labeled[plan.at(step)[1].numpy()],
     )
-    commit_bytes(told, done.model_dump_json().encode())
+    commit_bytes(record, training.model_dump_json().encode())
     save_weights(module, target, arguments)
     target.with_suffix(".checkpoint").unlink(missing_ok=True)
-    return done
+    return training
 
 
 def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
@@ -168,18 +168,18 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
         assert teacher.path is not None
         shutil.copyfile(teacher.path, target)
         return
-    built, arguments = _built(teacher, classes)
+    network, arguments = _build(teacher, classes)
     if teacher.path is not None:
         # Hugging Face's weights know nothing of the wrapper that makes them logits
-        load_weights(built.net if isinstance(built, pretrained.LogitsOf) else built, teacher.path)
-    save_weights(built, target, arguments)
+        load_weights(network.net if isinstance(network, pretrained.LogitsOf) else network, teacher.path)
+    save_weights(network, target, arguments)
 
 
 def _is_safe(path: Path | None) -> bool:
     return path is not None and path.suffix not in PICKLES
 
 
-def _built(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str, Any]]:
+def _build(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str, Any]]:
     """The network, and what is kept to build it again; a package's network that gets weights has the data's classes."""
     if teacher.origin in ("timm", "torchvision", "huggingface"):
         return pretrained.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
@@ -188,12 +188,12 @@ def _built(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str,
 
 def _inspect(path: Path) -> None:
     """Raises: what the inspector raises, and ModelError for a teacher of which one file is not all."""
-    found = admit(path)
-    if found.side_files:
+    inspection = admit(path)
+    if inspection.side_files:
         raise ModelError(
             str(path),
             "must hold its weights itself, to be kept with the run",
-            got=f"{len(found.side_files)} side file(s)",
+            got=f"{len(inspection.side_files)} side file(s)",
             advice="Save it as one file: onnx.save(onnx.load(path), other).",
         )
 
@@ -224,8 +224,8 @@ def _must_know(teacher: ExternalTeacher, preprocessing: Preprocessing, samples: 
             f"must have been trained on the classes of this data, {', '.join(samples.class_names)}",
             got=", ".join(teacher.class_names or ()),
         )
-    name, found = preprocessing.input, samples.inputs.get(preprocessing.input)
-    if found is None or found.shape[1:] != preprocessing.shape:
+    name, inputs = preprocessing.input, samples.inputs.get(preprocessing.input)
+    if inputs is None or inputs.shape[1:] != preprocessing.shape:
         shapes = ", ".join(f"{other} {array.shape[1:]}" for other, array in samples.inputs.items())
         got = f"{name} {preprocessing.shape}"
         raise ModelError(teacher.name, f"must read an input that the data has: {shapes}", got=got)
@@ -242,6 +242,6 @@ def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: TrainedTeacher | 
 
 def _parameters(folder: Path, spec: teachers.TeacherSpec, shape: tuple[int, ...]) -> int:
     if spec.origin == "onnx":
-        taken = signature(folder / spec.file)
-        return count(folder / spec.file, {taken.input: (taken.batch or 1, *shape)}).parameters
+        ports = signature(folder / spec.file)
+        return count(folder / spec.file, {ports.input: (ports.batch or 1, *shape)}).parameters
     return sum(value.numel() for value in teachers.module(folder, spec).parameters())

@@ -103,7 +103,7 @@ def _costs(exported: ExportedRun, samples: SampleSet) -> list[Cost]:
     return [_cost(exported.folder, one, tests[one.model]) for one in formats]
 
 
-def _cost(folder: Path, made: Format, on: Labeled) -> Cost:
-    request = FormatRequest(made.runtime, made.precision)
-    cost = precision_cost(made.model, folder / f"{made.model}.onnx", folder / made.file, request, on)
-    return cost.model_copy(update={"calibration": made.cost.calibration if made.cost else None})
+def _cost(folder: Path, format_: Format, on: Labeled) -> Cost:
+    request = FormatRequest(format_.runtime, format_.precision)
+    cost = precision_cost(format_.model, folder / f"{format_.model}.onnx", folder / format_.file, request, on)
+    return cost.model_copy(update={"calibration": format_.cost.calibration if format_.cost else None})

@@ -66,15 +66,15 @@ def write(path: Path, state: State, step: int, loss: float, spent_ns: int) -> No
     if state.average is not None:
         tensors |= _tensors("average", state.average)
     for place, optimizer in enumerate(state.optimizers):
-        for number, found in optimizer.state_dict()["state"].items():
+        for number, moments in optimizer.state_dict()["state"].items():
             prefix = f"optimizers.{place}.{number}"
-            tensors |= {f"{prefix}.{name}": torch.as_tensor(value) for name, value in found.items()}
+            tensors |= {f"{prefix}.{name}": torch.as_tensor(value) for name, value in moments.items()}
     content = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
     }
-    told = {"scaler": state.scaler.state_dict(), "environment": environment()}
+    values = {"scaler": state.scaler.state_dict(), "environment": environment()}
     metadata = {"step": str(step), "loss": repr(loss), "spent_ns": str(spent_ns)}
-    metadata |= {key: json.dumps(value) for key, value in told.items()}
+    metadata |= {key: json.dumps(value) for key, value in values.items()}
     commit_bytes(path, save(content, metadata=metadata))
 
 
@@ -87,9 +87,9 @@ def resume(path: Path, state: State) -> Resumed:
         return Resumed()
     try:
         with safetensors.safe_open(path, framework="pt") as stream:
-            told = stream.metadata()
+            metadata = stream.metadata()
         tensors = load_file(path)
-        step, loss, spent_ns = int(told["step"]), float(told["loss"]), int(told["spent_ns"])
+        step, loss, spent_ns = int(metadata["step"]), float(metadata["loss"]), int(metadata["spent_ns"])
     except Exception as exc:
         raise InputError(
             str(path), "must be a checkpoint", got=str(exc), advice="Remove it to train from the start."
@@ -104,8 +104,8 @@ def resume(path: Path, state: State) -> Resumed:
         state.average.load_state_dict(_part(tensors, "average"))
     for place, optimizer in enumerate(state.optimizers):
         optimizer.load_state_dict(_optimizer(optimizer, _part(tensors, f"optimizers.{place}")))
-    state.scaler.load_state_dict(json.loads(told["scaler"]))
-    return Resumed(step, loss, spent_ns, _differences(json.loads(told["environment"])))
+    state.scaler.load_state_dict(json.loads(metadata["scaler"]))
+    return Resumed(step, loss, spent_ns, _differences(json.loads(metadata["environment"])))
 
 
 def _tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
@@ -129,10 +129,10 @@ def _optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
     return whole
 
 
-def _differences(found: dict[str, str]) -> tuple[str, ...]:
+def _differences(earlier: dict[str, str]) -> tuple[str, ...]:
     """`threads 1 instead of 2`, for each that is not as it was."""
     return tuple(
-        f"{name} {value} instead of {found.get(name, 'unknown')}"
+        f"{name} {value} instead of {earlier.get(name, 'unknown')}"
         for name, value in environment().items()
-        if found.get(name) != value
+        if earlier.get(name) != value
     )

@@ -143,28 +143,31 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     _check_means(device, schedule.options)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
     loop = _Loop(module, loss, schedule, samples)
-    kept = _Checkpoint(checkpoint, loop.state)
-    _say_differences(kept.differs, checkpoint, description, schedule.options.require_exact, progress)
+    position = _Checkpoint(checkpoint, loop.state)
+    _say_differences(position.differs, checkpoint, description, schedule.options.require_exact, progress)
     module.train()
     with keeping_pages(), progress.task(description, schedule.steps) as advance:
-        advance(kept.step)
+        advance(position.step)
         try:
-            while kept.step < schedule.steps:
+            while position.step < schedule.steps:
                 with progress.shield():
-                    kept.loss = loop.step(kept.step)
-                    kept.step += 1
-                    watch(module, kept.step, kept.loss)
-                advance(kept.step)
-                kept.write_if_due()
+                    position.loss = loop.step(position.step)
+                    position.step += 1
+                    watch(module, position.step, position.loss)
+                advance(position.step)
+                position.write_if_due()
         except Interrupted:
-            kept.write()
+            position.write()
             raise
         except NonFiniteError:
-            loop.diagnose(checkpoint.with_name("diagnostics.json"), kept.step)
+            loop.diagnose(checkpoint.with_name("diagnostics.json"), position.step)
             raise
     loop.finish()
     return Training(
-        steps=schedule.steps, final_loss=kept.loss, duration_ns=kept.spent_ns(), resume_exact=not kept.differs
+        steps=schedule.steps,
+        final_loss=position.loss,
+        duration_ns=position.spent_ns(),
+        resume_exact=not position.differs,
     )
 
 
@@ -238,9 +241,9 @@ class _Loop:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            found = self.loss(self.called, number)
-        scaler.scale(found).backward()  # type: ignore[no-untyped-call]  # torch's
-        value = self._shared(found.detach(), number)
+            loss = self.loss(self.called, number)
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's
+        value = self._shared(loss.detach(), number)
         for optimizer in self.state.optimizers:
             scaler.unscale_(optimizer)
         self._clip()
@@ -277,13 +280,13 @@ class _Loop:
 
     def diagnose(self, path: Path, step: int) -> None:
         """What is known about a step that failed; null stands for what is not finite."""
-        told = {
+        diagnosis = {
             "step": step,
             "samples": None if self.samples is None else self.samples(step).tolist(),
             "gradient_norm": self.norm if math.isfinite(self.norm) else None,
             "learning_rate": self.schedule.rate(step),
         }
-        commit_bytes(path, json.dumps(told, indent=1).encode())
+        commit_bytes(path, json.dumps(diagnosis, indent=1).encode())
 
     def finish(self) -> None:
         """The weights that are kept: the average where there is one."""

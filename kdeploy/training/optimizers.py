@@ -28,12 +28,14 @@ def optimizers(module: nn.Module, options: TrainingOptions) -> tuple[torch.optim
         return (torch.optim.SGD(values, rate, MOMENTUM, weight_decay=decay, nesterov=True, fused=True),)
     matrices = {name: value for name, value in trained.items() if kind == "muon" and _is_inner(name, value)}
     rest = [value for name, value in trained.items() if name not in matrices]
-    found: list[torch.optim.Optimizer] = []
+    instances: list[torch.optim.Optimizer] = []
     if rest:
-        found.append(torch.optim.AdamW(rest, lr=rate, weight_decay=decay, fused=True))
+        instances.append(torch.optim.AdamW(rest, lr=rate, weight_decay=decay, fused=True))
     if matrices:
-        found.append(torch.optim.Muon(matrices.values(), lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
-    return tuple(found)
+        instances.append(
+            torch.optim.Muon(matrices.values(), lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+        )
+    return tuple(instances)
 
 
 def _is_inner(name: str, value: nn.Parameter) -> bool:

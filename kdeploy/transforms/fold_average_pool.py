@@ -51,9 +51,9 @@ def _into(layers: nn.Sequential, place: int, pool: Pool, layer: nn.Linear, shape
         return Outcome(layers, False, f"it would add {added} multiply-adds, more than the {limit} that pay")
     windows = layer.weight.double().reshape(-1, channels, tall, 1, wide, 1) * (tall * wide / (height * width))
     weight = windows.expand(-1, -1, -1, height // tall, -1, width // wide).reshape(layer.out_features, -1)
-    made = linear(weight, layer.bias, like=layer.weight)
+    replacement = linear(weight, layer.bias, like=layer.weight)
     chain = list(layers)
-    chain[place : place + 3] = chain[place + 1], made
+    chain[place : place + 3] = chain[place + 1], replacement
     return Outcome(nn.Sequential(*chain).eval(), True, f"into the linear layer behind it, {added} multiply-adds more")
 
 

@@ -25,7 +25,7 @@ class ModuleOutcome(NamedTuple):
     reason: str
 
 
-class _Found(NamedTuple):
+class _Calls(NamedTuple):
     """Two calls, and the layers that they call."""
 
     first_call: fx.Node
@@ -63,7 +63,7 @@ def fuse_module(module: nn.Module, limit_bytes: int = LIMIT_BYTES) -> ModuleOutc
     return ModuleOutcome(traced.eval(), True, f"one layer in place of {', '.join(done)}")
 
 
-def _pairs(traced: fx.GraphModule) -> Iterator[_Found]:
+def _pairs(traced: fx.GraphModule) -> Iterator[_Calls]:
     """In order, so that what was made of one pair can be the first of the next."""
     for node in list(traced.graph.nodes):
         second = _linear(traced, node)
@@ -72,7 +72,7 @@ def _pairs(traced: fx.GraphModule) -> Iterator[_Found]:
             continue
         first = _linear(traced, before)
         if first is not None:
-            yield _Found(before, node, first, second)
+            yield _Calls(before, node, first, second)
 
 
 def _linear(traced: fx.GraphModule, node: fx.Node) -> nn.Linear | None:
@@ -83,7 +83,7 @@ def _linear(traced: fx.GraphModule, node: fx.Node) -> nn.Linear | None:
     return None if layer._forward_hooks or layer._forward_pre_hooks else layer
 
 
-def _refusal(pair: _Found, limit_bytes: int) -> str:
+def _refusal(pair: _Calls, limit_bytes: int) -> str:
     inputs, width, outputs = pair.first.in_features, pair.first.out_features, pair.second.out_features
     size, limit = pair.second.weight.element_size() * inputs * outputs, break_even(inputs, outputs)
     if size > limit_bytes:
@@ -93,12 +93,12 @@ def _refusal(pair: _Found, limit_bytes: int) -> str:
     return ""
 
 
-def _replace(traced: fx.GraphModule, pair: _Found, name: str) -> None:
+def _replace(traced: fx.GraphModule, pair: _Calls, name: str) -> None:
     while hasattr(traced, name):
         name += "_"
     traced.add_submodule(name, fused(pair.first, pair.second))
     with traced.graph.inserting_before(pair.second_call):
-        made = traced.graph.call_module(name, pair.first_call.args)
-    pair.second_call.replace_all_uses_with(made)
+        call = traced.graph.call_module(name, pair.first_call.args)
+    pair.second_call.replace_all_uses_with(call)
     traced.graph.erase_node(pair.second_call)
     traced.graph.erase_node(pair.first_call)

@@ -86,14 +86,14 @@ class _Fusing:
             inner = _KINDS[first](op, x, v, c, "first")
             return _KINDS[second](op, inner, u, d, "second")
 
-        def check(_context: object, **found: ir.Value) -> bool:
-            return self._fits(_layer(first, "first", found), _layer(second, "second", found))
+        def check(_context: object, **match: ir.Value) -> bool:
+            return self._fits(_layer(first, "first", match), _layer(second, "second", match))
 
-        def replace(op: Any, **found: ir.Value) -> ir.Value:  # noqa: ANN401 - a tape
-            one, other = _layer(first, "first", found), _layer(second, "second", found)
+        def replace(op: Any, **match: ir.Value) -> ir.Value:  # noqa: ANN401 - a tape
+            one, other = _layer(first, "first", match), _layer(second, "second", match)
             assert one is not None
             assert other is not None
-            return self._replaced(op, found, one, other, as_gemm="gemm" in (first, second))
+            return self._replaced(op, match, one, other, as_gemm="gemm" in (first, second))
 
         return pattern.RewriteRule(pair, replace, check, name=f"{first}-{second}")
 
@@ -108,13 +108,13 @@ class _Fusing:
     def _replaced(
         self,
         op: Any,  # noqa: ANN401 - a tape
-        found: dict[str, ir.Value],
+        match: dict[str, ir.Value],
         first: _Layer,
         second: _Layer,
         *,
         as_gemm: bool,
     ) -> ir.Value:
-        output = found["second"].name or ""
+        output = match["second"].name or ""
         inputs, width = first.weight.shape
         self.pairs.append(NodePair(output, inputs, width, second.weight.shape[1]))
         weight, bias = first.weight @ second.weight, _sum(first, second)
@@ -122,8 +122,8 @@ class _Fusing:
         if bias is not None:
             new.append(op.initializer(ir.tensor(bias.astype(first.dtype)), name=self._free(f"{output}.bias")))
         if as_gemm:
-            return op.Gemm(found["x"], *new)
-        product = op.MatMul(found["x"], new[0])
+            return op.Gemm(match["x"], *new)
+        product = op.MatMul(match["x"], new[0])
         return product if bias is None else op.Add(product, new[1])
 
     def _free(self, name: str) -> str:
@@ -155,17 +155,17 @@ def _sum(first: _Layer, second: _Layer) -> np.ndarray | None:
     return sum(parts[1:], parts[0]) if parts else None
 
 
-def _layer(kind: str, called: str, found: dict[str, ir.Value]) -> _Layer | None:
+def _layer(kind: str, called: str, match: dict[str, ir.Value]) -> _Layer | None:
     """The numbers of a layer that was found; None when they are not constants of a kind that can be multiplied out."""
     weight_name, bias_name = _NAMES[called]
-    weight, node = _constant(found[weight_name]), found[called].producer()
+    weight, node = _constant(match[weight_name]), match[called].producer()
     if weight is None or weight.ndim != 2 or weight.dtype.name not in _FLOATS or node is None:
         return None
     dtype, exact = weight.dtype, weight.astype(np.float64)
     if kind == "matmul":
         return _Layer(exact, None, dtype)
     if kind == "add":
-        bias = _constant(found[bias_name])
+        bias = _constant(match[bias_name])
         # a bias of two axes could add one to the output
         if bias is None or bias.ndim > 1 or bias.size not in (1, weight.shape[1]):
             return None
@@ -174,18 +174,18 @@ def _layer(kind: str, called: str, found: dict[str, ir.Value]) -> _Layer | None:
 
 
 def _of_gemm(node: ir.Node, weight: np.ndarray, dtype: np.dtype[Any]) -> _Layer | None:
-    asked = {name: attribute.value for name, attribute in node.attributes.items()}
-    weight = asked.get("alpha", 1.0) * (weight.T if asked.get("transB") else weight)
-    if asked.get("transA"):
+    attributes = {name: attribute.value for name, attribute in node.attributes.items()}
+    weight = attributes.get("alpha", 1.0) * (weight.T if attributes.get("transB") else weight)
+    if attributes.get("transA"):
         return None
-    given = node.inputs[2] if len(node.inputs) > 2 else None
-    if given is None:
+    bias_value = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias_value is None:
         return _Layer(weight, None, dtype)
-    bias = _constant(given)
+    bias = _constant(bias_value)
     # one row for the whole batch
     if bias is None or bias.size not in (1, weight.shape[1]) or (bias.ndim == 2 and bias.shape[0] != 1):
         return None
-    bias = asked.get("beta", 1.0) * bias.astype(np.float64).reshape(-1)
+    bias = attributes.get("beta", 1.0) * bias.astype(np.float64).reshape(-1)
     return _Layer(weight, np.broadcast_to(bias, weight.shape[1]), dtype)
 
 

@@ -62,14 +62,18 @@ def lower_rank(layers: nn.Sequential, rank: int) -> Outcome:
 
     Refuses when there is no linear layer, and a rank above the bottleneck's or not below a single layer's break-even.
     """
-    found = decompose(layers)
-    if found is None:
+    decomposition = decompose(layers)
+    if decomposition is None:
         return Outcome(layers, False, "the network has no linear layer")
-    if rank > found.most and found.width is not None:
-        return Outcome(layers, False, f"the bottleneck of {found.called} has no rank above {found.most}")
-    if rank > found.most:
-        return Outcome(layers, False, f"two factors of {found.called} cost less only up to rank {found.most}")
-    return Outcome(at_rank(layers, found, rank), True, f"rank {rank} in place of {found.called}")
+    if rank > decomposition.most and decomposition.width is not None:
+        return Outcome(
+            layers, False, f"the bottleneck of {decomposition.called} has no rank above {decomposition.most}"
+        )
+    if rank > decomposition.most:
+        return Outcome(
+            layers, False, f"two factors of {decomposition.called} cost less only up to rank {decomposition.most}"
+        )
+    return Outcome(at_rank(layers, decomposition, rank), True, f"rank {rank} in place of {decomposition.called}")
 
 
 @torch.no_grad()
@@ -89,18 +93,18 @@ def decompose(layers: nn.Sequential) -> Decomposition | None:
 
 
 @torch.no_grad()
-def at_rank(layers: nn.Sequential, found: Decomposition, rank: int) -> nn.Sequential:
+def at_rank(layers: nn.Sequential, decomposition: Decomposition, rank: int) -> nn.Sequential:
     """The chain with the decomposed map in two balanced factors, in the dtype of the layers they replace."""
-    root = found.values[:rank].sqrt()
-    stop = found.place + (1 if found.width is None else 2)
+    root = decomposition.values[:rank].sqrt()
+    stop = decomposition.place + (1 if decomposition.width is None else 2)
     last = layers[stop - 1]
     assert isinstance(last, nn.Linear)
     factors = (
-        linear(root[:, None] * found.right[:rank], None, like=last.weight),
-        linear(found.left[:, :rank] * root, found.bias, like=last.weight),
+        linear(root[:, None] * decomposition.right[:rank], None, like=last.weight),
+        linear(decomposition.left[:, :rank] * root, decomposition.bias, like=last.weight),
     )
     chain = list(layers)
-    chain[found.place : stop] = factors
+    chain[decomposition.place : stop] = factors
     return nn.Sequential(*chain).eval()
 
 

@@ -140,7 +140,7 @@ def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done,
             inputs_of(samples, HALF, "unlabeled"),
             samples.inputs["image"][samples.parts["held_out"]],
         ),
-        asked=[FormatRequest.parse(text) for text in formats],  # type: ignore[attr-defined]
+        requests=[FormatRequest.parse(text) for text in formats],  # type: ignore[attr-defined]
         progress=Progress(),
         **arguments,  # type: ignore[arg-type]
     )

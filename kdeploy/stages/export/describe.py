@@ -20,9 +20,9 @@ from kdeploy.system.files import hash_file
 def describe(path: Path, shape: Sequence[int]) -> Model:
     """Describe a classifier for samples of this shape; multiply-adds are those of one sample."""
     model = header(path)
-    taken = signature_of(of_graph(model), str(path))
-    batch = taken.batch or 1
-    cost = count(path, {taken.input: (batch, *shape)})
+    ports = signature_of(of_graph(model), str(path))
+    batch = ports.batch or 1
+    cost = count(path, {ports.input: (batch, *shape)})
     return Model(
         file=path.name,
         sha256=hash_file(path),

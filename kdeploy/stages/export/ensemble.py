@@ -51,13 +51,13 @@ def merge(members: Sequence[Path], path: Path, *, input_name: str, shape: Sequen
 
 def _add(graph: onnx.GraphProto, member: Path, prefix: str, input_name: str) -> str:
     """Take in a member; returns the name of its logits."""
-    found = signature(member)
-    if found.batch is not None:
-        got, advice = f"a batch of {found.batch}", "Export it with a dynamic batch."
+    ports = signature(member)
+    if ports.batch is not None:
+        got, advice = f"a batch of {ports.batch}", "Export it with a dynamic batch."
         raise ModelError(str(member), "must take any batch to be one of several teachers", got=got, advice=advice)
     theirs = compose.add_prefix_graph(_at_our_opset(member).graph, prefix, rename_inputs=False)
     for node in theirs.node:
-        node.input[:] = [input_name if name == found.input else name for name in node.input]
+        node.input[:] = [input_name if name == ports.input else name for name in node.input]
     graph.node.extend(theirs.node)
     graph.initializer.extend(theirs.initializer)
     return str(theirs.output[0].name)

@@ -49,19 +49,19 @@ def run(
     """
     folded, fused, folds = _rewritten(path)
     files = _written(folder, path, folded, fused)
-    made = _proved(path, files, inputs, target)
+    exported = _proved(path, files, inputs, target)
     measured = None
     if bottleneck == "auto" and fused.done:
-        asked = forms.comparison(
+        request = forms.comparison(
             folder / "bottleneck", files["factored"], files["fused"], inputs, target, signature(path).batch or 1
         )
-        measured = forms.time(asked, folder / "bottleneck", progress)
+        measured = forms.time(request, folder / "bottleneck", progress)
     shipped = _choose(bottleneck, fused, measured)
     copy_model(files[shipped.shipped], folder, runtime="export")
     return ModelExportRecord(
         source=describe(path, inputs.shape[1:]),
         model=describe(folder / MODEL, inputs.shape[1:]),
-        forms=forms.with_latencies(made, measured),
+        forms=forms.with_latencies(exported, measured),
         folds=folds,
         pairs=tuple(FusedPair(**pair._asdict()) for pair in fused.pairs),
         bottleneck=shipped,
@@ -79,40 +79,42 @@ def _rewritten(path: Path) -> tuple[GraphOutcome, GraphOutcome, tuple[Fold, ...]
         folded = fold_batch_norm_nodes(model)
         fused = fuse_nodes(folded.model)
     outcomes = (("batch norm", folded), ("bottleneck", fused))
-    folds = tuple(Fold(model="model", name=name, done=found.done, reason=found.reason) for name, found in outcomes)
+    folds = tuple(
+        Fold(model="model", name=name, done=outcome.done, reason=outcome.reason) for name, outcome in outcomes
+    )
     return folded, fused, folds
 
 
 def _written(folder: Path, path: Path, folded: GraphOutcome, fused: GraphOutcome) -> dict[FormName, Path]:
     """The file of each form; that of a model in which nothing was folded is the one that came."""
     name: FormName = "plain" if fused.reason == NO_PAIR else "factored"
-    made: dict[FormName, Path] = {name: path}
+    files: dict[FormName, Path] = {name: path}
     for form, outcome in ((name, folded), ("fused", fused)):
         if outcome.done:
-            made[form] = folder / f"model.{form}.onnx"
-            commit_bytes(made[form], outcome.model.SerializeToString(deterministic=True))
-    return made
+            files[form] = folder / f"model.{form}.onnx"
+            commit_bytes(files[form], outcome.model.SerializeToString(deterministic=True))
+    return files
 
 
 def _proved(path: Path, files: Mapping[FormName, Path], inputs: np.ndarray, target: str) -> list[Form]:
-    oracle, made = onnx_oracle(path, inputs), []
+    oracle, exported = onnx_oracle(path, inputs), []
     for form, file in files.items():
         names = dict.fromkeys((*PROVED_ON, target))
         rows = tuple(proved(file, f"model.{form}", oracle, inputs, name) for name in names)
         raise_if_failed(rows)
-        made.append(Form(form=form, model=describe(file, inputs.shape[1:]), latency_ns=None, parity=rows))
-    return made
+        exported.append(Form(form=form, model=describe(file, inputs.shape[1:]), latency_ns=None, parity=rows))
+    return exported
 
 
-def _choose(asked: BottleneckForm, fused: GraphOutcome, measured: BenchRecord | None) -> Bottleneck:
+def _choose(choice: BottleneckForm, fused: GraphOutcome, measured: BenchRecord | None) -> Bottleneck:
     """Which form ships, and why; a model in which nothing can be fused has no choice."""
     pairs = [LinearPair(pair.inputs, pair.width, pair.outputs) for pair in fused.pairs]
-    if not fused.done and asked == "fuse" and fused.reason != NO_PAIR:
+    if not fused.done and choice == "fuse" and fused.reason != NO_PAIR:
         raise ResourceError("--bottleneck", "cannot be fuse", got=fused.reason, advice="Ship the factored form.")
     if not fused.done:
         return _bottleneck("plain" if fused.reason == NO_PAIR else "factored", fused.reason, pairs)
     if measured is None:
-        return _bottleneck("fused" if asked == "fuse" else "factored", f"asked for (--bottleneck {asked})", pairs)
+        return _bottleneck("fused" if choice == "fuse" else "factored", f"asked for (--bottleneck {choice})", pairs)
     form, times = forms.faster(measured)
     return _bottleneck(form, f"{', '.join(map(forms.break_even_words, pairs))}: {times}", pairs)
 

@@ -62,7 +62,7 @@ def divided(held_out: np.ndarray, transfer: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def convert(
-    folder: Path, asked: Sequence[FormatRequest], subjects: Sequence[ConvertedModel], progress: Progress
+    folder: Path, requests: Sequence[FormatRequest], subjects: Sequence[ConvertedModel], progress: Progress
 ) -> tuple[Format, ...]:
     """Convert every subject into every format, below `folder/formats/`.
 
@@ -71,41 +71,41 @@ def convert(
         for a student that is refused though the format was asked for by name; MissingError for a runtime that is not
         here.
     """
-    made: list[Format] = []
-    with progress.task("formats", len(asked) * len(subjects)) as advance:
-        for number, (format_, subject) in enumerate((one, each) for one in asked for each in subjects):
-            found = _converted(folder, format_, subject)
-            made += [] if found is None else [found]
+    formats: list[Format] = []
+    with progress.task("formats", len(requests) * len(subjects)) as advance:
+        for number, (format_, subject) in enumerate((one, each) for one in requests for each in subjects):
+            result = _converted(folder, format_, subject)
+            formats += [] if result is None else [result]
             advance(number + 1)
-    return tuple(made)
+    return tuple(formats)
 
 
-def _converted(folder: Path, asked: FormatRequest, subject: ConvertedModel) -> Format | None:
+def _converted(folder: Path, request: FormatRequest, subject: ConvertedModel) -> Format | None:
     try:
-        artefact, size = _artefact(folder, asked, subject)
+        artefact, size = _artefact(folder, request, subject)
     except MissingError as missing:
-        if not asked.optional:
+        if not request.optional:
             raise
-        return _refused(asked, subject, str(missing))
+        return _refused(request, subject, str(missing))
     except Refused as refusal:
         # the student is what ships: a teacher that came as ONNX cannot go where a torch module is needed
-        if not asked.optional and subject.name != "teacher":
-            advice = f"Remove {asked} from export.formats."
+        if not request.optional and subject.name != "teacher":
+            advice = f"Remove {request} from export.formats."
             must = f"must take the {subject.name}"
-            raise ModelError(f"format {asked}", must, got=refusal.reason, advice=advice) from refusal
-        return None if isinstance(refusal, NotOffered) else _refused(asked, subject, refusal.reason)
-    row = _compared(artefact, asked, subject)
-    if not row.passed and (asked.precision == "int8" or (asked.optional and asked.precision != "fp32")):
-        shutil.rmtree(folder / "formats" / asked.folder / subject.name)
+            raise ModelError(f"format {request}", must, got=refusal.reason, advice=advice) from refusal
+        return None if isinstance(refusal, NotOffered) else _refused(request, subject, refusal.reason)
+    row = _compared(artefact, request, subject)
+    if not row.passed and (request.precision == "int8" or (request.optional and request.precision != "fp32")):
+        shutil.rmtree(folder / "formats" / request.folder / subject.name)
         changed = what_changed(row)
         reason = f"off by {row.max_abs_error:.3g}, {changed}, where {row.budget:.3g} is allowed"
-        return _refused(asked, subject, reason, row)
+        return _refused(request, subject, reason, row)
     raise_if_failed([row])
-    names, why = installed.processors(_runtime(asked), asked.precision)
+    names, why = installed.processors(_runtime(request), request.precision)
     return Format(
         model=subject.name,
-        runtime=asked.runtime,
-        precision=asked.precision,
+        runtime=request.runtime,
+        precision=request.precision,
         file=artefact.relative_to(folder).as_posix(),
         bytes=size,
         parity=row,
@@ -113,31 +113,31 @@ def _converted(folder: Path, asked: FormatRequest, subject: ConvertedModel) -> F
     )
 
 
-def _runtime(asked: FormatRequest) -> str:
-    return RUNS_ONNX if asked.runtime == ONNX else asked.runtime
+def _runtime(request: FormatRequest) -> str:
+    return RUNS_ONNX if request.runtime == ONNX else request.runtime
 
 
-def _artefact(folder: Path, asked: FormatRequest, subject: ConvertedModel) -> tuple[Path, int]:
+def _artefact(folder: Path, request: FormatRequest, subject: ConvertedModel) -> tuple[Path, int]:
     """The file to load, and the bytes of all files."""
-    if asked.runtime == ONNX:
+    if request.runtime == ONNX:
         return subject.path, subject.path.stat().st_size
-    target = folder / "formats" / asked.folder / subject.name
+    target = folder / "formats" / request.folder / subject.name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     try:
-        artefact = installed.find(asked.runtime).convert(_source(subject), target, precision=asked.precision)
+        artefact = installed.find(request.runtime).convert(_source(subject), target, precision=request.precision)
     except Refused:
         shutil.rmtree(target)
         raise
     if not artefact.is_file() or not artefact.stat().st_size:
-        raise ModelError(f"format {asked}", f"must write the {subject.name}", got=f"nothing in {artefact.name}")
+        raise ModelError(f"format {request}", f"must write the {subject.name}", got=f"nothing in {artefact.name}")
     return artefact, size_of(target)
 
 
 def _source(subject: ConvertedModel) -> Source:
     module = subject.module
-    found = source_of(subject.path, subject.inputs, subject.calibration)
-    return found._replace(module=None if module is None else lambda: module)
+    source = source_of(subject.path, subject.inputs, subject.calibration)
+    return source._replace(module=None if module is None else lambda: module)
 
 
 def source_of(path: Path, inputs: np.ndarray, calibration: np.ndarray) -> Source:
@@ -152,17 +152,19 @@ def size_of(folder: Path) -> int:
     return sum(part.stat().st_size for part in folder.rglob("*") if part.is_file())
 
 
-def _compared(artefact: Path, asked: FormatRequest, subject: ConvertedModel) -> ParityRow:
-    name = _runtime(asked)
+def _compared(artefact: Path, request: FormatRequest, subject: ConvertedModel) -> ParityRow:
+    name = _runtime(request)
     logits, batches = answers(name, artefact, signature(subject.path).input, subject.inputs)
-    return compare(subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=asked.precision)
+    return compare(
+        subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=request.precision
+    )
 
 
-def _refused(asked: FormatRequest, subject: ConvertedModel, reason: str, row: ParityRow | None = None) -> Format:
+def _refused(request: FormatRequest, subject: ConvertedModel, reason: str, row: ParityRow | None = None) -> Format:
     return Format(
         model=subject.name,
-        runtime=asked.runtime,
-        precision=asked.precision,
+        runtime=request.runtime,
+        precision=request.precision,
         file="",
         bytes=0,
         parity=row,

@@ -80,17 +80,20 @@ def export_low_rank(
         folded: the reduced in rank layers with every fold.
     Raises: ParityError.
     """
-    made = export(folder, {"low-rank": folded}, reduced.layers, name, inputs, target, reduced.exact)
-    return made[0].model_copy(update={"low_rank": reduced.cost})
+    forms = export(folder, {"low-rank": folded}, reduced.layers, name, inputs, target, reduced.exact)
+    return forms[0].model_copy(update={"low_rank": reduced.cost})
 
 
-def time(asked: ComparisonRequest, place: Path, progress: Progress, settings: Settings | None = None) -> BenchRecord:
+def time(
+    comparison_request: ComparisonRequest, place: Path, progress: Progress, settings: Settings | None = None
+) -> BenchRecord:
     """Fused against factored, one thread, 8 process pairs; what was measured is in the folder `place` afterwards.
 
     One of them ships even from a busy machine, so every block counts where no other settings are given.
     """
     request = Request(
-        comparisons=(asked,), settings=settings or Settings.quick(Settings(limits=NoiseLimits(voids=False)))
+        comparisons=(comparison_request,),
+        settings=settings or Settings.quick(Settings(limits=NoiseLimits(voids=False))),
     )
     with progress.task("fused against factored", request.settings.looks[-1]) as advance:
         return run_in_fresh_process(request, place, lambda step: advance(step.replicate))
@@ -153,23 +156,23 @@ def faster(measured: BenchRecord) -> tuple[FormName, str]:
     return "fused", f"{microseconds(fused)} against {microseconds(factored)} factored, {where}"
 
 
-def choose_rank(asked: Rank, reduced: Reduced | str, pair: LinearPair | None) -> Bottleneck:
+def choose_rank(rank: Rank, reduced: Reduced | str, pair: LinearPair | None) -> Bottleneck:
     """The reduced in rank form, or the one that there is without it."""
     if isinstance(reduced, str):
         return bottleneck("factored" if pair else "plain", reduced, pair)
     shape = LinearPair(reduced.inputs, reduced.cost.rank, reduced.outputs)
-    return bottleneck("low-rank", f"asked for (export.bottleneck: {asked}): {in_words(reduced.cost)}", shape)
+    return bottleneck("low-rank", f"asked for (export.bottleneck: {rank}): {in_words(reduced.cost)}", shape)
 
 
 def latencies(measured: BenchRecord) -> tuple[int, int]:
     """Median latency of the factored and of the fused form, ns."""
-    found = []
+    medians = []
     for name in (measured.comparison[0].baseline, measured.comparison[0].candidate):
         latency = measured.arm(name).latency_ns
         if latency is None:
             raise ResourceError("export.bottleneck", "must be timed", got="no replicate could be used")
-        found.append(latency.median.value)
-    return found[0], found[1]
+        medians.append(latency.median.value)
+    return medians[0], medians[1]
 
 
 def with_latencies(forms: Sequence[Form], measured: BenchRecord | None) -> tuple[Form, ...]:

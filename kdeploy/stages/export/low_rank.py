@@ -46,7 +46,7 @@ class Reduced(NamedTuple):
 
 
 @torch.no_grad()  # not inference mode: its tensors could not be counted with gradients, as torch wants it
-def reduce(chain: nn.Sequential, asked: Rank, inputs: np.ndarray) -> Reduced | str:
+def reduce(chain: nn.Sequential, request: Rank, inputs: np.ndarray) -> Reduced | str:
     """Re-factor the trained chain; a reason when no rank that saves anything is within the tolerance.
 
     Args:
@@ -54,55 +54,59 @@ def reduce(chain: nn.Sequential, asked: Rank, inputs: np.ndarray) -> Reduced | s
     Raises: ModelError for a rank that the network cannot have, or that would save nothing.
     """
     double, batch = copy.deepcopy(chain).double().eval(), torch.from_numpy(inputs[:INPUTS]).double()
-    found, logits = decompose(double), double(batch)
-    rank = asked.rank
-    if rank is None and found is not None:
-        assert asked.tolerance is not None
-        rank = least_rank(double, found, asked.tolerance, batch, logits)
+    decomposition, logits = decompose(double), double(batch)
+    rank = request.rank
+    if rank is None and decomposition is not None:
+        assert request.tolerance is not None
+        rank = least_rank(double, decomposition, request.tolerance, batch, logits)
         if rank is None:
-            return f"no rank below {_full_rank(found)} of {found.called} is within the tolerance {asked.tolerance:g}"
+            below = f"{_full_rank(decomposition)} of {decomposition.called}"
+            return f"no rank below {below} is within the tolerance {request.tolerance:g}"
     outcome = lower_rank(chain, rank or 1)
     if not outcome.done:
-        advice = "Ask for a lower rank." if found is not None else "Set it to auto."
-        raise ModelError("export.bottleneck", f"cannot be {asked}", got=outcome.reason, advice=advice)
-    assert found is not None
+        advice = "Ask for a lower rank." if decomposition is not None else "Set it to auto."
+        raise ModelError("export.bottleneck", f"cannot be {request}", got=outcome.reason, advice=advice)
+    assert decomposition is not None
     assert rank is not None
-    exact = at_rank(double, found, rank)
-    cost = _cost(found, rank, logits, exact(batch))
-    return Reduced(outcome.layers, exact, cost, found.right.shape[1], len(found.left))
+    exact = at_rank(double, decomposition, rank)
+    cost = _cost(decomposition, rank, logits, exact(batch))
+    return Reduced(outcome.layers, exact, cost, decomposition.right.shape[1], len(decomposition.left))
 
 
 def least_rank(
-    chain: nn.Sequential, found: Decomposition, tolerance: float, batch: Tensor, logits: Tensor
+    chain: nn.Sequential, decomposition: Decomposition, tolerance: float, batch: Tensor, logits: Tensor
 ) -> int | None:
     """The least rank whose relative logit error is within the tolerance, and which saves multiply-adds."""
-    before, behind = chain[: found.place], chain[found.place + (1 if found.width is None else 2) :]
-    scores = before(batch) @ found.right.T * found.values
-    outputs = found.bias.expand(*scores.shape[:-1], -1)
+    before, behind = (
+        chain[: decomposition.place],
+        chain[decomposition.place + (1 if decomposition.width is None else 2) :],
+    )
+    scores = before(batch) @ decomposition.right.T * decomposition.values
+    outputs = decomposition.bias.expand(*scores.shape[:-1], -1)
     limit = tolerance * float(logits.abs().max())
-    for rank in range(1, _full_rank(found)):
-        outputs = outputs + scores[..., rank - 1 : rank] * found.left[:, rank - 1]
+    for rank in range(1, _full_rank(decomposition)):
+        outputs = outputs + scores[..., rank - 1 : rank] * decomposition.left[:, rank - 1]
         if float((behind(outputs) - logits).abs().max()) <= limit:
             return rank
     return None
 
 
-def _full_rank(found: Decomposition) -> int:
+def _full_rank(decomposition: Decomposition) -> int:
     """The least rank that saves nothing: that of a pair's own map, or the break-even of a single layer."""
-    return found.most if found.width is not None else found.most + 1
+    return decomposition.most if decomposition.width is not None else decomposition.most + 1
 
 
-def _cost(found: Decomposition, rank: int, logits: Tensor, cut: Tensor) -> LowRank:
+def _cost(decomposition: Decomposition, rank: int, logits: Tensor, cut: Tensor) -> LowRank:
     off = (cut - logits).abs()
-    following = float(found.values[rank]) if rank < len(found.values) else 0.0
+    following = float(decomposition.values[rank]) if rank < len(decomposition.values) else 0.0
     return LowRank(
         rank=rank,
-        full_rank=len(found.values),
+        full_rank=len(decomposition.values),
         inputs=len(logits),
         max_abs_error=float(off.max()),
         mean_abs_error=float(off.mean()),
         relative_error=float(off.max() / logits.abs().max()),
-        spectral_error=following / float(found.values[0]),
+        spectral_error=following / float(decomposition.values[0]),
         agreement=float((cut.argmax(1) == logits.argmax(1)).double().mean()),
     )
 

@@ -34,54 +34,54 @@ def judge(
         max_int8_drop: percentage points of accuracy.
     """
     calibration, _ = divided(held_out["student"].inputs, transfer)
-    made: list[Format] = []
+    formats: list[Format] = []
     for format_ in record.formats:
         if format_.precision == "fp32" or format_.refused is not None:
-            made.append(format_)
+            formats.append(format_)
             continue
         judged = _with_cost(folder, format_, held_out[format_.model], len(calibration))
-        made.append(_guarded(folder, judged, max_int8_drop))
+        formats.append(_guarded(folder, judged, max_int8_drop))
         if record.baseline is not None and (format_.model, format_.precision) == ("student", INT8):
-            made += _baseline(folder, judged, held_out["student"], calibration)
-    return record.model_copy(update={"formats": tuple(made)})
+            formats += _baseline(folder, judged, held_out["student"], calibration)
+    return record.model_copy(update={"formats": tuple(formats)})
 
 
-def _with_cost(folder: Path, made: Format, on: Labeled, calibrated: int) -> Format:
-    asked = FormatRequest(made.runtime, made.precision)
-    cost = precision_cost(made.model, folder / f"{made.model}.onnx", folder / made.file, asked, on)
-    count = calibrated if made.precision == INT8 else None
-    return made.model_copy(update={"cost": cost.model_copy(update={"calibration": count})})
+def _with_cost(folder: Path, format_: Format, on: Labeled, calibration_inputs: int) -> Format:
+    request = FormatRequest(format_.runtime, format_.precision)
+    cost = precision_cost(format_.model, folder / f"{format_.model}.onnx", folder / format_.file, request, on)
+    count = calibration_inputs if format_.precision == INT8 else None
+    return format_.model_copy(update={"cost": cost.model_copy(update={"calibration": count})})
 
 
-def _guarded(folder: Path, made: Format, max_int8_drop: float) -> Format:
+def _guarded(folder: Path, format_: Format, max_int8_drop: float) -> Format:
     """The format, or why there is none: only the student ships, so only its loss matters."""
-    cost = made.cost
-    if cost is None or (made.model, made.precision) != ("student", INT8) or cost.drop_points <= max_int8_drop:
-        return made
-    shutil.rmtree(_place(folder, made))
+    cost = format_.cost
+    if cost is None or (format_.model, format_.precision) != ("student", INT8) or cost.drop_points <= max_int8_drop:
+        return format_
+    shutil.rmtree(_place(folder, format_))
     reason = (
         f"int8 loses {cost.drop_points:.3g} points of accuracy on {cost.inputs} held-out inputs, "
         f"{cost.fp32:.2%} to {cost.accuracy:.2%}, more than the {max_int8_drop:g} allowed: fp32 is kept"
     )
-    return made.model_copy(update={"file": "", "bytes": 0, "refused": reason, "processors": None})
+    return format_.model_copy(update={"file": "", "bytes": 0, "refused": reason, "processors": None})
 
 
 def _baseline(folder: Path, student: Format, held_out: Labeled, calibration: np.ndarray) -> list[Format]:
     """The baseline in the same format; nothing where the runtime makes it from more than an ONNX file."""
-    onnx, asked = folder / "baseline.onnx", FormatRequest(student.runtime, student.precision)
-    made = student.model_copy(update={"model": "baseline", "parity": None})
-    place = _place(folder, made)
+    onnx, request = folder / "baseline.onnx", FormatRequest(student.runtime, student.precision)
+    format_ = student.model_copy(update={"model": "baseline", "parity": None})
+    place = _place(folder, format_)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     source = source_of(onnx, held_out.inputs, calibration)
     try:
-        artefact = installed.find(asked.runtime).convert(source, place, precision=asked.precision)
+        artefact = installed.find(request.runtime).convert(source, place, precision=request.precision)
     except Refused:
         shutil.rmtree(place)
         return []
-    made = made.model_copy(update={"file": artefact.relative_to(folder).as_posix(), "bytes": size_of(place)})
-    return [_with_cost(folder, made, held_out, len(calibration))]
+    format_ = format_.model_copy(update={"file": artefact.relative_to(folder).as_posix(), "bytes": size_of(place)})
+    return [_with_cost(folder, format_, held_out, len(calibration))]
 
 
-def _place(folder: Path, made: Format) -> Path:
-    return folder / "formats" / FormatRequest(made.runtime, made.precision).folder / made.model
+def _place(folder: Path, format_: Format) -> Path:
+    return folder / "formats" / FormatRequest(format_.runtime, format_.precision).folder / format_.model

@@ -105,10 +105,10 @@ class Networks(NamedTuple):
 
 
 class Exported(NamedTuple):
-    """A model on disk, and what was folded or refused; `nets` is None when an ONNX file is all, or part, of it."""
+    """A model on disk, and what was folded or refused; `networks` is None when an ONNX file is all, or part, of it."""
 
     model: Model
-    nets: Networks | None
+    networks: Networks | None
     folds: tuple[Fold, ...] = ()
 
 
@@ -117,7 +117,7 @@ class StudentForms(NamedTuple):
 
     forms: tuple[Form, ...]
     bottleneck: Bottleneck
-    nets: Networks
+    networks: Networks
     folds: tuple[Fold, ...]
 
 
@@ -128,7 +128,7 @@ def run(
     distilled: tuple[Path, DistillRecord],
     inputs: ExportInputs,
     options: ExportOptions,
-    asked: Sequence[FormatRequest],
+    requests: Sequence[FormatRequest],
     progress: Progress,
 ) -> ExportRecord:
     """Write every model into `folder`, and say what each lower precision costs.
@@ -138,7 +138,7 @@ def run(
         asked: the formats; the ONNX files are always there.
     Raises: ParityError when a form or a format is not the trained network; MissingError for a runtime that is not here.
     """
-    written = _written(folder, teacher, distilled, inputs, options, asked, progress)
+    written = _written(folder, teacher, distilled, inputs, options, requests, progress)
     record = precision.judge(
         folder,
         written,
@@ -159,16 +159,18 @@ def _written(
     distilled: tuple[Path, DistillRecord],
     inputs: ExportInputs,
     options: ExportOptions,
-    asked: Sequence[FormatRequest],
+    requests: Sequence[FormatRequest],
     progress: Progress,
 ) -> ExportRecord:
     """Teacher, student and baseline as ONNX, and in every format."""
     exported_teacher = teacher_file(folder, teacher)
     source, record = distilled
     trained = _load(source / record.chosen.file, record.student)
-    made = student_forms(folder, trained, record.preprocessing.input, inputs.student.inputs, options, progress)
-    shutil.copyfile(folder / f"student.{made.bottleneck.shipped}.onnx", folder / STUDENT)
-    student = _exported(folder / STUDENT, record.preprocessing.model_shape, made.nets)
+    student_export = student_forms(
+        folder, trained, record.preprocessing.input, inputs.student.inputs, options, progress
+    )
+    shutil.copyfile(folder / f"student.{student_export.bottleneck.shipped}.onnx", folder / STUDENT)
+    student = _exported(folder / STUDENT, record.preprocessing.model_shape, student_export.networks)
     subjects = [
         _subject("student", folder / STUDENT, student, inputs.student.inputs, inputs.student_transfer),
         _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher.inputs, inputs.teacher_transfer),
@@ -176,11 +178,11 @@ def _written(
     return ExportRecord(
         student=student.model,
         teacher=exported_teacher.model,
-        baseline=_baseline(folder, source, record, made.bottleneck),
-        forms=made.forms,
-        folds=(*exported_teacher.folds, *made.folds),
-        formats=formats.convert(folder, asked, subjects, progress),
-        bottleneck=made.bottleneck,
+        baseline=_baseline(folder, source, record, student_export.bottleneck),
+        forms=student_export.forms,
+        folds=(*exported_teacher.folds, *student_export.folds),
+        formats=formats.convert(folder, requests, subjects, progress),
+        bottleneck=student_export.bottleneck,
         preprocessing=record.preprocessing,
         teacher_preprocessing=teacher.record.preprocessing,
         class_names=teacher.record.class_names,
@@ -209,15 +211,15 @@ def student_forms(
     chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
     if fusing.done:
         chains["fused"] = fusing.layers.eval()
-    made = forms.export(folder, chains, trained, name, inputs, target)
+    exported = forms.export(folder, chains, trained, name, inputs, target)
     if isinstance(options.bottleneck, Rank):
         reduced = reduce(trained.chain(), options.bottleneck, inputs)
         shipped = forms.choose_rank(options.bottleneck, reduced, pair)
         if isinstance(reduced, Reduced):
             folded, _ = _folded(reduced.layers, inputs.shape[1:], "student")
-            made.append(forms.export_low_rank(folder, reduced, folded, name, inputs, target))
-            return StudentForms(tuple(made), shipped, Networks(reduced.layers, folded), folds)
-        return StudentForms(tuple(made), shipped, Networks(trained, chains[shipped.shipped]), folds)
+            exported.append(forms.export_low_rank(folder, reduced, folded, name, inputs, target))
+            return StudentForms(tuple(exported), shipped, Networks(reduced.layers, folded), folds)
+        return StudentForms(tuple(exported), shipped, Networks(trained, chains[shipped.shipped]), folds)
     measured = None
     if options.bottleneck == "auto" and fusing.done:
         factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
@@ -225,7 +227,7 @@ def student_forms(
         measured = forms.time(forms.comparison(place, factored_file, fused_file, inputs, target), place, progress)
     shipped = forms.choose(options.bottleneck, pair, fusing, measured)
     return StudentForms(
-        tuple(forms.with_latencies(made, measured)), shipped, Networks(trained, chains[shipped.shipped]), folds
+        tuple(forms.with_latencies(exported, measured)), shipped, Networks(trained, chains[shipped.shipped]), folds
     )
 
 
@@ -233,33 +235,33 @@ def teacher_file(folder: Path, teacher: ExportedTeacher) -> Exported:
     """`teacher.onnx` of a teacher that is made."""
     path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
     if combination is None:
-        nets, folds = _member(path, *teacher.members[0])
-        return _exported(path, spec.model_shape, nets)._replace(folds=folds)
+        networks, folds = _member(path, *teacher.members[0])
+        return _exported(path, spec.model_shape, networks)._replace(folds=folds)
     with tempfile.TemporaryDirectory() as scratch:
         parts = [Path(scratch, f"{number}.onnx") for number in range(len(teacher.members))]
         members = [_member(part, *member) for part, member in zip(parts, teacher.members, strict=True)]
         rule = Rule(combination.mean, combination.weights)
         ensemble.merge(parts, path, input_name=spec.input, shape=spec.model_shape, rule=rule)
-    return _exported(path, spec.model_shape, _combined([nets for nets, _ in members], rule))._replace(
+    return _exported(path, spec.model_shape, _combined([networks for networks, _ in members], rule))._replace(
         folds=tuple(fold for _, folds in members for fold in folds)
     )
 
 
 def _combined(members: Sequence[Networks | None], rule: Rule) -> Networks | None:
     """The networks of an ensemble; None when an ONNX file is one of them."""
-    modules = [nets for nets in members if nets is not None]
+    modules = [networks for networks in members if networks is not None]
     if len(modules) < len(members):
         return None
-    trained, deployed = ([getattr(nets, kind) for nets in modules] for kind in Networks._fields)
+    trained, deployed = ([getattr(networks, kind) for networks in modules] for kind in Networks._fields)
     return Networks(Ensemble(trained, rule).eval(), Ensemble(deployed, rule).eval())
 
 
-def _exported(path: Path, shape: Sequence[int], nets: Networks | None) -> Exported:
+def _exported(path: Path, shape: Sequence[int], networks: Networks | None) -> Exported:
     """A file described, with torch's count beside ours where its module is at hand."""
     model = describe(path, shape)
-    if nets is None:
+    if networks is None:
         return Exported(model, None)
-    return Exported(model.model_copy(update={"torch_flops": torch_flops(nets.deployed, shape)}), nets)
+    return Exported(model.model_copy(update={"torch_flops": torch_flops(networks.deployed, shape)}), networks)
 
 
 def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Networks | None, tuple[Fold, ...]]:
@@ -314,10 +316,10 @@ def _pair(chain: nn.Sequential) -> LinearPair | None:
 
 def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottleneck) -> Model | None:
     """The baseline of the exported seed in the form that ships, for its size; no bundle takes it along."""
-    net = next((net for net in record.baselines if net.seed == record.chosen_seed), None)
-    if net is None:
+    network = next((network for network in record.baselines if network.seed == record.chosen_seed), None)
+    if network is None:
         return None
-    chain = _load(source / net.file, record.student).chain()
+    chain = _load(source / network.file, record.student).chain()
     if shipped.shipped == "low-rank":
         assert shipped.width is not None
         chain = lower_rank(chain, shipped.width).layers
@@ -335,7 +337,7 @@ def _subject(
     calibration, compared = formats.divided(held_out, transfer)
     if name == "teacher":
         compared = thinned(compared, forms.PROOF_INPUTS)
-    if exported.nets is None:
+    if exported.networks is None:
         return formats.ConvertedModel(name, path, None, onnx_oracle(path, compared), compared, calibration)
-    oracle = module_oracle(exported.nets.trained, compared)
-    return formats.ConvertedModel(name, path, exported.nets.deployed, oracle, compared, calibration)
+    oracle = module_oracle(exported.networks.trained, compared)
+    return formats.ConvertedModel(name, path, exported.networks.deployed, oracle, compared, calibration)

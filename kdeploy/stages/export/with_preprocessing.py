@@ -40,5 +40,5 @@ def add(
     oracle = onnx_oracle(student, apply_numpy(spec, samples))
     rows = compare(path, samples, layout, oracle, ("reference", target))
     raise_if_failed(rows)
-    found = RawForm(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)
-    return record.model_copy(update={"raw": found})
+    form = RawForm(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)
+    return record.model_copy(update={"raw": form})
