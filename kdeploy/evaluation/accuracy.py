@@ -29,10 +29,10 @@ def stored_logits(folder: Path, part: Literal["held_out", "test"]) -> np.ndarray
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The fraction of rows whose largest logit is the label's."""
+    """The fraction of rows whose largest logit is the label's: logits (rows, classes), labels int64 (rows,)."""
     return float((logits.argmax(1) == labels).mean())
 
 
 def agreement(logits: np.ndarray, others: np.ndarray) -> float:
-    """The fraction of rows whose largest logit is the same."""
+    """The fraction of rows whose largest logit is of the same class in both; (rows, classes) each."""
     return float((logits.argmax(1) == others.argmax(1)).mean())

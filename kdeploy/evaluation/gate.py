@@ -1,4 +1,4 @@
-"""Did the run meet what its recipe asks for?
+"""The gate: did the run meet what its recipe asks for?
 
     max_drop      100 x (teacher's test accuracy - mean over seeds of the students') <= max_drop, percentage points
     min_speedup   the lower bound of the speed-up's interval >= min_speedup, on every runtime, batch and threads timed
@@ -84,7 +84,7 @@ def _check_drop(max_drop: float, drop: float) -> GateResult:
 
 
 def check_speedup(min_speedup: float, comparisons: Sequence[Comparison]) -> GateResult:
-    """The one requirement that can be looked at before there is an accuracy."""
+    """The result of `min_speedup`, the one requirement that can be checked before there is an accuracy."""
     bounds = [_lower_bound(comparison) for comparison in comparisons]
     values = [bound for bound in bounds if bound is not None]
     measured = min(values) if values and len(values) == len(bounds) else None
@@ -117,7 +117,7 @@ def _shortfall(min_speedup: float, comparison: Comparison, bound: float | None) 
 
 
 def setting(runtime: str, batch: int, threads: int) -> str:
-    """`onnxruntime, batch 1, 1 thread`."""
+    """What a comparison was timed on, as `onnxruntime, batch 1, 1 thread`."""
     return f"{runtime}, batch {batch}, {threads} thread{'' if threads == 1 else 's'}"
 
 

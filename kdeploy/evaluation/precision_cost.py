@@ -1,4 +1,4 @@
-"""What a format in another precision costs: accuracy and agreement next to the fp32 file it was made from."""
+"""What a format in another precision costs: accuracy and agreement compared with the fp32 file it was made from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.sampleset import SampleSet
 
-FP32 = "onnxruntime"  # what runs an ONNX file that a format in another precision is put beside
+FP32 = "onnxruntime"  # what runs the ONNX file that a format in another precision is compared with
 
 
 class Labeled(NamedTuple):
@@ -36,10 +36,10 @@ class Labeled(NamedTuple):
 def precision_cost(
     model: Literal["student", "teacher", "baseline"], onnx: Path, artefact: Path, request: FormatRequest, on: Labeled
 ) -> Cost:
-    """A format beside the ONNX file that it was made from; a format of a fixed batch leaves out what does not fill it.
+    """The cost of a format, next to its ONNX file; a format of a fixed batch leaves out what does not fill it.
 
     Args:
-        asked: what the artefact is.
+        request: what the artefact is.
     """
     input_name = signature(onnx).input
     logits, _ = answers(request.runtime, artefact, input_name, on.inputs)

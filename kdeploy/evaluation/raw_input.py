@@ -19,7 +19,9 @@ REFERENCE, REFERENCE_INPUTS = "reference", 64  # the ONNX reference evaluator is
 def compare(
     path: Path, canonical: np.ndarray, layout: Layout, oracle: Oracle, names: Sequence[str]
 ) -> tuple[ParityRow, ...]:
-    """Raw input to logits, one row a runtime: what fails here and not without preprocessing has a wrong preprocessing.
+    """The parity of raw input to logits, one row a runtime.
+
+    What fails here and not without preprocessing has a wrong preprocessing.
 
     Args:
         canonical: samples (N, *shape), as they come.

@@ -1,4 +1,6 @@
-"""Is a student better than the same network without a teacher? Two 95 % intervals of the difference of test accuracy.
+"""The verdict: is a student better than the same network without a teacher?
+
+Two 95 % intervals of the difference of test accuracy say so:
 
     d = mean over seeds of (student's accuracy - baseline's accuracy), the same test inputs
 
@@ -22,15 +24,15 @@ NOT_COVERED = "one training of the teacher, one split of the data, one setting o
 
 
 def judge(students: np.ndarray, baselines: np.ndarray | None) -> Verdict:
-    """Judge by per-input correctness.
+    """The verdict from per-input correctness.
 
     Args:
         students, baselines: bool of shape (seeds, test inputs), row by row the same seed; None without a baseline.
     """
     if baselines is None:
         return _verdict("NO EVIDENCE", None, None, None, "no baseline was trained (distill.baseline)")
-    by_seed = students.mean(axis=1) - baselines.mean(axis=1)
-    by_input = students.mean(axis=0) - baselines.mean(axis=0)
+    by_seed = students.mean(axis=1) - baselines.mean(axis=1)  # (seeds,)
+    by_input = students.mean(axis=0) - baselines.mean(axis=0)  # (test inputs,)
     seeds, inputs = student_t_interval(by_seed), bootstrap_interval(by_input)
     difference = float(by_seed.mean())
     if seeds is None:
@@ -49,7 +51,7 @@ def judge(students: np.ndarray, baselines: np.ndarray | None) -> Verdict:
 
 
 def gap(students: np.ndarray, teacher: np.ndarray) -> Gap:
-    """How far the students are from their teacher.
+    """The difference of test accuracy between the students and their teacher, with its interval over inputs.
 
     Args:
         students: bool of shape (seeds, test inputs), per-input correctness.
@@ -60,7 +62,7 @@ def gap(students: np.ndarray, teacher: np.ndarray) -> Gap:
 
 
 def student_t_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """The t-interval of a mean at 95 %, or None for fewer than three values."""
+    """The t-interval at 95 % of the mean of values, shape (n,); None for fewer than three."""
     count = len(values)
     if count < LEAST_SEEDS:
         return None
@@ -88,7 +90,7 @@ def _student_t_below(value: float, freedom: int) -> float:
 
 
 def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The percentile interval at 95 % of the mean of per-input differences, resampling the inputs."""
+    """The percentile interval at 95 % of the mean of per-input differences, shape (inputs,), resampling the inputs."""
     generator = np.random.default_rng(seed)
     count = len(differences)
     # inputs of one difference are as good as each other, and a few seeds make a few differences: how often each of them

@@ -28,6 +28,7 @@ def encode(outputs: np.ndarray, kind: Kind, dtype: str, top: int | None) -> np.n
     Args:
         outputs: the teacher's logits, float32 (rows, classes); of kind features (rows, classes + width).
         top: k of kind topk.
+    Returns: of the shape of `outputs` and of `dtype`; of kind topk a record a row, shape (rows,).
     """
     if kind == "probabilities":
         return _softmax(outputs).astype(dtype)
@@ -37,7 +38,7 @@ def encode(outputs: np.ndarray, kind: Kind, dtype: str, top: int | None) -> np.n
 
 
 def decode(stored: np.ndarray, kind: Kind, classes: int) -> np.ndarray:
-    """Logits of stored rows, float32 (rows, classes)."""
+    """Logits of rows that `encode` gave, float32 (rows, classes)."""
     if kind == "probabilities":
         return _logarithm(stored)
     if kind == "topk":
@@ -72,7 +73,7 @@ def _layout(dtype: str, classes: int, top: int) -> np.dtype[Any]:
 
 def _top(logits: np.ndarray, dtype: str, top: int) -> np.ndarray:
     # stable, so that equal logits are kept in the order of their classes on every machine
-    order = np.argsort(-logits, axis=1, kind="stable")
+    order = np.argsort(-logits, axis=1, kind="stable")  # (rows, classes)
     sorted_, classes = np.take_along_axis(logits, order, 1), logits.shape[1]
     rows = np.zeros(len(logits), _layout(dtype, classes, top))
     rows["values"], rows["classes"] = sorted_[:, :top], order[:, :top]

@@ -2,8 +2,8 @@
 
     u = (f - m) P / s,    P: D x K, the K directions in which the features f vary most;  s^2 = mean variance of f P
 
-so that the K values have a mean variance of 1 whatever the layer, and the weight of a hint means the same for all. Of
-2,000 samples, by the randomised method of Halko, Martinsson and Tropp 2011 (arXiv 0909.4061, algorithm 4.4).
+so that the K values have a mean variance of 1 whatever the layer, and the weight of a hint means the same for all.
+Found from 2,000 samples, by the randomised method of Halko, Martinsson and Tropp 2011 (arXiv 0909.4061, algorithm 4.4).
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class Reader:
         return outputs
 
     def members(self, view: int, rows: np.ndarray) -> np.ndarray:
-        """As of an ensemble of one: (1, len(rows), classes)."""
+        """The logits as those of an ensemble of one, float32 of shape (1, len(rows), classes)."""
         return self.rows(view, rows)[None]
 
 
@@ -127,6 +127,7 @@ class Combined:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Views, samples of the transfer set, classes."""
         return self.readers[0].shape
 
     def rows(self, view: int, rows: np.ndarray) -> np.ndarray:

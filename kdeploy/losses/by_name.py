@@ -68,7 +68,7 @@ def _loss(context: Context, *, parts: Parts, options: LossOptions, hooks: Hooks,
     if hooks.selection is not None:
         context = context.rows(hooks.selection(context))
     ramp = min(1.0, (context.epoch + 1) / max(1, options.warm_up))
-    losses = (parts(context) + _hinted(context, options.hint_weight)) * ramp
+    losses = (parts(context) + _hinted(context, options.hint_weight)) * ramp  # (batch,)
     if options.hard_weight:
         losses = mixed_with_labels(losses, context.student, context.labels, options.hard_weight)
     if hooks.weight is not None:
@@ -96,11 +96,11 @@ def _related(context: Context, weights: Relations) -> Tensor:
 
 
 def _with_targets(context: Context, noise: Noise | None, hooks: Hooks, seed: int) -> Context:
-    """With the logits that the student is to learn in the place of the teacher's."""
+    """The context with the logits that the student is to learn in the place of the teacher's."""
     teacher = context.teacher
     if hooks.mixture is not None:
-        weights = hooks.mixture(context)
-        teacher = torch.einsum("bm,mbc->bc", weights, context.members)
+        weights = hooks.mixture(context)  # (batch, members)
+        teacher = torch.einsum("bm,mbc->bc", weights, context.members)  # (batch, classes)
     if noise is not None:
         teacher = perturbed(teacher, noise, seed=seed, epoch=context.epoch, samples=context.samples)
     return replace(context, teacher=teacher)
@@ -126,7 +126,7 @@ def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, option
     if options.standardize:
         context = replace(context, student=standardised(context.student), teacher=standardised(context.teacher))
     losses = [softened(loss, context.student, context.teacher, at) for at in hooks.temperature(context)]
-    return torch.stack(losses).sum(dim=0)
+    return torch.stack(losses).sum(dim=0)  # (batch,)
 
 
 def _decoupled(context: Context, options: LossOptions) -> Callable[[Tensor, Tensor], Tensor]:

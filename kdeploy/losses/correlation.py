@@ -30,13 +30,13 @@ def correlation_loss(student_logits: Tensor, teacher_logits: Tensor, inter: floa
     """
     must_agree(student_logits, teacher_logits)
     student, teacher = functional.softmax(student_logits, dim=1), functional.softmax(teacher_logits, dim=1)
-    between = correlation_terms(student, teacher, dim=1).sum(dim=1)
-    within = len(student) * correlation_terms(student, teacher, dim=0).mean(dim=1)
+    between = correlation_terms(student, teacher, dim=1).sum(dim=1)  # (batch,)
+    within = len(student) * correlation_terms(student, teacher, dim=0).mean(dim=1)  # (batch,)
     return inter * (1 - between) + intra * (1 - within)
 
 
 def correlation_terms(one: Tensor, other: Tensor, dim: int) -> Tensor:
-    """The terms of Pearson's correlations along a dimension: their sum along it is r; shape as given."""
+    """The terms of Pearson's correlations along a dimension: their sum along it is r; all three of one shape."""
     one, other = one - one.mean(dim, keepdim=True), other - other.mean(dim, keepdim=True)
     lengths = (torch.linalg.vector_norm(values, dim=dim, keepdim=True) for values in (one, other))
     products: Tensor = torch.mul(*lengths)

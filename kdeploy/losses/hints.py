@@ -3,7 +3,7 @@
     L_i = 1 / D ||r(v_i) - u_i||^2
 
 with u the teacher's features, D wide, v those of a hidden layer of the student, and r a linear map that is trained
-beside the student and thrown away after. The paper has 1/2 for 1/D; with 1/D a weight means the same at every width.
+with the student and thrown away after. The paper has 1/2 for 1/D; with 1/D a weight means the same at every width.
 """
 
 from __future__ import annotations

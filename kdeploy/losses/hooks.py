@@ -2,7 +2,7 @@
 
     mixture(context)        (batch, members)    each sample's teacher is sum_m of it times the logits of member m
     selection(context)      (batch,) of bool    the samples that are learned from; the mean is over them
-    temperature(context)    Temperatures, ...   of student and teacher; the loss is the sum over all that are given
+    temperature(context)    Temperatures, ...   of student and teacher; the loss is the sum over all of them
     weight(context)         (batch,)            of each sample's loss
 
 A hook is a pure function and gives no gradient: what it says is a constant of the step, so that no student lowers its
@@ -21,24 +21,27 @@ from kdeploy.losses.temperature import Temperatures
 
 
 class Features(NamedTuple):
-    """Of one batch, a row a sample; the widths of student and teacher may differ."""
+    """The features of one batch, (batch, width) each; the widths of student and teacher may differ."""
 
     student: Tensor
     projected: Tensor | None  # the student's behind the map of its hints, as wide as the teacher's
     teacher: Tensor
 
     def rows(self, which: Tensor) -> Features:
-        """The samples of a mask, bool of shape (batch,)."""
+        """The features of the samples of a mask, bool of shape (batch,)."""
         projected = None if self.projected is None else self.projected[which]
         return Features(self.student[which], projected, self.teacher[which])
 
 
 @dataclass(frozen=True)
 class Context:
-    """One batch. `labels` are -1 where a sample has none, `samples` are indices in the sample set, both int64 (batch,).
+    """What a loss sees of one batch.
 
-    `student` and `teacher` are logits of shape (batch, classes); `members` are those of several teachers, shape
-    (members, batch, classes), or None.
+    Args:
+        student, teacher: logits, shape (batch, classes).
+        labels: int64 (batch,), -1 where a sample has none.
+        samples: indices in the sample set, int64 (batch,).
+        members: the logits of several teachers, shape (members, batch, classes), or None.
     """
 
     student: Tensor
@@ -51,7 +54,7 @@ class Context:
     features: Features | None = None
 
     def rows(self, which: Tensor) -> Context:
-        """The samples of a mask, bool of shape (batch,)."""
+        """The context of the samples of a mask, bool of shape (batch,)."""
         return replace(
             self,
             student=self.student[which],
@@ -69,7 +72,7 @@ def _unchanged(_: Context) -> tuple[Temperatures, ...]:
 
 @dataclass(frozen=True)
 class Hooks:
-    """The four, None where nothing is to change."""
+    """The four hooks, None where nothing is to change."""
 
     mixture: Callable[[Context], Tensor] | None = None
     selection: Callable[[Context], Tensor] | None = None
@@ -78,5 +81,5 @@ class Hooks:
 
 
 def progress_of(epoch: int, epochs: int) -> float:
-    """0 in the first epoch, 1 in the last; an only epoch is a first one."""
+    """The progress of a training: 0 in the first epoch, 1 in the last; a single epoch is a first one."""
     return epoch / max(1, epochs - 1)

@@ -39,7 +39,7 @@ def class_spread(blocks: Iterable[Tensor]) -> Tensor:
     for block in blocks:
         # relative to the first row: of a logit that never changes exactly 0 is left, not a rounding error
         origin = block[0].double() if origin is None else origin
-        moved = block.double() - origin
+        moved = block.double() - origin  # (rows, classes)
         rows, sums, squares = rows + len(block), sums + moved.sum(0), squares + moved.square().sum(0)
     spread = (squares / rows - (sums / rows).square()).clamp(min=0).sqrt().float()
     return torch.where(spread > 0, spread, 1.0)

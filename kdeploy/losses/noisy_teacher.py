@@ -30,7 +30,7 @@ def perturbed(teacher_logits: Tensor, noise: Noise, *, seed: int, epoch: int, sa
     """
     draws = Draws(_FIRST_SEED + seed, epoch, samples[:, None])
     classes = 1 + torch.arange(teacher_logits.shape[1], device=samples.device)  # draw 0 says which samples
-    radius = (-2 * torch.log1p(-draws.uniform(2 * classes))).sqrt()
+    radius = (-2 * torch.log1p(-draws.uniform(2 * classes))).sqrt()  # (batch, classes)
     normal = radius * torch.cos(2 * math.pi * draws.uniform(2 * classes + 1))
-    mask = draws.uniform(0) < noise.share
+    mask = draws.uniform(0) < noise.share  # (batch, 1)
     return teacher_logits * torch.where(mask, 1 + noise.sigma * normal, 1.0)

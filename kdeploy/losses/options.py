@@ -1,4 +1,4 @@
-"""What the losses read, each what belongs to it; no torch here."""
+"""Options of the losses; no torch here."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _FLOOR = 1e-6
 
 
 class Temperatures(NamedTuple):
-    """Of student and teacher, each above 0: one number for all samples, or one a sample, shape (batch, 1)."""
+    """Temperatures of student and teacher, each above 0: one for all samples, or one a sample, shape (batch, 1)."""
 
     student: float | Tensor
     teacher: float | Tensor
@@ -58,7 +58,11 @@ def temperature_at(progress: float, start: float, end: float, path: Path) -> flo
 
 @torch.no_grad()
 def dynamic(student_logits: Tensor, teacher_logits: Tensor, temperature: float, weight: float = 1.0) -> Temperatures:
-    """Each sample's own temperatures, shape (batch, 1), with `temperature` as their mean."""
+    """Each sample's own temperatures, shape (batch, 1), with `temperature` as their mean.
+
+    Args:
+        student_logits, teacher_logits: shape (batch, classes).
+    """
     student, teacher = _height(student_logits), _height(teacher_logits)
     unit = 2 * temperature / (student + teacher)
     return Temperatures(student * unit, teacher * unit, weight)

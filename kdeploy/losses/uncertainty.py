@@ -30,13 +30,13 @@ def entropy(logits: Tensor) -> Tensor:
 
 @torch.no_grad()
 def weight_by_entropy(context: Context) -> Tensor:
-    """From 0 for a student that is sure to 1 for one that knows nothing, shape (batch,)."""
+    """Each sample's weight, from 0 for a student that is sure to 1 for one that knows nothing; shape (batch,)."""
     return entropy(context.student) / math.log(context.student.shape[1])
 
 
 @torch.no_grad()
 def select_uncertain(context: Context, share: float) -> Tensor:
-    """The share of the batch of which the student is least sure, at least one sample; bool of shape (batch,)."""
+    """A mask of the share of the batch of which the student is least sure, at least one sample; bool (batch,)."""
     count = max(1, round(share * len(context.student)))
     order = entropy(context.student).argsort(descending=True, stable=True)
     return torch.zeros_like(order, dtype=torch.bool).index_fill(0, order[:count], True)

@@ -11,7 +11,7 @@ from torch import nn
 
 
 def without_factor(width: int, *, images: bool) -> nn.BatchNorm1d | nn.BatchNorm2d:
-    """For (batch, width), or for (batch, width, height, width of the image)."""
+    """A layer for (batch, width), or for images of shape (batch, width, rows, columns)."""
     layer = nn.BatchNorm2d(width) if images else nn.BatchNorm1d(width)
     layer.weight.requires_grad = False
     return layer

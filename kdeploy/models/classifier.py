@@ -1,4 +1,4 @@
-"""Whatever answers `logits(inputs)` is a teacher: a module, or an external ONNX file."""
+"""Classifiers: whatever answers `logits(inputs)`, a torch module or an ONNX file."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class ModuleClassifier:
 
     @torch.inference_mode()
     def logits(self, batch: Tensor) -> Tensor:
+        """(batch, *shape) float32 to (batch, classes) float32 on the CPU."""
         batch = batch.to(self.device)
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
@@ -53,7 +54,10 @@ class ModuleClassifier:
         return logits.float().cpu()
 
     def logits_and_features(self, batch: Tensor) -> Tensor:
-        """Raises: ModelError when the logits are not what a linear layer gives, or the features are no tensor."""
+        """(batch, *shape) float32 to (batch, classes + width) float32 on the CPU: logits, and behind them the features.
+
+        Raises: ModelError when the logits are not what a linear layer gives, or the features are no tensor.
+        """
         return self._with_last_inputs(batch) if self.layer is None else self._with_layer_outputs(batch, self.layer)
 
     def _with_layer_outputs(self, batch: Tensor, layer: nn.Module) -> Tensor:
@@ -125,9 +129,11 @@ class OnnxClassifier:
             )
 
     def logits(self, batch: Tensor) -> Tensor:
+        """(batch, *shape) float32 to (batch, classes) float32."""
         return self._batched(batch)[:, : self.signature.classes]
 
     def logits_and_features(self, batch: Tensor) -> Tensor:
+        """(batch, *shape) float32 to (batch, classes + width) float32; without features the logits alone."""
         return self._batched(batch)
 
     def _batched(self, batch: Tensor) -> Tensor:

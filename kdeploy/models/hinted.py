@@ -1,4 +1,4 @@
-"""A student and what is trained beside it: a linear map from one of its hidden layers to the teacher's features.
+"""A student and what is trained with it: a linear map from one of its hidden layers to the teacher's features.
 
     h_1 = ReLU(U V x + b),  h_n = ReLU(U_n h_n-1 + b_n),  logits = W h_last + c,  projected = R h_layer + d
 
@@ -16,7 +16,7 @@ from kdeploy.models.shallow import ShallowStudent
 
 
 class Answer(NamedTuple):
-    """Of a batch, a row a sample: shapes (batch, classes), (batch, H) and (batch, width); None without a map."""
+    """An answer to a batch: shapes (batch, classes), (batch, H) and (batch, width), the last None without a map."""
 
     logits: Tensor
     hidden: Tensor

@@ -3,7 +3,7 @@
     y = (S * W) x + b,    S[i, (c, p)] = exp(-|p - centre(i)|^2 / (2 sigma^2)),    * elementwise
 
 W is trained: initial weights and steps are the smaller, the farther their pixel p is from the unit's place, and beyond
-some three sigma they come to nothing. So it is a locally connected layer with a soft edge. Nothing is shared between
+some three sigma they vanish. So it is a locally connected layer with a soft edge. Nothing is shared between
 places, which a convolution does, and S * W is an ordinary matrix as soon as the training is over. Neyshabur 2020,
 "Towards Learning Convolutions from Scratch" (arXiv 2007.13657), compares dense, local and convolutional networks: most
 of what a dense network lacks on images is locality.
@@ -62,14 +62,14 @@ def _scale(shape: Sequence[int], units: int, sigma: float) -> Tensor:
     channels, height, width = shape
     rows, columns = _places(height, sigma), _places(width, sigma)
     place = torch.arange(units) % (len(rows) * len(columns))
-    above = rows[place // len(columns), None] - torch.arange(height)
-    beside = columns[place % len(columns), None] - torch.arange(width)
-    squared = above.square()[:, :, None] + beside.square()[:, None, :]
+    above = rows[place // len(columns), None] - torch.arange(height)  # (units, height)
+    across = columns[place % len(columns), None] - torch.arange(width)  # (units, width)
+    squared = above.square()[:, :, None] + across.square()[:, None, :]  # (units, height, width)
     near = torch.exp(-squared / (2 * sigma**2))
     return near[:, None].expand(-1, channels, -1, -1).reshape(units, -1)
 
 
 def _places(pixels: int, sigma: float) -> Tensor:
-    """Where units stand along one axis: the middles of equal parts of about sigma pixels."""
+    """Where units stand along one axis, shape (places,): the middles of equal parts of about sigma pixels."""
     count = max(1, round(pixels / sigma))
     return (torch.arange(count) + 0.5) * (pixels / count) - 0.5

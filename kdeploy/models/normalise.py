@@ -33,5 +33,6 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).reshape(shape))
 
     def forward(self, batch: Tensor) -> Tensor:
+        """Shape (batch, channels, ...) to the same."""
         centred = batch - self.mean
         return centred / self.std if self.scales else centred

@@ -57,7 +57,7 @@ def build(origin: Origin, name: str, classes: int | None) -> tuple[nn.Module, di
 
 
 def again(origin: Origin, arguments: Mapping[str, Any]) -> nn.Module:
-    """The network of these arguments, with first weights; nothing is downloaded."""
+    """The network that `build` gave these arguments of, with first weights; nothing is downloaded."""
     package = _package(origin)
     if origin == "huggingface":
         return LogitsOf(_from_config(package, package.AutoConfig.for_model(**arguments["config"]))).eval()
@@ -106,7 +106,7 @@ def _torchvision(models: ModuleType, name: str, classes: int | None) -> tuple[nn
 
 
 def _huggingface(transformers: ModuleType, name: str, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
-    # no code of the model's page runs, and no pickle is read
+    # no code of the model's repository runs, and no pickle is read
     if classes is None:
         classifiers = transformers.AutoModelForImageClassification
         network = classifiers.from_pretrained(name, use_safetensors=True, **_NO_CODE)

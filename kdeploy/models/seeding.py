@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def drawn_from(seed: int) -> Iterator[None]:
-    """Inside, torch draws what it draws from this seed on; outside, as if nothing had been drawn. CPU alone."""
+    """A context in which torch draws from this seed on, on the CPU; outside of it, as if nothing had been drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -49,7 +49,7 @@ class ShallowStudent(nn.Module):
         input_dropout, hidden_dropout: the share of inputs and of hidden units that a training step leaves out.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a size of the net, or what the data or the training give it
+    def __init__(  # noqa: PLR0913 - each is a size of the network, or what the data or the training give it
         self,
         *,
         shape: Sequence[int],
@@ -106,7 +106,7 @@ class ShallowStudent(nn.Module):
         return outputs
 
     def _read(self, batch: Tensor) -> Tensor:
-        """What the first hidden layer reads."""
+        """What the first hidden layer reads: (batch, k), or (batch, D) without a bottleneck."""
         x = self.features(self.input_dropout(self.normalise(batch)))
         if x.ndim == 4 and x.requires_grad:
             x.register_hook(_as_images)

@@ -23,7 +23,7 @@ from kdeploy.records.teacher import TeacherRecord
 
 
 class TeacherSpec(NamedTuple):
-    """What a teacher is. `name`: of our model, the ONNX file, the run, in a package, or `package.module:function`."""
+    """What a teacher is. `name`: of a built-in model, ONNX file or run, in a package, or `package.module:function`."""
 
     origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface"]
     name: str
@@ -74,14 +74,14 @@ def module(folder: Path, spec: TeacherSpec) -> nn.Module:
 
 
 def build_untrained(name: str) -> nn.Module:
-    """Run the user's function, for its first weights."""
+    """The network that the user's function builds, with its first weights."""
     return _build(name).eval()
 
 
 def classifier(
     folder: Path, spec: TeacherSpec, *, device: torch.device, precision: str, features: str | None = None
 ) -> Classifier:
-    """The teacher behind `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for.
+    """The teacher as a classifier, `logits(batch)`; an ONNX teacher runs on the CPU in float32 whatever is asked for.
 
     Args:
         features: the tensor of an ONNX teacher that is its features, or the layer of a module; a module without has

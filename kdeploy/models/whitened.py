@@ -54,7 +54,7 @@ class WhitenedCnn(nn.Module):
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:
-        """Set the first layer from samples as the network is given them, (B, *shape)."""
+        """Set the first layer from samples as the network reads them, (samples, *shape)."""
         rows = whitening(self.normalise(images), _PATCH, _FLOOR)
         self.patches.weight.copy_(torch.cat([rows, -rows]))
 

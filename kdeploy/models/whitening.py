@@ -18,7 +18,7 @@ def whitening(images: Tensor, kernel: int, floor: float) -> Tensor:
     """W of all patches inside the images, shape (channels k k, channels, k, k), the largest eigenvalue first; float32.
 
     Args:
-        images: (B, channels, height, width), normalised.
+        images: (images, channels, height, width), normalised.
         kernel: k.
         floor: e, against eigenvalues of the covariance of normalised pixels.
     Raises: ValueError for images smaller than a patch.
@@ -30,7 +30,9 @@ def whitening(images: Tensor, kernel: int, floor: float) -> Tensor:
     second, count = torch.zeros(width, width, dtype=torch.float64), 0
     total = torch.zeros(width, dtype=torch.float64)
     for part in torch.split(images, 100):
-        patches = torch.nn.functional.unfold(part.double(), kernel).transpose(1, 2).reshape(-1, width)
+        patches = (
+            torch.nn.functional.unfold(part.double(), kernel).transpose(1, 2).reshape(-1, width)
+        )  # (places, width)
         second += patches.T @ patches
         total += patches.sum(0)
         count += len(patches)
@@ -41,6 +43,9 @@ def whitening(images: Tensor, kernel: int, floor: float) -> Tensor:
 
 
 def signed(rows: Tensor) -> Tensor:
-    """Eigenvectors, one a row. None has a sign of its own, and libraries differ: the largest entry is positive here."""
+    """Eigenvectors, one a row, with a positive largest entry: none has a sign of its own, and libraries differ.
+
+    Shape (vectors, width), and so is the result.
+    """
     largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
     return rows * largest.sign()

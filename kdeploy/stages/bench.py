@@ -39,7 +39,7 @@ class Contender:
     Args:
         name: what a person calls it.
         inputs: real, preprocessed, float32 (samples, *shape); the first 256 are used in rotation.
-        expected: its logits on those inputs, to catch a model that is fast because it is broken.
+        expected: its logits on those inputs, (samples, classes), to catch a model that is fast because it is broken.
         torch_flops: what torch counts of one sample, where there was a module to ask.
         artefacts: runtime name to a converted file; others are converted here.
         counts: whether `onnx` is this model's own graph; a file of one runtime brings none, and borrows another's.
@@ -193,8 +193,13 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
         settings=settings.model_copy(update={"peak_share": PEAK_SHARE}),
         command=command,
     )
-    with progress.task("latency", len(comparisons) * settings.looks[0]) as advance:
-        return run_in_fresh_process(request, folder, lambda step: advance(_done(step, settings)))
+    first = settings.looks[0]  # a comparison counts as one first look: later looks move the bar no further
+
+    def follow(step: Step) -> None:
+        advance(step.comparison * first + min(step.replicate, first))
+
+    with progress.task("latency", len(comparisons) * first) as advance:
+        return run_in_fresh_process(request, folder, follow)
 
 
 def _requests(
@@ -209,12 +214,6 @@ def _requests(
                 arm.model_copy(update={"compute": compute}) for arm, compute in zip(pair, counts[batch], strict=True)
             )
             yield ComparisonRequest(baseline=baseline, candidate=candidate, runtime=name, threads=threads, batch=batch)
-
-
-def _done(step: Step, settings: Settings) -> int:
-    """Replicates done when each comparison counts as one first look; later looks move the bar no further."""
-    first = settings.looks[0]
-    return step.comparison * first + min(step.replicate, first)
 
 
 def _arm(folder: Path, role: str, contender: Contender, name: str) -> ArmRequest:
@@ -266,7 +265,7 @@ def _artefact(target: Path, contender: Contender, name: str) -> Path:
 
 
 def _compute(contender: Contender, batch: int) -> Compute | None:
-    """Counted at the batch of the arm; a model that fixes its own is called with that."""
+    """The cost of a call at the batch of the arm; a model that fixes its own batch is called with that."""
     if not contender.counts:
         return None
     rows = contender.signature.batch or batch
@@ -276,7 +275,10 @@ def _compute(contender: Contender, batch: int) -> Compute | None:
 
 
 def counted(path: Path, ports: Signature, shape: tuple[int, ...]) -> Compute:
-    """What one call of a classifier costs, its input of this shape, batch first.
+    """What one call of a classifier costs.
+
+    Args:
+        shape: of its input, batch first.
 
     Raises: ModelError when a shape inside cannot be known.
     """

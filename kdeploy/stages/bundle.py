@@ -32,7 +32,7 @@ def run(
 
     Args:
         exported: folder and record of the export.
-        canonical: test samples as they come, of which the first 32 become the golden ones.
+        canonical: test samples (samples, *shape) as they come, of which the first 32 become the golden ones.
         evidence: file name to content: the records that back what the bundle claims.
         versions: of the runtimes that the student was verified with.
     """

@@ -70,7 +70,11 @@ class DistillOptions:
 
 @dataclass(frozen=True)
 class StoredTeacher:
-    """What the students and the verdict need of the teacher: its labels, and its plain logits on two parts."""
+    """What the students and the verdict need of the teacher: its labels, and its logits on two parts without any view.
+
+    Args:
+        test_logits, held_out_logits: float32 (samples of the part, classes).
+    """
 
     labels: Labels
     test_logits: np.ndarray
@@ -163,14 +167,14 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
 
 
 def _samples(task: _Task, role: Role, seed: int) -> Samples:
-    """Which samples a step of a network reads."""
+    """A function from a step of a network to the samples that it reads, as indices in the sample set."""
     rows = task.samples.transfer if role == "student" else task.samples.labeled_transfer
     plan = BatchPlan(len(rows), task.options.training.batch, seed)
     return lambda step: rows[plan.at(step)[1].numpy()]
 
 
 def _module_with_hints(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Module:
-    """The student, with what is trained beside it where the loss reads features."""
+    """The student, with its hidden layers shown and the map of its hints where the loss reads features."""
     if not task.options.loss.reads_features:
         return student
     width = task.teacher.labels.features(0, np.arange(1)).shape[1] if task.options.loss.hint_weight else None
@@ -216,7 +220,7 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
 def _answered(
     answer: Tensor | Answer, stored: Labels, view: int, positions: np.ndarray
 ) -> tuple[Tensor, Features | None]:
-    """The student's logits, and its features beside the teacher's where the loss reads them; float32."""
+    """The student's logits, and its features with the teacher's where the loss reads them; float32."""
     if isinstance(answer, Tensor):
         return answer.float(), None
     teacher = torch.from_numpy(stored.features(view, positions)).to(answer.hidden.device)
@@ -225,7 +229,7 @@ def _answered(
 
 
 def _blocks(labels: Labels) -> Iterator[Tensor]:
-    """The labels of the first view; the others are of the same samples."""
+    """The labels of the first view, (rows, classes) each; the other views are of the same samples."""
     for start in range(0, labels.shape[1], BLOCK_ROWS):
         rows = np.arange(start, min(start + BLOCK_ROWS, labels.shape[1]))
         yield torch.from_numpy(labels.rows(0, rows))
@@ -245,7 +249,7 @@ def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]
 
 
 def _watch(task: _Task, name: str) -> Watch:
-    """What is kept of a training while it goes on."""
+    """The watches that the options ask for: the curve of the accuracy, and TensorBoard in the first process."""
     watches: list[Watch] = []
     if task.options.curve:
         watches.append(_curve(task, task.folder / f"{name}.curve.json"))
@@ -293,7 +297,8 @@ def _tracked(task: _Task, name: str) -> Watch:
 
 @torch.no_grad()
 def _match_prior(task: _Task, module: shallow.ShallowStudent) -> np.ndarray:
-    """Shift the biases of the logits until the held-out inputs have the teacher's class prior; returns the shift."""
+    """Shift the biases of the logits until the held-out inputs have the teacher's class prior; returns the shift,
+    shape (classes,)."""
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     logits = logits_of(classifier, task.feed, task.samples.parts["held_out"])
     bias = matching_bias(logits, class_prior(task.teacher.held_out_logits))
@@ -333,6 +338,7 @@ def _measured(
 
 
 def _correct(task: _Task, networks: list[Network]) -> np.ndarray:
+    """Whether each network is right about each test input: bool (networks, test inputs)."""
     labels = task.samples.labels[task.samples.parts["test"]]
     return np.stack(
         [np.load(task.folder / network.logits, allow_pickle=False).argmax(1) == labels for network in networks]

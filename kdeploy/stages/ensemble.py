@@ -63,7 +63,7 @@ def teacher(
 
 
 def labels(records: Sequence[LabelsRecord], stores: Labels, samples: SampleSet, *, mixed: bool) -> LabelsRecord:
-    """What the members' label stores come to; they stay where they are and are combined when they are read."""
+    """One record for the members' label stores; these stay where they are and are combined when they are read."""
     transfer = samples.transfer
     mask = samples.labels[transfer] >= 0
     first = stores.rows(0, np.flatnonzero(mask))
@@ -78,12 +78,12 @@ def labels(records: Sequence[LabelsRecord], stores: Labels, samples: SampleSet, 
 
 
 def name_of(names: Iterable[str]) -> str:
-    """`2 x deep-cnn + teacher.onnx`."""
+    """The name of an ensemble, as `2 x deep-cnn + teacher.onnx`."""
     return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in Counter(names).items())
 
 
 def _must_read_the_same(records: Sequence[TeacherRecord]) -> None:
-    """They become one graph with one input, so what they are fed must be the same."""
+    """Raises: ModelError when two members are fed differently; they become one graph with one input."""
     first = records[0]
     for number, record in enumerate(records):
         ours, theirs = first.preprocessing.model_dump(), record.preprocessing.model_dump()

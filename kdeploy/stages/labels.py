@@ -79,7 +79,7 @@ def run(
 
 
 def _reduced(folder: Path, count: int, classes: int, *, answer: Answer, feed: Feed, transfer: np.ndarray) -> Answer:
-    """The logits, and behind them `count` principal components of the features, which are kept in the folder.
+    """An answer with the logits, and behind them `count` principal components of the features, kept in the folder.
 
     Raises: IntegrityError when blocks were stored with components that are not there any more.
     """
@@ -103,7 +103,7 @@ def _reduced(folder: Path, count: int, classes: int, *, answer: Answer, feed: Fe
 
 
 def _features(answer: Answer, feed: Feed, transfer: np.ndarray, classes: int, count: int) -> Tensor:
-    """Features of samples of the first view, spread evenly over the transfer set."""
+    """Features of samples of the first view, spread evenly over the transfer set: float32 (samples, width)."""
     width = answer(feed.view(transfer[:1], 0)).shape[1] - classes
     needed = pca.samples_needed(width, count, len(transfer))
     indices = transfer[np.linspace(0, len(transfer) - 1, needed).astype(int)]

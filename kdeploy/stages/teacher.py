@@ -36,12 +36,13 @@ from kdeploy.training.schedules import Schedule
 
 
 class Length(NamedTuple):
-    """How long a training is: so many steps, or so many epochs where those are given."""
+    """How long a training is: so many steps, or so many epochs where their number is set."""
 
     steps: int
     epochs: int | None = None
 
     def of(self, plan: BatchPlan) -> int:
+        """The number of steps when batches are cut by this plan."""
         return self.steps if self.epochs is None else self.epochs * plan.steps_per_epoch
 
 
@@ -51,7 +52,7 @@ class TrainedTeacher:
 
     Args:
         seed: of its initial weights, its batches and its dropout.
-        network: its arguments besides those that the data give.
+        network: arguments of the network besides those that the data give.
     """
 
     model: str
@@ -161,22 +162,19 @@ def _train(
 
 def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
     """Keep the file of an external teacher, so that the run does not depend on it any more."""
-    target = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file
-    if teacher.origin == "onnx" and teacher.path is not None:
-        _inspect(teacher.path)
-    if teacher.origin in ("onnx", "run") or (teacher.origin == "torch" and _is_safe(teacher.path)):
-        assert teacher.path is not None
-        shutil.copyfile(teacher.path, target)
+    target, path = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file, teacher.path
+    if teacher.origin == "onnx" and path is not None:
+        _inspect(path)
+    is_safe = path is not None and path.suffix not in PICKLES
+    if teacher.origin in ("onnx", "run") or (teacher.origin == "torch" and is_safe):
+        assert path is not None
+        shutil.copyfile(path, target)
         return
     network, arguments = _build(teacher, classes)
-    if teacher.path is not None:
+    if path is not None:
         # Hugging Face's weights know nothing of the wrapper that makes them logits
-        load_weights(network.net if isinstance(network, pretrained.LogitsOf) else network, teacher.path)
+        load_weights(network.net if isinstance(network, pretrained.LogitsOf) else network, path)
     save_weights(network, target, arguments)
-
-
-def _is_safe(path: Path | None) -> bool:
-    return path is not None and path.suffix not in PICKLES
 
 
 def _build(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str, Any]]:
@@ -201,8 +199,10 @@ def _inspect(path: Path) -> None:
 def _logits(
     classifier: Classifier, feed: Feed, samples: SampleSet, teacher: TrainedTeacher | ExternalTeacher
 ) -> dict[str, np.ndarray]:
-    """Of the test and the held-out part. What a user's network says of inputs it was not made for becomes a
-    sentence."""
+    """The logits of the test and the held-out part, float32 (samples, classes) each.
+
+    What a user's network raises on inputs that it was not made for becomes a ModelError.
+    """
     try:
         return {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     except RuntimeError as exc:
@@ -217,7 +217,7 @@ def _logits(
 
 
 def _must_know(teacher: ExternalTeacher, preprocessing: Preprocessing, samples: SampleSet) -> None:
-    """A student of an earlier run was made for its own data; others say nothing about theirs."""
+    """Raises: ModelError for a student of an earlier run on other data; other teachers say nothing about theirs."""
     if teacher.class_names not in (None, samples.class_names):
         raise ModelError(
             teacher.name,

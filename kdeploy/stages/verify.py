@@ -81,7 +81,7 @@ def _teacher_truth(exported: ExportedRun) -> Truth:
 
 
 def _raw_rows(exported: ExportedRun, samples: SampleSet, oracle: Oracle, target: str) -> tuple[ParityRow, ...]:
-    """Raw input to logits, where the export has preprocessing in the graph; nothing where it has not.
+    """The parity of raw input to logits, where the export has preprocessing in the graph; nothing where it has not.
 
     The student itself stands before it, so that what fails here alone is the preprocessing.
     """
@@ -93,7 +93,7 @@ def _raw_rows(exported: ExportedRun, samples: SampleSet, oracle: Oracle, target:
 
 
 def _costs(exported: ExportedRun, samples: SampleSet) -> list[Cost]:
-    """On the test inputs, what each format in another precision than fp32 costs."""
+    """What each format in another precision than fp32 costs on the test inputs."""
     formats = [one for one in exported.record.formats if one.precision != "fp32" and one.refused is None]
     specs = {"teacher": exported.teacher[1].preprocessing}
     tests = {

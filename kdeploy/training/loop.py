@@ -72,7 +72,10 @@ class BatchPlan:
         return self.samples // self.size
 
     def at(self, step: int) -> tuple[int, Tensor]:
-        """The epoch of a step, and the positions that this process reads in it, int64: all `size` of an only one."""
+        """The epoch of a step, and the positions that this process reads in it, int64 (rows,).
+
+        A single process reads all `size` of them.
+        """
         epoch, part = divmod(step, self.steps_per_epoch)
         rows = _order(self.seed, epoch, self.samples)[part * self.size : (part + 1) * self.size]
         return epoch, torch.from_numpy(rows[distributed.rank() :: distributed.count()].copy())
@@ -182,7 +185,7 @@ class _Checkpoint:
         self._interval = _checkpoint_seconds()
 
     def spent_ns(self) -> int:
-        """By every process of this training that there was."""
+        """Total nanoseconds spent, over all resumptions."""
         return time.monotonic_ns() - self._started
 
     def write_if_due(self) -> None:
@@ -196,8 +199,8 @@ class _Checkpoint:
 
 
 def _seed(device: torch.device, seed: int) -> None:
-    """What `torch.manual_seed` does, for the generators that a module here can draw from: it takes a tenth of a
-    millisecond for looking after every kind of device."""
+    """Seed the generators that a module here can draw from: `torch.manual_seed` seeds those of every kind of device,
+    and takes a tenth of a millisecond for it."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
@@ -279,7 +282,7 @@ class _Loop:
             nn.utils.clip_grads_with_norm_(self.parameters, most, norm)
 
     def diagnose(self, path: Path, step: int) -> None:
-        """What is known about a step that failed; null stands for what is not finite."""
+        """Write what is known about a step that failed; null stands for what is not finite."""
         diagnosis = {
             "step": step,
             "samples": None if self.samples is None else self.samples(step).tolist(),
@@ -289,7 +292,7 @@ class _Loop:
         commit_bytes(path, json.dumps(diagnosis, indent=1).encode())
 
     def finish(self) -> None:
-        """The weights that are kept: the average where there is one."""
+        """Give the module the weights that are kept: the average where there is one."""
         if self.state.average is not None:
             self.module.load_state_dict(self.state.average.module.state_dict())
         self.module.to("cpu").eval()
@@ -308,7 +311,7 @@ def _check_means(device: torch.device, options: TrainingOptions) -> None:
 def _say_differences(
     differs: tuple[str, ...], checkpoint: Path, description: str, require_exact: bool, progress: Progress
 ) -> None:
-    """The same bits are not promised when what the process computes on has changed."""
+    """Say what the process computes on now and did not then: the same bits are not promised, which may be an error."""
     if differs and require_exact:
         raise InputError(
             str(checkpoint),

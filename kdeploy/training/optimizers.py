@@ -39,5 +39,5 @@ def optimizers(module: nn.Module, options: TrainingOptions) -> tuple[torch.optim
 
 
 def _is_inner(name: str, value: nn.Parameter) -> bool:
-    """Our networks call their last layer `logits`."""
+    """Is it a matrix, and not that of the logits? Our networks call their last layer so."""
     return value.ndim == 2 and not name.endswith("logits.weight")

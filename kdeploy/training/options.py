@@ -1,4 +1,4 @@
-"""What may be chosen about any training; no torch here."""
+"""Options of any training; no torch here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the weights move, step by step.
+"""Schedules of the learning rate: how fast the weights move, step by step.
 
     rate(s) = R (s + 1) / w                     in the first w steps, w the warm-up's part of them
     rate(s) = R shape((s - w) / (S - w))        after them
@@ -22,7 +22,7 @@ ONE_CYCLE_WARM_UP = 0.15
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """The number of steps of a training, and the learning rate of each.
 
     Args:
         steps: of the whole training.

@@ -1,6 +1,6 @@
 """Loss and accuracy of a training for TensorBoard: `distill.tracker: tensorboard`.
 
-    runs/distill/<fingerprint>/tensorboard/<net>/events.out.tfevents...       tensorboard --logdir runs/distill
+    runs/distill/<fingerprint>/tensorboard/<network>/events.out.tfevents...       tensorboard --logdir runs/distill
 
 A training that goes on from a checkpoint writes a file of its own, from which TensorBoard knows that the later steps of
 the one before it do not count.

@@ -49,6 +49,7 @@ def _into(layers: nn.Sequential, place: int, pool: Pool, layer: nn.Linear, shape
     added = (height * width - tall * wide) * channels * layer.out_features
     if added > limit:
         return Outcome(layers, False, f"it would add {added} multiply-adds, more than the {limit} that pay")
+    # the windows are (units, channels, tall, 1, wide, 1)
     windows = layer.weight.double().reshape(-1, channels, tall, 1, wide, 1) * (tall * wide / (height * width))
     weight = windows.expand(-1, -1, -1, height // tall, -1, width // wide).reshape(layer.out_features, -1)
     replacement = linear(weight, layer.bias, like=layer.weight)

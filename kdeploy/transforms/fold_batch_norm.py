@@ -22,7 +22,7 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 def fold_batch_norm(layers: nn.Sequential) -> Outcome:
-    """Fold every batch norm that stands beside such a layer.
+    """Fold every batch norm that stands next to such a layer.
 
     Refuses when there is none, a layer in training mode, whose statistics are those of the batch, and a batch norm
     that keeps no statistics, for which that is always so.

@@ -47,7 +47,7 @@ def fused(first: nn.Linear, second: nn.Linear) -> nn.Linear:
 
 
 def linear(weight: Tensor, bias: Tensor | None, *, like: Tensor) -> nn.Linear:
-    """A linear layer of given weights, in the dtype of `like`."""
+    """A linear layer of these weights, (outputs, inputs), and this bias, (outputs,), in the dtype of `like`."""
     # its own weights are never made
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     layer.weight = nn.Parameter(weight.to(like.dtype), requires_grad=False)

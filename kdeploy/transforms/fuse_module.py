@@ -18,7 +18,7 @@ from kdeploy.transforms.fuse import LIMIT_BYTES, fused
 
 
 class ModuleOutcome(NamedTuple):
-    """`module` is a new one when done, the given one when refused. `reason` is a clause for a person."""
+    """`module` is a new one when done, the old one when refused. `reason` is a clause for a person."""
 
     module: nn.Module
     done: bool
@@ -64,7 +64,7 @@ def fuse_module(module: nn.Module, limit_bytes: int = LIMIT_BYTES) -> ModuleOutc
 
 
 def _pairs(traced: fx.GraphModule) -> Iterator[_Calls]:
-    """In order, so that what was made of one pair can be the first of the next."""
+    """The pairs in order, so that what one pair became can be the first of the next."""
     for node in list(traced.graph.nodes):
         second = _linear(traced, node)
         before = node.args[0] if second is not None and len(node.args) == 1 else None

@@ -33,7 +33,7 @@ class NodePair(NamedTuple):
 
 
 class GraphOutcome(NamedTuple):
-    """`model` is a new one when done, the given one when refused. `reason` is a clause for a person."""
+    """`model` is a new one when done, the old one when refused. `reason` is a clause for a person."""
 
     model: onnx.ModelProto
     done: bool
@@ -117,7 +117,7 @@ class _Fusing:
         output = match["second"].name or ""
         inputs, width = first.weight.shape
         self.pairs.append(NodePair(output, inputs, width, second.weight.shape[1]))
-        weight, bias = first.weight @ second.weight, _sum(first, second)
+        weight, bias = first.weight @ second.weight, _sum(first, second)  # (inputs, outputs), (outputs,)
         new = [op.initializer(ir.tensor(weight.astype(first.dtype)), name=self._free(f"{output}.weight"))]
         if bias is not None:
             new.append(op.initializer(ir.tensor(bias.astype(first.dtype)), name=self._free(f"{output}.bias")))
@@ -149,7 +149,7 @@ _KINDS: dict[str, Callable[..., Any]] = {"matmul": _matmul, "add": _add, "gemm":
 
 
 def _sum(first: _Layer, second: _Layer) -> np.ndarray | None:
-    """c U + d."""
+    """The bias of the product, c U + d, shape (outputs,); None where neither layer has one."""
     parts = [] if first.bias is None else [first.bias @ second.weight]
     parts += [] if second.bias is None else [second.bias]
     return sum(parts[1:], parts[0]) if parts else None

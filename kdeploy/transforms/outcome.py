@@ -8,7 +8,7 @@ from torch import nn
 
 
 class Outcome(NamedTuple):
-    """`layers` is a new chain when done, the given one when refused. `reason` is a clause for a person."""
+    """`layers` is a new chain when done, the old one when refused. `reason` is a clause for a person."""
 
     layers: nn.Sequential
     done: bool

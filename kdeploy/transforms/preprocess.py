@@ -61,7 +61,7 @@ def prepend(model: Path, path: Path, spec: Preprocessing, layout: Layout) -> Non
 
 
 def as_given(canonical: np.ndarray, layout: Layout) -> np.ndarray:
-    """Canonical samples (N, *shape) as a decoder gives them, and as the graph takes them."""
+    """Canonical samples (N, *shape) as the graph takes them; with nhwc (N, height, width, channels)."""
     return np.ascontiguousarray(np.moveaxis(canonical, 1, -1)) if layout == "nhwc" else canonical
 
 

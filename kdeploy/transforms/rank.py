@@ -1,4 +1,4 @@
-"""Re-factor one linear map at a lower rank: the two layers of a bottleneck, or one wide layer.
+"""Factor one linear map at a lower rank: the two layers of a bottleneck, or one wide layer.
 
     W = U V = P S Q^T,    W_r = (P_r sqrt(S_r)) (sqrt(S_r) Q_r^T),    |W - W_r| = s_(r+1)
 
@@ -58,7 +58,7 @@ class Decomposition(NamedTuple):
 
 
 def lower_rank(layers: nn.Sequential, rank: int) -> Outcome:
-    """Re-factor the first pair of consecutive linear layers, or without one the layer with the most weights.
+    """Lower the rank of the first pair of consecutive linear layers, or without one of the layer with the most weights.
 
     Refuses when there is no linear layer, and a rank above the bottleneck's or not below a single layer's break-even.
     """
@@ -78,7 +78,7 @@ def lower_rank(layers: nn.Sequential, rank: int) -> Outcome:
 
 @torch.no_grad()
 def decompose(layers: nn.Sequential) -> Decomposition | None:
-    """The map that `refactor` works on; None when no layer is linear."""
+    """The map that `lower_rank` works on; None when no layer is linear."""
     for place, (first, second) in enumerate(itertools.pairwise(layers)):
         if isinstance(first, nn.Linear) and isinstance(second, nn.Linear):
             return _of_pair(place, first, second)
@@ -109,8 +109,8 @@ def at_rank(layers: nn.Sequential, decomposition: Decomposition, rank: int) -> n
 
 
 def _of_pair(place: int, first: nn.Linear, second: nn.Linear) -> Decomposition:
-    left_basis, left_core = torch.linalg.qr(second.weight.double())
-    right_basis, right_core = torch.linalg.qr(first.weight.double().T)
+    left_basis, left_core = torch.linalg.qr(second.weight.double())  # (outputs, n), (n, k)
+    right_basis, right_core = torch.linalg.qr(first.weight.double().T)  # (inputs, m), (m, k)
     left, values, right = torch.linalg.svd(left_core @ right_core.T, full_matrices=False)
     bias = _bias(second) + second.weight.double() @ _bias(first)
     return Decomposition(place, first.out_features, left_basis @ left, values, right @ right_basis.T, bias)

@@ -36,7 +36,7 @@ def describe(path: Path, shape: Sequence[int]) -> Model:
 
 
 def torch_flops(module: nn.Module, shape: Sequence[int]) -> int:
-    """What torch counts of one sample, on the CPU: another witness of `describe`'s multiply-adds, twice as many.
+    """The FLOPs that torch counts of one sample, on the CPU: a check on `describe`'s multiply-adds, twice as many.
 
     With gradients: without them torch 2.13 takes a path through its attention layers that it does not count.
     """

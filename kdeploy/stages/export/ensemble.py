@@ -26,10 +26,13 @@ _IR = 10  # what opset 18 needs, and every runtime reads
 
 
 def merge(members: Sequence[Path], path: Path, *, input_name: str, shape: Sequence[int], rule: Rule) -> None:
-    """Write the ensemble of classifiers that read inputs of one shape.
+    """Write the ensemble of classifiers as one graph.
 
-    Raises: ModelError for a member with a fixed batch, or of an opset that cannot be brought to ours, and for members
-        that are too large for one file.
+    Args:
+        input_name, shape: of its input; a sample has this shape.
+
+    Raises: ModelError for a member with a fixed batch, or of an opset that cannot be converted to 18, and for
+        members that are too large for one file.
     """
     size = sum(member.stat().st_size for member in members)
     if size > LIMIT_BYTES:
@@ -50,7 +53,7 @@ def merge(members: Sequence[Path], path: Path, *, input_name: str, shape: Sequen
 
 
 def _add(graph: onnx.GraphProto, member: Path, prefix: str, input_name: str) -> str:
-    """Take in a member; returns the name of its logits."""
+    """Add the graph of a member; returns the name of its logits."""
     ports = signature(member)
     if ports.batch is not None:
         got, advice = f"a batch of {ports.batch}", "Export it with a dynamic batch."
@@ -80,7 +83,7 @@ def _at_our_opset(member: Path) -> onnx.ModelProto:
 
 
 def _mean(graph: onnx.GraphProto, outputs: Sequence[str], weights: Sequence[float]) -> list[tuple[str, float]]:
-    """Add the nodes; returns the constants they read."""
+    """Add the nodes of the mean of logits; returns the constants that they read."""
     constants = [(f"weight-{number}", weight) for number, weight in enumerate(weights)]
     parts = [f"weighted-{number}" for number in range(len(outputs))]
     for output, (name, _), part in zip(outputs, constants, parts, strict=True):
@@ -92,7 +95,7 @@ def _mean(graph: onnx.GraphProto, outputs: Sequence[str], weights: Sequence[floa
 def _mean_of_probabilities(
     graph: onnx.GraphProto, outputs: Sequence[str], weights: Sequence[float]
 ) -> list[tuple[str, float]]:
-    """As `_mean`."""
+    """Add the nodes of the mean of probabilities; returns the constants that they read."""
     constants = [(f"log-weight-{number}", math.log(weight)) for number, weight in enumerate(weights)]
     parts = [f"log-part-{number}" for number in range(len(outputs))]
 

@@ -1,4 +1,4 @@
-"""An external model: batch norm folded, linear pairs fused; every file proved against the one that came.
+"""The export of an external model: batch norm folded, linear pairs fused, every file proved against the one that came.
 
     model.onnx --batch norm--> factored --pairs--> fused,    oracle: the graph that came, in float64
 
@@ -120,5 +120,5 @@ def _choose(choice: BottleneckForm, fused: GraphOutcome, measured: BenchRecord |
 
 
 def _bottleneck(form: FormName, reason: str, pairs: list[LinearPair]) -> Bottleneck:
-    """With the widths of the pair, where there is one alone."""
+    """The choice, with the widths of the pair where there is only one."""
     return forms.bottleneck(form, reason, pairs[0] if len(pairs) == 1 else None)

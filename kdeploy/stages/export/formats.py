@@ -39,7 +39,7 @@ class ConvertedModel:
         module: what the ONNX file was exported from; None for one that came as ONNX.
         oracle: of `inputs`.
         inputs: real, preprocessed, float32 (inputs, *shape); what every format is compared on.
-        calibration: others, from the transfer set, for formats with ranges to find.
+        calibration: others of the same shape, from the transfer set, for formats with ranges to find.
     """
 
     name: Literal["student", "teacher"]
@@ -51,10 +51,14 @@ class ConvertedModel:
 
 
 def divided(held_out: np.ndarray, transfer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What formats are calibrated on, and what they are compared on: one part never sees the other.
+    """What formats are calibrated on, and what they are compared on: no input is in both.
 
     Every third transfer input is for calibration, so that a third of `TRANSFER` is; the others, and the held-out ones,
     are for comparing.
+
+    Args:
+        held_out, transfer: preprocessed, float32 (inputs, *shape).
+    Returns: two arrays of the same kind.
     """
     calibrated = np.arange(len(transfer)) % 3 == 0
     compared = np.concatenate([transfer[~calibrated], thinned(held_out, TRANSFER)])
@@ -141,7 +145,11 @@ def _source(subject: ConvertedModel) -> Source:
 
 
 def source_of(path: Path, inputs: np.ndarray, calibration: np.ndarray) -> Source:
-    """An ONNX file with real inputs for it, some as an example, the others in batches to calibrate on."""
+    """An ONNX file with real inputs for it, some as an example, the others in batches to calibrate on.
+
+    Args:
+        inputs, calibration: preprocessed, float32 (inputs, *shape).
+    """
     name, starts = signature(path).input, range(0, len(calibration), CALIBRATION_BATCH)
     batches = [{name: calibration[start : start + CALIBRATION_BATCH]} for start in starts]
     return Source(path, None, {name: inputs[:3]}, batches or None)

@@ -55,6 +55,8 @@ def export(
     """Write `student.<form>.onnx` for each form, and prove each against the trained network on real inputs.
 
     Args:
+        name: of the input.
+        inputs: preprocessed, float32 (inputs, *shape).
         exact: what the forms must agree with, in float64, where that is not the trained network.
     Raises: ParityError when a form is not that network.
     """
@@ -74,10 +76,11 @@ def export(
 def export_low_rank(
     folder: Path, reduced: Reduced, folded: nn.Sequential, name: str, inputs: np.ndarray, target: str
 ) -> Form:
-    """`student.low-rank.onnx`, proved against the network of a lower rank in float64, with what that costs.
+    """Write `student.low-rank.onnx`, proved against the network of a lower rank in float64; with what that costs.
 
     Args:
-        folded: the reduced in rank layers with every fold.
+        folded: the layers of the lower rank with every fold.
+        name, inputs: as of `export`.
     Raises: ParityError.
     """
     forms = export(folder, {"low-rank": folded}, reduced.layers, name, inputs, target, reduced.exact)
@@ -102,7 +105,11 @@ def time(
 def comparison(
     place: Path, factored: Path, fused: Path, inputs: np.ndarray, target: str, batch: int = 1
 ) -> ComparisonRequest:
-    """Two ONNX files, both converted for the target into the folder `place`, on real inputs."""
+    """Two ONNX files, both converted for the target into the folder `place`, on real inputs.
+
+    Args:
+        inputs: preprocessed, float32 (inputs, *shape).
+    """
     place.mkdir(parents=True, exist_ok=True)
     npz, name = place / "inputs.npz", signature(factored).input
     np.savez(npz, allow_pickle=False, **{name: inputs[:PROOF_INPUTS]})
@@ -125,7 +132,7 @@ def choose(
 
     Args:
         pair: None for a student without a bottleneck.
-        fusing: what came of fusing.
+        fusing: the result of fusing.
         measured: `factored` as the baseline, `fused` as the candidate; needed when the choice is open.
     Raises: ResourceError when `fuse` was asked for and refused.
     """
@@ -157,7 +164,7 @@ def faster(measured: BenchRecord) -> tuple[FormName, str]:
 
 
 def choose_rank(rank: Rank, reduced: Reduced | str, pair: LinearPair | None) -> Bottleneck:
-    """The reduced in rank form, or the one that there is without it."""
+    """The form of the lower rank; or, where `reduced` is the reason why there is none, the form without it."""
     if isinstance(reduced, str):
         return bottleneck("factored" if pair else "plain", reduced, pair)
     shape = LinearPair(reduced.inputs, reduced.cost.rank, reduced.outputs)
@@ -176,6 +183,7 @@ def latencies(measured: BenchRecord) -> tuple[int, int]:
 
 
 def with_latencies(forms: Sequence[Form], measured: BenchRecord | None) -> tuple[Form, ...]:
+    """The forms with their median latencies, where they were timed."""
     if measured is None:
         return tuple(forms)
     named = dict(zip(("factored", "fused"), latencies(measured), strict=True))
@@ -195,6 +203,6 @@ def bottleneck(shipped: FormName, reason: str, pair: LinearPair | None) -> Bottl
 
 
 def break_even_words(pair: LinearPair) -> str:
-    """`k 64 < break-even 473`."""
+    """The width next to its break-even, as `k 64 < break-even 473`."""
     limit = break_even(pair.inputs, pair.outputs)
     return f"k {pair.width} {'<' if pair.width < limit else '>='} break-even {limit:.0f}"

@@ -36,7 +36,7 @@ class Rank:
 
 
 class Reduced(NamedTuple):
-    """The reduced in rank chain, the same in float64 and never rounded, and what it costs; D and H of the map."""
+    """The chain at a lower rank, the same in float64 and never rounded, and what it costs; D and H of the map."""
 
     layers: nn.Sequential
     exact: nn.Sequential
@@ -47,7 +47,7 @@ class Reduced(NamedTuple):
 
 @torch.no_grad()  # not inference mode: its tensors could not be counted with gradients, as torch wants it
 def reduce(chain: nn.Sequential, request: Rank, inputs: np.ndarray) -> Reduced | str:
-    """Re-factor the trained chain; a reason when no rank that saves anything is within the tolerance.
+    """The trained chain at a lower rank; a reason when no rank that saves anything is within the tolerance.
 
     Args:
         inputs: held out, preprocessed, float32 (inputs, *shape); the first 1,000 are measured.
@@ -76,12 +76,17 @@ def reduce(chain: nn.Sequential, request: Rank, inputs: np.ndarray) -> Reduced |
 def least_rank(
     chain: nn.Sequential, decomposition: Decomposition, tolerance: float, batch: Tensor, logits: Tensor
 ) -> int | None:
-    """The least rank whose relative logit error is within the tolerance, and which saves multiply-adds."""
+    """The least rank whose relative logit error is within the tolerance, and which saves multiply-adds; or None.
+
+    Args:
+        batch: float64 (inputs, *shape).
+        logits: the chain's own on them, float64 (inputs, classes).
+    """
     before, behind = (
         chain[: decomposition.place],
         chain[decomposition.place + (1 if decomposition.width is None else 2) :],
     )
-    scores = before(batch) @ decomposition.right.T * decomposition.values
+    scores = before(batch) @ decomposition.right.T * decomposition.values  # (inputs, ..., n)
     outputs = decomposition.bias.expand(*scores.shape[:-1], -1)
     limit = tolerance * float(logits.abs().max())
     for rank in range(1, _full_rank(decomposition)):
@@ -112,7 +117,7 @@ def _cost(decomposition: Decomposition, rank: int, logits: Tensor, cut: Tensor) 
 
 
 def in_words(cost: LowRank) -> str:
-    """`rank 21 of 64, logits off by at most 0.0123 (0.1 % of the largest), mean 0.0011, ...`."""
+    """A cost in words: `rank 21 of 64, logits off by at most 0.0123 (0.1 % of the largest), mean 0.0011, ...`."""
     return (
         f"rank {cost.rank} of {cost.full_rank}, logits off by at most {cost.max_abs_error:.3g} "
         f"({100 * cost.relative_error:.2g} % of the largest), {cost.mean_abs_error:.2g} on average, "

@@ -30,7 +30,8 @@ def judge(
     Args:
         folder: of the export.
         held_out: for `student`, which the baseline reads too, and for `teacher`.
-        transfer: the inputs that the student's formats were made with; the baseline is calibrated on the same.
+        transfer: the inputs that the student's formats were made with, float32 (inputs, *shape); the baseline is
+            calibrated on the same.
         max_int8_drop: percentage points of accuracy.
     """
     calibration, _ = divided(held_out["student"].inputs, transfer)

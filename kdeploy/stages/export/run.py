@@ -135,7 +135,7 @@ def run(
 
     Args:
         distilled: the folder and the record of the stage before.
-        asked: the formats; the ONNX files are always there.
+        requests: the formats; the ONNX files are always there.
     Raises: ParityError when a form or a format is not the trained network; MissingError for a runtime that is not here.
     """
     written = _written(folder, teacher, distilled, inputs, options, requests, progress)
@@ -232,7 +232,7 @@ def student_forms(
 
 
 def teacher_file(folder: Path, teacher: ExportedTeacher) -> Exported:
-    """`teacher.onnx` of a teacher that is made."""
+    """Write `teacher.onnx`: one teacher with its folds, or several as one graph."""
     path, spec, combination = folder / TEACHER, teacher.record.preprocessing, teacher.record.ensemble
     if combination is None:
         networks, folds = _member(path, *teacher.members[0])
@@ -257,7 +257,7 @@ def _combined(members: Sequence[Networks | None], rule: Rule) -> Networks | None
 
 
 def _exported(path: Path, shape: Sequence[int], networks: Networks | None) -> Exported:
-    """A file described, with torch's count beside ours where its module is at hand."""
+    """A file described, with torch's own count as well where there is a module."""
     model = describe(path, shape)
     if networks is None:
         return Exported(model, None)
@@ -273,7 +273,7 @@ def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Networks |
 
 
 def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> tuple[Networks, tuple[Fold, ...]]:
-    """A teacher that is a torch module as `path`, and what was folded or refused."""
+    """Write a teacher that is a torch module to `path`; returns its networks, and what was folded or refused."""
     deployed: nn.Module
     if isinstance(module, DeepCnn | WhitenedCnn | Mlp | shallow.ShallowStudent):
         deployed, folds = _folded(module.chain(), preprocessing.model_shape, "teacher")

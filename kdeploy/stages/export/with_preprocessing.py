@@ -1,7 +1,7 @@
 """The student with its preprocessing in the graph, `student.raw.onnx`, proved like every other form.
 
-A file beside `student.onnx`, and not in its place: what is timed, bundled and compared reads prepared inputs, and the
-spec in the record stays what it is for them.
+A file in addition to `student.onnx`, and not in its place: what is timed, bundled and compared reads prepared inputs,
+and the spec in the record stays what it is for them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def add(
     """Write the file into the folder of the export, and say so in its record.
 
     Args:
-        canonical: held-out samples as they come; on the first of them the file must give what `student.onnx` gives on
-            the same samples prepared by the NumPy reference.
-        target: a runtime, which answers beside the reference evaluator.
+        canonical: held-out samples (samples, *shape) as they come; on the first of them the file must give what
+            `student.onnx` gives on the same samples prepared by the NumPy reference.
+        target: a runtime, which answers in addition to the reference evaluator.
     Raises: ParityError when it does not; ModelError for a layout that the input has not, and a target that does not
         take the file.
     """
