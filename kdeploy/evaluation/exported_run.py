@@ -1,4 +1,4 @@
-"""A finished export with what it was exported from; the net whose file ships, and what it must answer."""
+"""A finished export with what it was exported from; the network whose file ships, and what it must answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ExportedRun:
 
 
 class ExportedStudent(NamedTuple):
-    """A network in float32; `exact` is what it stands for in float64, None for the trained one, which is that."""
+    """A network in float32; `exact` is what it stands for in float64, None for the trained one, which is exact."""
 
     module: nn.Module
     exact: nn.Module | None
@@ -57,7 +57,7 @@ def exported_student(run: ExportedRun) -> ExportedStudent:
 
 
 def exported_logits(run: ExportedRun, inputs: np.ndarray) -> np.ndarray:
-    """What `student.onnx` must answer to all test inputs, as the training recorded it, where it did.
+    """The logits that `student.onnx` must give on all test inputs; as the training recorded them, where it did.
 
     Args:
         inputs: preprocessed, float32 (inputs, *shape).

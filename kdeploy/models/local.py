@@ -20,7 +20,7 @@ from torch.nn import functional
 
 
 class LocalLinear(nn.Linear):
-    """From images of a fixed shape, flattened, to units that stand on a grid over them.
+    """A linear layer from images of a fixed shape, flattened, to units that stand on a grid over them.
 
     The grid has a place about every sigma pixels in both directions; unit i stands on place i modulo their number.
 

@@ -122,7 +122,7 @@ def run(
         if options.baseline:
             baselines.append(_network(task, "baseline", seed))
     right, labels = _correct(task, students), samples.labels[samples.parts["test"]]
-    best = max(students, key=lambda net: (net.held_out_agreement, -net.seed))
+    best = max(students, key=lambda network: (network.held_out_agreement, -network.seed))
     module = shallow.seeded(0, **arguments)
     return DistillRecord(
         student=dict(arguments),

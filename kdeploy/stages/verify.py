@@ -52,7 +52,7 @@ def run(
 
 
 def _subject(name: str, exported: ExportedRun, samples: SampleSet, truth: Truth, trained: Preprocessing) -> Subject:
-    """One model on the test inputs; `trained` is its preprocessing in training, the record has that of deployment."""
+    """A model on the test inputs; `trained` is its preprocessing in training, the record has that of deployment."""
     record, rows = exported.record, samples.parts["test"]
     recorded = record.preprocessing if name == "student" else record.teacher_preprocessing
     inputs = plain_inputs(samples, trained, rows[:REFERENCE_INPUTS] if isinstance(truth, GraphTruth) else rows)

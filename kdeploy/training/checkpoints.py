@@ -130,7 +130,7 @@ def _optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
 
 
 def _differences(earlier: dict[str, str]) -> tuple[str, ...]:
-    """`threads 1 instead of 2`, for each that is not as it was."""
+    """What the process computes on and did not then, as `threads 1 instead of 2`."""
     return tuple(
         f"{name} {value} instead of {earlier.get(name, 'unknown')}"
         for name, value in environment().items()

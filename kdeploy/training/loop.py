@@ -232,7 +232,7 @@ class _Loop:
         self.norm = math.nan
 
     def step(self, number: int) -> float:
-        """One step; returns its loss.
+        """Do one step of the training; returns its loss.
 
         Raises: NonFiniteError before the weights change.
         """

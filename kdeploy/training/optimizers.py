@@ -20,7 +20,7 @@ MOMENTUM = 0.9  # of sgd
 
 
 def optimizers(module: nn.Module, options: TrainingOptions) -> tuple[torch.optim.Optimizer, ...]:
-    """One or two, which together move every parameter that is trained."""
+    """The optimizers of a training: one or two, which together move every parameter that is trained."""
     rate, decay, kind = options.lr, options.weight_decay, options.optimizer
     trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
     if kind == "sgd":

@@ -52,7 +52,7 @@ class Decomposition(NamedTuple):
 
     @property
     def called(self) -> str:
-        """`12 x 3 x 8` for a pair, `12 x 8` for a single layer."""
+        """The widths in words: `12 x 3 x 8` for a pair, `12 x 8` for a single layer."""
         inner = [] if self.width is None else [self.width]
         return " x ".join(map(str, [self.right.shape[1], *inner, len(self.left)]))
 
