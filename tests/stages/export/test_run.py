@@ -334,7 +334,7 @@ def test_an_onnx_teacher_goes_out_as_it_came_in(digits: SampleSet, distilled: Do
     )
     found = run.teacher_file(out, run.ExportedTeacher(record, [(stage, record)]))
     assert found.model.sha256 == hash_file(origin) == hash_file(out / "teacher.onnx")
-    assert (found.model.multiply_adds, found.nets) == (7840, None)
+    assert (found.model.multiply_adds, found.networks) == (7840, None)
     assert found.folds == ()
 
 
