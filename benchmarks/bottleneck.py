@@ -76,20 +76,20 @@ def measured(shape: tuple[int, int, int], runtime: str, settings: Settings) -> I
         forms.export(folder, {"factored": net, "fused": fuse(net).layers.eval()}, net, INPUT, inputs, runtime)
         files = [folder / f"student.{form}.onnx" for form in ("factored", "fused")]
         auto = forms.comparison(folder / "auto", *files, inputs, runtime)
-        chosen, reason = forms.faster(forms.time(auto, folder / "auto", Progress(), settings))
-        print(f"{shape} {runtime}: {chosen} ({reason})", flush=True)
-        asked = tuple(forms.comparison(folder / "table", *files, inputs, runtime, batch) for batch in BATCHES)
-        found = run_in_fresh_process(Request(comparisons=asked, settings=settings), folder / "table")
-    for compared in found.comparison:
-        yield row(found, compared, shape, chosen)
+        choice, reason = forms.faster(forms.time(auto, folder / "auto", Progress(), settings))
+        print(f"{shape} {runtime}: {choice} ({reason})", flush=True)
+        comparisons = tuple(forms.comparison(folder / "table", *files, inputs, runtime, batch) for batch in BATCHES)
+        record = run_in_fresh_process(Request(comparisons=comparisons, settings=settings), folder / "table")
+    for comparison in record.comparison:
+        yield row(record, comparison, shape, choice)
 
 
-def row(found: BenchRecord, compared: Comparison, shape: tuple[int, int, int], chosen: FormName) -> Row:
-    factored, fused = (found.arm(name).latency_ns for name in (compared.baseline, compared.candidate))
+def row(record: BenchRecord, comparison: Comparison, shape: tuple[int, int, int], choice: FormName) -> Row:
+    factored, fused = (record.arm(name).latency_ns for name in (comparison.baseline, comparison.candidate))
     assert factored is not None
     assert fused is not None
-    interval = compared.ratio.ci if compared.ratio else None
-    return Row(shape, compared.runtime, compared.batch, factored.median.value, fused.median.value, interval, chosen)
+    interval = comparison.ratio.ci if comparison.ratio else None
+    return Row(shape, comparison.runtime, comparison.batch, factored.median.value, fused.median.value, interval, choice)
 
 
 def drawn(inputs: int, width: int, hidden: int) -> nn.Sequential:

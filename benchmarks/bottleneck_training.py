@@ -75,26 +75,30 @@ class Learner:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="What the linear bottleneck is worth in training.")
-    options.add_argument("--seconds", type=float, default=120.0, help="of training for each net")
-    options.add_argument("--rounds", type=int, default=10)
-    asked = options.parse_args()
+    parser = argparse.ArgumentParser(description="What the linear bottleneck is worth in training.")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of training for each net")
+    parser.add_argument("--rounds", type=int, default=10)
+    options = parser.parse_args()
     job = api.run("recipes/cifar10-quick.yaml", upto="labels")
     samples, labels = job.samples(), open_labels(job)
-    seen = feed(job, samples.plain_preprocessing)
-    mean, std = statistics(seen.canonical, samples.transfer, seen.preprocessing.scale)
+    views = feed(job, samples.plain_preprocessing)
+    mean, std = statistics(views.canonical, samples.transfer, views.preprocessing.scale)
     plan = BatchPlan(len(samples.transfer), BATCH, seed=0)
 
     def batches(step: int) -> tuple[Tensor, Tensor]:
         epoch, rows = plan.at(step)
         view = epoch % labels.shape[0]
-        return seen.view(samples.transfer[rows.numpy()], view), torch.from_numpy(labels.rows(view, rows.numpy()))
+        return views.view(samples.transfer[rows.numpy()], view), torch.from_numpy(labels.rows(view, rows.numpy()))
 
-    ratio = faster(mean, std, batches, asked.rounds)
+    ratio = faster(mean, std, batches, options.rounds)
     held_out = torch.from_numpy(plain_inputs(samples, samples.plain_preprocessing, samples.parts["held_out"]))
-    wanted = torch.from_numpy(np.load(job.folder(TEACHER) / "held_out_logits.npy", allow_pickle=False))
-    found = {width: trained(Learner(width, mean, std), batches, asked.seconds, held_out, wanted) for width in NAMES}
-    sections.replace("bottleneck-training", written(ratio, asked.rounds, asked.seconds, found, merged(found, held_out)))
+    targets = torch.from_numpy(np.load(job.folder(TEACHER) / "held_out_logits.npy", allow_pickle=False))
+    networks = {
+        width: trained(Learner(width, mean, std), batches, options.seconds, held_out, targets) for width in NAMES
+    }
+    sections.replace(
+        "bottleneck-training", written(ratio, options.rounds, options.seconds, networks, merged(networks, held_out))
+    )
 
 
 def faster(mean: tuple[float, ...], std: tuple[float, ...], batches: Batches, rounds: int) -> Estimate:
@@ -115,7 +119,7 @@ def faster(mean: tuple[float, ...], std: tuple[float, ...], batches: Batches, ro
     return compare(arm(BOTTLENECK), arm(None), rounds)
 
 
-def trained(learner: Learner, batches: Batches, seconds: float, held_out: Tensor, wanted: Tensor) -> Trained:
+def trained(learner: Learner, batches: Batches, seconds: float, held_out: Tensor, targets: Tensor) -> Trained:
     """Train for so long."""
     began, steps = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < seconds:
@@ -123,14 +127,14 @@ def trained(learner: Learner, batches: Batches, seconds: float, held_out: Tensor
         learner.step(*batches(steps))
         steps += 1
     with torch.inference_mode():
-        error = (learner.net.eval()(held_out) - wanted).square().mean() / wanted.var()
+        error = (learner.net.eval()(held_out) - targets).square().mean() / targets.var()
     return Trained(learner.net, steps, float(error))
 
 
 @torch.inference_mode()
-def merged(found: dict[int | None, Trained], held_out: Tensor) -> float:
+def merged(networks: dict[int | None, Trained], held_out: Tensor) -> float:
     """The largest difference of a logit once V and U are one layer, as a part of the largest logit."""
-    net = found[BOTTLENECK].net
+    net = networks[BOTTLENECK].net
     first, *rest = net.hidden
     assert isinstance(net.bottleneck, nn.Linear)
     assert isinstance(first, nn.Linear)
@@ -140,14 +144,14 @@ def merged(found: dict[int | None, Trained], held_out: Tensor) -> float:
 
 
 def written(
-    ratio: Estimate, rounds: int, seconds: float, found: dict[int | None, Trained], difference: float
+    ratio: Estimate, rounds: int, seconds: float, networks: dict[int | None, Trained], difference: float
 ) -> list[str]:
     """The section."""
     assert ratio.interval is not None
     low, high = ratio.interval
     cells = (
         (NAMES[width], f"{one.steps:,}", f"{one.error:.4f}", f"{_parameters(one.net):,}", f"{_state(one.net):.0f}")
-        for width, one in found.items()
+        for width, one in networks.items()
     )
     return [
         "## bottleneck-training",

@@ -23,14 +23,16 @@ LEAST = 3  # sizes and teachers; two points are always in some order
 
 def lines(name: str, rows: Sequence[SweepRow]) -> list[str]:
     """The link to the figure, which is drawn, and the correlations; nothing for a sweep of other things."""
-    sizes, taught = grouped(rows, _size), grouped(rows, _teacher)
-    if min(len(sizes), len(taught)) < LEAST or len(rows) != len(sizes) * len(taught):
+    sizes, teachers = grouped(rows, _size), grouped(rows, _teacher)
+    if min(len(sizes), len(teachers)) < LEAST or len(rows) != len(sizes) * len(teachers):
         return []
-    found = [
+    correlations = [
         *((f"{size:,.0f} parameters, by teacher", rank_correlation(line, _teacher)) for size, line in sizes),
-        *((f"teacher of {teacher:.2%}, by size", rank_correlation(line, _size)) for teacher, line in taught),
+        *((f"teacher of {teacher:.2%}, by size", rank_correlation(line, _size)) for teacher, line in teachers),
     ]
-    cells = [(title, f"{value:.2f}") for title, value in [*found, ("mean", fmean(value for _, value in found))]]
+    cells = [
+        (title, f"{value:.2f}") for title, value in [*correlations, ("mean", fmean(value for _, value in correlations))]
+    ]
     return [
         *saved(name, f"Students of {len(sizes)} sizes against their teachers", lambda: drawn(sizes)),
         *sections.table(("students", "Spearman's rank correlation"), cells),

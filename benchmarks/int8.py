@@ -60,19 +60,19 @@ class Speed(NamedTuple):
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="What int8 costs and gains beside fp32.")
-    options.add_argument("--recipe", default="recipes/mnist-5k.yaml")
-    options.add_argument("--runs", type=Path, default=Path("runs"))
-    options.add_argument("--replicates", type=int, default=12, help="process pairs; a supported claim needs 12")
-    options.add_argument("--batch", type=int, nargs="+", default=BATCHES)
-    asked = options.parse_args()
+    parser = argparse.ArgumentParser(description="What int8 costs and gains beside fp32.")
+    parser.add_argument("--recipe", default="recipes/mnist-5k.yaml")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--replicates", type=int, default=12, help="process pairs; a supported claim needs 12")
+    parser.add_argument("--batch", type=int, nargs="+", default=BATCHES)
+    options = parser.parse_args()
     runtimes = ["onnxruntime", *(["openvino"] if importlib.util.find_spec("nncf") else [])]
-    job = exported(asked.recipe, asked.runs, runtimes)
+    job = exported(options.recipe, options.runs, runtimes)
     costs = [cost for cost in job.read(VERIFY).costs if cost.format.endswith(":int8")]
-    settings = Settings.quick().model_copy(update={"looks": (asked.replicates,)})
-    found = measured(job, runtimes, settings, costs, asked.batch)
-    name = Path(asked.recipe).stem
-    sections.replace(f"int8-{name}", written(name, costs, speeds(found), asked.replicates))
+    settings = Settings.quick().model_copy(update={"looks": (options.replicates,)})
+    record = measured(job, runtimes, settings, costs, options.batch)
+    name = Path(options.recipe).stem
+    sections.replace(f"int8-{name}", written(name, costs, speeds(record), options.replicates))
 
 
 def exported(recipe: str, runs: Path, runtimes: Sequence[str]) -> Job:
@@ -94,24 +94,24 @@ def measured(
     with tempfile.TemporaryDirectory() as place:
         comparisons = []
         for runtime in runtimes:
-            found = arms(
+            requests = arms(
                 job,
                 Path(place),
                 runtime,
                 [cost for cost in costs if cost.model in TIMED and cost.format == f"{runtime}:int8"],
             )
             comparisons += [
-                ComparisonRequest(baseline=found[first], candidate=found[second], runtime=runtime, batch=batch)
+                ComparisonRequest(baseline=requests[first], candidate=requests[second], runtime=runtime, batch=batch)
                 for first, second in PAIRS
                 for batch in batches
-                if first in found and second in found
+                if first in requests and second in requests
             ]
         return run_in_fresh_process(Request(comparisons=tuple(comparisons), settings=settings), Path(place))
 
 
 def arms(job: Job, folder: Path, runtime: str, costs: Sequence[Cost]) -> dict[str, ArmRequest]:
     """These models in both precisions, by name; the name has the precision, so that a claim may be made of it."""
-    found = {}
+    requests = {}
     for cost in costs:
         samples, files = job.samples(), job.read(EXPORT).files(job.folder(EXPORT), cost.model)
         spec = (job.read(TEACHER) if cost.model == "teacher" else job.read(DISTILL)).preprocessing
@@ -124,8 +124,8 @@ def arms(job: Job, folder: Path, runtime: str, costs: Sequence[Cost]) -> dict[st
         for precision, key, accuracy in (("fp32", runtime, cost.fp32), ("int8", cost.format, cost.accuracy)):
             name = f"{cost.model} {precision}"
             quality = Quality(metric="top1", value=accuracy, n=cost.inputs, dataset_sha256=hash_)
-            found[name] = ArmRequest(model=name, artefact=files[key], inputs=inputs, quality=quality)
-    return found
+            requests[name] = ArmRequest(model=name, artefact=files[key], inputs=inputs, quality=quality)
+    return requests
 
 
 def speeds(found: BenchRecord) -> list[Speed]:
@@ -196,13 +196,13 @@ def latency_cells(row: Speed) -> tuple[str, ...]:
 
 def verdict(costs: Sequence[Cost]) -> list[str]:
     """Does the student agree as asked, and what is left of what distillation gained?"""
-    found = {(cost.model, cost.format): cost for cost in costs}
+    by_format = {(cost.model, cost.format): cost for cost in costs}
     lines = []
-    for (model, format_), cost in found.items():
+    for (model, format_), cost in by_format.items():
         if (model, format_) == ("student", "onnxruntime:int8"):
             met = "Met" if cost.agreement >= LEAST_AGREEMENT else "NOT MET"
             lines += [f"Asked: the student on onnxruntime agrees with fp32 on {LEAST_AGREEMENT:.0%}. {met}.", ""]
-        other = found.get(("baseline", format_))
+        other = by_format.get(("baseline", format_))
         if model == "student" and other is not None:
             before, after = 100 * (cost.fp32 - other.fp32), 100 * (cost.accuracy - other.accuracy)
             gained = f"{before:+.2f} points before int8, {after:+.2f} after"

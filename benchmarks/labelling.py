@@ -38,14 +38,14 @@ PRECISION = "bf16" if host.has_bf16() else "fp32"
 
 def product(classifier: Classifier, feed: Feed, samples: SampleSet, clock: Clock) -> Arm:
     """Fill a store; the seconds of the whole stage."""
-    wanted = header(samples, feed.preprocessing, VIEWS)
+    store_header = header(samples, feed.preprocessing, VIEWS)
 
     def arm() -> float:
         with tempfile.TemporaryDirectory() as folder:
             started = clock()
             labels.run(
                 Path(folder),
-                header=wanted,
+                header=store_header,
                 classifier=classifier,
                 feed=feed,
                 samples=samples,
@@ -95,20 +95,20 @@ def onnx_cnn(path: Path, count: int) -> tuple[str, Classifier, Callable[[Tensor]
 
 
 def main() -> None:
-    known = options("Labelling in the product against a bare forward loop.", rounds=8)
-    known.add_argument("--samples", type=int, default=1024, help="of the transfer set, a multiple of 256")
-    asked = known.parse_args()
+    parser = options("Labelling in the product against a bare forward loop.", rounds=8)
+    parser.add_argument("--samples", type=int, default=1024, help="of the transfer set, a multiple of 256")
+    flags = parser.parse_args()
     print(head())
-    teachers = [deep_cnn(asked.samples)]
+    teachers = [deep_cnn(flags.samples)]
     path = Path(os.environ.get("KDEPLOY_DATA") or "../shared/data").parent / "teachers" / "cifar10-cnn-a.onnx"
     if path.is_file():
-        teachers.append(onnx_cnn(path, asked.samples))
+        teachers.append(onnx_cnn(path, flags.samples))
     for name, classifier, forward, feed, samples in teachers:
         rows = samples.transfer
         ready = [feed.view(rows[start : start + BATCH], 0) for start in range(0, len(rows), BATCH)]
-        clock = CLOCKS[asked.clock]
-        found = compare(product(classifier, feed, samples, clock), bare(forward, ready, clock), asked.rounds)
-        print(shown(f"labelling, {name}", found, asked.rounds, at_least=0.9), flush=True)
+        clock = CLOCKS[flags.clock]
+        estimate = compare(product(classifier, feed, samples, clock), bare(forward, ready, clock), flags.rounds)
+        print(shown(f"labelling, {name}", estimate, flags.rounds, at_least=0.9), flush=True)
 
 
 if __name__ == "__main__":

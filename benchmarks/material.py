@@ -76,11 +76,11 @@ def header(samples: SampleSet, preprocessing: Preprocessing, views: int) -> Labe
     )
 
 
-def made_up_labels(folder: Path, wanted: LabelHeader) -> store.Reader:
+def made_up_labels(folder: Path, header: LabelHeader) -> store.Reader:
     """A filled store; its logits are random numbers."""
 
     def label(view: int, start: int, stop: int) -> np.ndarray:
-        return np.random.default_rng((view, start)).standard_normal((stop - start, wanted.shape[2])).astype(np.float32)
+        return np.random.default_rng((view, start)).standard_normal((stop - start, header.shape[2])).astype(np.float32)
 
-    store.write(folder, wanted, label, Progress())
-    return store.Reader(folder, wanted)
+    store.write(folder, header, label, Progress())
+    return store.Reader(folder, header)

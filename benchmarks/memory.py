@@ -62,16 +62,16 @@ def work(samples: SampleSet, views: int, place: Path) -> None:
     sizes = {"bottleneck": None, "hidden": [16]}
     arguments = {"shape": SHAPE, "classes": 10, "mean": (0.5,) * 3, "std": (0.3,) * 3}
     teacher = ModuleClassifier(shallow.seeded(0, **arguments, **sizes), device=torch.device("cpu"), precision="fp32")
-    wanted, said = header(samples, COLOURED, views), software(torch.device("cpu"), "fp32")
+    store_header, versions = header(samples, COLOURED, views), software(torch.device("cpu"), "fp32")
     (place / "labels").mkdir()
     (place / "distill").mkdir()
     labels.run(
         place / "labels",
-        header=wanted,
+        header=store_header,
         classifier=teacher,
         feed=feed,
         samples=samples,
-        software=said,
+        software=versions,
         progress=Progress(),
     )
     logits = np.zeros((100, 10), np.float32)
@@ -80,7 +80,7 @@ def work(samples: SampleSet, views: int, place: Path) -> None:
         student=sizes,
         feed=feed,
         samples=samples,
-        teacher=distill.StoredTeacher(Reader(place / "labels", wanted), logits, logits),
+        teacher=distill.StoredTeacher(Reader(place / "labels", store_header), logits, logits),
         options=distill.DistillOptions(
             views, TrainingOptions(batch=256), LossOptions(), seeds=1, baseline=False, device="cpu"
         ),
@@ -97,20 +97,20 @@ def measure(count: int, views: int) -> int:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="The most anonymous memory of labelling and distilling.")
-    options.add_argument("--samples", type=int, default=10_000, help="of the small set; the large one: 5 times")
-    options.add_argument("--views", type=int, default=4, help="the few; the many are 10 times as many")
-    options.add_argument("--make", type=Path, help=argparse.SUPPRESS)
-    options.add_argument("--work", type=Path, help=argparse.SUPPRESS)
-    asked = options.parse_args()
-    if asked.make:
-        made_up_samples(asked.samples, SHAPE, asked.make / "samples")
-    elif asked.work:
+    parser = argparse.ArgumentParser(description="The most anonymous memory of labelling and distilling.")
+    parser.add_argument("--samples", type=int, default=10_000, help="of the small set; the large one: 5 times")
+    parser.add_argument("--views", type=int, default=4, help="the few; the many are 10 times as many")
+    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.make:
+        made_up_samples(options.samples, SHAPE, options.make / "samples")
+    elif options.work:
         with Sampler() as sampler:
-            work(SampleSet.open(asked.work / "samples"), asked.views, asked.work)
+            work(SampleSet.open(options.work / "samples"), options.views, options.work)
         print(sampler.most)
     else:
-        table(asked.samples, asked.views)
+        table(options.samples, options.views)
 
 
 def table(samples: int, views: int) -> None:

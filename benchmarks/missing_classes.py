@@ -19,23 +19,23 @@ GRID = np.arange(-20, 20.05, 0.1)
 def lines(job: Job) -> list[str]:
     """A table for a job whose students have a matched prior; nothing for another."""
     record, samples = job.read(DISTILL), job.samples()
-    chosen = job.read(SAMPLES).transfer
-    if chosen is None or any(net.prior_bias is None for net in record.students):
+    transfer = job.read(SAMPLES).transfer
+    if transfer is None or any(net.prior_bias is None for net in record.students):
         return []
     truth = samples.labels[samples.parts["test"]]
-    named = [samples.class_names.index(name) for name in chosen.only or chosen.without]
+    named = [samples.class_names.index(name) for name in transfer.only or transfer.without]
     watched = np.isin(truth, named)
     rows = []
     for net in record.students:
         logits = np.load(job.folder(DISTILL) / net.logits, allow_pickle=False)
         plain = logits - np.array(net.prior_bias)
         shift = best_shift(plain, truth, named)
-        for title, found in (
+        for title, shifted in (
             ("none", plain),
             ("matched, no labels", logits),
             (f"{shift:+.1f} on {', '.join(map(str, named))}, from the test labels", moved(plain, named, shift)),
         ):
-            wrong = found.argmax(1) != truth
+            wrong = shifted.argmax(1) != truth
             counts = (str(int(wrong.sum())), f"{100 * wrong.mean():.2f}", str(int(wrong[watched].sum())))
             rows.append((str(net.seed), title, *counts))
     names = ", ".join(samples.class_names[number] for number in named)

@@ -47,12 +47,12 @@ def compare(product: Arm, bare: Arm, rounds: int) -> Estimate:
     return ratio_estimate(logs, LEVEL)
 
 
-def shown(name: str, found: Estimate, rounds: int, at_least: float) -> str:
+def shown(name: str, estimate: Estimate, rounds: int, at_least: float) -> str:
     """One line of a table."""
     interval = "too few rounds for an interval"
-    if found.interval is not None:
-        interval = f"{LEVEL:.0%} interval {found.interval[0]:.3f} to {found.interval[1]:.3f}"
-    return f"{name:44}  {found.value:.3f}  ({interval}, {rounds} rounds; asked for: {at_least})"
+    if estimate.interval is not None:
+        interval = f"{LEVEL:.0%} interval {estimate.interval[0]:.3f} to {estimate.interval[1]:.3f}"
+    return f"{name:44}  {estimate.value:.3f}  ({interval}, {rounds} rounds; asked for: {at_least})"
 
 
 def head() -> str:

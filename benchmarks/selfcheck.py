@@ -50,49 +50,51 @@ class Part:
     lines: Callable[[Path, argparse.Namespace], list[str]]
 
 
-def measured(asked: ComparisonRequest, folder: Path, settings: Settings) -> BenchRecord:
-    return run_in_fresh_process(Request(comparisons=(asked,), settings=settings), folder)
+def measured(request: ComparisonRequest, folder: Path, settings: Settings) -> BenchRecord:
+    return run_in_fresh_process(Request(comparisons=(request,), settings=settings), folder)
 
 
-def against_itself(folder: Path, asked: argparse.Namespace) -> list[str]:
+def against_itself(folder: Path, options: argparse.Namespace) -> list[str]:
     model, inputs = dense(folder / "model.onnx", (784, 300, 10)), inputs_of(folder / "inputs.npz", (784,))
     arm = ArmRequest(model="model", artefact=model, inputs=inputs)
     request = ComparisonRequest(baseline=arm, candidate=arm, runtime="onnxruntime")
-    began, found = time.monotonic(), []
-    for seed in range(asked.runs):
+    began, results = time.monotonic(), []
+    for seed in range(options.runs):
         settings = Settings.quick(Settings(seed=seed, min_effect=0))
-        found.append(measured(request, folder / "out", settings).comparison[0])
-        tell(f"run {seed + 1} of {asked.runs}", found[-1])
-    known = sum(one.ratio is not None and one.ratio.ci is not None for one in found)
-    excluding = sum(excludes_1(one) for one in found)
-    claiming = sum(excludes_1(one) and one.claim.status in ("supported", "indicative") for one in found)
-    refused = sum(one.claim.status == "refused" for one in found)
+        results.append(measured(request, folder / "out", settings).comparison[0])
+        tell(f"run {seed + 1} of {options.runs}", results[-1])
+    intervals = sum(one.ratio is not None and one.ratio.ci is not None for one in results)
+    excluding = sum(excludes_1(one) for one in results)
+    claiming = sum(excludes_1(one) and one.claim.status in ("supported", "indicative") for one in results)
+    refused = sum(one.claim.status == "refused" for one in results)
     return [
-        f"Runs: {asked.runs}; intervals: {known}; {excluding} exclude 1, {claiming} of these in a claim; runs refused: "
-        f"{refused}. "
+        f"Runs: {options.runs}; intervals: {intervals}; {excluding} exclude 1, {claiming} of these in a claim; runs "
+        f"refused: {refused}. "
         f"{time.monotonic() - began:.0f} s, a dense net 784-300-10 on onnxruntime.",
-        met(excluding <= MOST_FALSE * asked.runs and known == asked.runs),
+        met(excluding <= MOST_FALSE * options.runs and intervals == options.runs),
     ]
 
 
-def excludes_1(found: Comparison) -> bool:
-    return found.ratio is not None and found.ratio.ci is not None and not found.ratio.ci[0] <= 1 <= found.ratio.ci[1]
+def excludes_1(result: Comparison) -> bool:
+    return (
+        result.ratio is not None and result.ratio.ci is not None and not result.ratio.ci[0] <= 1 <= result.ratio.ci[1]
+    )
 
 
-def spinning(folder: Path, asked: argparse.Namespace) -> list[str]:
+def spinning(folder: Path, options: argparse.Namespace) -> list[str]:
     pair = comparison(folder / "pair", *(SpinningModel(ns, spread=0.005) for ns in (3_000_000, 1_000_000)))
-    looks = (12, 24, 48) if asked.runs >= 12 else (8,)
+    looks = (12, 24, 48) if options.runs >= 12 else (8,)
     record = measured(pair, folder / "out", Settings(looks=looks, limit_ns=MINUTES_5))
-    found = record.comparison[0]
-    tell("3 ms against 1 ms", found)
-    if found.ratio is None or found.ratio.ci is None:
-        return [f"No interval: {found.claim.text}.", met(False)]
-    (low, high), seconds = found.ratio.ci, record.duration_ns / 1e9
+    result = record.comparison[0]
+    tell("3 ms against 1 ms", result)
+    if result.ratio is None or result.ratio.ci is None:
+        return [f"No interval: {result.claim.text}.", met(False)]
+    (low, high), seconds = result.ratio.ci, record.duration_ns / 1e9
     width = relative_half_width_of(low, high)
     return [
-        f"Ratio {found.ratio.value:.4f}, 99 % interval {low:.4f} to {high:.4f}, half-width {width:.2%}, "
-        f"{found.ratio.n_pairs} process pairs, {seconds:.0f} s; {found.claim.status}. Every process draws a factor (sd "
-        "0.5 %) for its time.",
+        f"Ratio {result.ratio.value:.4f}, 99 % interval {low:.4f} to {high:.4f}, half-width {width:.2%}, "
+        f"{result.ratio.n_pairs} process pairs, {seconds:.0f} s; {result.claim.status}. Every process draws a factor "
+        "(sd 0.5 %) for its time.",
         met(low <= 3 <= high and width <= MOST_HALF_WIDTH and seconds <= 300),
     ]
 
@@ -103,25 +105,25 @@ def relative_half_width_of(low: float, high: float) -> float:
     return relative_half_width(Estimate(1.0, low, high)) or 0.0
 
 
-def refusals(folder: Path, asked: argparse.Namespace) -> list[str]:
-    settings = Settings.quick(Settings()).model_copy(update={"looks": (min(asked.runs, 8),)})
+def refusals(folder: Path, options: argparse.Namespace) -> list[str]:
+    settings = Settings.quick(Settings()).model_copy(update={"looks": (min(options.runs, 8),)})
     rows = []
     for kind, (code, _) in SPOILED.items():
-        found = measured(spoiled(folder, kind, 900_000), folder / "out", settings).comparison[0]
-        rows.append((kind, code, *outcome(found)))
-        tell(kind, found)
+        result = measured(spoiled(folder, kind, 900_000), folder / "out", settings).comparison[0]
+        rows.append((kind, code, *outcome(result)))
+        tell(kind, result)
     with hog():
         pair = comparison(folder / "hog", SpinningModel(900_000), SpinningModel(300_000))
-        found = measured(pair, folder / "out", settings).comparison[0]
-    rows.append(("a CPU hog beside the arms", "R07", *outcome(found)))
+        result = measured(pair, folder / "out", settings).comparison[0]
+    rows.append(("a CPU hog beside the arms", "R07", *outcome(result)))
     rows.append(("an edited result", "exit 4", *edited(folder / "out")))
     wrong = [row[0] for row in rows if row[1] not in row[2]]
     return [*sections.table(("what", "asked", "codes", "in words"), rows), met(not wrong)]
 
 
-def outcome(found: Comparison) -> tuple[str, str]:
-    codes = sorted({reason.code for reason in found.claim.reasons})
-    return f"{found.claim.status}: {' '.join(codes)}", found.claim.text
+def outcome(result: Comparison) -> tuple[str, str]:
+    codes = sorted({reason.code for reason in result.claim.reasons})
+    return f"{result.claim.status}: {' '.join(codes)}", result.claim.text
 
 
 def edited(folder: Path) -> tuple[str, str]:
@@ -154,8 +156,8 @@ def cpu() -> int:
     return bench_cpus(host.allowed_cpus(), 1)[0]
 
 
-def tell(what: str, found: Comparison) -> None:
-    print(f"{what}: {found.claim.text}", flush=True)
+def tell(what: str, result: Comparison) -> None:
+    print(f"{what}: {result.claim.text}", flush=True)
 
 
 def met(yes: bool) -> str:
@@ -191,20 +193,20 @@ def section(name: str, part: Part, lines: list[str], load: float) -> list[str]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="The proofs of the benchmark on this machine.")
-    options.add_argument("--only", choices=list(PARTS), action="append", help="a part; repeatable [default: all]")
-    options.add_argument("--runs", type=int, default=60, help="of aa; fewer than 12 make the other parts short as well")
-    options.add_argument("--repeats", type=int, default=3, help="of others, each tool in turn")
-    options.add_argument("--seconds", type=float, default=10, help="that each of the other tools may take")
-    options.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
-    asked = options.parse_args()
-    for name in asked.only or PARTS:
+    parser = argparse.ArgumentParser(description="The proofs of the benchmark on this machine.")
+    parser.add_argument("--only", choices=list(PARTS), action="append", help="a part; repeatable [default: all]")
+    parser.add_argument("--runs", type=int, default=60, help="of aa; fewer than 12 make the other parts short as well")
+    parser.add_argument("--repeats", type=int, default=3, help="of others, each tool in turn")
+    parser.add_argument("--seconds", type=float, default=10, help="that each of the other tools may take")
+    parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
+    options = parser.parse_args()
+    for name in options.only or PARTS:
         with tempfile.TemporaryDirectory() as place:
             os.environ["PYTHONPATH"] = str(install(Path(place)))
             load = os.getloadavg()[0]
-            lines = section(name, PARTS[name], PARTS[name].lines(Path(place), asked), load)
+            lines = section(name, PARTS[name], PARTS[name].lines(Path(place), options), load)
         print("\n".join(lines), flush=True)
-        if not asked.dry:
+        if not options.dry:
             sections.replace(f"selfcheck-{name}", lines)
 
 

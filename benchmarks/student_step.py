@@ -99,10 +99,10 @@ def bare(case: Case, ready: list[tuple[Tensor, Tensor]], steps: int, arguments: 
 
 
 def main() -> None:
-    known = options("A student's step in the product against a bare torch loop.", rounds=12)
-    known.add_argument("--epochs", type=int, default=1, help="of 2,800 digits, in each arm of a round")
-    asked = known.parse_args()
-    clock = CLOCKS[asked.clock]
+    parser = options("A student's step in the product against a bare torch loop.", rounds=12)
+    parser.add_argument("--epochs", type=int, default=1, help="of 2,800 digits, in each arm of a round")
+    flags = parser.parse_args()
+    clock = CLOCKS[flags.clock]
     print(head())
     samples = sources.load({"source": "mnist-5k"})
     feed = Feed(samples.inputs["image"], Views(0, shift=2), DIGIT)
@@ -111,12 +111,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         labels = made_up_labels(Path(place), header(samples, DIGIT, VIEWS))
         for case in CASES:
-            steps = asked.epochs * (len(samples.transfer) // case.batch)
+            steps = flags.epochs * (len(samples.transfer) // case.batch)
             ready = [_ready(feed, samples, labels, case.batch, number) for number in range(8)]
-            measured = product(case, feed, samples, labels, asked.epochs, clock)
+            measured = product(case, feed, samples, labels, flags.epochs, clock)
             arms = measured, bare(case, ready, steps, arguments, clock)
-            found = compare(*arms, asked.rounds)
-            print(shown(f"step, {case.name}", found, asked.rounds, at_least=0.9), flush=True)
+            estimate = compare(*arms, flags.rounds)
+            print(shown(f"step, {case.name}", estimate, flags.rounds, at_least=0.9), flush=True)
 
 
 def _ready(feed: Feed, samples: SampleSet, labels: Reader, batch: int, number: int) -> tuple[Tensor, Tensor]:

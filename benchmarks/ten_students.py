@@ -41,13 +41,13 @@ def from_one_store(
 ) -> float:
     """The seconds of one labelling and of the students."""
     started = clock()
-    wanted = header(samples, feed.preprocessing, epochs)
+    store_header = header(samples, feed.preprocessing, epochs)
     with tempfile.TemporaryDirectory() as place:
         store = Path(place, "labels")
         store.mkdir()
         labels.run(
             store,
-            header=wanted,
+            header=store_header,
             classifier=classifier,
             feed=feed,
             samples=samples,
@@ -63,7 +63,7 @@ def from_one_store(
                 student=_sizes(width),
                 feed=feed,
                 samples=samples,
-                teacher=distill.StoredTeacher(Reader(store, wanted), logits, logits),
+                teacher=distill.StoredTeacher(Reader(store, store_header), logits, logits),
                 options=distill.DistillOptions(epochs, TRAINING, LossOptions(), seeds=1, baseline=False, device="cpu"),
                 progress=Progress(),
             )
@@ -103,21 +103,21 @@ def _sizes(width: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    known = options("Ten students from one label store, against ten trainings with the teacher in the loop.", rounds=1)
-    known.add_argument("--samples", type=int, default=2048)
-    known.add_argument("--epochs", type=int, default=4, help="as many views are labelled")
-    known.add_argument("--students", type=int, default=10)
-    asked = known.parse_args()
+    parser = options("Ten students from one label store, against ten trainings with the teacher in the loop.", rounds=1)
+    parser.add_argument("--samples", type=int, default=2048)
+    parser.add_argument("--epochs", type=int, default=4, help="as many views are labelled")
+    parser.add_argument("--students", type=int, default=10)
+    flags = parser.parse_args()
     print(head())
-    _, classifier, _, feed, samples = deep_cnn(asked.samples)
-    widths = [64 * (number + 1) for number in range(asked.students)]
-    arguments = (widths, asked.epochs, classifier, feed, samples, CLOCKS[asked.clock])
+    _, classifier, _, feed, samples = deep_cnn(flags.samples)
+    widths = [64 * (number + 1) for number in range(flags.students)]
+    arguments = (widths, flags.epochs, classifier, feed, samples, CLOCKS[flags.clock])
     # the first optimizer of a process imports torch's compiler, for seconds: the arm that comes first must not pay that
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
-    for _ in range(asked.rounds):
+    for _ in range(flags.rounds):
         store, loop = from_one_store(*arguments), with_teacher(*arguments)
         print(
-            f"{asked.students} students: {store:.1f} s from one store, {loop:.1f} s with the teacher in the loop, ",
+            f"{flags.students} students: {store:.1f} s from one store, {loop:.1f} s with the teacher in the loop, ",
             end="",
         )
         print(f"ratio {store / loop:.3f} (asked for: at most 0.333)", flush=True)

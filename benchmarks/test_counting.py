@@ -29,7 +29,7 @@ def deep() -> onnx.ModelProto:
 
 def fused() -> onnx.ModelProto:
     """The same after ONNX Runtime's optimiser: each convolution with its activation in one node."""
-    model, kept, renamed = deep(), [], {}
+    model, nodes, renamed = deep(), [], {}
     for node in model.graph.node:
         if node.op_type == "Relu":
             renamed[node.output[0]] = node.input[0]
@@ -38,9 +38,9 @@ def fused() -> onnx.ModelProto:
         domain = "com.microsoft" if node.op_type == "Conv" else ""
         made = helper.make_node(f"Fused{node.op_type}" if domain else node.op_type, inputs, node.output, domain=domain)
         made.attribute.extend(node.attribute)
-        kept.append(made)
+        nodes.append(made)
     del model.graph.node[:]
-    model.graph.node.extend(kept)
+    model.graph.node.extend(nodes)
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     return model
 

@@ -96,13 +96,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def one_sample(model: Path) -> dict[str, np.ndarray]:
     """One random input in the shape the graph declares, free lengths taken as 1."""
     graph = onnx.load(model, load_external_data=False).graph
-    generator, found = np.random.default_rng(0), {}
+    generator, inputs = np.random.default_rng(0), {}
     for value in graph.input:
         tensor = value.type.tensor_type
         shape = [axis.dim_value or 1 for axis in tensor.shape.dim]
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        found[value.name] = (generator.random(shape) * (255 if dtype == np.uint8 else 1)).astype(dtype)
-    return found
+        inputs[value.name] = (generator.random(shape) * (255 if dtype == np.uint8 else 1)).astype(dtype)
+    return inputs
 
 
 @pytest.mark.parametrize("model", ["teacher", "student"])

@@ -50,7 +50,7 @@ def manifest_bytes(
         for port, source in pairs
     ]
     [answer], batch = ports.outputs, _batch(ports.inputs[0])
-    found = {
+    document = {
         "schema": core.SCHEMA,
         "needs_kdeploy": NEEDS_KDEPLOY,
         "name": name,
@@ -60,7 +60,7 @@ def manifest_bytes(
         "tested_with": dict(sorted(versions.items())),
         "files": {path: _promise(contents[path]) for path in sorted(contents)},
     }
-    return (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
 
 
 def bundled_ports(model: Path) -> Ports:
@@ -118,12 +118,12 @@ def _source(port: Port, specs: Mapping[str, Preprocessing], count: int) -> str:
     where = f"model input {core.printable(port.name)}"
     if source not in specs:
         raise BundleError(where, "must have a preprocessing of its name", got=", ".join(specs) or "none")
-    fed = specs[source].model_shape
-    fits = len(port.shape) == len(fed) + 1 and all(
-        length in (None, given) for length, given in zip(port.shape[1:], fed, strict=True)
+    shape = specs[source].model_shape
+    fits = len(port.shape) == len(shape) + 1 and all(
+        length in (None, prepared) for length, prepared in zip(port.shape[1:], shape, strict=True)
     )
     if not fits:
-        raise BundleError(where, f"must take samples of shape {fed}, as prepared", got=f"shape {port.shape}")
+        raise BundleError(where, f"must take samples of shape {shape}, as prepared", got=f"shape {port.shape}")
     return source
 
 

@@ -111,12 +111,12 @@ def _json_bytes(value: list[str] | list[dict[str, Any]]) -> bytes:
 def _format_files(runtime: str, path: Path) -> dict[str, Path]:
     """Path in the bundle -> file, the one to load first."""
     if path.is_dir():
-        files = {found.relative_to(path).as_posix(): found for found in _regular(path)}
+        files = {file.relative_to(path).as_posix(): file for file in _regular(path)}
     else:
-        files = {found.name: found for found in artefacts.files_of(path)}
-    if not files or not all(found.is_file() for found in files.values()):
+        files = {file.name: file for file in artefacts.files_of(path)}
+    if not files or not all(file.is_file() for file in files.values()):
         raise BundleError(f"format {runtime}", "must be a model file or a folder of files", got=str(path))
-    return {f"formats/{runtime}/{relative}": found for relative, found in files.items()}
+    return {f"formats/{runtime}/{relative}": file for relative, file in files.items()}
 
 
 def _regular(folder: Path) -> Iterator[Path]:

@@ -19,12 +19,12 @@ def command(runs: Runs = RUNS, yes: Yes = False, as_json: AsJson = False) -> Non
     from kdeploy import api
     from kdeploy.cli import output
 
-    found = api.clean(runs, remove=yes)
+    folders = api.clean(runs, remove=yes)
     if as_json:
-        items = [{"path": str(item.path), "bytes": item.bytes} for item in found]
+        items = [{"path": str(item.path), "bytes": item.bytes} for item in folders]
         output.document(json.dumps({"removed": yes, "unnamed": items}, indent=1))
         return
-    for item in found:
+    for item in folders:
         output.line(f"{'removed' if yes else 'unnamed'}: {item.path} ({numbers.size(item.bytes)})")
-    total = numbers.size(sum(item.bytes for item in found))
-    output.line(f"{len(found)} folders, {total}" + ("" if yes or not found else "; remove them with --yes"))
+    total = numbers.size(sum(item.bytes for item in folders))
+    output.line(f"{len(folders)} folders, {total}" + ("" if yes or not folders else "; remove them with --yes"))

@@ -31,14 +31,14 @@ def roofline_lines(record: BenchRecord) -> Iterator[str]:
             yield f"{arm.name}: {share} of what this machine can do, bound by {arm.roofline.bound}"
 
 
-def words(found: Compute) -> str:
+def words(compute: Compute) -> str:
     """`>=` where a part of the graph has no formula."""
-    return f"{found.params} parameters, {_least(found)}{numbers.amount(found.multiply_adds)} multiply-adds a call"
+    return f"{compute.params} parameters, {_least(compute)}{numbers.amount(compute.multiply_adds)} multiply-adds a call"
 
 
 def show(record: CountRecord) -> None:
     """The layers of a model, the totals, and what was not counted."""
-    found = record.compute
+    compute = record.compute
     shapes = ", ".join(f"{name} {_shape(shape)}" for name, shape in record.input_shapes.items())
     headings = ("layer", "operator", "output", "multiply-adds", "share", "parameters")
     rows = [
@@ -47,21 +47,21 @@ def show(record: CountRecord) -> None:
             layer.op_type,
             _shape(layer.output_shape),
             str(layer.multiply_adds),
-            numbers.share(layer.multiply_adds / max(1, found.multiply_adds)),
+            numbers.share(layer.multiply_adds / max(1, compute.multiply_adds)),
             str(layer.parameters),
         )
-        for layer in found.layers
+        for layer in compute.layers
     ]
     output.table(f"{record.model} at {shapes}", headings, rows)
-    size = "" if found.weights_bytes is None else f", {numbers.size(found.weights_bytes)} of stored tensors"
-    output.line(f"{words(found)}, {_least(found)}{numbers.amount(found.flops)} FLOPs{size}")
-    if found.uncounted_ops and found.coverage is not None:
-        names = ", ".join(f"{name} ({count})" for name, count in found.uncounted_ops.items())
-        output.line(f"not counted: {names}; {numbers.share(found.coverage)} of the output elements are")
+    size = "" if compute.weights_bytes is None else f", {numbers.size(compute.weights_bytes)} of stored tensors"
+    output.line(f"{words(compute)}, {_least(compute)}{numbers.amount(compute.flops)} FLOPs{size}")
+    if compute.uncounted_ops and compute.coverage is not None:
+        names = ", ".join(f"{name} ({count})" for name, count in compute.uncounted_ops.items())
+        output.line(f"not counted: {names}; {numbers.share(compute.coverage)} of the output elements are")
 
 
-def _least(found: Compute) -> str:
-    return ">= " if found.coverage is not None and found.coverage < SURE else ""
+def _least(compute: Compute) -> str:
+    return ">= " if compute.coverage is not None and compute.coverage < SURE else ""
 
 
 def _at(batch: int) -> str:

@@ -154,25 +154,25 @@ def _show(title: str, forms: Iterable[Form], folds: Iterable[Fold], choice: Choi
 def _formats(formats: Iterable[Format]) -> None:
     from kdeploy.cli import output
 
-    compared = [_row(made, made.parity) for made in formats if made.refused is None and made.parity]
+    compared = [_row(one, one.parity) for one in formats if one.refused is None and one.parity]
     headings = ("format", "model", "precision", "size", "largest error", "budget", "agreement")
     if compared:
         output.line("")
         output.table("formats", headings, compared)
-    for made in formats:
-        if made.refused is not None:
-            output.line(f"{made.model}: no {made.key}: {made.refused}")
-    for line in cost_lines([made.cost for made in formats if made.cost is not None]):
+    for one in formats:
+        if one.refused is not None:
+            output.line(f"{one.model}: no {one.key}: {one.refused}")
+    for line in cost_lines([one.cost for one in formats if one.cost is not None]):
         output.line(line)
 
 
-def _row(made: Format, row: ParityRow) -> tuple[str, ...]:
+def _row(one: Format, row: ParityRow) -> tuple[str, ...]:
 
-    size, agreement = numbers.size(made.bytes), numbers.percent(row.agreement)
+    size, agreement = numbers.size(one.bytes), numbers.percent(row.agreement)
     return (
-        made.runtime,
-        made.model,
-        made.precision,
+        one.runtime,
+        one.model,
+        one.precision,
         size,
         numbers.scientific(row.max_abs_error),
         numbers.scientific(row.budget),

@@ -56,15 +56,15 @@ def options(
     return Options(runs, data_root, tuple(overrides or ()), trust, command, progress)
 
 
-def refuse(given: Mapping[str, object], subject: str, owners: str) -> None:
+def refuse(values: Mapping[str, object], subject: str, owners: str) -> None:
     """Refuse options that mean nothing to what was named.
 
     Args:
-        given: options with their values; those that are not empty were given.
+        values: of the options, by name; those that are empty were left out.
         subject: what was named.
         owners: what the options are for.
     Raises: UsageError for the first of them.
     """
-    for option, value in given.items():
+    for option, value in values.items():
         if value:
             raise UsageError(option, f"must be left out for {subject}", advice=f"It is for {owners}.")

@@ -26,26 +26,26 @@ def document(text: str) -> None:
     sys.stdout.flush()
 
 
-def record(found: Record, error: KdeployError | None = None) -> None:
+def record(result: Record, error: KdeployError | None = None) -> None:
     """A record as the document; a failure that it shows is told in it, under `error`.
 
     Raises: Told when there is an error.
     """
     if error is None:
-        document(found.to_json())
+        document(result.to_json())
         return
-    document(json.dumps(json.loads(found.to_json()) | {"error": error.as_json()}, indent=1))
+    document(json.dumps(json.loads(result.to_json()) | {"error": error.as_json()}, indent=1))
     raise AlreadyReported(error)
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table with figures to the right; the first column holds names."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for number, heading in enumerate(headings):
-        made.add_column(heading, justify="left" if number == 0 else "right", header_style="dim", no_wrap=number == 0)
+        grid.add_column(heading, justify="left" if number == 0 else "right", header_style="dim", no_wrap=number == 0)
     for row in rows:
-        made.add_row(*(Text(printable(cell)) for cell in row))
-    _console().print(made)
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    _console().print(grid)
     _console().print()
 
 

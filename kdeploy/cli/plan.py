@@ -68,18 +68,18 @@ def _labelling(teacher: PlannedTeacher) -> str:
     return f"about {speed} rows a second here, {duration} for its {teacher.label_rows} labels"
 
 
-def _speed_preview(found: SpeedPreview) -> None:
+def _speed_preview(preview: SpeedPreview) -> None:
     from kdeploy.cli import output
     from kdeploy.cli.summary import speeds
 
-    if found.reason:
-        output.line(f"speed: not known, {found.reason}")
+    if preview.reason:
+        output.line(f"speed: not known, {preview.reason}")
         return
-    both = " and an untrained teacher" if found.untrained_teacher else ""
+    both = " and an untrained teacher" if preview.untrained_teacher else ""
     output.line(f"speed: an untrained student{both}; latency depends on sizes, not on weights")
-    output.line(f"bottleneck: would ship {found.bottleneck}")
+    output.line(f"bottleneck: would ship {preview.bottleneck}")
     # that it is short and knows no accuracy is so of every one
-    speeds([row if row.status == "refused" else row.model_copy(update={"reasons": ()}) for row in found.bench])
-    if found.gate is not None:
-        missed = "cannot be told" if found.gate.measured is None else "would NOT be met"
-        output.line(f"gate: min_speedup {'would be met' if found.gate.passed else missed} ({found.gate.text})")
+    speeds([row if row.status == "refused" else row.model_copy(update={"reasons": ()}) for row in preview.bench])
+    if preview.gate is not None:
+        missed = "cannot be told" if preview.gate.measured is None else "would NOT be met"
+        output.line(f"gate: min_speedup {'would be met' if preview.gate.passed else missed} ({preview.gate.text})")

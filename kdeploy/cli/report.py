@@ -45,12 +45,12 @@ def command(
         recipe_only = {"--set": set_, "--data-root": data_root, "--trust": trust, "--require-exact": require_exact}
         options.refuse(recipe_only, "the folder of a benchmark", "recipes and runs")
     with watched() as progress:
-        asked = options.options(runs, data_root, set_, trust, progress)
+        shared = options.options(runs, data_root, set_, trust, progress)
         if of_bench:
-            folder, record = api.report_bench(subject, asked)
+            folder, record = api.report_bench(subject, shared)
             after = f"kdeploy bench recompute {subject}"
         else:
-            run = api.load_run(api.run(subject, replace(asked, require_exact=require_exact)))
+            run = api.load_run(api.run(subject, replace(shared, require_exact=require_exact)))
             folder, record = run.folder("report"), run.report
             after = f"kdeploy show {run.name}"
     if out is not None:

@@ -42,12 +42,12 @@ def completed(app: typer.Typer, arguments: Sequence[str]) -> list[str]:
     if not subjects and set(rest) & set(HELP):
         return list(arguments)
     if subjects and subjects[0] in syntaxes:
-        chosen = subjects[0]
-        rest.remove(chosen)
+        subcommand = subjects[0]
+        rest.remove(subcommand)
     else:
-        chosen = _CHOICES[verb](subjects, rest)
-    _must_have(verb, chosen, rest, syntaxes)
-    return [verb, chosen, *rest]
+        subcommand = _CHOICES[verb](subjects, rest)
+    _must_have(verb, subcommand, rest, syntaxes)
+    return [verb, subcommand, *rest]
 
 
 def _syntaxes(app: typer.Typer, verb: str) -> Mapping[str, Syntax]:
@@ -55,14 +55,14 @@ def _syntaxes(app: typer.Typer, verb: str) -> Mapping[str, Syntax]:
     assert isinstance(group, TyperGroup)
     verbs = group.commands[verb]
     assert isinstance(verbs, TyperGroup)
-    found = {}
+    syntaxes = {}
     for name, command in verbs.commands.items():
         options = [param for param in command.params if param.param_type_name == "option"]
-        found[name] = Syntax(
+        syntaxes[name] = Syntax(
             frozenset(HELP).union(*(param.opts for param in options)),
             frozenset().union(*(param.opts for param in options if not getattr(param, "is_flag", False))),
         )
-    return found
+    return syntaxes
 
 
 def _subjects(arguments: Sequence[str], with_value: frozenset[str]) -> Iterator[str]:
@@ -80,22 +80,22 @@ def _subjects(arguments: Sequence[str], with_value: frozenset[str]) -> Iterator[
             yield argument
 
 
-def _must_have(verb: str, chosen: str, arguments: Sequence[str], syntaxes: Mapping[str, Syntax]) -> None:
+def _must_have(verb: str, subcommand: str, arguments: Sequence[str], syntaxes: Mapping[str, Syntax]) -> None:
     for argument in arguments:
         option = argument.partition("=")[0]
         others = [f"kdeploy {verb} {name}" for name, syntax in syntaxes.items() if option in syntax.options]
-        if option.startswith("--") and others and option not in syntaxes[chosen].options:
-            must, advice = f"must be left out of kdeploy {verb} {chosen}", f"It is for {' and '.join(others)}."
+        if option.startswith("--") and others and option not in syntaxes[subcommand].options:
+            must, advice = f"must be left out of kdeploy {verb} {subcommand}", f"It is for {' and '.join(others)}."
             raise UsageError(option, must, advice=advice)
 
 
 def _bench(subjects: Sequence[str], arguments: Sequence[str]) -> str:
     """Recipes and runs are .yaml and .json files, or bare names."""
     models = list(map(is_model, subjects))
-    versus = any(argument.partition("=")[0] == "--vs" for argument in arguments)
-    if not any(models) and len(subjects) < 2 and not versus:
+    two_sides = any(argument.partition("=")[0] == "--vs" for argument in arguments)
+    if not any(models) and len(subjects) < 2 and not two_sides:
         return "run"
-    if not all(models) or len(models) + versus != 2:
+    if not all(models) or len(models) + two_sides != 2:
         raise typer.BadParameter("give one run, two models, or one model and --vs")
     return "models"
 

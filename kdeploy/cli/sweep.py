@@ -36,14 +36,14 @@ def command(
     from kdeploy.cli.progress import watched
 
     with watched() as progress:
-        found = api.sweep(recipe, options.options(runs, data_root, set_, trust, progress), only=only or ())
+        record = api.sweep(recipe, options.options(runs, data_root, set_, trust, progress), only=only or ())
     if as_json:
-        output.record(found)
+        output.record(record)
         return
     headings = ("variant", "teacher", "student, mean", "per seed", "on labels, mean", "per seed", "verdict")
-    output.table(f"{found.name}: test errors", headings, [_row(row) for row in found.rows])
+    output.table(f"{record.name}: test errors", headings, [_row(row) for row in record.rows])
     output.line(
-        f"of {found.rows[0].test_inputs} test inputs; each variant is a run: kdeploy export {found.rows[0].run}"
+        f"of {record.rows[0].test_inputs} test inputs; each variant is a run: kdeploy export {record.rows[0].run}"
     )
 
 

@@ -116,11 +116,11 @@ def _runtime_places(loaded: LoadedRecipe) -> Iterator[tuple[Place, str]]:
 def _runtime_problems(loaded: LoadedRecipe, runtimes: Collection[str]) -> Iterator[tuple[Place, str]]:
     for place, name in _runtime_places(loaded):
         is_format = place[:2] == ("export", "formats")
-        known = sorted({*runtimes, ONNX, ALL} if is_format else runtimes)
-        if name in known:
+        names = sorted({*runtimes, ONNX, ALL} if is_format else runtimes)
+        if name in names:
             continue
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
         yield place, f"must be {'a format' if is_format else 'a runtime'} (got {name!r}). {hint}"
 
 
@@ -160,8 +160,8 @@ def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iter
         package, extra = _CONVERTERS.get(text, ("", ""))
         if package and importlib.util.find_spec(package) is None:
             yield ("export", "formats", number), package, f"Install it with: pip install 'kdeploy[{extra}]'."
-    seen = {ONNX, ALL}  # neither is a runtime
+    examined = {ONNX, ALL}  # neither is a runtime
     for place, name in _runtime_places(loaded):
-        if name not in seen and (advice := missing(name)):
+        if name not in examined and (advice := missing(name)):
             yield place, f"runtime {name!r}", advice
-        seen.add(name)
+        examined.add(name)

@@ -18,9 +18,9 @@ class Split(Section):
     test: int | None = Field(default=None, ge=1)
 
 
-def _as_text(found: object) -> object:
+def _as_text(value: object) -> object:
     # a class may be called 3: names and numbers are told apart when the names are known
-    return str(found) if type(found) is int else found
+    return str(value) if type(value) is int else value
 
 
 ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]

@@ -34,17 +34,17 @@ class FormatRequest(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises: ValueError with a sentence without its place."""
-        found = _GRAMMAR.fullmatch(text)
-        if found is None:
+        match = _GRAMMAR.fullmatch(text)
+        if match is None:
             raise ValueError(f"must be NAME or NAME:PRECISION (got {text!r}). Write openvino, or onnxruntime:int8.")
-        made = cls(found["runtime"], found["precision"] or "fp32")
-        if made.precision not in PRECISIONS:
+        request = cls(match["runtime"], match["precision"] or "fp32")
+        if request.precision not in PRECISIONS:
             known = listed(PRECISIONS).replace(" and ", " or ")
             raise ValueError(f"must be of the precision {known} (got {text!r}). Without one it is fp32.")
-        if made.runtime in (ONNX, ALL) and made.precision != "fp32":
-            advice = f"Name a runtime, as onnxruntime:{made.precision}."
-            raise ValueError(f"must be {made.runtime} without a precision (got {text!r}). {advice}")
-        return made
+        if request.runtime in (ONNX, ALL) and request.precision != "fp32":
+            advice = f"Name a runtime, as onnxruntime:{request.precision}."
+            raise ValueError(f"must be {request.runtime} without a precision (got {text!r}). {advice}")
+        return request
 
     def __str__(self) -> str:
         """As people write it."""

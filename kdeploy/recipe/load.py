@@ -244,8 +244,8 @@ _OTHER_NAMES = {"batch_size": "batch", "num_epochs": "epochs", "max_steps": "ste
 def _unknown(place: Place, name: str) -> str:
     """`x is not a known key`, with the nearest key of its section, or the sections that have such a key."""
     owner, key = _model_at(place[:-1]), str(place[-1])
-    known = sorted(owner.model_fields) if owner else []
-    names = {one: one for one in known} | {other: one for other, one in _OTHER_NAMES.items() if one in known}
+    keys = sorted(owner.model_fields) if owner else []
+    names = {one: one for one in keys} | {other: one for other, one in _OTHER_NAMES.items() if one in keys}
     names |= {other: other for other in _aliases(owner)}
     near = difflib.get_close_matches(key, names, n=1)
     homes = sorted(set(_homes(key, Recipe, "")))
@@ -254,7 +254,7 @@ def _unknown(place: Place, name: str) -> str:
     elif near:
         hint = f"Did you mean {names[near[0]]!r}?"
     else:
-        hint = f"Known keys: {', '.join(known)}."
+        hint = f"Known keys: {', '.join(keys)}."
     return f"{name} is not a known key. {hint}"
 
 

@@ -37,16 +37,16 @@ class Rank(Section):
 _FORMS = ("auto", "fuse", "factored")
 
 
-def _form_or_rank(found: object) -> object:
+def _form_or_rank(value: object) -> object:
     """A union would tell every problem once for each of its members."""
-    if isinstance(found, dict | Rank):
-        return Rank.model_validate(found)
-    if found not in _FORMS:
+    if isinstance(value, dict | Rank):
+        return Rank.model_validate(value)
+    if value not in _FORMS:
         raise ValueError(
-            f"must be {', '.join(_FORMS)}, or a mapping with rank or tolerance (got {found!r}). "
+            f"must be {', '.join(_FORMS)}, or a mapping with rank or tolerance (got {value!r}). "
             "For example: auto, or {rank: 32}."
         )
-    return found
+    return value
 
 
 Bottleneck = Literal["auto", "fuse", "factored"] | Rank
@@ -163,12 +163,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def ensemble_fits(self) -> Self:
-        count, asked = len(self.members), self.ensemble
-        if asked is not None and count == 1:
+        count, ensemble = len(self.members), self.ensemble
+        if ensemble is not None and count == 1:
             raise ValueError("must not have ensemble with one teacher. Remove ensemble, or give more teachers.")
-        if asked is not None and asked.weights is not None and len(asked.weights) != count:
+        if ensemble is not None and ensemble.weights is not None and len(ensemble.weights) != count:
             raise ValueError(
-                f"must have one of ensemble.weights for each of its {count} teachers (got {len(asked.weights)}). "
+                f"must have one of ensemble.weights for each of its {count} teachers (got {len(ensemble.weights)}). "
                 "A teacher with a count has as many."
             )
         return self
@@ -207,11 +207,11 @@ class Recipe(Section):
     @model_validator(mode="after")
     def features_are_stored(self) -> Self:
         relational = self.distill.relational
-        asked = {
+        uses = {
             "distill.hint_weight": self.distill.hint_weight > 0,
             "distill.relational.of features": relational is not None and relational.of == "features",
         }
-        for key in (key for key, given in asked.items() if given and self.labels.kind != "features"):
+        for key in (key for key, given in uses.items() if given and self.labels.kind != "features"):
             raise ValueError(
                 f"must have labels.kind features for {key} (got {self.labels.kind}). "
                 "The teacher's features must be stored."

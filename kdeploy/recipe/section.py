@@ -72,12 +72,12 @@ def the_only(section: Section, origins: Sequence[str], owners: Mapping[str, Sequ
 
     Raises: ValueError when none or several are given, and for a key beside an origin that does not own it.
     """
-    given = [key for key in origins if getattr(section, key) is not None]
-    if len(given) != 1:
+    present = [key for key in origins if getattr(section, key) is not None]
+    if len(present) != 1:
         raise ValueError(
-            f"must have exactly one of {listed(origins)} (got {', '.join(given) or 'none'}). Keep one of them."
+            f"must have exactly one of {listed(origins)} (got {', '.join(present) or 'none'}). Keep one of them."
         )
     for key, owning in owners.items():
-        if section.given(key) and given[0] not in owning:
-            raise ValueError(f"must not have {key} beside {given[0]}. Remove {key}.")
-    return given[0]
+        if section.given(key) and present[0] not in owning:
+            raise ValueError(f"must not have {key} beside {present[0]}. Remove {key}.")
+    return present[0]

@@ -24,8 +24,8 @@ class Convolution(Section):
         return self
 
 
-def _one_or_many(found: object) -> object:
-    return [found] if isinstance(found, dict) else found
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
 
 
 class Student(Section):

@@ -52,14 +52,14 @@ class Views(InputViews):
 
     @model_validator(mode="before")
     @classmethod
-    def gather_inputs(cls, found: object) -> object:
+    def gather_inputs(cls, section: object) -> object:
         """`views: {count: 32, image: {shift: 2}}`: a mapping under another key belongs to the input of that name."""
-        if not isinstance(found, dict):
-            return found
-        if "inputs" in found:
-            return found
-        inputs = {key: value for key, value in found.items() if isinstance(value, dict) and key not in cls.model_fields}
-        return {key: value for key, value in found.items() if key not in inputs} | {"inputs": inputs}
+        if not isinstance(section, dict) or "inputs" in section:
+            return section
+        inputs = {
+            key: value for key, value in section.items() if isinstance(value, dict) and key not in cls.model_fields
+        }
+        return {key: value for key, value in section.items() if key not in inputs} | {"inputs": inputs}
 
     @property
     def of_labeled(self) -> Views:

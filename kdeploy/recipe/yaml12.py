@@ -144,20 +144,20 @@ def _build(node: yaml.Node, place: Place, document: Document) -> object:
 
 
 def _build_mapping(node: yaml.MappingNode, place: Place, document: Document) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             document.problems.append(Problem(line, "a key must be a word (got a list or a mapping)."))
             continue
         here = (*place, key_node.value)
-        if key_node.value in found:
+        if key_node.value in mapping:
             what = f"{dotted(here)} must be given once (it is also on line {document.lines[here]}). Remove one of them."
             document.problems.append(Problem(line, what))
             continue
-        found[key_node.value] = _build(value_node, here, document)
+        mapping[key_node.value] = _build(value_node, here, document)
         document.lines[here] = line
-    return found
+    return mapping
 
 
 def dotted(place: Place) -> str:

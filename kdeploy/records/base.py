@@ -45,14 +45,14 @@ class Record(Part):
         import json
 
         try:
-            found = json.loads(text)
+            document = json.loads(text)
         except (ValueError, RecursionError) as exc:
             raise InputError(where, "must be a JSON record", got=str(exc)) from exc
-        schema = found.get("schema") if isinstance(found, dict) else None
+        schema = document.get("schema") if isinstance(document, dict) else None
         if not isinstance(schema, str) or schema.split(".", 2)[:2] != cls.SCHEMA.split(".", 2)[:2]:
             raise InputError(where, f"must have the schema {cls.SCHEMA}", got=f"schema {schema!r}")
         try:
-            return cls.model_validate(found)
+            return cls.model_validate(document)
         except ValidationError as exc:
             raise InputError(where, f"must be a record of {cls.SCHEMA}", got=_first(exc)) from exc
 

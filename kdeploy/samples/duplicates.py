@@ -31,14 +31,14 @@ def find(inputs: Mapping[str, Canonical], parts: Mapping[str, Rows]) -> dict[str
 
 
 def treat(
-    found: Mapping[str, Rows], parts: Mapping[str, Rows], policy: Policy
+    duplicates: Mapping[str, Rows], parts: Mapping[str, Rows], policy: Policy
 ) -> tuple[Mapping[str, Rows], DuplicatesInfo]:
     """The parts as the policy leaves them, and what is to be recorded.
 
     Raises: DataError when there are duplicates and that is to be an error, or no labelled sample would be left.
     """
     record = DuplicatesInfo(
-        transfer=_overlap(found["transfer"]), held_out=_overlap(found["held_out"]), dropped=policy == "drop"
+        transfer=_overlap(duplicates["transfer"]), held_out=_overlap(duplicates["held_out"]), dropped=policy == "drop"
     )
     if policy == "error" and record.any:
         advice = "Set data.duplicates to drop, or to report."
@@ -47,14 +47,14 @@ def treat(
         )
     if policy != "drop":
         return parts, record
-    kept = {name: np.setdiff1d(parts[name], found["transfer"]) for name in ("labeled", "unlabeled")}
-    if not len(kept["labeled"]):
+    remainder = {name: np.setdiff1d(parts[name], duplicates["transfer"]) for name in ("labeled", "unlabeled")}
+    if not len(remainder["labeled"]):
         must, advice = (
             "must leave at least 1 labelled sample that is not in the test part",
             "Set data.duplicates to report.",
         )
         raise DataError("data", must, got="0", advice=advice)
-    return {**parts, **kept}, record
+    return {**parts, **remainder}, record
 
 
 def _overlap(rows: Rows) -> Overlap:

@@ -60,12 +60,12 @@ class Feed:
 
     def view(self, indices: np.ndarray, view: int) -> Tensor:
         """Preprocessed samples in one view, float32; a partner is seen in the same view before it is mixed in."""
-        seen = self._seen(indices, view)
+        batch = self._seen(indices, view)
         if self.views.mixup and self.partners is not None:
             draws = self.views.draws(torch.from_numpy(indices), view)
             others = mixup.partners(draws, torch.from_numpy(self.partners)).numpy()
-            seen = mixup.mix(seen, self._seen(others, view), mixup.weights(draws, self.views.mixup))
-        return apply(self.preprocessing, seen)
+            batch = mixup.mix(batch, self._seen(others, view), mixup.weights(draws, self.views.mixup))
+        return apply(self.preprocessing, batch)
 
     def _seen(self, indices: np.ndarray, view: int) -> Tensor:
         rows, samples = self._rows(indices), torch.from_numpy(indices)

@@ -72,7 +72,7 @@ class HubDataset:
             raise MissingError("data.hub", must, got="not installed", advice=advice) from exc
         pattern = f"{folder}/*.parquet" if folder else "*.parquet"
         try:
-            found = snapshot_download(repository, repo_type="dataset", revision=revision, allow_patterns=pattern)
+            cache = snapshot_download(repository, repo_type="dataset", revision=revision, allow_patterns=pattern)
         except LocalEntryNotFoundError as exc:
             must = "must be reachable on the Hugging Face hub, or in its cache"
             advice = "Connect once, or name a folder with its parquet files under data.parquet."
@@ -83,4 +83,4 @@ class HubDataset:
             raise DataError(
                 self.where, "must be a data set on the Hugging Face hub", got=reason, advice=advice
             ) from exc
-        return Path(found)
+        return Path(cache)

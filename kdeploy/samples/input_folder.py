@@ -45,12 +45,12 @@ def read_folder(folder: Path, shape: Sequence[int], most: int) -> NamedInputs:
     """
     kinds = {"images": Pictures.suffixes, "sounds": Sounds.suffixes, "arrays": ARRAYS}
     files = {kind: _files(folder, suffixes) for kind, suffixes in kinds.items()}
-    [*found] = (kind for kind, some in files.items() if some)
-    if len(found) != 1:
+    [*present] = (kind for kind, some in files.items() if some)
+    if len(present) != 1:
         must = "must be a folder with files of one kind: images, sounds, .npy or .npz"
-        raise DataError(str(folder), must, got=" and ".join(found) or "none")
-    read = {"images": _images, "sounds": _sounds, "arrays": _arrays}[found[0]]
-    inputs, names = read(folder, files[found[0]], tuple(shape), most)
+        raise DataError(str(folder), must, got=" and ".join(present) or "none")
+    read = {"images": _images, "sounds": _sounds, "arrays": _arrays}[present[0]]
+    inputs, names = read(folder, files[present[0]], tuple(shape), most)
     check_finite(inputs, str(folder))
     return NamedInputs(inputs, names)
 
@@ -78,21 +78,21 @@ def _images(folder: Path, files: list[Path], shape: tuple[int, ...], most: int) 
     channels, *size = (shape[2], *shape[:2]) if last else shape
     if len(size) != 2 or channels not in (1, 3):
         raise _misfit(folder, shape, "images")
-    chosen = [files[row] for row in _spread(len(files), most)]
+    sample = [files[row] for row in _spread(len(files), most)]
     decoder = Pictures((size[0], size[1]))
-    pixels = decoder.decode(encoded(chosen), len(chosen), limit_bytes=LIMIT_BYTES, where=str(folder))
+    pixels = decoder.decode(encoded(sample), len(sample), limit_bytes=LIMIT_BYTES, where=str(folder))
     if pixels.shape[1] != channels:
         raise _misfit(folder, shape, f"images of {pixels.shape[1]} channels")
     plain = pixels.astype(np.float32) / np.float32(255)
-    return NamedInputs(np.ascontiguousarray(plain.transpose(0, 2, 3, 1)) if last else plain, _named(folder, chosen))
+    return NamedInputs(np.ascontiguousarray(plain.transpose(0, 2, 3, 1)) if last else plain, _named(folder, sample))
 
 
 def _sounds(folder: Path, files: list[Path], shape: tuple[int, ...], most: int) -> NamedInputs:
-    chosen = [files[row] for row in _spread(len(files), most)]
-    heard = Sounds().decode(encoded(chosen), len(chosen), limit_bytes=LIMIT_BYTES, where=str(folder))
+    sample = [files[row] for row in _spread(len(files), most)]
+    heard = Sounds().decode(encoded(sample), len(sample), limit_bytes=LIMIT_BYTES, where=str(folder))
     if heard.shape[1] != math.prod(shape):
         raise _misfit(folder, shape, f"sounds of {heard.shape[1]} samples")
-    return NamedInputs(heard.reshape(-1, *shape), _named(folder, chosen))
+    return NamedInputs(heard.reshape(-1, *shape), _named(folder, sample))
 
 
 def _arrays(folder: Path, files: list[Path], shape: tuple[int, ...], most: int) -> NamedInputs:
@@ -120,11 +120,11 @@ def _rows(file: Path, shape: tuple[int, ...]) -> Floats:
 def _array(file: Path) -> NDArray[np.generic]:
     if file.suffix.lower() == ".npy":
         return read_array(file, limit_bytes=LIMIT_BYTES)
-    found = read_archive(file, limit_bytes=LIMIT_BYTES)
-    name = "x" if "x" in found else next(iter(found), None)
-    if name is None or (name != "x" and len(found) > 1):
-        raise DataError(str(file), "must have one array, or one called x", got=", ".join(found) or "none")
-    return found[name]
+    arrays = read_archive(file, limit_bytes=LIMIT_BYTES)
+    name = "x" if "x" in arrays else next(iter(arrays), None)
+    if name is None or (name != "x" and len(arrays) > 1):
+        raise DataError(str(file), "must have one array, or one called x", got=", ".join(arrays) or "none")
+    return arrays[name]
 
 
 def _misfit(where: Path, shape: tuple[int, ...], got: str) -> DataError:

@@ -91,12 +91,12 @@ class ParquetFolder:
 
 def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files of the train split, and of the test split, which may be none."""
-    found = {split: sorted(folder.glob(f"{split}-*.parquet")) for split in ("train", "test", "validation")}
-    if not found["train"]:
+    splits = {split: sorted(folder.glob(f"{split}-*.parquet")) for split in ("train", "test", "validation")}
+    if not splits["train"]:
         names = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
         advice = "Give a folder of Hugging Face parquet files."
         raise DataError(str(folder), "must hold train-*.parquet files", got=names, advice=advice)
-    return found["train"], found["test"] or found["validation"]
+    return splits["train"], splits["test"] or splits["validation"]
 
 
 def _labels(file: Path, column: str) -> NDArray[np.int64]:
@@ -116,20 +116,20 @@ def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
     import pyarrow as pa
 
     check_there(file, (column, "label"))
-    found, label = schema.field(column).type, schema.field("label").type
+    kind, label = schema.field(column).type, schema.field("label").type
     encoded = column in ("image", "audio")
-    fits = _has_bytes(found) if encoded else is_list_of_numbers(found)
+    fits = _has_bytes(kind) if encoded else is_list_of_numbers(kind)
     if not fits or not pa.types.is_integer(label):
         form = "struct<bytes, path>" if encoded else "lists of floating point numbers"
         must = f"must have {column} as {form} and label as an integer"
-        raise DataError(str(file), must, got=f"{column} {found}, label {label}")
+        raise DataError(str(file), must, got=f"{column} {kind}, label {label}")
 
 
-def _has_bytes(found: pa.DataType) -> bool:
+def _has_bytes(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    at = found.get_field_index("bytes") if pa.types.is_struct(found) else -1
-    return at >= 0 and found.field(at).type in (pa.binary(), pa.large_binary())
+    at = kind.get_field_index("bytes") if pa.types.is_struct(kind) else -1
+    return at >= 0 and kind.field(at).type in (pa.binary(), pa.large_binary())
 
 
 def _class_names(file: Path, labels: NDArray[np.int64]) -> tuple[str, ...]:
@@ -210,12 +210,12 @@ def _encoded(
 ) -> Iterator[tuple[str, Any]]:
     """The place ("FILE: row N") and what the decoder reads, of each of the sorted global `rows`."""
     for file, (first, end) in zip(files, pairwise(first_rows), strict=True):
-        wanted = rows[(rows >= first) & (rows < end)] - first
+        local_rows = rows[(rows >= first) & (rows < end)] - first
         start = 0
         for batch in batches(file, [decoder.column]):
-            found = batch[decoder.column]
-            encoded = found if isinstance(decoder, Vectors) else found.field("bytes")
-            for row in wanted[(wanted >= start) & (wanted < start + len(batch))]:
+            cells = batch[decoder.column]
+            encoded = cells if isinstance(decoder, Vectors) else cells.field("bytes")
+            for row in local_rows[(local_rows >= start) & (local_rows < start + len(batch))]:
                 place, data = f"{file}: row {row}", encoded[int(row) - start].as_py()
                 if data is None and not isinstance(decoder, Vectors):
                     must, advice = f"must carry the bytes of its {decoder.column}", "Embed them in the file."

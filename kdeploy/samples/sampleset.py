@@ -182,7 +182,7 @@ class SampleSet:
         # np.load given a path leaves a broken archive open
         with (folder / "parts.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
             parts = {name: stored[name] for name in PARTS}
-            chosen = stored["transfer"] if record.transfer else None
+            transfer = stored["transfer"] if record.transfer else None
         return cls(
             inputs={name: _opened(folder, name, info.window) for name, info in record.inputs.items()},
             labels=np.load(folder / "labels.npy", allow_pickle=False),
@@ -192,7 +192,7 @@ class SampleSet:
             source=record.source,
             content_sha256=record.content_sha256,
             split_seed=record.split_seed,
-            chosen=chosen,
+            chosen=transfer,
             choice=Choice.of(record.transfer.model_dump(include={"only", "without"}))
             if record.transfer
             else EVERYTHING,
@@ -244,11 +244,11 @@ def _input_file(folder: Path, name: str) -> Path:
 
 def _stored(inputs: Mapping[str, Canonical]) -> dict[str, NDArray[Any]]:
     """The arrays that hold the inputs, by the names of their files."""
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for name, array in inputs.items():
         kept = {name: array.frames, f"{name}.first": array.first} if isinstance(array, Windows) else {name: array}
-        found |= kept
-    return found
+        arrays |= kept
+    return arrays
 
 
 def _opened(folder: Path, name: str, window: int | None) -> Canonical:

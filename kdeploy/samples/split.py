@@ -40,17 +40,17 @@ class Counts:
     test: int | None = None
 
     @classmethod
-    def of(cls, asked: Mapping[str, int], *, where: str) -> Self:
+    def of(cls, counts: Mapping[str, int], *, where: str) -> Self:
         """The counts of a mapping such as a recipe's `split`.
 
         Raises: DataError on an unknown part or a negative count.
         """
-        for part, count in asked.items():
+        for part, count in counts.items():
             if part not in PARTS:
                 raise DataError(f"{where}: split", f"must name only the parts {', '.join(PARTS)}", got=part)
             if count < 0:
                 raise DataError(f"{where}: split.{part}", "must be at least 0", got=str(count))
-        return cls(**asked)
+        return cls(**counts)
 
     def over(self, defaults: Counts) -> Counts:
         """These counts, and `defaults` where one is None."""

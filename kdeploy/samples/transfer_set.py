@@ -54,11 +54,11 @@ class Choice:
         training = np.sort(np.concatenate([parts["labeled"], parts["unlabeled"]]))
         _refuse_unknown(labels[training])
         of_classes = np.isin(labels, classes)
-        chosen = of_classes if key == "only" else ~of_classes
-        if not chosen[parts["labeled"]].any():
+        mask = of_classes if key == "only" else ~of_classes
+        if not mask[parts["labeled"]].any():
             advice = "Choose other classes, or raise data.split.labeled."
             raise DataError("data.transfer", "must leave at least 1 labelled sample", got="0", advice=advice)
-        rows: Rows = training[chosen[training]]
+        rows: Rows = training[mask[training]]
         return rows
 
 

@@ -54,11 +54,11 @@ class Vectors:
         return rows
 
 
-def is_list_of_numbers(found: pa.DataType) -> bool:
+def is_list_of_numbers(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(holds(found) for holds in lists) and pa.types.is_floating(found.value_type)
+    return any(holds(kind) for holds in lists) and pa.types.is_floating(kind.value_type)
 
 
 def _room(numbers: int, count: int, limit_bytes: int, where: str) -> NDArray[np.float32]:

@@ -92,23 +92,23 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
     Returns: the folder with the record and the raw samples, and the record.
     Raises: what `given` raises, ModelError for a file that is not a classifier, DataError for unfit inputs.
     """
-    asked = list(names) if names else [name for name in installed.available() if name != ORACLE]
+    runtimes = list(names) if names else [name for name in installed.available() if name != ORACLE]
     pair = {"baseline": given(baseline, names or ()), "candidate": given(candidate, names or ())}
     graph = _graph_of(pair.values())
-    tried = _tried(pair.values(), graph, folder)
-    what = {"settings": settings.model_dump(mode="json"), "names": asked, "sizes": list(sizes)}
-    reads = {role: _digest(one) for role, one in pair.items()} | {"inputs": tried.digest}
+    tests = _tried(pair.values(), graph, folder)
+    what = {"settings": settings.model_dump(mode="json"), "names": runtimes, "sizes": list(sizes)}
+    reads = {role: _digest(one) for role, one in pair.items()} | {"inputs": tests.digest}
     key = fingerprint(BenchRecord.SCHEMA, what | {"host": host.host_id()}, reads)
     with store.work("bench", key) as work, tempfile.TemporaryDirectory() as scratch:
         first, second = (
-            _contender(one, name, graph, tried, Path(scratch, role), [] if names else asked, progress)
+            _contender(one, name, graph, tests, Path(scratch, role), [] if names else runtimes, progress)
             for name, (role, one) in zip(called(baseline, candidate), pair.items(), strict=True)
         )
         record = bench.run(
             work,
             baseline=first,
             candidate=second,
-            names=names or [name for name in asked if name in first.artefacts and name in second.artefacts],
+            names=names or [name for name in runtimes if name in first.artefacts and name in second.artefacts],
             sizes=sizes,
             settings=settings,
             command=command,
@@ -173,7 +173,7 @@ def _contender(
     one: Given,
     name: str,
     graph: ExternalModel,
-    tried: TestInputs,
+    tests: TestInputs,
     folder: Path,
     names: Sequence[str],
     progress: Progress,
@@ -181,26 +181,26 @@ def _contender(
     """Args: `names` are the runtimes to convert for; a runtime that refuses is left out."""
     own = one.onnx or graph
     # two external files may differ in what they read, unless they were given the same inputs
-    inputs = tried.inputs if tried.inputs.shape[1:] == own.shape else made_inputs(own)
-    wanted = [name for name in names if name not in one.artefacts]
-    made = converted(one.onnx, inputs, folder, wanted, progress) if one.onnx is not None else {}
+    inputs = tests.inputs if tests.inputs.shape[1:] == own.shape else made_inputs(own)
+    targets = [name for name in names if name not in one.artefacts]
+    conversions = converted(one.onnx, inputs, folder, targets, progress) if one.onnx is not None else {}
     return bench.Contender(
         name=name,
         onnx=own.path,
         inputs=inputs,
         expected=None,
-        quality=_quality(one, own, tried),
+        quality=_quality(one, own, tests),
         torch_flops=None,
-        artefacts={**one.artefacts, **made},
+        artefacts={**one.artefacts, **conversions},
         counts=one.onnx is not None,
     )
 
 
-def _quality(one: Given, own: ExternalModel, tried: TestInputs) -> Quality | None:
+def _quality(one: Given, own: ExternalModel, tests: TestInputs) -> Quality | None:
     """Accuracy through the first runtime that has the model."""
-    if tried.labels is None:
+    if tests.labels is None:
         return None
     runtime, artefact = next(iter(one.artefacts.items()))
-    logits, _ = answers(runtime, artefact, own.signature.input, tried.inputs)
-    labels = tried.labels[: len(logits)]
-    return Quality(metric="top1", value=accuracy(logits, labels), n=len(labels), dataset_sha256=tried.digest)
+    logits, _ = answers(runtime, artefact, own.signature.input, tests.inputs)
+    labels = tests.labels[: len(logits)]
+    return Quality(metric="top1", value=accuracy(logits, labels), n=len(labels), dataset_sha256=tests.digest)

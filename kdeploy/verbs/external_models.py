@@ -101,8 +101,8 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
     with tempfile.TemporaryDirectory() as scratch:
         subjects = []
         for number, model in enumerate(models):
-            given = made_inputs(model) if folder is None else inputs
-            subjects.append(_subject(model, given, names, Path(scratch, str(number)), progress))
+            own_inputs = made_inputs(model) if folder is None else inputs
+            subjects.append(_subject(model, own_inputs, names, Path(scratch, str(number)), progress))
         record = compared(subjects=subjects, names=[], progress=progress)
     if folder is None:
         return record
@@ -145,12 +145,12 @@ def check_alike(models: Sequence[ExternalModel]) -> None:
     """Raises: ModelError when two models cannot be compared with each other."""
     first = models[0]
     for other in models[1:]:
-        for what, wanted, got in (
+        for what, expected, got in (
             ("inputs of the shape", first.shape, other.shape),
             ("a number of classes of", first.signature.classes, other.signature.classes),
         ):
-            if got != wanted:
-                raise ModelError(str(other.path), f"must have {what} {wanted}, as {first.name} has", got=str(got))
+            if got != expected:
+                raise ModelError(str(other.path), f"must have {what} {expected}, as {first.name} has", got=str(got))
 
 
 def _affordable(model: ExternalModel) -> int:

@@ -65,12 +65,12 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
 
 def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
     stage, labels = job.members(TEACHER)[number], job.recipe.labels
-    made, stored = job.has(stage), job.find(job.members(LABELS)[number])
+    done, stored = job.has(stage), job.find(job.members(LABELS)[number])
     rows = job.recipe.views.count * samples.transfer_rows
     if stored:
         speed = _Speed(reason=f"its {rows} labels are stored")
     else:
-        speed = _speed(job, number) if made else _Speed(reason="this teacher is not made yet")
+        speed = _speed(job, number) if done else _Speed(reason="this teacher is not made yet")
     row_bytes = encoding.row_bytes(labels.kind, labels.dtype, len(samples.class_names), labels.top, labels.components)
     if row_bytes is None and speed.width is not None:
         row_bytes = speed.width * np.dtype(labels.dtype).itemsize
@@ -78,7 +78,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
     return PlannedTeacher(
         stage=str(stage.key),
         name=job.recipe.members[number].called,
-        made=made,
+        made=done,
         labeled=stored is not None,
         label_rows=rows,
         label_bytes=stored.bytes if stored else expected,
@@ -103,17 +103,17 @@ def _speed(job: Job, number: int) -> _Speed:
     """
     try:
         samples, header = job.samples(), label_header(job, number)
-        classifier, fed = classifier_of(job, number, header), feed(job, header.preprocessing)
+        classifier, inputs = classifier_of(job, number, header), feed(job, header.preprocessing)
     except KdeployError as exc:
         return _Speed(reason=str(exc))
     answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
     rows = samples.transfer[:BATCH]
     times = []
     with keeping_pages():
-        width = answer(fed.view(rows, 0)).shape[1]
+        width = answer(inputs.view(rows, 0)).shape[1]
         for view in range(3):
             started = time.perf_counter_ns()
-            answer(fed.view(rows, view))
+            answer(inputs.view(rows, view))
             times.append(time.perf_counter_ns() - started)
     return _Speed(width, len(rows) * 1e9 / min(times))
 

@@ -33,12 +33,12 @@ def recipe_text(name: str, folder: Path | None = None) -> str:
     Raises: InputError when there is no such recipe.
     """
     name = name.removesuffix(".yaml")
-    known = {file.stem: file for file in _files(folder or shipped.folder())}
-    if name not in known:
+    files = {file.stem: file for file in _files(folder or shipped.folder())}
+    if name not in files:
         where = "that ships" if folder is None else f"in {folder}"
-        hint = f"{shipped.nearest(name, list(known))}There are: {', '.join(known)}."
+        hint = f"{shipped.nearest(name, list(files))}There are: {', '.join(files)}."
         raise InputError(name, f"must be a recipe {where}", got="no such name", advice=hint)
-    return known[name].read_text(encoding="utf-8")
+    return files[name].read_text(encoding="utf-8")
 
 
 def recipe_schema() -> str:

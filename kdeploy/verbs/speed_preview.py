@@ -70,17 +70,17 @@ def _some(samples: SampleSet, preprocessing: Preprocessing) -> np.ndarray:
 
 def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
     """Write `teacher.onnx`; what it reads."""
-    made = job.find(TEACHER)
-    if made is not None:
-        run.teacher_file(folder, run.ExportedTeacher(made, members_of(job)))
-        return made.preprocessing
-    asked, path = job.recipe.members[0], folder / run.TEACHER
+    record = job.find(TEACHER)
+    if record is not None:
+        run.teacher_file(folder, run.ExportedTeacher(record, members_of(job)))
+        return record.preprocessing
+    teacher, path = job.recipe.members[0], folder / run.TEACHER
     preprocessing = preprocessing_of(job, 0)
-    if job.count > 1 or (asked.model is None and asked.onnx is None):
+    if job.count > 1 or (teacher.model is None and teacher.onnx is None):
         raise _Unknown("the teacher is not made yet: kdeploy label makes it")
-    if asked.model is not None:
-        given = {"shape": preprocessing.model_shape, "classes": len(samples.class_names), **asked.net}
-        module = teachers.seeded(asked.model, 0, given | _plain_statistics(preprocessing))
+    if teacher.model is not None:
+        arguments = {"shape": preprocessing.model_shape, "classes": len(samples.class_names), **teacher.net}
+        module = teachers.seeded(teacher.model, 0, arguments | _plain_statistics(preprocessing))
         run.module_file(path, module.eval(), preprocessing)
     else:
         file = job.teacher_sources[0].file
@@ -114,14 +114,14 @@ def _contender(name: str, path: Path, inputs: np.ndarray) -> Contender:
 
 
 def _timed(job: Job, folder: Path, baseline: Contender, candidate: Contender) -> BenchRecord:
-    asked = job.recipe.bench.options(bench.BenchOptions)
+    options = job.recipe.bench.options(bench.BenchOptions)
     return bench.run(
         folder,
         baseline=baseline,
         candidate=candidate,
-        names=asked.runtimes,
-        sizes=asked.sizes,
-        settings=Settings.quick(Settings(limit_ns=round(asked.max_seconds * 1e9), limits=NoiseLimits(voids=False))),
+        names=options.runtimes,
+        sizes=options.sizes,
+        settings=Settings.quick(Settings(limit_ns=round(options.max_seconds * 1e9), limits=NoiseLimits(voids=False))),
         command=job.command,
         progress=job.progress,
     )

@@ -19,14 +19,14 @@ def variants_of(loaded: LoadedRecipe, only: Collection[str]) -> list[str]:
 
     Raises: InputError when the recipe has none, or not one that is asked for.
     """
-    known = list(loaded.recipe.variants)
-    if not known:
+    names = list(loaded.recipe.variants)
+    if not names:
         must = "must have variants, which a sweep compares"
         raise InputError(loaded.path, must, got="none", advice="Add variants: {NAME: {SECTION: {KEY: VALUE}}}.")
     for name in only:
-        if name not in known:
-            raise InputError("--only", f"must be one of {', '.join(known)}", got=name)
-    return [name for name in known if not only or name in only]
+        if name not in names:
+            raise InputError("--only", f"must be one of {', '.join(names)}", got=name)
+    return [name for name in names if not only or name in only]
 
 
 def row(variant: str, job: Job) -> SweepRow:

@@ -42,15 +42,15 @@ def show(record: VerifyRecord) -> None:
         for row in record.rows
     ]
     output.table("parity", ("model", "runtime", "inputs", "largest error", "budget", "agreement", ""), rows)
-    made = [
+    shares = [
         (family.max_abs_error / family.budget, family, row)
         for row in record.rows
         for family in row.families
         if family.budget
     ]
-    if made:
-        share, family, row = max(made, key=lambda one: one[0])
-        names = {family.name for _, family, _ in made}
+    if shares:
+        share, family, row = max(shares, key=lambda one: one[0])
+        names = {family.name for _, family, _ in shares}
         output.line(
             f"made inputs: {len(names)} families, at most {numbers.whole_percent(share)} of the budget "
             f"({family.name!r}, {row.model} on {row.runtime})"

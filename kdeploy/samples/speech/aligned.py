@@ -58,16 +58,16 @@ class AlignedPhones:
     def _utterances(self, files: Sequence[Path], count: int) -> Iterator[Utterance]:
         for file in files:
             columns = ["audio", "frame_state", *([self.groups] if self.groups else [])]
-            for row, found in enumerate(parquet.rows_of(file, columns)):
+            for row, cells in enumerate(parquet.rows_of(file, columns)):
                 place = f"{file}: row {row}"
-                states = np.asarray(found["frame_state"] or (), np.int64)
-                if found["audio"] is None or found["audio"]["bytes"] is None or not len(states):
+                states = np.asarray(cells["frame_state"] or (), np.int64)
+                if cells["audio"] is None or cells["audio"]["bytes"] is None or not len(states):
                     must = "must have the bytes of its audio, and a state for each frame"
                     raise DataError(place, must, got="null, or an empty list")
                 _check_states(states, STATES * count, place)
                 labels = states if self.targets == "states" else states // STATES
-                group = str(found[self.groups]) if self.groups else place
-                yield Utterance(place, group, found["audio"]["bytes"], partial(_all, labels))
+                group = str(cells[self.groups]) if self.groups else place
+                yield Utterance(place, group, cells["audio"]["bytes"], partial(_all, labels))
 
 
 def _all(labels: NDArray[np.int64], _count: int) -> NDArray[np.int64]:

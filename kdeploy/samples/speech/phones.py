@@ -70,12 +70,12 @@ def labels(segments: Sequence[Segment], count: int, targets: Targets) -> NDArray
     middle = np.arange(count, dtype=np.int64) * SHIFT + LENGTH // 2
     at = np.searchsorted(stops, middle, side="right").clip(max=len(stops) - 1)
     inside = (starts[at] <= middle) & (middle < stops[at])
-    found = phones[at]
+    classes = phones[at]
     if targets == "states":
-        found = STATES * found + STATES * (middle - starts[at]) // (stops[at] - starts[at])
+        classes = STATES * classes + STATES * (middle - starts[at]) // (stops[at] - starts[at])
     elif targets == "folded":
-        found = _table()[found]
-    return np.where(inside, found, -1)
+        classes = _table()[classes]
+    return np.where(inside, classes, -1)
 
 
 def _table() -> NDArray[np.int64]:

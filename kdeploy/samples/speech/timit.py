@@ -70,20 +70,20 @@ def segments(transcript: Path) -> list[Segment]:
 
     Raises: DataError with the line that is none.
     """
-    found: list[Segment] = []
+    sequence: list[Segment] = []
     for number, line in enumerate(transcript.read_text(encoding="ascii", errors="replace").splitlines(), 1):
         words = line.split()
-        end = found[-1].stop if found else 0
+        end = sequence[-1].stop if sequence else 0
         if not (len(words) == 3 and words[0].isdecimal() and words[1].isdecimal() and words[2] in PHONES):
             must = "must be a first sample, a last one and one of the 61 phones of TIMIT"
             raise DataError(f"{transcript}:{number}", must, got=repr(line))
         if not end <= int(words[0]) < int(words[1]):
             must = f"must be a segment of at least 1 sample that begins at {end} or later"
             raise DataError(f"{transcript}:{number}", must, got=repr(line))
-        found.append(Segment(int(words[0]), int(words[1]), PHONES.index(words[2])))
-    if not found:
+        sequence.append(Segment(int(words[0]), int(words[1]), PHONES.index(words[2])))
+    if not sequence:
         raise DataError(str(transcript), "must have at least 1 segment", got="0")
-    return found
+    return sequence
 
 
 def _recordings(folder: Path, part: str) -> Iterator[tuple[Path, Path]]:
@@ -100,9 +100,9 @@ def _recordings(folder: Path, part: str) -> Iterator[tuple[Path, Path]]:
 
 def _sound_of(transcript: Path) -> Path:
     stem = transcript.stem.lower()
-    wanted = [stem + suffix for suffix in _SOUNDS]
-    found = sorted(path for path in transcript.parent.iterdir() if path.name.lower() in wanted)
-    if not found:
+    names = [stem + suffix for suffix in _SOUNDS]
+    sounds = sorted(path for path in transcript.parent.iterdir() if path.name.lower() in names)
+    if not sounds:
         must = "must have its sound beside it"
         raise DataError(str(transcript), must, got=f"no {transcript.stem}.WAV", advice="Copy it from your TIMIT.")
-    return found[0]
+    return sounds[0]

@@ -85,7 +85,7 @@ def nearest(table: NDArray[np.float32], nominal: Sequence[int]) -> NDArray[np.in
     spread = table.std(axis=0, dtype=np.float64)
     scaled = (table / np.where(spread > 0, spread, 1)).astype(np.float32)
     step = max(1, _CHUNK_BYTES // (4 * len(table)))
-    found = np.empty(len(table), np.int64)
+    neighbours = np.empty(len(table), np.int64)
     for start in range(0, len(table), step):
         stop = min(start + step, len(table))
         distances = np.zeros((stop - start, len(table)), np.float32)
@@ -95,5 +95,5 @@ def nearest(table: NDArray[np.float32], nominal: Sequence[int]) -> NDArray[np.in
             else:
                 distances += np.square(scaled[start:stop, column, None] - scaled[None, :, column])
         distances[np.arange(stop - start), np.arange(start, stop)] = np.inf
-        found[start:stop] = distances.argmin(axis=1)
-    return found
+        neighbours[start:stop] = distances.argmin(axis=1)
+    return neighbours

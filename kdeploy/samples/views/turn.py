@@ -47,8 +47,8 @@ class Turn:
             one, other = (pixel.to(torch.int32) if pixel.dtype == torch.uint8 else pixel for pixel in pair)
             return one * (_PARTS - right) + other * right
 
-        seen = line(0) * (_PARTS - down) + line(width + 4) * down
-        mixed = seen / _PARTS**2 if seen.is_floating_point() else (seen + _PARTS**2 // 2) >> (2 * _BITS)
+        total = line(0) * (_PARTS - down) + line(width + 4) * down
+        mixed = total / _PARTS**2 if total.is_floating_point() else (total + _PARTS**2 // 2) >> (2 * _BITS)
         return mixed.to(batch.dtype).view(batch.shape)
 
     def _places(self, height: int, width: int, draws: Draws) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ class Views:
     @property
     def steps(self) -> tuple[Step, ...]:
         """What is switched on: first where pixels are, then what they are, then what is hidden."""
-        found: tuple[tuple[float, Step], ...] = (
+        options: tuple[tuple[float, Step], ...] = (
             (self.shift, Shift(self.shift)),
             (self.crop, Crop(self.crop)),
             (self.rotate or self.zoom, Turn(self.rotate, self.zoom)),
@@ -85,7 +85,7 @@ class Views:
             (self.noise, Noise(self.noise)),
             (self.cutout, Cutout(self.cutout)),
         )
-        return tuple(step for strength, step in found if strength)
+        return tuple(step for strength, step in options if strength)
 
     @property
     def unmixed(self) -> Views:

@@ -57,23 +57,23 @@ def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
     key = source_key(path)
     contents = sources.source_of({key: str(path)}).contents(limit_bytes=sources.SIZE_LIMIT_BYTES)
     rows = _spread(contents)
-    used = None
+    target = None
     try:
-        found = contents.decode(rows)
+        inputs_by_name = contents.decode(rows)
     except DataError:
         if key not in ("images", "parquet"):
             raise
         # of different sizes, or damaged: then the second try says so
-        used = size or _first_size(contents, rows)
-        again = sources.source_of({key: str(path), "size": used})
-        found = again.contents(limit_bytes=sources.SIZE_LIMIT_BYTES).decode(rows)
-    if len(found) != 1:
+        target = size or _first_size(contents, rows)
+        again = sources.source_of({key: str(path), "size": target})
+        inputs_by_name = again.contents(limit_bytes=sources.SIZE_LIMIT_BYTES).decode(rows)
+    if len(inputs_by_name) != 1:
         must, advice = "must have one input for a recipe to be drafted", "Write the recipe by hand."
-        raise DataError(str(path), must, got=", ".join(found), advice=advice)
-    name, (inputs, kind) = next(iter(found.items()))
+        raise DataError(str(path), must, got=", ".join(inputs_by_name), advice=advice)
+    name, (inputs, kind) = next(iter(inputs_by_name.items()))
     return Sample(
         key=key,
-        size=used,
+        size=target,
         name=name,
         kind=kind,
         inputs=np.asarray(inputs),
@@ -121,9 +121,9 @@ def _split(contents: Contents) -> dict[str, int]:
     """All labels are used: a fifth is for the test part where the data have none, a fiftieth is held out."""
     if contents.given is not None:
         return {}
-    known = int((contents.labels[: contents.first_test] >= 0).sum())
-    test = 0 if contents.first_test is not None else max(1, known // 5)
-    held_out = max(1, min((known - test) // 5, max(20, (known - test) // 50)))
-    nameless = len(contents.labels[: contents.first_test]) - known
-    counts = {"labeled": known - test - held_out, "unlabeled": nameless, "held_out": held_out}
+    labels = int((contents.labels[: contents.first_test] >= 0).sum())
+    test = 0 if contents.first_test is not None else max(1, labels // 5)
+    held_out = max(1, min((labels - test) // 5, max(20, (labels - test) // 50)))
+    nameless = len(contents.labels[: contents.first_test]) - labels
+    counts = {"labeled": labels - test - held_out, "unlabeled": nameless, "held_out": held_out}
     return counts | ({"test": test} if test else {})

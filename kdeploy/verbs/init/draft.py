@@ -35,9 +35,9 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
     if out.exists():
         advice = "Give another file with --out, or remove it."
         raise UsageError("--out", "must be a file that is not there yet", got=str(out), advice=advice)
-    found = teachers.look_at(teacher)
-    sample = data_files.look_at(data, size=found.size)
-    fit = teachers.fit(teacher, found, sample)
+    signature = teachers.look_at(teacher)
+    sample = data_files.look_at(data, size=signature.size)
+    fit = teachers.fit(teacher, signature, sample)
     inside = data.resolve().is_relative_to(data_root.resolve())
     root = data_root if inside else data.resolve().parent
     values = text.Values(
@@ -46,11 +46,11 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         data=str(data.resolve().relative_to(root.resolve())),
         next_command=f"kdeploy run {out}" + ("" if inside else f" --data-root {root}"),
     )
-    written = text.write(values, found, sample, fit)
-    parse(written.encode(), str(out))
+    recipe = text.write(values, signature, sample, fit)
+    parse(recipe.encode(), str(out))
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("x", encoding="utf-8") as file:
-        file.write(written)
+        file.write(recipe)
     return DraftRecord(
         name=values.name,
         recipe=str(out),

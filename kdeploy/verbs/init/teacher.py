@@ -70,11 +70,11 @@ def fit(path: Path, teacher: Found, sample: Sample) -> Fit:
         raise ModelError(str(path), must, got=f"{teacher.classes} logits", advice=advice)
     classifier, labels = OnnxClassifier(path, threads=1), torch.from_numpy(sample.labels)
     fits = []
-    for words, given in _common(sample):
-        spec = _plain(sample).model_copy(update=given | ({"size": size} if size else {}))
+    for words, options in _common(sample):
+        spec = _plain(sample).model_copy(update=options | ({"size": size} if size else {}))
         logits = classifier.logits(apply(spec, torch.from_numpy(sample.inputs)))
         right = float((logits.argmax(1) == labels).float().mean())
-        keys = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+        keys = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
         preprocess = keys | ({"size": list(size)} if size else {})
         fits.append(Fit(preprocess, words, right, len(labels), float(logits.abs().max())))
     return max(fits, key=lambda one: one.accuracy)
@@ -82,13 +82,15 @@ def fit(path: Path, teacher: Found, sample: Sample) -> Fit:
 
 def _size(path: Path, teacher: Found, sample: Sample) -> tuple[int, int] | None:
     """(height, width) to resize to for the teacher, or None when the samples fit as they are."""
-    wanted, shape = teacher.shape, sample.shape
-    if len(wanted) == len(shape) and all(length in (None, have) for length, have in zip(wanted, shape, strict=True)):
+    expected, shape = teacher.shape, sample.shape
+    if len(expected) == len(shape) and all(
+        length in (None, have) for length, have in zip(expected, shape, strict=True)
+    ):
         return None
-    same_channels = len(wanted) == len(shape) == 3 and wanted[0] in (None, shape[0])
+    same_channels = len(expected) == len(shape) == 3 and expected[0] in (None, shape[0])
     if sample.kind == "image" and same_channels and teacher.size is not None:
         return teacher.size
-    dimensions = ", ".join("any" if length is None else str(length) for length in wanted)
+    dimensions = ", ".join("any" if length is None else str(length) for length in expected)
     must, advice = f"must take samples like the data's, {shape}", "Convert the data, or export the teacher for them."
     raise ModelError(str(path), must, got=f"({dimensions})", advice=advice)
 
