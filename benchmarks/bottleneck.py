@@ -67,13 +67,15 @@ def main() -> None:
 
 
 def measured(shape: tuple[int, int, int], runtime: str, settings: Settings) -> Iterator[Row]:
-    """What `auto` chooses for a net on a runtime, and then how fast each form is."""
+    """What `auto` chooses for a network on a runtime, and then how fast each form is."""
     draws = np.random.default_rng(0)
     inputs = draws.standard_normal((forms.PROOF_INPUTS, shape[0])).astype(np.float32)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        net = drawn(*shape)
-        forms.export(folder, {"factored": net, "fused": fuse(net).layers.eval()}, net, INPUT, inputs, runtime)
+        network = drawn(*shape)
+        forms.export(
+            folder, {"factored": network, "fused": fuse(network).layers.eval()}, network, INPUT, inputs, runtime
+        )
         files = [folder / f"student.{form}.onnx" for form in ("factored", "fused")]
         auto = forms.comparison(folder / "auto", *files, inputs, runtime)
         choice, reason = forms.faster(forms.time(auto, folder / "auto", Progress(), settings))
@@ -93,14 +95,14 @@ def row(record: BenchRecord, comparison: Comparison, shape: tuple[int, int, int]
 
 
 def drawn(inputs: int, width: int, hidden: int) -> nn.Sequential:
-    """A net with weights of the scale that a student begins with."""
+    """A network with weights of the scale that a student begins with."""
     torch.manual_seed(0)
     layers = nn.Linear(inputs, width, bias=False), nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES)
     return nn.Sequential(*layers).eval()
 
 
 def written(rows: list[Row], replicates: int) -> list[str]:
-    """The section."""
+    """The section of RESULTS.md."""
     names = host.library_versions(("kdeploy", "torch", *RUNTIMES, "numpy"))
     headings = (
         *("D-k-H", "break-even", "runtime", "batch", "factored, us", "fused, us"),

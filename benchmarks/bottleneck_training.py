@@ -46,7 +46,7 @@ Batches = Callable[[int], tuple[Tensor, Tensor]]  # the number of a step, to inp
 
 
 class Trained(NamedTuple):
-    """A net after the time that both had."""
+    """A network after the time that both had."""
 
     net: shallow.ShallowStudent
     steps: int
@@ -54,7 +54,7 @@ class Trained(NamedTuple):
 
 
 class Learner:
-    """A net and its optimizer."""
+    """A network and its optimizer."""
 
     def __init__(self, width: int | None, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         sizes = {"bottleneck": width, "hidden": [HIDDEN]}
@@ -120,7 +120,7 @@ def faster(mean: tuple[float, ...], std: tuple[float, ...], batches: Batches, ro
 
 
 def trained(learner: Learner, batches: Batches, seconds: float, held_out: Tensor, targets: Tensor) -> Trained:
-    """Train for so long."""
+    """A learner after so many seconds of training; `held_out` (N, 3, 32, 32), `targets` its logits, (N, 10)."""
     began, steps = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < seconds:
         learner.set_rate(CYCLE.rate(int(CYCLE.steps * elapsed / seconds)))
@@ -133,20 +133,20 @@ def trained(learner: Learner, batches: Batches, seconds: float, held_out: Tensor
 
 @torch.inference_mode()
 def merged(networks: dict[int | None, Trained], held_out: Tensor) -> float:
-    """The largest difference of a logit once V and U are one layer, as a part of the largest logit."""
-    net = networks[BOTTLENECK].net
-    first, *rest = net.hidden
-    assert isinstance(net.bottleneck, nn.Linear)
+    """The largest difference of a logit once V and U are one layer, as a part of the largest; inputs (N, 3, 32, 32)."""
+    network = networks[BOTTLENECK].net
+    first, *rest = network.hidden
+    assert isinstance(network.bottleneck, nn.Linear)
     assert isinstance(first, nn.Linear)
-    one = nn.Sequential(net.normalise, nn.Flatten(), fused(net.bottleneck, first), *rest, net.logits)
-    logits = net(held_out)
+    one = nn.Sequential(network.normalise, nn.Flatten(), fused(network.bottleneck, first), *rest, network.logits)
+    logits = network(held_out)
     return float((one(held_out) - logits).abs().max() / logits.abs().max())
 
 
 def written(
     ratio: Estimate, rounds: int, seconds: float, networks: dict[int | None, Trained], difference: float
 ) -> list[str]:
-    """The section."""
+    """The section of RESULTS.md."""
     assert ratio.interval is not None
     low, high = ratio.interval
     cells = (
@@ -174,13 +174,13 @@ def written(
     ]
 
 
-def _parameters(net: nn.Module) -> int:
-    return sum(weights.numel() for weights in net.parameters())
+def _parameters(network: nn.Module) -> int:
+    return sum(weights.numel() for weights in network.parameters())
 
 
-def _state(net: nn.Module) -> float:
+def _state(network: nn.Module) -> float:
     """MB of weights, gradients and both moments of AdamW."""
-    return 4 * 4 * _parameters(net) / 1e6
+    return 4 * 4 * _parameters(network) / 1e6
 
 
 def _met(met: bool) -> str:

@@ -1,6 +1,6 @@
 """Write experiments into benchmarks/RESULTS.md from their records: `python benchmarks/experiments.py RECIPE...`.
 
-A recipe that did not run yet is run first; what is done is read. Every net of every seed is in the table.
+A recipe that did not run yet is run first; what is done is read. Every network of every seed is in the table.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def single(path: str) -> tuple[Sequence[SweepRow], list[str]]:
 
 
 def teachers(jobs: Iterable[Job]) -> list[str]:
-    """What each teacher that was trained here came to, and how long that took."""
+    """The accuracy of each teacher that was trained here, and how long that took."""
     records = {job.folder(name): job.read(name) for job in jobs for name in job.members(TEACHER)}
     lines = []
     for record in records.values():
@@ -82,7 +82,7 @@ def ensemble(job: Job) -> list[str]:
     test = job.read(SAMPLES).counts["test"]
     alone = [round((1 - member.test_accuracy) * test) for member in teacher.ensemble.members]
     together = round((1 - teacher.test_accuracy) * test)
-    student = fmean(round((1 - net.test_accuracy) * test) for net in students)
+    student = fmean(round((1 - network.test_accuracy) * test) for network in students)
     each = " ".join(map(str, alone))
     return [
         f"One of the {len(alone)} teachers alone: {fmean(alone):.1f} ({each}); together {together}; "
@@ -92,7 +92,7 @@ def ensemble(job: Job) -> list[str]:
 
 
 def keeps(alone: float, together: float, student: float) -> str:
-    """What the student has of the gain, by errors."""
+    """The share of the gain that the student has, by errors, in words."""
     if student > alone:
         return "is not as good as one of them"
     gain = alone - together
@@ -132,7 +132,7 @@ def results(rows: Sequence[SweepRow]) -> list[str]:
             *row.errors_of(row.students),
             *row.errors_of(row.baselines),
             row.verdict.status if row.baselines else "-",
-            duration(fmean(net.training.duration_ns for net in row.students)),
+            duration(fmean(network.training.duration_ns for network in row.students)),
             against(row, rows[0]),
         )
         for row in rows
@@ -155,7 +155,7 @@ def few_seeds(rows: Sequence[SweepRow]) -> list[str]:
     lines = []
     for row in rows:
         if len(row.students) < LEAST_SEEDS:
-            accuracy = fmean(net.test_accuracy for net in row.students)
+            accuracy = fmean(network.test_accuracy for network in row.students)
             low, high = wilson(accuracy, row.test_inputs)
             gained, ends = row.verdict.difference, row.verdict.inputs_interval
             over = ""
@@ -195,7 +195,7 @@ def unmatched(rows: Sequence[SweepRow]) -> list[str]:
     """Students before their class prior was matched to the teacher's, where it was."""
     lines = []
     for row in rows:
-        before = [net.unmatched_test_accuracy for net in row.students]
+        before = [network.unmatched_test_accuracy for network in row.students]
         counts = [row.errors(accuracy) for accuracy in before if accuracy is not None]
         if counts:
             each = " ".join(map(str, counts))
@@ -209,15 +209,15 @@ def curves(rows: Sequence[SweepRow]) -> list[str]:
         (
             row.variant,
             role,
-            str(net.seed),
-            f"{100 * max(net.curve):.2f} ({net.curve.index(max(net.curve)) + 1})",
-            f"{100 * net.curve[-1]:.2f} ({len(net.curve)})",
-            f"{100 * (max(net.curve) - net.curve[-1]):.2f}",
+            str(network.seed),
+            f"{100 * max(network.curve):.2f} ({network.curve.index(max(network.curve)) + 1})",
+            f"{100 * network.curve[-1]:.2f} ({len(network.curve)})",
+            f"{100 * (max(network.curve) - network.curve[-1]):.2f}",
         )
         for row in rows
         for role, group in (("student", row.students), ("on labels", row.baselines))
-        for net in group
-        if net.curve
+        for network in group
+        if network.curve
     ]
     if not cells:
         return []

@@ -1,4 +1,4 @@
-"""Test accuracy over the epochs, of every kind of net in a sweep: the mean of the seeds, and all of them as a band.
+"""Test accuracy over the epochs, of every kind of network in a sweep: the mean of the seeds, and all of them as a band.
 
 RESULTS.md links figures/<recipe>.svg, which is drawn from the records alone: the same records give the same bytes. The
 first rise is cut off: the axis begins at the lowest accuracy after the first fifth of the epochs.
@@ -22,10 +22,10 @@ _STYLE = {"svg.hashsalt": "kdeploy", "svg.fonttype": "none", "axes.spines.top": 
 def lines(name: str, rows: Sequence[SweepRow]) -> list[str]:
     """The link to the figure, which is drawn; nothing where no accuracy of an epoch was recorded."""
     curves = {
-        f"{title}, {row.variant}" if row.variant else title: nets
+        f"{title}, {row.variant}" if row.variant else title: networks
         for row in rows
-        for title, nets in (("on labels", row.baselines), ("mimic", row.students))
-        if nets and all(net.curve for net in nets)
+        for title, networks in (("on labels", row.baselines), ("mimic", row.students))
+        if networks and all(network.curve for network in networks)
     }
     if not curves:
         return []
@@ -44,8 +44,8 @@ def saved(name: str, title: str, draw: Callable[[], Figure]) -> list[str]:
 def drawn(curves: dict[str, Sequence[Network]], *, seeds: int) -> Figure:
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    for number, (title, nets) in enumerate(curves.items()):
-        accuracies = 100 * np.array([net.curve for net in nets])
+    for number, (title, networks) in enumerate(curves.items()):
+        accuracies = 100 * np.array([network.curve for network in networks])
         epochs = np.arange(1, accuracies.shape[1] + 1)
         # labels and mimic differ in the dash, too, for a print without colours
         axes.plot(epochs, accuracies.mean(0), "--" if title.startswith("on") else "-", color=f"C{number}", label=title)
@@ -57,4 +57,7 @@ def drawn(curves: dict[str, Sequence[Network]], *, seeds: int) -> Figure:
 
 def lowest(curves: dict[str, Sequence[Network]]) -> float:
     """The lowest accuracy after the first fifth of the epochs, %; a little below it, for the line to be seen."""
-    return 100 * min(min(net.curve[len(net.curve) // 5 :]) for nets in curves.values() for net in nets) - 0.2
+    return (
+        100 * min(min(network.curve[len(network.curve) // 5 :]) for networks in curves.values() for network in networks)
+        - 0.2
+    )

@@ -46,12 +46,12 @@ def grouped(rows: Sequence[SweepRow], key: Callable[[SweepRow], float]) -> list[
 
 
 def rank_correlation(rows: Sequence[SweepRow], key: Callable[[SweepRow], float]) -> float:
-    """Spearman's: of a key with the accuracy of the students."""
+    """Spearman's rank correlation of a key with the accuracy of the students."""
     return float(np.corrcoef(_ranks([key(row) for row in rows]), _ranks([_accuracy(row) for row in rows]))[0, 1])
 
 
 def _ranks(values: Sequence[float]) -> np.ndarray:
-    """From 1; equal values share the mean of their ranks."""
+    """The ranks of values, (values,), from 1; equal values share the mean of their ranks."""
     found = np.array(values)
     less, not_more = (compare(found[None], found[:, None]).sum(1) for compare in (np.less, np.less_equal))
     return (less + not_more + 1) / 2
@@ -64,7 +64,7 @@ def drawn(sizes: Sequence[tuple[float, Sequence[SweepRow]]]) -> Figure:
         x = [100 * _teacher(row) for row in rows]
         (line,) = axes.plot(x, [100 * _accuracy(row) for row in rows], label=f"{size / 1e6:.2g}M parameters")
         for at, row in zip(x, rows, strict=True):
-            every = [100 * net.test_accuracy for net in row.students]
+            every = [100 * network.test_accuracy for network in row.students]
             axes.plot([at] * len(every), every, "o", color=line.get_color(), markersize=4)
     axes.set(xlabel="test accuracy of the teacher, %", ylabel="of the student, %: mean, and each seed")
     axes.legend(frameon=False)
@@ -80,4 +80,4 @@ def _teacher(row: SweepRow) -> float:
 
 
 def _accuracy(row: SweepRow) -> float:
-    return fmean(net.test_accuracy for net in row.students)
+    return fmean(network.test_accuracy for network in row.students)

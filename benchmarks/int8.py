@@ -1,8 +1,8 @@
 """What int8 costs and gains: accuracy, agreement, bytes and latency, into RESULTS.md: `python benchmarks/int8.py`.
 
-The nets of a recipe, as exported: the student, the same net trained on labels alone (for accuracy), and the teacher. On
-onnxruntime, and on openvino where nncf is here. Accuracy and agreement are on all test inputs. Each of the two that are
-timed is compared with itself in fp32, and the student with the teacher, both in int8.
+The networks of a recipe, as exported: the student, the same network trained on labels alone (for accuracy), and the
+teacher. On onnxruntime, and on openvino where nncf is here. Accuracy and agreement are on all test inputs. Each of the
+two that are timed is compared with itself in fp32, and the student with the teacher, both in int8.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def exported(recipe: str, runs: Path, runtimes: Sequence[str]) -> Job:
-    """The nets of a recipe in fp32 and int8, verified; under another name, so that the recipe's own run stays.
+    """The networks of a recipe in fp32 and int8, verified; under another name, so that the recipe's own run stays.
 
     Without the guard: what is asked here is what int8 costs, and one that costs too much would be kept back.
     """
@@ -151,7 +151,7 @@ def _median(arm: Arm) -> int | None:
 
 
 def written(name: str, costs: Sequence[Cost], timed: Sequence[Speed], replicates: int) -> list[str]:
-    """The section."""
+    """The section of RESULTS.md."""
     versions = host.library_versions(("onnxruntime", "openvino", "nncf", "numpy"))
     accuracies = ("net", "format", "test inputs", "agreement", "fp32", "int8", "drop, points", "calibrated on")
     latencies = ("nets", "runtime", "batch", "bytes", "us", "speed-up", "99 % interval", "status")

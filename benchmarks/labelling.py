@@ -72,13 +72,13 @@ def bare(forward: Callable[[Tensor], object], ready: list[Tensor], clock: Clock)
 
 def deep_cnn(count: int) -> tuple[str, Classifier, Callable[[Tensor], object], Feed, SampleSet]:
     """The teacher of recipes/mnist-5k.yaml, untrained: it is as fast."""
-    net = deep.seeded(0, shape=(1, 28, 28), classes=10, mean=(0.13,), std=(0.31,)).eval()
-    classifier = ModuleClassifier(net, device=CPU, precision=PRECISION)
+    network = deep.seeded(0, shape=(1, 28, 28), classes=10, mean=(0.13,), std=(0.31,)).eval()
+    classifier = ModuleClassifier(network, device=CPU, precision=PRECISION)
 
     @torch.inference_mode()
     def forward(batch: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=PRECISION == "bf16"):
-            return net(batch)
+            return network(batch)
 
     samples = made_up_samples(count, (1, 28, 28))
     return "deep-cnn", classifier, forward, Feed(samples.inputs["image"], Views(0, shift=2), DIGIT), samples

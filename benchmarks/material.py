@@ -61,7 +61,7 @@ def made_up_samples(count: int, shape: tuple[int, ...], folder: Path | None = No
 
 
 def header(samples: SampleSet, preprocessing: Preprocessing, views: int) -> LabelHeader:
-    """Of a store for shifted views."""
+    """The header of a store for shifted views."""
     return LabelHeader(
         kind="logits",
         dtype="float16",

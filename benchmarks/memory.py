@@ -52,12 +52,12 @@ class Sampler:
 
     def _watch(self) -> None:
         while not self.ended.wait(0.01):
-            found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
-            self.most = max(self.most, 1024 * int(found[1])) if found else self.most
+            match = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+            self.most = max(self.most, 1024 * int(match[1])) if match else self.most
 
 
 def work(samples: SampleSet, views: int, place: Path) -> None:
-    """Label every view and learn from every view once, with nets so small that the data decides."""
+    """Label every view and learn from every view once, with networks so small that the data decides."""
     feed = Feed(samples.inputs["image"], Views(0, shift=2), COLOURED)
     sizes = {"bottleneck": None, "hidden": [16]}
     arguments = {"shape": SHAPE, "classes": 10, "mean": (0.5,) * 3, "std": (0.3,) * 3}

@@ -20,15 +20,15 @@ def lines(job: Job) -> list[str]:
     """A table for a job whose students have a matched prior; nothing for another."""
     record, samples = job.read(DISTILL), job.samples()
     transfer = job.read(SAMPLES).transfer
-    if transfer is None or any(net.prior_bias is None for net in record.students):
+    if transfer is None or any(network.prior_bias is None for network in record.students):
         return []
     truth = samples.labels[samples.parts["test"]]
     named = [samples.class_names.index(name) for name in transfer.only or transfer.without]
     watched = np.isin(truth, named)
     rows = []
-    for net in record.students:
-        logits = np.load(job.folder(DISTILL) / net.logits, allow_pickle=False)
-        plain = logits - np.array(net.prior_bias)
+    for network in record.students:
+        logits = np.load(job.folder(DISTILL) / network.logits, allow_pickle=False)
+        plain = logits - np.array(network.prior_bias)
         shift = best_shift(plain, truth, named)
         for title, shifted in (
             ("none", plain),
@@ -37,20 +37,21 @@ def lines(job: Job) -> list[str]:
         ):
             wrong = shifted.argmax(1) != truth
             counts = (str(int(wrong.sum())), f"{100 * wrong.mean():.2f}", str(int(wrong[watched].sum())))
-            rows.append((str(net.seed), title, *counts))
+            rows.append((str(network.seed), title, *counts))
     names = ", ".join(samples.class_names[number] for number in named)
     headings = ("seed", "bias", "errors", "errors, %", f"on the {int(watched.sum())} of class {names}")
     return ["The same students under three biases.", "", *sections.table(headings, rows)]
 
 
 def moved(logits: np.ndarray, classes: list[int], shift: float) -> np.ndarray:
-    found = logits.copy()
-    found[:, classes] += shift
-    return found
+    """Logits, (samples, classes), with a number added to those of some classes."""
+    result = logits.copy()
+    result[:, classes] += shift
+    return result
 
 
 def best_shift(logits: np.ndarray, truth: np.ndarray, classes: list[int]) -> float:
-    """The shift of the grid with the fewest errors; of equals, the smallest."""
+    """The shift of the grid with the fewest errors, of logits (samples, classes); of equals, the smallest."""
 
     def wrong(shift: float) -> int:
         return int((moved(logits, classes, shift).argmax(1) != truth).sum())

@@ -1,4 +1,4 @@
-"""The nets of a sweep in the order of Ba and Caruana's table (2014): shallow on labels, with dropout, deep, mimic.
+"""The networks of a sweep in the order of Ba and Caruana's table (2014): shallow on labels, with dropout, deep, mimic.
 
 For sweeps of which a variant gives the student dropout. Classes that are states of phones (`aa 0`, `aa 1`, ...) are
 scored as phones too, those of TIMIT as the 39 of Lee and Hon; the frames of q are left out then.
@@ -21,7 +21,7 @@ from kdeploy.samples.speech import phones
 
 
 class Row(NamedTuple):
-    """Test logits of nets of one kind, a net a seed."""
+    """Test logits, (samples, classes), of networks of one kind, one a seed."""
 
     title: str
     variant: str
@@ -48,18 +48,28 @@ def lines(jobs: Mapping[str, Job]) -> list[str]:
 
 
 def phone_of(names: Sequence[str]) -> np.ndarray | None:
-    """From each class to the number of its phone, -1 for one that is not scored; None where classes are no states."""
+    """The number of the phone of each class, int64 (classes,), -1 for one that is not scored; None without states."""
     split = [name.rsplit(" ", 1) for name in names]
     if not all(len(words) == 2 and words[1].isdecimal() for words in split):
         return None
-    found = [words[0] for words in split]
-    scored = [phones.folded(phone) for phone in found] if set(found) <= set(phones.PHONES) else found
+    phones_of_classes = [words[0] for words in split]
+    scored = (
+        [phones.folded(phone) for phone in phones_of_classes]
+        if set(phones_of_classes) <= set(phones.PHONES)
+        else phones_of_classes
+    )
     numbers = {phone: number for number, phone in enumerate(dict.fromkeys(filter(None, scored)))}
     return np.array([numbers.get(phone, -1) for phone in scored])
 
 
 def phone_errors(logits: np.ndarray, truth: np.ndarray, table: np.ndarray) -> float:
-    """Percent of the frames whose most probable state is none of the right phone."""
+    """Percent of the frames whose most probable state is none of the right phone.
+
+    Args:
+        logits: (frames, classes).
+        truth: int64 (frames,), classes.
+        table: int64 (classes,), as `phone_of` gives it.
+    """
     kept = table[truth] >= 0
     return float(100 * (table[logits.argmax(1)] != table[truth])[kept].mean())
 
@@ -67,9 +77,9 @@ def phone_errors(logits: np.ndarray, truth: np.ndarray, table: np.ndarray) -> fl
 def _rows(jobs: Mapping[str, Job]) -> Iterable[Row]:
     for variant, job in jobs.items():
         record = job.read(DISTILL)
-        for title, nets in (("shallow on labels", record.baselines), ("mimic", record.students)):
-            if nets:
-                yield Row(title, variant, [_load(job.folder(DISTILL) / net.logits) for net in nets])
+        for title, networks in (("shallow on labels", record.baselines), ("mimic", record.students)):
+            if networks:
+                yield Row(title, variant, [_load(job.folder(DISTILL) / network.logits) for network in networks])
     first = next(iter(jobs.values()))
     teachers = [_load(first.folder(name) / "test_logits.npy") for name in first.members(TEACHER)]
     yield Row("deep on labels, each teacher", "-", teachers)
@@ -82,5 +92,5 @@ def _load(path: Path) -> np.ndarray:
 
 
 def _mean(values: Iterable[float]) -> tuple[str, str]:
-    found = list(values)
-    return f"{fmean(found):.2f}", " ".join(f"{value:.2f}" for value in found)
+    figures = list(values)
+    return f"{fmean(figures):.2f}", " ".join(f"{value:.2f}" for value in figures)

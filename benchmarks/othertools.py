@@ -69,7 +69,7 @@ def beside_others(folder: Path, cpu: int, seconds: float, repeats: int) -> list[
 def compared(
     name: str, runtime: str, tool: str, model: Path, inputs: Path, repeats: int, other: Callable[[Path, Path], float]
 ) -> Row:
-    """Both tools in turns, the first one alternating."""
+    """A row of the table: both tools in turns, the first one alternating."""
     ours, theirs = [], []
     for repeat in range(repeats):
         for which in (0, 1) if repeat % 2 == 0 else (1, 0):
@@ -100,7 +100,10 @@ def kdeploy_ms(model: Path, inputs: Path, runtime: str) -> float:
 
 
 def app_ms(model: Path, cpu: int, seconds: float) -> float:
-    """Raises: RuntimeError when benchmark_app says no median."""
+    """The median of benchmark_app, ms.
+
+    Raises: RuntimeError when it says none.
+    """
     tool = Path(sys.executable).with_name("benchmark_app")
     words = ["-m", str(model), "-api", "sync", "-hint", "none", "-nthreads", "1", "-infer_precision", "f32"]
     said = pinned(cpu, str(tool), *words, "-t", str(max(1, round(seconds))))

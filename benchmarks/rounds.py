@@ -30,7 +30,7 @@ Arm = Callable[[], float]  # does its work once; the seconds that count
 
 
 def options(description: str, *, rounds: int) -> argparse.ArgumentParser:
-    """What every script takes."""
+    """A parser with the options that every script takes."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--rounds", type=int, default=rounds)
     made.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu: of this process, on a busy machine")
@@ -48,7 +48,7 @@ def compare(product: Arm, bare: Arm, rounds: int) -> Estimate:
 
 
 def shown(name: str, estimate: Estimate, rounds: int, at_least: float) -> str:
-    """One line of a table."""
+    """The estimate of one case as a line."""
     interval = "too few rounds for an interval"
     if estimate.interval is not None:
         interval = f"{LEVEL:.0%} interval {estimate.interval[0]:.3f} to {estimate.interval[1]:.3f}"
@@ -56,7 +56,7 @@ def shown(name: str, estimate: Estimate, rounds: int, at_least: float) -> str:
 
 
 def head() -> str:
-    """What this was measured on."""
+    """A line on the machine that this was measured on."""
     return (
         f"{host.cpu_model() or platform.machine()}, {len(os.sched_getaffinity(0))} core(s) allowed, "
         f"{torch.get_num_threads()} thread(s), load {os.getloadavg()[0]:.1f}, torch {torch.__version__}"

@@ -7,7 +7,7 @@
     refusals  everything that must be refused, with the code that it was
     others    models over 1 ms beside openvino's benchmark_app and a bare onnxruntime loop (asked: within 5 %)
 
-On a machine that does nothing else. What is asked stands beside what came; a miss is printed as one.
+On a machine that does nothing else. What is asked stands next to the result; a miss is printed as one.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def outcome(result: Comparison) -> tuple[str, str]:
 
 
 def edited(folder: Path) -> tuple[str, str]:
-    """What comes of a refused result that was made a supported one."""
+    """The exit code and the message for a refused result that was edited into a supported one."""
     path = folder / "bench.json"
     record = BenchRecord.read(path)
     found = record.comparison[0]

@@ -30,7 +30,10 @@ NAME = "spinning"
 
 @dataclass(frozen=True)
 class SpinningModel:
-    """`spread` is the sd of a factor, of median 1, that a process draws; `remembers` spins for no input twice."""
+    """A model that spins for `ns`.
+
+    `spread` is the sd of a factor, of median 1, that a process draws; `remembers` spins for no input twice.
+    """
 
     ns: int
     spread: float = 0.0
@@ -69,7 +72,7 @@ class Spinning:
 
 
 class SpinningSession:
-    """The time that a call takes beside spinning is measured at the start, and taken off."""
+    """A session whose calls spin: the time that a call takes in addition is measured at the start, and taken off."""
 
     def __init__(self, model: SpinningModel, threads: int) -> None:
         self.settings = {"precision": "fp32", "threads": str(threads), "provider": "CPU"} | dict(model.settings)

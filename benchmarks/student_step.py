@@ -3,7 +3,7 @@
     taskset -c 1 python benchmarks/student_step.py
 
 Product: the stage `distill` (batch plan, views, preprocessing, labels from the store, loss, the one training loop).
-Bare: the same net, AdamW, clipping, precision and batch over tensors that lie ready; no views, no schedule.
+Bare: the same network, AdamW, clipping, precision and batch over tensors that lie ready; no views, no schedule.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def product(case: Case, feed: Feed, samples: SampleSet, labels: Reader, epochs: 
 
 
 def bare(case: Case, ready: list[tuple[Tensor, Tensor]], steps: int, arguments: dict[str, Any], clock: Clock) -> Arm:
-    """Train the same net as anybody would."""
+    """Train the same network as anybody would."""
     enabled = bool(host.has_bf16())
 
     def arm() -> float:
-        net = shallow.seeded(0, **arguments, **case.student)
-        net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+        network = shallow.seeded(0, **arguments, **case.student)
+        network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
         started = 0.0
         for step in range(steps):
             if step == SKIP:
@@ -88,10 +88,10 @@ def bare(case: Case, ready: list[tuple[Tensor, Tensor]], steps: int, arguments: 
             batch, targets = ready[step % len(ready)]
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-                found = net(batch)
+                found = network(batch)
             loss = logit_mse(found.float(), targets).mean()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
         return clock() - started
 

@@ -79,10 +79,10 @@ def with_teacher(
     mean, std = statistics(feed.canonical, transfer, feed.preprocessing.scale)
     common: dict[str, Any] = {"shape": feed.preprocessing.model_shape, "classes": 10, "mean": mean, "std": std}
 
-    def loss(net: nn.Module, step: int) -> Tensor:
+    def loss(network: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(transfer[rows.numpy()], epoch)
-        return logit_mse(net(batch).float(), classifier.logits(batch).clone()).mean()
+        return logit_mse(network(batch).float(), classifier.logits(batch).clone()).mean()
 
     with tempfile.TemporaryDirectory() as place:
         for width in widths:

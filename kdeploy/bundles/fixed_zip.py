@@ -20,7 +20,7 @@ UNIX = 3  # the system whose modes zip knows
 
 
 def zip_bytes(contents: Mapping[str, bytes]) -> bytes:
-    """A zip of these files."""
+    """A zip of files, name to content: the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(contents):
@@ -32,7 +32,7 @@ def zip_bytes(contents: Mapping[str, bytes]) -> bytes:
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An .npz that `numpy.load` reads. `numpy.savez` would write its own choice of date and mode."""
+    """An .npz of arrays of any shape for `numpy.load`. `numpy.savez` would write its own choice of date and mode."""
     return zip_bytes({f"{name}.npy": _npy_bytes(array) for name, array in arrays.items()})
 
 

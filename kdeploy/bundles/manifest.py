@@ -16,7 +16,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, ModelError
@@ -41,7 +40,7 @@ def manifest_bytes(
     """The manifest of these contents, every file of the bundle but itself.
 
     Args:
-        ports: of the model, as `bundled_ports` gives them.
+        ports: those of the model, as `bundled_ports` gives them.
     """
     specs = {spec.input: spec for spec in preprocessing}
     pairs = [(port, _source(port, specs, len(ports.inputs))) for port in ports.inputs]
@@ -58,7 +57,10 @@ def manifest_bytes(
         "formats": dict(sorted(formats.items())),
         "golden_atol": atol,
         "tested_with": dict(sorted(versions.items())),
-        "files": {path: _promise(contents[path]) for path in sorted(contents)},
+        "files": {
+            path: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            for path, content in sorted(contents.items())
+        },
     }
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
 
@@ -100,7 +102,7 @@ def _check_type(port: Port, where: str) -> None:
 
 
 def _batch(port: Port) -> int | None:
-    """None where the model takes any."""
+    """The batch that a model fixes; None where it takes any."""
     return port.shape[0] if port.shape else 1
 
 
@@ -125,7 +127,3 @@ def _source(port: Port, specs: Mapping[str, Preprocessing], count: int) -> str:
     if not fits:
         raise BundleError(where, f"must take samples of shape {shape}, as prepared", got=f"shape {port.shape}")
     return source
-
-
-def _promise(content: bytes) -> dict[str, Any]:
-    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -58,7 +58,7 @@ def readme(
     versions: Mapping[str, str],
     atol: float,
 ) -> bytes:
-    """The page as UTF-8."""
+    """README.md of a bundle as UTF-8."""
     inputs = [f"- {escape(spec.input)}: {spec.kind}, {spec.dtype}, shape {spec.shape}" for spec in preprocessing]
     more = ", ..." if len(class_names) > SHOWN_CLASSES else ""
     tested = [f"- {escape(package)} {escape(version)}" for package, version in sorted(versions.items())]

@@ -67,7 +67,7 @@ def _tail(archive: Path) -> bytes:
 
 
 def _check_end(start: bytes, tail: bytes, where: str) -> None:
-    """A plain zip from its first byte to its last, with a directory small enough to read."""
+    """Refuse what is not a plain zip from its first byte to its last, with a directory small enough to read."""
     if start not in (b"PK\x03\x04", b"PK\x05\x06"):
         raise BundleError(where, "must be a bundle folder or its zip", got="another kind of file")
     if len(tail) < END.size or not tail.startswith(b"PK\x05\x06"):
@@ -80,7 +80,7 @@ def _check_end(start: bytes, tail: bytes, where: str) -> None:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], end: int, where: str) -> None:
-    """Every entry is a plain file under a name of its own, in bytes of its own; nothing is unpacked before."""
+    """Refuse an entry that is no plain file under a name and in bytes of its own; nothing is unpacked before."""
     if len(entries) > core.MAX_FILES:
         raise IntegrityError(where, f"must hold at most {core.MAX_FILES} files", got=f"{len(entries)}")
     try:
@@ -117,7 +117,7 @@ def _check_ratio(entry: zipfile.ZipInfo, size: int, place: str) -> None:
 
 
 def _inflate(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, where: str) -> None:
-    """One file, never more of it than its header says; exists nowhere before, is no link, cannot be executed."""
+    """Unpack one file, never more of it than its header says: a new one, no link, and not executable."""
     target = folder / entry.filename
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)

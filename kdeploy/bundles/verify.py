@@ -92,7 +92,7 @@ def _opened(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """bundle_core knows nothing of kdeploy; its refusals become ours here."""
+    """Turn the refusals of bundle_core, which knows nothing of kdeploy, into errors of kdeploy."""
     try:
         yield
     except core.Problem as problem:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
 
     Args:
         folder: exists.
-        formats: by runtime, a file, with what belongs beside it, or a folder of files.
+        formats: by runtime, a file, with those that belong to it, or a folder of files.
         evidence: JSON records by file name.
         versions: of the packages that the bundle was tested with; `onnxruntime` among them.
     Raises: BundleError when the parts do not fit together, ModelError when the model cannot be bundled.
@@ -109,18 +109,14 @@ def _json_bytes(value: list[str] | list[dict[str, Any]]) -> bytes:
 
 
 def _format_files(runtime: str, path: Path) -> dict[str, Path]:
-    """Path in the bundle -> file, the one to load first."""
+    """The files of a format by their paths in the bundle, the one to load first."""
     if path.is_dir():
-        files = {file.relative_to(path).as_posix(): file for file in _regular(path)}
+        files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
     else:
         files = {file.name: file for file in artefacts.files_of(path)}
     if not files or not all(file.is_file() for file in files.values()):
         raise BundleError(f"format {runtime}", "must be a model file or a folder of files", got=str(path))
     return {f"formats/{runtime}/{relative}": file for relative, file in files.items()}
-
-
-def _regular(folder: Path) -> Iterator[Path]:
-    return (found for found in sorted(folder.rglob("*")) if found.is_file())
 
 
 def _check_name(name: str) -> None:
@@ -137,7 +133,7 @@ def _check_paths(contents: Mapping[str, bytes]) -> None:
 
 
 def _check_golden(golden: Golden, preprocessing: Sequence[Preprocessing], class_names: Sequence[str]) -> None:
-    """The golden samples fit the inputs and the classes, and there are some."""
+    """Refuse golden samples that are none, or do not fit the inputs and the classes."""
     where, wanted = "golden samples", sorted(spec.input for spec in preprocessing)
     if sorted(golden.inputs) != wanted:
         raise BundleError(where, f"must have the inputs {', '.join(wanted)}", got=", ".join(sorted(golden.inputs)))
@@ -152,7 +148,7 @@ def _check_golden(golden: Golden, preprocessing: Sequence[Preprocessing], class_
 
 
 def _store(folder: Path, name: str, contents: Mapping[str, bytes], golden: Golden) -> BundleRecord:
-    """Write folder and archive, and say what was written."""
+    """Write folder and archive; the record of what was written."""
     target, archive = folder / FOLDER, folder / f"{name}.zip"
     if target.exists():
         shutil.rmtree(target)
@@ -168,12 +164,11 @@ def _store(folder: Path, name: str, contents: Mapping[str, bytes], golden: Golde
         archive=archive.name,
         archive_sha256=hashlib.sha256(zipped).hexdigest(),
         archive_bytes=len(zipped),
-        files=tuple(_file(path, contents[path]) for path in sorted(contents)),
+        files=tuple(
+            BundleFile(path=path, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+            for path, content in sorted(contents.items())
+        ),
         bytes=sum(map(len, contents.values())),
         golden_samples=len(golden.logits),
         golden_atol=golden.atol,
     )
-
-
-def _file(path: str, content: bytes) -> BundleFile:
-    return BundleFile(path=path, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))

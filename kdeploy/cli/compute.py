@@ -16,7 +16,7 @@ SURE = 0.99  # of the output elements: below it, a count is a lower bound worth 
 
 
 def bench_lines(record: BenchRecord) -> Iterator[str]:
-    """A line for each model and batch: `student: 434506 parameters, 1.07 M multiply-adds a call`."""
+    """A line on each model and batch, as `student: 434506 parameters, 1.07 M multiply-adds a call`."""
     lines = [
         f"{arm.model}{_at(arm.workload.batch)}: {words(arm.compute)}" for arm in record.arms if arm.compute is not None
     ]
@@ -24,7 +24,7 @@ def bench_lines(record: BenchRecord) -> Iterator[str]:
 
 
 def roofline_lines(record: BenchRecord) -> Iterator[str]:
-    """`student@onnxruntime-b1-t1: 37 % of what this machine can do, bound by compute`, for each arm that has one."""
+    """A line on each arm with a roofline, as `student@onnxruntime-b1-t1: 37 % of what this machine can do, ...`."""
     for arm in record.arms:
         if arm.roofline is not None:
             share = numbers.whole_percent(arm.roofline.fraction_of_limit.value)
@@ -32,12 +32,12 @@ def roofline_lines(record: BenchRecord) -> Iterator[str]:
 
 
 def words(compute: Compute) -> str:
-    """`>=` where a part of the graph has no formula."""
+    """Parameters and multiply-adds of a call in words, with `>=` where a part of the graph has no formula."""
     return f"{compute.params} parameters, {_least(compute)}{numbers.amount(compute.multiply_adds)} multiply-adds a call"
 
 
 def show(record: CountRecord) -> None:
-    """The layers of a model, the totals, and what was not counted."""
+    """Print the layers of a model, the totals, and what was not counted."""
     compute = record.compute
     shapes = ", ".join(f"{name} {_shape(shape)}" for name, shape in record.input_shapes.items())
     headings = ("layer", "operator", "output", "multiply-adds", "share", "parameters")

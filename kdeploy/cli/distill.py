@@ -16,13 +16,15 @@ def show(run: FinishedRun, subject: str) -> None:
     from kdeploy.cli.summary import verdict_words
 
     record = run.distill
-    nets = [("student", net) for net in record.students] + [("baseline", net) for net in record.baselines]
+    networks = [("student", network) for network in record.students] + [
+        ("baseline", network) for network in record.baselines
+    ]
     output.table(
         "distilled",
         ("net", "seed", "test accuracy", "agrees with the teacher"),
         [
-            (role, str(net.seed), numbers.percent(net.test_accuracy), numbers.percent(net.test_agreement))
-            for role, net in nets
+            (role, str(network.seed), numbers.percent(network.test_accuracy), numbers.percent(network.test_agreement))
+            for role, network in networks
         ],
     )
     output.line(f"verdict: {verdict_words(record.verdict)}")

@@ -1,4 +1,4 @@
-"""From whatever ended a command to an exit code and one message; the traceback of a bug goes to a file."""
+"""Exit codes and messages: whatever ended a command becomes one of each; the traceback of a bug goes to a file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _code(error: BaseException, as_json: bool) -> int:
     if isinstance(error, typer.TyperException):
         return _usage(error, as_json)
     if isinstance(error, OtherProcessFailed):
-        return error.code  # the other process has told
+        return error.code  # the other process has reported it
     if isinstance(error, KdeployError):
         _tell(error.as_json(), str(error), as_json)
         return error.code if isinstance(error, Interrupted) else error.exit_code
@@ -78,7 +78,7 @@ def _usage(error: typer.TyperException, as_json: bool) -> int:
 
 
 def _unexpected(error: BaseException, as_json: bool) -> int:
-    """Our bug, or memory that ran out."""
+    """The exit code of our bug, or of memory that ran out."""
     with tempfile.NamedTemporaryFile("w", prefix="kdeploy-error-", suffix=".log", delete=False) as log:
         log.write("".join(traceback.format_exception(error)))
     if isinstance(error, MemoryError):

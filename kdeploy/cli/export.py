@@ -33,7 +33,7 @@ Bottleneck = Annotated[
     typer.Option(
         "--bottleneck",
         metavar="auto|fuse|factored|rank:R|tolerance:T",
-        help="Which form ships; rank:32 and tolerance:1e-3 re-factor a student's, at a cost that is measured.",
+        help="Which form ships; rank:32 and tolerance:1e-3 reduce a student's in rank, at a cost that is measured.",
         show_default=False,
     ),
 ]

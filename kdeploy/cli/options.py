@@ -49,7 +49,7 @@ RUNS = Path("runs")
 def options(
     runs: Path, data_root: Path | None, overrides: list[str] | None, trust: bool, progress: Progress
 ) -> Options:
-    """The options of the API."""
+    """The options of the API that these options of the command line say."""
     from kdeploy.api import Options
 
     command = ("kdeploy", *sys.argv[1:])

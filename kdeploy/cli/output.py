@@ -1,4 +1,4 @@
-"""What verbs print: one JSON document with --json, else tables on stdout; the next command goes to stderr."""
+"""The output of verbs: one JSON document with --json, else tables on stdout; the next command goes to stderr."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def document(text: str) -> None:
-    """The one JSON document of --json."""
+    """Print the one JSON document of --json."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 
 
 def record(result: Record, error: KdeployError | None = None) -> None:
-    """A record as the document; a failure that it shows is told in it, under `error`.
+    """Print a record as the document; a failure that it shows is in it, under `error`.
 
-    Raises: Told when there is an error.
+    Raises: AlreadyReported when there is an error.
     """
     if error is None:
         document(result.to_json())
@@ -39,7 +39,7 @@ def record(result: Record, error: KdeployError | None = None) -> None:
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table with figures to the right; the first column holds names."""
+    """Print a table with figures to the right; the first column holds names."""
     grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for number, heading in enumerate(headings):
         grid.add_column(heading, justify="left" if number == 0 else "right", header_style="dim", no_wrap=number == 0)
@@ -50,12 +50,12 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 
 def line(text: str) -> None:
-    """One line on stdout, never wrapped: people copy paths from it."""
+    """Print one line on stdout, never wrapped: people copy paths from it."""
     _console().print(printable(text), soft_wrap=True)
 
 
 def next_command(text: str) -> None:
-    """Where to go from here, on stderr."""
+    """Print the next command on stderr."""
     Console(stderr=True, quiet=not distributed.is_first()).print(
         f"next: {text}", style="dim", highlight=False, markup=False, soft_wrap=True
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def bench_overrides(*, quick: bool, cold_start: bool, sustained_seconds: float, energy: bool) -> Iterator[str]:
-    """`key=value` settings of the section bench."""
+    """The options as `key=value` settings of the section bench."""
     if quick:
         yield from ("bench.replicates=8", "bench.throughput=[]")
     if cold_start:
@@ -20,7 +20,7 @@ def bench_overrides(*, quick: bool, cold_start: bool, sustained_seconds: float, 
 def export_overrides(
     *, bottleneck: str | None, formats: str | None, preprocess: str | None, target: str | None
 ) -> Iterator[str]:
-    """`key=value` settings of the section export."""
+    """The options as `key=value` settings of the section export."""
     if bottleneck:
         key, colon, value = bottleneck.partition(":")
         yield f"export.bottleneck={{{key}: {value}}}" if colon else f"export.bottleneck={bottleneck}"

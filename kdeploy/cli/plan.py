@@ -78,7 +78,7 @@ def _speed_preview(preview: SpeedPreview) -> None:
     both = " and an untrained teacher" if preview.untrained_teacher else ""
     output.line(f"speed: an untrained student{both}; latency depends on sizes, not on weights")
     output.line(f"bottleneck: would ship {preview.bottleneck}")
-    # that it is short and knows no accuracy is so of every one
+    # every preview is short and knows no accuracy, so these reasons say nothing
     speeds([row if row.status == "refused" else row.model_copy(update={"reasons": ()}) for row in preview.bench])
     if preview.gate is not None:
         missed = "cannot be told" if preview.gate.measured is None else "would NOT be met"

@@ -14,7 +14,7 @@ _NAMES = {"student": "student", "baseline": "the same network on labels alone", 
 
 
 def cost_lines(costs: Sequence[Cost]) -> Iterator[str]:
-    """`onnxruntime:int8 on 200 held-out inputs: student 97.50% -> 97.00% (99.0% agree), ...`."""
+    """Lines such as `onnxruntime:int8 on 200 held-out inputs: student 97.50% -> 97.00% (99.0% agree), ...`."""
     for key in dict.fromkeys(cost.format for cost in costs):
         found = {cost.model: cost for cost in costs if cost.format == key}
         shown = [found[model] for model in _NAMES if model in found]

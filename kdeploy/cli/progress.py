@@ -24,8 +24,8 @@ class TerminalProgress(Progress):
     """Bars where stderr is a terminal, and plain lines where it is a file.
 
     A first signal waits for the end of the shield it falls into; a second one ends the process where it is. Libraries
-    that catch every exception make an error of their own of the interruption, or swallow it: the first is undone when
-    the error leaves `signals`, the second is noticed at the next shield.
+    that catch every exception turn the interruption into an error of their own, or swallow it: such an error becomes
+    the interruption again when it leaves `signals`, and a swallowed one is noticed at the next shield.
     """
 
     def __init__(self, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""kdeploy show: what a run came to, from its records; what a model's graph costs, layer by layer."""
+"""kdeploy show: the results of a run, from its records; what a model's graph costs, layer by layer."""
 
 from __future__ import annotations
 

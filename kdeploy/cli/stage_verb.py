@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def stage_verb(
     stage: str, help_: str, record: Callable[[FinishedRun], Record], show: Callable[[FinishedRun, str], None]
 ) -> Callable[..., None]:
-    """The command.
+    """The command of a verb.
 
     Args:
         record: of the stage, which --json prints.
-        show: prints what the stage came to, and gets what the user called the run.
+        show: prints the result of the stage, and gets what the user called the run.
     """
 
     def command(

@@ -66,7 +66,7 @@ def _syntaxes(app: typer.Typer, verb: str) -> Mapping[str, Syntax]:
 
 
 def _subjects(arguments: Sequence[str], with_value: frozenset[str]) -> Iterator[str]:
-    """What is neither an option nor the value of one."""
+    """The arguments that are neither an option nor the value of one."""
     is_value = False
     for number, argument in enumerate(arguments):
         if is_value:

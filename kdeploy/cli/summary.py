@@ -12,7 +12,7 @@ from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScor
 
 
 def show(summary: Summary) -> None:
-    """Print what the run came to."""
+    """Print the results of a run."""
     _models(summary)
     gap = summary.gap
     output.line(
@@ -66,7 +66,7 @@ def _spread(score: BaselineScore) -> str:
 
 
 def verdict_words(verdict: Verdict) -> str:
-    """`BETTER: +2.23 points, seeds [+1.70, +2.77], inputs [+1.60, +2.90] (95 %)`."""
+    """A verdict in words: `BETTER: +2.23 points, seeds [+1.70, +2.77], inputs [+1.60, +2.90] (95 %)`."""
     if verdict.difference is None:
         return f"{verdict.status} ({verdict.reason})"
     words = [f"{verdict.status}: {numbers.points_plain(verdict.difference)} points over the baseline"]

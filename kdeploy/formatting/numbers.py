@@ -16,7 +16,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Three significant digits, never an exponent.
+    """A number with three significant digits, never an exponent.
 
     >>> [significant(value) for value in (0, 0.02134, 1.6, 1234.5)]
     ['0', '0.0213', '1.60', '1,234']
@@ -43,7 +43,7 @@ def mega_multiply_adds(value: int | None) -> str:
 
 
 def giga(value: float, unit: str) -> str:
-    """Billions of a unit.
+    """A number in billions of a unit.
 
     >>> giga(58e9, "FLOP/s")
     '58.0 GFLOP/s'
@@ -56,7 +56,7 @@ def count(value: int | None) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """Two decimals, on a page and in a terminal.
+    """A fraction in percent with two decimals, on a page and in a terminal.
 
     >>> percent(0.97667)
     '97.67 %'
@@ -79,7 +79,7 @@ def points_interval(interval: tuple[float, float] | None) -> str:
 
 
 def points(percentage_points: float) -> str:
-    """A distance without a sign.
+    """A distance in percentage points, without a sign.
 
     >>> points(0.6)
     '0.60 points'
@@ -100,7 +100,7 @@ def ratio_interval(low: float | None, high: float | None) -> str:
 
 
 def size_ratio(value: float) -> str:
-    """Bytes per byte, two decimals: a size is exact and needs no bound."""
+    """A ratio of two sizes, with two decimals: a size is exact and needs no bound."""
     return f"{value:.2f}{TIMES}"
 
 
@@ -121,7 +121,7 @@ def several(number: int, noun: str) -> str:
 
 
 def fixed_milliseconds(value_ns: int, decimals: int = 3) -> str:
-    """For a column.
+    """Milliseconds with fixed decimals, for a column.
 
     >>> fixed_milliseconds(507_000), fixed_milliseconds(35_678_000, 1)
     ('0.507 ms', '35.7 ms')
@@ -130,7 +130,7 @@ def fixed_milliseconds(value_ns: int, decimals: int = 3) -> str:
 
 
 def microseconds(value_ns: float) -> str:
-    """Whole microseconds.
+    """Nanoseconds in whole microseconds.
 
     >>> microseconds(48_900)
     '49 us'
@@ -199,7 +199,7 @@ def points_plain(fraction: float) -> str:
 
 
 def bounds_plain(interval: tuple[float, float]) -> str:
-    """An interval of such differences.
+    """An interval of differences of two fractions, in percentage points with their signs, in ASCII.
 
     >>> bounds_plain((-0.0062, 0.0035))
     '[-0.62, +0.35]'
@@ -213,7 +213,7 @@ def hundredths(fraction: float) -> str:
 
 
 def scientific(value: float) -> str:
-    """Two digits and an exponent, for errors.
+    """An error with two digits and an exponent.
 
     >>> scientific(2e-6)
     '2.0e-06'

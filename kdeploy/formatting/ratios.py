@@ -10,7 +10,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 
 def ratio_text(value: float) -> str:
-    """To the nearest.
+    """A ratio rounded to the nearest.
 
     >>> [ratio_text(value) for value in (0.984, 1.999, 2.04, 10.24)]
     ['0.98', '2.00', '2.0', '10.2']
@@ -19,7 +19,7 @@ def ratio_text(value: float) -> str:
 
 
 def low_bound(value: float) -> str:
-    """Down.
+    """A lower bound, rounded down.
 
     >>> low_bound(7.39)
     '7.3'
@@ -28,7 +28,7 @@ def low_bound(value: float) -> str:
 
 
 def high_bound(value: float) -> str:
-    """Up.
+    """An upper bound, rounded up.
 
     >>> high_bound(7.31)
     '7.4'
@@ -37,7 +37,7 @@ def high_bound(value: float) -> str:
 
 
 def interval_text(low: float, high: float) -> str:
-    """From the low bound to the high one, in the low one's decimals.
+    """An interval, from the low bound to the high one, in the low one's decimals.
 
     >>> [interval_text(*ends) for ends in ((8.89, 10.31), (1.901, 2.04))]
     ['8.8 to 10.4', '1.90 to 2.04']
@@ -47,7 +47,7 @@ def interval_text(low: float, high: float) -> str:
 
 
 def _rounded(value: float, towards: str, decimals: int | None = None) -> str:
-    """In decimals: in floats a value just beyond a hundredth would become that hundredth."""
+    """A value rounded in decimals: in floats one that is just beyond a hundredth would become that hundredth."""
     step = Decimal(1).scaleb(-(_decimals(value) if decimals is None else decimals))
     return str(Decimal(repr(value)).quantize(step, towards))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def sentence_case(text: str) -> str:
-    """With a capital at the beginning, unless it begins with a file's name.
+    """A text with a capital at the beginning, unless it begins with a file's name.
 
     >>> [sentence_case(text) for text in ("no claim", "student.onnx is", "")]
     ['No claim', 'student.onnx is', '']

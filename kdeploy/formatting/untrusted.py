@@ -13,7 +13,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
-    r"""One line for a terminal; what it would obey or hide becomes a question mark.
+    r"""A text as one line for a terminal; what that would obey or hide becomes a question mark.
 
     >>> printable("a\u202eb\x1b[31m")
     'a?b?[31m'
@@ -22,7 +22,7 @@ def printable(text: str) -> str:
 
 
 def spelled_out(text: str) -> str:
-    r"""Text for a page; control, bidirectional and other invisible characters are written as their numbers.
+    r"""A text for a page; its control, bidirectional and other invisible characters are written as their numbers.
 
     >>> spelled_out("a\u202eb\x1b[31m")
     'a\\u202eb\\u001b[31m'

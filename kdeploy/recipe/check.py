@@ -17,7 +17,7 @@ from kdeploy.recipe.formats import ALL, ONNX, FormatRequest
 from kdeploy.recipe.load import LoadedRecipe, not_a_file
 from kdeploy.recipe.yaml12 import Place, dotted
 
-# of a kind of source, and its extra
+# the package that a kind of source needs, and its extra
 _PACKAGES = {
     "source": ("mlxtend", "demo"),
     "audio": ("soundfile", "audio"),
@@ -25,7 +25,7 @@ _PACKAGES = {
     "phones": ("kaldi_native_fbank", "speech"),
     "timit": ("kaldi_native_fbank", "speech"),
 }
-# of a format
+# the package that a format needs, and its extra
 _CONVERTERS = {"openvino:int8": ("nncf", "nncf")}
 
 

@@ -114,16 +114,16 @@ class Origin(Section):
 
     @property
     def key(self) -> str:
-        """Which of the sources it is."""
+        """The key that names the source."""
         return next(key for key in Origin.model_fields if getattr(self, key) is not None)
 
     @property
     def name(self) -> str:
-        """What stands under that key: a name, a file or a folder."""
+        """The value of the source's key: a name, a file or a folder."""
         return str(getattr(self, self.key))
 
     def settings(self) -> dict[str, Any]:
-        """The kind of the source, and how it is decoded."""
+        """The settings in a fingerprint: the kind of the source, and how it is decoded."""
         return {"kind": self.key} | super().settings()
 
     def decoding(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Data(Origin):
     )
 
     def settings(self) -> dict[str, Any]:
-        """How the data are decoded and divided; of a part with a source of its own, that source's."""
+        """The settings in a fingerprint: how the data are decoded and divided, and of each further source its own."""
         return super().settings() | {part: origin.settings() for part, origin in self.origins().items() if part}
 
     @property

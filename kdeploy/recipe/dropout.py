@@ -15,5 +15,5 @@ class Dropout(Section):
 
     @property
     def arguments(self) -> dict[str, float]:
-        """What built-in networks are built with."""
+        """The arguments of built-in networks that stand for this dropout."""
         return {"input_dropout": self.input, "hidden_dropout": self.hidden}

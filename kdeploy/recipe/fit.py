@@ -1,4 +1,4 @@
-"""Does a recipe fit the data that were read? What no recipe can know before, checked before hours of teaching."""
+"""Checks of a recipe against the data that were read: what no recipe can know before, and before hours of training."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from kdeploy.recipe.views import Views
 def check_fit(
     recipe: Recipe, shape: Sequence[int], kinds: Mapping[str, Literal["image", "array"]], classes: int
 ) -> None:
-    """Raises: DataError when the student or the views are for images and the samples are none, or for an input that
-    the data has not, or when more logits are to be kept than there are classes.
+    """Refuse a recipe whose student, views or labels do not fit the samples.
 
     Args:
         shape: of one sample.
         kinds: of the inputs, by name.
+    Raises: DataError when the student or the views are for images and the samples are none, or for an input that the
+        data has not, or when more logits are to be kept than there are classes.
     """
     check_student(recipe.student, shape)
     check_views(recipe.views, kinds)
@@ -29,7 +30,10 @@ def check_fit(
 
 
 def check_student(student: Student, shape: Sequence[int]) -> None:
-    """Raises: DataError when the student reads images and the samples are none."""
+    """Refuse a student for images where a sample, of this shape, is none.
+
+    Raises: DataError.
+    """
     for key, given in (("conv", bool(student.conv)), ("locality", student.locality is not None)):
         if given and len(shape) != 3:
             raise DataError(

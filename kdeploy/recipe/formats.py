@@ -33,7 +33,10 @@ class FormatRequest(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises: ValueError with a sentence without its place."""
+        """The request that a text such as `openvino:fp16` makes.
+
+        Raises: ValueError with a sentence without its place.
+        """
         match = _GRAMMAR.fullmatch(text)
         if match is None:
             raise ValueError(f"must be NAME or NAME:PRECISION (got {text!r}). Write openvino, or onnxruntime:int8.")
@@ -47,17 +50,17 @@ class FormatRequest(NamedTuple):
         return request
 
     def __str__(self) -> str:
-        """As people write it."""
+        """The format as people write it, `onnxruntime:int8`."""
         return self.runtime if self.precision == "fp32" else f"{self.runtime}:{self.precision}"
 
     @property
     def folder(self) -> str:
-        """As a folder is called: not every file system takes a colon."""
+        """The name of the format's folder: not every file system takes a colon."""
         return str(self).replace(":", "-")
 
 
 def expanded(texts: Sequence[str], runtimes: Sequence[str]) -> tuple[FormatRequest, ...]:
-    """What these texts ask for, each once; `all` becomes `onnx` and every precision of every runtime, all optional.
+    """The requests in these texts, each once; `all` becomes `onnx` and every precision of every runtime, all optional.
 
     Args:
         runtimes: names of those that `all` stands for.
@@ -71,6 +74,9 @@ def expanded(texts: Sequence[str], runtimes: Sequence[str]) -> tuple[FormatReque
 
 
 def grammatical(text: str) -> str:
-    """The text itself, for a field of the recipe. Raises: ValueError as `Asked.parse` does."""
+    """The text itself, when it is a format, for a field of the recipe.
+
+    Raises: ValueError as `FormatRequest.parse` does.
+    """
     FormatRequest.parse(text)
     return text

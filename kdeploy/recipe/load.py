@@ -33,7 +33,7 @@ class LoadedRecipe:
     base: Path = Path()
 
     def where(self, place: Place) -> str:
-        """`recipes/tiny.yaml:7`, or `--set data.numpy` for a place that came from the command line."""
+        """A place as messages name it: `recipes/tiny.yaml:7`, or `--set data.numpy` where it is of the command line."""
         return _where(self.path, self.document, self.overridden, place)
 
 
@@ -145,7 +145,7 @@ def _index(values: object, step: str, key: str) -> str | int:
 
 
 def _forget_lines(document: Document, place: Place) -> None:
-    """What stood at a place is replaced: no line of the file says it any more. Line 0 stands for the command line."""
+    """Forget the lines of a place that is replaced, and of all inside of it; line 0 stands for the command line."""
     for one in [one for one in document.lines if one[: len(place)] == place]:
         del document.lines[one]
     for length in range(1, len(place) + 1):
@@ -237,12 +237,12 @@ def _clipped(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-# What other tools call it.
+# what other tools call a key, and its name here
 _OTHER_NAMES = {"batch_size": "batch", "num_epochs": "epochs", "max_steps": "steps"}
 
 
 def _unknown(place: Place, name: str) -> str:
-    """`x is not a known key`, with the nearest key of its section, or the sections that have such a key."""
+    """The problem `x is not a known key`, with the nearest key of its section, or the sections that have such a key."""
     owner, key = _model_at(place[:-1]), str(place[-1])
     keys = sorted(owner.model_fields) if owner else []
     names = {one: one for one in keys} | {other: one for other, one in _OTHER_NAMES.items() if one in keys}

@@ -38,7 +38,7 @@ _FORMS = ("auto", "fuse", "factored")
 
 
 def _form_or_rank(value: object) -> object:
-    """A union would tell every problem once for each of its members."""
+    """The name of a form, or a rank; a union would report every problem once for each of its members."""
     if isinstance(value, dict | Rank):
         return Rank.model_validate(value)
     if value not in _FORMS:
@@ -219,7 +219,7 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def a_hidden_layer_is_guided(self) -> Self:
+    def a_hidden_layer_has_a_hint(self) -> Self:
         layer, layers = self.distill.hint_layer, len(self.student.hidden)
         if layer is not None and layer > layers:
             raise ValueError(

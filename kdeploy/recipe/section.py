@@ -68,9 +68,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 def the_only(section: Section, origins: Sequence[str], owners: Mapping[str, Sequence[str]]) -> str:
-    """Which one of `origins` is given; `owners` says beside which of them a further key may stand.
+    """Which one of `origins` is given; `owners` says together with which of them a further key may be.
 
-    Raises: ValueError when none or several are given, and for a key beside an origin that does not own it.
+    Raises: ValueError when none or several are given, and for a key with an origin that does not own it.
     """
     present = [key for key in origins if getattr(section, key) is not None]
     if len(present) != 1:

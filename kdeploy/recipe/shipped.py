@@ -9,7 +9,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def folder() -> Path:
-    """The folder of the recipes that ship: inside of an installed package, beside the package in a checkout."""
+    """The folder of the recipes that ship: inside of an installed package, next to the package in a checkout."""
     installed = _PACKAGE / "shipped_recipes"
     return installed if installed.is_dir() else _PACKAGE.parent / "recipes"
 
@@ -36,6 +36,6 @@ def advice(name: str) -> str:
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """`Did you mean tiny? `, or nothing where no known name is near."""
+    """The hint `Did you mean tiny? `, or nothing where no known name is near."""
     matches = difflib.get_close_matches(name, known, 1)
     return f"Did you mean {matches[0]}? " if matches else ""

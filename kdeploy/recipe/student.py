@@ -1,4 +1,4 @@
-"""The student: Ba and Caruana's family."""
+"""The section `student` of a recipe: a network of Ba and Caruana's family."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Student(Section):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Those of kdeploy.models.shallow.ShallowStudent, without what the data give."""
+        """The arguments of kdeploy.models.shallow.ShallowStudent, without those that the data give."""
         return {
             "convolutions": [(size.channels, size.kernel, size.pool) for size in self.conv],
             "bottleneck": self.bottleneck,

@@ -146,13 +146,13 @@ class Teacher(Section):
 
     @property
     def origin(self) -> Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]:
-        """Which of the origins it has, where that is not `model`."""
+        """The key of the teacher's origin, where that is not `model`."""
         origin = next(key for key in _ORIGINS if getattr(self, key) is not None)
         return cast('Literal["onnx", "torch", "run", "timm", "torchvision", "huggingface"]', origin)
 
     @property
     def called(self) -> str:
-        """The value of its origin."""
+        """The value of the teacher's origin: a name, a file or a function."""
         return next(str(value) for key in _ORIGINS if (value := getattr(self, key)) is not None)
 
     @property

@@ -1,4 +1,4 @@
-"""What may be chosen about any training."""
+"""The training keys that students and built-in teachers share."""
 
 from __future__ import annotations
 

@@ -53,7 +53,10 @@ class Views(InputViews):
     @model_validator(mode="before")
     @classmethod
     def gather_inputs(cls, section: object) -> object:
-        """`views: {count: 32, image: {shift: 2}}`: a mapping under another key belongs to the input of that name."""
+        """The section with its inputs under `inputs`.
+
+        In `views: {count: 32, image: {shift: 2}}` the mapping under another key belongs to the input of that name.
+        """
         if not isinstance(section, dict) or "inputs" in section:
             return section
         inputs = {
@@ -63,7 +66,7 @@ class Views(InputViews):
 
     @property
     def of_labeled(self) -> Views:
-        """What a training on labels sees of them: nothing that mixes samples, and a new view in each epoch."""
+        """The views of a training on labels: nothing that mixes samples, and a new view in each epoch."""
         unmixed = {name: one.model_copy(update={"munge": None}) for name, one in self.inputs.items()}
         return self.model_copy(update={"count": 1, "mixup": 0.0, "munge": None, "inputs": unmixed})
 

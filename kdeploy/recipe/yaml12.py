@@ -45,7 +45,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def line(self, place: Place) -> int:
-        """The line of a place, or of the nearest place around it that the document has."""
+        """The line number of a place, or of the nearest place around it that the document has."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
@@ -161,7 +161,7 @@ def _build_mapping(node: yaml.MappingNode, place: Place, document: Document) -> 
 
 
 def dotted(place: Place) -> str:
-    """`teacher[0].onnx` for ("teacher", 0, "onnx")."""
+    """A place as messages name it: `teacher[0].onnx` for ("teacher", 0, "onnx")."""
     text = ""
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{short_word(step)}" if text else short_word(step)

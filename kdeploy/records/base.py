@@ -38,7 +38,7 @@ class Record(Part):
 
     @classmethod
     def from_json(cls, text: str | bytes, *, where: str) -> Self:
-        """Read a record back.
+        """The record in a JSON text; `where` is what messages call it.
 
         Raises: InputError when it is not JSON of this schema's major version.
         """

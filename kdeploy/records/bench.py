@@ -99,7 +99,7 @@ class Throughput(Part):
 
 
 class BatchThroughput(Part):
-    """Samples a second of one model in one setting, beside the comparisons: the median of a few processes, no claim."""
+    """Samples a second of one model in one setting, apart from the comparisons: median of a few processes, no claim."""
 
     model: str
     role: Literal["baseline", "candidate"]
@@ -111,7 +111,7 @@ class BatchThroughput(Part):
 
 
 class ColdStart(Part):
-    """From a fresh process to steady answers, each phase in ns over `n` processes.
+    """A cold start, from a fresh process to steady answers, each phase in ns over `n` processes.
 
     `to_steady` ends with the first call within 10 % of the steady median that 19 like it follow. `page_cache` is `cold`
     where the model's files were dropped from it and found gone; `unverified` where that could not be seen.
@@ -145,7 +145,7 @@ class Sustained(Part):
 
 
 class Energy(Part):
-    """Of the whole processor package, in microjoules a call; others that run there are in it.
+    """Energy of the whole processor package, in microjoules a call; others that run there are in it.
 
     `idle_subtracted` is less the idle power measured before and after; `domain` is what the counter covers.
     """
@@ -296,7 +296,7 @@ class Comparison(Part):
     notes: tuple[str, ...] = ()  # what a reader of the ratio should know, and weakens no claim
 
     def row(self) -> dict[str, str | int | float | None]:
-        """What `--json` prints of a comparison."""
+        """The comparison as a plain dict, as `--json` prints it."""
         low, high = self.ratio.ci if self.ratio and self.ratio.ci else (None, None)
         return {
             "runtime": self.runtime,
@@ -358,7 +358,7 @@ class BenchRecord(Table, Record):
     raw: RawSamples
 
     def arm(self, name: str) -> Arm:
-        """The arm that a comparison names."""
+        """The arm of a name, which a comparison gives."""
         return next(arm for arm in self.arms if arm.name == name)
 
     def to_rows(self) -> list[Row]:

@@ -16,7 +16,7 @@ class BundleFile(Part):
 
 
 class BundleRecord(Record):
-    """Beside it: the folder `bundle/`, and the same files as `<name>.zip`."""
+    """A bundle that was written. Beside the record: the folder `bundle/`, and the same files as `<name>.zip`."""
 
     SCHEMA: ClassVar[str] = "kdeploy.bundled/2"
 
@@ -32,7 +32,7 @@ class BundleRecord(Record):
 
 
 class BundleVerdict(Record):
-    """What a passed check says; `bytes` leaves out the manifest. Errors are absolute differences of logits."""
+    """A passed check of a bundle; `bytes` leaves out the manifest. Errors are absolute differences of logits."""
 
     SCHEMA: ClassVar[str] = "kdeploy.bundle-verdict/1"
 

@@ -53,7 +53,7 @@ class Gap(Part):
 
 
 class DistillRecord(Table, Record):
-    """Files beside it: `student-<seed>.safetensors`, `baseline-<seed>.safetensors` and their test logits."""
+    """A distillation. Files beside it: `student-<seed>.safetensors`, as many of `baseline`, and their test logits."""
 
     SCHEMA: ClassVar[str] = "kdeploy.distill/2"
 
@@ -73,10 +73,12 @@ class DistillRecord(Table, Record):
 
     @property
     def chosen(self) -> Network:
-        return next(net for net in self.students if net.seed == self.chosen_seed)
+        return next(network for network in self.students if network.seed == self.chosen_seed)
 
     def to_rows(self) -> list[Row]:
         """A row for each trained network: the students, then the baselines."""
-        roles = [("student", net) for net in self.students] + [("baseline", net) for net in self.baselines]
+        roles = [("student", network) for network in self.students] + [
+            ("baseline", network) for network in self.baselines
+        ]
         columns = ("seed", "test_accuracy", "held_out_accuracy", "test_agreement", "held_out_agreement")
-        return [{"role": role, **{name: getattr(net, name) for name in columns}} for role, net in roles]
+        return [{"role": role, **{name: getattr(network, name) for name in columns}} for role, network in roles]

@@ -8,7 +8,10 @@ from kdeploy.records.base import Record
 
 
 class DraftRecord(Record):
-    """`teacher_accuracy` is a fraction of the `looked_at` labelled samples, with the preprocessing that was assumed."""
+    """A drafted recipe.
+
+    `teacher_accuracy` is a fraction of the `looked_at` labelled samples, with the preprocessing that was assumed.
+    """
 
     SCHEMA: ClassVar[str] = "kdeploy.draft/2"
 

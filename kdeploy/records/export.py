@@ -61,7 +61,7 @@ class Form(Part):
     """The student in one form. `latency_ns` is the median on the target, batch 1.
 
     A network of a lower rank is not the trained one: its parity is with itself in float64, what it costs is
-    `refactoring`.
+    `low_rank`.
     """
 
     form: FormName
@@ -113,7 +113,7 @@ class Format(Part):
 
     @property
     def key(self) -> str:
-        """As people write it: `openvino`, `onnxruntime:int8`."""
+        """The format as people write it: `openvino`, `onnxruntime:int8`."""
         return str(FormatRequest(self.runtime, self.precision))
 
 
@@ -142,7 +142,7 @@ class RawForm(Part):
 
 
 class ExportRecord(Table, Record):
-    """Files beside it: `teacher.onnx`, `student.onnx`, `student.<form>.onnx`, `baseline.onnx`, `formats/`.
+    """An export. Files beside it: `teacher.onnx`, `student.onnx`, `student.<form>.onnx`, `baseline.onnx`, `formats/`.
 
     And `student.raw.onnx`, where preprocessing in the graph was asked for.
     """

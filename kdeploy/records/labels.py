@@ -40,7 +40,7 @@ class LabelHeader(Record):
 
 
 class LabelsRecord(Record):
-    """The store itself is `header.json` and the blocks beside this record."""
+    """The labels of one teacher; the store itself is `header.json` and the blocks beside this record."""
 
     SCHEMA: ClassVar[str] = "kdeploy.labels/2"
 

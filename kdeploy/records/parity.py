@@ -24,7 +24,7 @@ class NodeDifference(Part):
 
     @property
     def words(self) -> str:
-        """As a message has it; a node without a name goes by its output."""
+        """The node as messages name it; one without a name goes by its output."""
         if not self.operator:
             return f"the converted file {self.name!r}"
         return f"node {(self.name or self.output)!r} ({self.operator})"
@@ -82,7 +82,7 @@ class ParityRow(Part):
 
     @property
     def key(self) -> str:
-        """The format, as people write it: `openvino`, `onnxruntime:int8`."""
+        """The format as people write it: `openvino`, `onnxruntime:int8`."""
         return str(FormatRequest(self.runtime, self.precision))
 
 

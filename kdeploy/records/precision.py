@@ -1,4 +1,4 @@
-"""What another precision than fp32 costs: accuracy and agreement beside it, on inputs nothing was learned from."""
+"""The cost of another precision than fp32: accuracy, and agreement with it, on inputs nothing was learned from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kdeploy.records.base import Part
 
 
 class Cost(Part):
-    """One model in one format, beside its ONNX file in fp32 on onnxruntime.
+    """One model in one format, compared with its ONNX file in fp32 on onnxruntime.
 
     Accuracies are fractions of 1; `agreement` is the fraction of inputs with the same top-1. `calibration` counts the
     inputs of the transfer set whose ranges were taken; null where the precision needs none.

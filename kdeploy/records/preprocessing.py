@@ -14,7 +14,7 @@ from kdeploy.records.base import Part
 
 
 class Preprocessing(Part):
-    """What turns one canonical input into one input of a model.
+    """The preprocessing that turns one canonical input into one input of a model.
 
     `scale` multiplies; `size` is (height, width); `mean` and `std` are per channel (the first axis of a sample).
     """

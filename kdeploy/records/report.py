@@ -1,4 +1,4 @@
-"""What a run came to, in one document: `kdeploy run --json` prints it, and the report is drawn from it.
+"""The results of a run in one document: `kdeploy run --json` prints it, and the report is drawn from it.
 
 Accuracies and agreements are fractions of 1; `drop_points` and gate figures of accuracy are percentage points.
 """
@@ -87,7 +87,7 @@ class FormCost(Part):
 
 
 class BottleneckScore(Part):
-    """Which form ships and why, beside the costs of all forms."""
+    """Which form ships and why, with the costs of all forms."""
 
     shipped: FormName
     reason: str
@@ -132,7 +132,7 @@ class ParitySummary(Part):
 
 
 class MachineSummary(Part):
-    """Where it was trained (`software`) and where it was timed (`host`, null when nothing was)."""
+    """The machines of a run: `software` where it was trained, `host` where it was timed (null when nothing was)."""
 
     host: Host | None
     software: ComputedOn
@@ -189,7 +189,7 @@ class ReportFile(Part):
 
 
 class ReportRecord(Record):
-    """Files beside it: the page for people, and what it was drawn from as JSON; the same for a README and a table."""
+    """A report. Files beside it: the page, what it was drawn from as JSON, the same for a README, and a table."""
 
     SCHEMA: ClassVar[str] = "kdeploy.report-files/3"
 

@@ -55,7 +55,7 @@ class DuplicatesInfo(Part):
 
     @property
     def counted(self) -> str:
-        """`12 of the transfer set, first 3, 17`, and as much for the held-out part."""
+        """The counts in words: `12 of the transfer set, first 3, 17`, and as much for the held-out part."""
         found = (("transfer set", self.transfer), ("held-out part", self.held_out))
         return "; ".join(
             f"{overlap.count} of the {name}, first {', '.join(map(str, overlap.first))}"
@@ -65,7 +65,7 @@ class DuplicatesInfo(Part):
 
     @property
     def sentence(self) -> str:
-        """One line for people; empty when there are none."""
+        """The duplicates in one line for people; empty when there are none."""
         if not self.any:
             return ""
         done = (
@@ -95,11 +95,11 @@ class SamplesRecord(Record):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what the students read: one sample of the only input, or of the first."""
+        """The shape of what the students read: one sample of the only input, or of the first."""
         return next(iter(self.inputs.values())).shape
 
     @property
     def transfer_rows(self) -> int:
-        """Samples of the transfer set."""
+        """The number of samples of the transfer set."""
         counts = self.transfer.counts if self.transfer else self.counts
         return counts["labeled"] + counts["unlabeled"]

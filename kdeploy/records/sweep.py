@@ -29,7 +29,7 @@ class SweepRow(Part):
     software: ComputedOn
 
     def row(self) -> Row:
-        """Accuracies are means over the seeds, None where there is no network."""
+        """The variant as a row; accuracies are means over the seeds, None where there is no network."""
         return {
             "variant": self.variant,
             "run": self.run,
@@ -48,11 +48,11 @@ class SweepRow(Part):
         """How many test inputs a network of this accuracy gets wrong."""
         return round((1 - accuracy) * self.test_inputs)
 
-    def errors_of(self, nets: Sequence[Network]) -> tuple[str, str]:
+    def errors_of(self, networks: Sequence[Network]) -> tuple[str, str]:
         """The mean and each network's errors, as words of a table; dashes when there is no network."""
-        if not nets:
+        if not networks:
             return "-", "-"
-        errors = [self.errors(net.test_accuracy) for net in nets]
+        errors = [self.errors(network.test_accuracy) for network in networks]
         return f"{fmean(errors):.1f}", " ".join(map(str, errors))
 
 
@@ -69,5 +69,5 @@ class SweepRecord(Table, Record):
         return [row.row() for row in self.rows]
 
 
-def _mean_accuracy(nets: Sequence[Network]) -> float | None:
-    return fmean(net.test_accuracy for net in nets) if nets else None
+def _mean_accuracy(networks: Sequence[Network]) -> float | None:
+    return fmean(network.test_accuracy for network in networks) if networks else None

@@ -22,10 +22,10 @@ class Table:
 
     @abstractmethod
     def to_rows(self) -> list[Row]:
-        """One plain dict a row, all with the same keys."""
+        """The rows of the table, plain dicts with the same keys."""
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The same rows as a DataFrame; pandas is no dependency of kdeploy.
+        """The rows of the table as a DataFrame; pandas is no dependency of kdeploy.
 
         Raises: MissingError without pandas.
         """

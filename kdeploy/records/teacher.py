@@ -10,7 +10,7 @@ from kdeploy.records.software import ComputedOn
 
 
 class Training(Part):
-    """What one training did."""
+    """One training: its length, its time, and how it ended."""
 
     steps: int
     final_loss: float
@@ -38,7 +38,7 @@ class Combination(Part):
 
 
 class TeacherRecord(Record):
-    """Files beside it: `test_logits.npy`, `held_out_logits.npy`, and `file`.
+    """A teacher. Files beside it: `test_logits.npy`, `held_out_logits.npy`, and `file`.
 
     `file` is `teacher.onnx` (origin onnx) or `teacher.safetensors`; empty for an ensemble, whose members have files.
     """

@@ -1,4 +1,4 @@
-"""What a reader of a benchmark should know after ten seconds, with bounds and not with hopes.
+"""The headline of a benchmark: what a reader should know after ten seconds, with bounds and not with hopes.
 
 The least of all settings speaks: the comparison whose bound is nearest to 1 among those that make a claim.
 """
@@ -24,7 +24,7 @@ from kdeploy.reports.headline import CLAIMING, Tile
 
 
 def sentence(pairs: Sequence[TimedPair]) -> str:
-    """Which model is faster, by how much at least, and where: the size of the files beside it."""
+    """A sentence on which model is faster, by how much at least, where, and at what size of the files."""
     if not pairs:
         return "Nothing was timed."
     first, shown = pairs[0], claiming(pairs)
@@ -45,7 +45,7 @@ def proof(pairs: Sequence[TimedPair]) -> str:
 
 
 def tiles(pairs: Sequence[TimedPair]) -> tuple[Tile, ...]:
-    """Speed, time, quality and bytes, of the comparison that speaks."""
+    """The tiles on speed, time, quality and bytes, of the comparison that speaks."""
     if not pairs:
         return ()
     pair = _speaking(pairs)

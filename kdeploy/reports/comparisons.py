@@ -1,4 +1,4 @@
-"""A benchmark as a report tells it: each comparison with its two arms, and why a figure is not there."""
+"""A benchmark in the terms of a report: each comparison with its two arms, and why a figure is not there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ARM = re.compile(r"arms\[.*\]\.")  # greedy: a model may be called `a].b`
 
 @dataclass(frozen=True)
 class TimedPair:
-    """One comparison. `setting` names it among the others: the runtime, and what differs beside it."""
+    """One comparison. `setting` names it among the others: the runtime, and what else differs."""
 
     row: BenchRow
     comparison: Comparison
@@ -73,7 +73,7 @@ def models(bench: BenchRecord) -> tuple[Arm, ...]:
 
 
 def roofs(bench: BenchRecord) -> tuple[str, ...]:
-    """What the machine was found to reach, each finding once.
+    """The peaks of the machine in words, each once.
 
     >>> roofs(bench)
     ('58.0 GFLOP/s by torch.mm and 14.2 GB/s out of memory on 1 thread',)

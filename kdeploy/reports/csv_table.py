@@ -32,7 +32,7 @@ _FORMULA = tuple(
 
 
 def of(pairs: Sequence[TimedPair]) -> str:
-    """The table, with its header; lines end as RFC 4180 says."""
+    """The table as text, with its header; lines end as RFC 4180 says."""
     rows = [
         {"comparison": number, **_arm(arm), **(_compared(pair) if part == "candidate" else {})}
         for number, pair in enumerate(pairs)

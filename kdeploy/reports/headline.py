@@ -1,4 +1,7 @@
-"""What a reader should know after ten seconds: four figures and one sentence, with bounds and not with hopes."""
+"""The headline of a run, what a reader should know after ten seconds: four figures and one sentence.
+
+With bounds and not with hopes.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ class Tile:
 
 
 def tiles(summary: Summary) -> tuple[Tile, ...]:
+    """The tiles on speed, accuracy, size and the gate."""
     return (_speed_tile(summary.bench), _accuracy_tile(summary), _size_tile(summary), _gate_tile(summary))
 
 
@@ -47,7 +51,7 @@ def claimed(rows: tuple[BenchRow, ...]) -> list[BenchRow]:
 
 
 def verdict_sentence(summary: Summary) -> str:
-    """What the teacher was good for."""
+    """A sentence on what the teacher was good for: the verdict."""
     verdict = summary.verdict
     if verdict.difference is None:
         return "Whether the teacher helped is not known: there is no baseline to compare with."
@@ -77,7 +81,7 @@ def _speed_clause(rows: tuple[BenchRow, ...]) -> str:
 
 
 def _accuracy_clause(summary: Summary) -> str:
-    """A difference is claimed only when its interval excludes 0; otherwise the interval's far end bounds it."""
+    """The accuracy in words. A difference is claimed only when its interval excludes 0; else the far end bounds it."""
     low, high = (100 * end for end in summary.gap.inputs_interval)
     if low <= 0 <= high:
         return f"within {numbers.points(max(-low, high))} of its accuracy"

@@ -1,4 +1,4 @@
-"""Where the multiply-adds of a model are: its largest layers, in the order of the graph, and the rest in one line."""
+"""The layers with the multiply-adds of a model: the largest, in the order of the graph, and the rest in one line."""
 
 from __future__ import annotations
 

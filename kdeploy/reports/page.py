@@ -1,4 +1,4 @@
-"""From records to one HTML page: no script, no network, everything that comes from outside escaped.
+"""The HTML page of a report, from records: no script, no network, everything that comes from outside escaped.
 
 Jinja2 with autoescape, in a sandbox, strict about undefined names, templates from this package only. Values are data: a
 class name `{{ 7 * 7 }}` prints as it is, and control or bidirectional characters are written out.
@@ -105,9 +105,17 @@ def trade_off_points(summary: Summary, pairs: Sequence[TimedPair]) -> list[Point
             spread = _range(summary.student) if part == "candidate" else None
             points.append(Point(arm.model, part, pair.setting, median.value, median.ci, score.test_accuracy, spread))
             if part == "candidate" and summary.baseline:
-                nets = summary.baseline
+                networks = summary.baseline
                 points.append(
-                    Point("baseline", "control", pair.setting, median.value, None, nets.test_accuracy, _range(nets))
+                    Point(
+                        "baseline",
+                        "control",
+                        pair.setting,
+                        median.value,
+                        None,
+                        networks.test_accuracy,
+                        _range(networks),
+                    )
                 )
     return points
 
@@ -115,7 +123,7 @@ def trade_off_points(summary: Summary, pairs: Sequence[TimedPair]) -> list[Point
 def _timed(
     bench: BenchRecord | None, pairs: Sequence[TimedPair], raw: Path | None, points: Sequence[Point], metric: str
 ) -> dict[str, Any]:
-    """What the sections on a benchmark need."""
+    """The values that the sections on a benchmark need."""
     return {
         "bench": bench,
         "pairs": pairs,
@@ -131,14 +139,14 @@ def _timed(
     }
 
 
-def _plot(draw: Any, found: Iterable[Any]) -> Markup | None:  # noqa: ANN401 - a plot and what it draws
+def _plot(draw: Any, items: Iterable[Any]) -> Markup | None:  # noqa: ANN401 - a plot and what it draws
     """The SVG, or None when there is nothing to draw."""
-    read = list(found)
+    read = list(items)
     return Markup(draw(read)) if read else None  # noqa: S704  # our own SVG, its texts escaped
 
 
-def _range(nets: BaselineScore) -> tuple[float, float]:
-    accuracies = [net.test_accuracy for net in nets.per_seed]
+def _range(networks: BaselineScore) -> tuple[float, float]:
+    accuracies = [network.test_accuracy for network in networks.per_seed]
     return min(accuracies), max(accuracies)
 
 

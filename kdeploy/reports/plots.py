@@ -11,15 +11,14 @@ from kdeploy.records.bench import Arm, BenchRecord
 from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import Distribution
 from kdeploy.reports.figures.drawing import Part
-from kdeploy.reports.figures.roofline import Reached
+from kdeploy.reports.figures.roofline import RoofPoint
 from kdeploy.reports.figures.sustained import Course
 from kdeploy.reports.figures.throughput import Rate
 from kdeploy.reports.figures.trade_off import Point
-from kdeploy.timing.raw import Replicate, read_replicates
-from kdeploy.timing.request import ModelRole
+from kdeploy.timing.raw import read_replicates
 
 
-class Measured(NamedTuple):
+class MeasuredRate(NamedTuple):
     """A throughput, before it is known whether its number of threads has to be named."""
 
     model: str
@@ -45,7 +44,7 @@ def qualities(pairs: Sequence[TimedPair]) -> Iterator[Point]:
 
 
 def metric(pairs: Sequence[TimedPair]) -> str:
-    """What was measured of the models' answers, by the names that the qualities have."""
+    """The names of the qualities that were measured of the models' answers."""
     return ", ".join(dict.fromkeys(arm.quality.metric for pair in pairs for _, arm in pair.arms if arm.quality))
 
 
@@ -54,21 +53,26 @@ def calls(pairs: Sequence[TimedPair], raw: Path) -> Iterator[Distribution]:
     replicates = read_replicates(raw)
     for number, pair in enumerate(pairs):
         for part, arm in pair.arms:
-            found = _calls(replicates.get(number, []), arm.role)
-            if found:
-                yield Distribution(arm.model, part, pair.setting, found)
+            blocks = (block for replicate in replicates.get(number, []) for block in replicate.counted(arm.role))
+            calls_ns = [call for block in blocks for call in block.ns]
+            if calls_ns:
+                yield Distribution(arm.model, part, pair.setting, calls_ns)
 
 
 def rates(bench: BenchRecord, pairs: Sequence[TimedPair]) -> tuple[Rate, ...]:
-    """Throughput of comparisons and beside them, when several batches were timed."""
-    found = [*_compared(pairs), *_beside(bench)]
-    several_threads = len({rate.threads for rate in found}) > 1
-    named = (rate.named(with_threads=several_threads) for rate in found)
-    return tuple(named) if len({rate.batch for rate in found}) > 1 else ()
+    """Throughputs, those of comparisons and those measured in addition, when several batches were timed."""
+    extra = (
+        MeasuredRate(one.model, one.role, one.runtime, one.threads, one.batch, one.value, None)
+        for one in bench.throughput
+    )
+    measured = [*_compared(pairs), *extra]
+    several_threads = len({rate.threads for rate in measured}) > 1
+    named = (rate.named(with_threads=several_threads) for rate in measured)
+    return tuple(named) if len({rate.batch for rate in measured}) > 1 else ()
 
 
-def reached(pairs: Sequence[TimedPair]) -> Iterator[Reached]:
-    """Both models below the roof of this machine."""
+def reached(pairs: Sequence[TimedPair]) -> Iterator[RoofPoint]:
+    """The points of both models of each comparison, below the roof of this machine."""
     for pair in pairs:
         for part, arm in pair.arms:
             found = _reached(pair, part, arm)
@@ -77,34 +81,26 @@ def reached(pairs: Sequence[TimedPair]) -> Iterator[Reached]:
 
 
 def courses(pairs: Sequence[TimedPair]) -> Iterator[Course]:
+    """The sustained runs of both models in each comparison."""
     for pair in pairs:
         for part, arm in pair.arms:
             if arm.sustained and arm.sustained.windows:
                 yield Course(arm.model, part, pair.setting, arm.sustained)
 
 
-def _compared(pairs: Sequence[TimedPair]) -> Iterator[Measured]:
+def _compared(pairs: Sequence[TimedPair]) -> Iterator[MeasuredRate]:
     for pair in pairs:
         for part, arm in pair.arms:
             if arm.throughput and not pair.refused:
                 place = (pair.comparison.runtime, pair.comparison.threads, pair.comparison.batch)
-                yield Measured(arm.model, part, *place, arm.throughput.value, arm.throughput.ci)
+                yield MeasuredRate(arm.model, part, *place, arm.throughput.value, arm.throughput.ci)
 
 
-def _beside(bench: BenchRecord) -> Iterator[Measured]:
-    for one in bench.throughput:
-        yield Measured(one.model, one.role, one.runtime, one.threads, one.batch, one.value, None)
-
-
-def _reached(pair: TimedPair, part: Part, arm: Arm) -> Reached | None:
+def _reached(pair: TimedPair, part: Part, arm: Arm) -> RoofPoint | None:
     roof = arm.roofline
     if roof is None or arm.compute is None or arm.latency_ns is None or not arm.compute.flops:
         return None
     flops = arm.compute.flops
     speed = flops / (arm.latency_ns.median.value / 1e9)
     intensity = flops / max(1, roof.bytes_min)
-    return Reached(arm.model, part, pair.setting, intensity, speed, roof.peak_flops, roof.bandwidth_bytes_s)
-
-
-def _calls(replicates: list[Replicate], role: ModelRole) -> list[int]:
-    return [call for replicate in replicates for block in replicate.counted(role) for call in block.ns]
+    return RoofPoint(arm.model, part, pair.setting, intensity, speed, roof.peak_flops, roof.bandwidth_bytes_s)

@@ -1,4 +1,4 @@
-"""What a run came to: its records in, one `Summary` out. Nothing is measured or decided here."""
+"""The results of a run: its records in, one `Summary` out. Nothing is measured or decided here."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def summarise(
     """The summary of a run.
 
     Args:
-        records: of its stages.
+        records: those of its stages.
         name, recipe: the recipe's name and its settings, overrides included.
         stages_run: those that were done now, in order; the others were reused.
         gate: what `kdeploy.evaluation.gate.check` answered.
@@ -63,7 +63,7 @@ def summarise(
         bundle_reason: why there is no bundle.
     """
     distill, export = records.distill, records.export
-    accuracies = [net.test_accuracy for net in distill.students]
+    accuracies = [network.test_accuracy for network in distill.students]
     return Summary(
         name=name,
         recipe=dict(recipe),
@@ -105,7 +105,7 @@ def _teacher(record: TeacherRecord, model: Model) -> TeacherScore:
 
 def _student(distill: DistillRecord, model: Model) -> StudentScore:
     return StudentScore(
-        test_accuracy=fmean(net.test_accuracy for net in distill.students),
+        test_accuracy=fmean(network.test_accuracy for network in distill.students),
         parameters=model.parameters,
         multiply_adds=model.multiply_adds,
         bytes=model.bytes,
@@ -119,7 +119,7 @@ def _baseline(distill: DistillRecord, model: Model | None) -> BaselineScore | No
     if not distill.baselines:
         return None
     return BaselineScore(
-        test_accuracy=fmean(net.test_accuracy for net in distill.baselines),
+        test_accuracy=fmean(network.test_accuracy for network in distill.baselines),
         parameters=distill.parameters if model is None else model.parameters,
         multiply_adds=None if model is None else model.multiply_adds,
         bytes=None if model is None else model.bytes,
@@ -128,13 +128,13 @@ def _baseline(distill: DistillRecord, model: Model | None) -> BaselineScore | No
     )
 
 
-def _seed(net: Network) -> SeedScore:
+def _seed(network: Network) -> SeedScore:
     return SeedScore(
-        seed=net.seed,
-        test_accuracy=net.test_accuracy,
-        test_agreement=net.test_agreement,
-        held_out_accuracy=net.held_out_accuracy,
-        held_out_agreement=net.held_out_agreement,
+        seed=network.seed,
+        test_accuracy=network.test_accuracy,
+        test_agreement=network.test_agreement,
+        held_out_accuracy=network.held_out_accuracy,
+        held_out_agreement=network.held_out_agreement,
     )
 
 

@@ -50,7 +50,7 @@ def assemble(
 
     Args:
         others: the source of each part that has its own.
-        policy: what becomes of samples that are in the test part too.
+        policy: what is done with samples that are in the test part too.
     Raises: DataError when the counts ask for more than there is, or the inputs or classes of two sources differ.
     """
     pieces = [_piece(main, _main_parts(main, others, counts, seed))]
@@ -80,7 +80,7 @@ def assemble(
 
 
 def _main_parts(main: Contents, others: Mapping[str, Contents], counts: Counts, seed: int) -> dict[str, Rows]:
-    """The rows that the main source gives: none to a part of another source, whose share goes to the others."""
+    """The rows of each part in the main source: none of a part with a source of its own, whose share the others get."""
     asked = {part: getattr(counts, part) for part in PARTS if part not in others}
     zero = {part: 0 for part in ("test", "held_out") if part in others and main.given is None}
     parts = dict(main.divided(Counts(**asked, **zero), seed=seed))
@@ -116,7 +116,7 @@ def _piece(contents: Contents, divided: Mapping[str, Rows]) -> Piece:
 def _renumbered(
     labels: NDArray[np.int64], contents: Contents, class_names: tuple[str, ...], part: str
 ) -> NDArray[np.int64]:
-    """Labels as the main source numbers its classes; -1 for a class that it has not, in the unlabelled part only."""
+    """Labels, int64 (N,), as the main source numbers its classes; -1, in the unlabelled part, for one it has not."""
     numbers = [class_names.index(name) if name in class_names else -1 for name in contents.class_names]
     table = np.array([*numbers, -1], np.int64)  # the last entry is that of label -1
     renumbered: NDArray[np.int64] = table[labels]

@@ -49,7 +49,7 @@ class Builtin:
         return {"source": self.name}
 
     def contents(self, *, limit_bytes: int) -> Contents:
-        """The digits; they are 4 MB, so no limit is asked."""
+        """The digits, uint8 (N, 1, 28, 28), and their labels; they are 4 MB, so no limit is asked for."""
         images, labels = read_digits(self.file())
         return Contents(
             labels=labels,
@@ -60,7 +60,7 @@ class Builtin:
         )
 
     def file(self) -> Path:
-        """Where the digits lie.
+        """The file with the digits.
 
         Raises: MissingError when the package is not installed or has no such file.
         """

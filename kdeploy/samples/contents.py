@@ -45,7 +45,7 @@ class Contents:
     groups: NDArray[np.int64] | None = None
 
     def divided(self, counts: Counts, *, seed: int) -> Mapping[str, Rows]:
-        """The rows of each part.
+        """The sorted rows of each part, int64, by the name of the part.
 
         Raises: DataError when the counts ask for more than there is.
         """

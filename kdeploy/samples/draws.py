@@ -31,11 +31,11 @@ class Draws:
     samples: Tensor
 
     def uniform(self, draw: int | Tensor) -> Tensor:
-        """float32 in [0, 1): the top 24 bits, which float32 holds exactly on every device."""
+        """Uniform draws in [0, 1), float32 (B,): the top 24 bits, which float32 holds exactly on every device."""
         return _shifted(self._hash(draw), 40).to(torch.float32) * 2.0**-24
 
     def integers(self, draw: int, low: int, high: int) -> Tensor:
-        """int64 from `low` to `high`, both included: the top 32 bits times the span, without their fraction.
+        """Integers from `low` to `high`, both included, int64 (B,): the top 32 bits times the span, rounded down.
 
         Each value's probability is within 2**-32 of 1 / span. Raises: KdeployError on an empty or too wide range.
         """
@@ -45,9 +45,9 @@ class Draws:
         return _shifted(_shifted(self._hash(draw), 32) * span, 32) + low
 
     def sixteen_bits(self, draw: int, count: int) -> Tensor:
-        """int64 (B, count) from 0 to 2**16 - 1: four from each of the draws `draw`, `draw` + 1 and so on."""
+        """Integers from 0 to 2**16 - 1, int64 (B, count): four from each of the draws `draw`, `draw` + 1 and so on."""
         numbers = torch.arange(-(-count // 4), device=self.samples.device) + draw
-        words = _mix(self._states[:, None] + numbers)
+        words = _mix(self._states[:, None] + numbers)  # (B, ceil(count / 4))
         places = torch.tensor([0, 16, 32, 48], device=words.device)
         return ((words[:, :, None] >> places) & 0xFFFF).flatten(1)[:, :count]
 

@@ -23,17 +23,28 @@ _CHUNK = 4096
 
 
 def find(inputs: Mapping[str, Canonical], parts: Mapping[str, Rows]) -> dict[str, Rows]:
-    """The sorted rows of the training parts ("transfer") and of the held-out part that are in the test part too."""
+    """The sorted rows of the training parts ("transfer") and of the held-out part that are in the test part too.
+
+    Args:
+        inputs: canonical arrays by name, each (N, ...).
+        parts: int64 rows of each part.
+    """
     test = set(_keys(inputs, parts["test"]))
     training = np.sort(np.concatenate([parts["labeled"], parts["unlabeled"]]))
     looked_at = {"transfer": training, "held_out": parts["held_out"]}
-    return {name: _in(test, inputs, rows) for name, rows in looked_at.items()}
+    return {
+        name: rows[np.fromiter((key in test for key in _keys(inputs, rows)), bool, len(rows))]
+        for name, rows in looked_at.items()
+    }
 
 
 def treat(
     duplicates: Mapping[str, Rows], parts: Mapping[str, Rows], policy: Policy
 ) -> tuple[Mapping[str, Rows], DuplicatesInfo]:
-    """The parts as the policy leaves them, and what is to be recorded.
+    """The parts as the policy leaves them, and the record of the duplicates.
+
+    Args:
+        duplicates: as `find` gives them.
 
     Raises: DataError when there are duplicates and that is to be an error, or no labelled sample would be left.
     """
@@ -59,11 +70,6 @@ def treat(
 
 def _overlap(rows: Rows) -> Overlap:
     return Overlap(count=len(rows), first=tuple(rows[:_FIRST].tolist()))
-
-
-def _in(keys: set[bytes], inputs: Mapping[str, Canonical], rows: Rows) -> Rows:
-    found: Rows = rows[np.fromiter((key in keys for key in _keys(inputs, rows)), bool, len(rows))]
-    return found
 
 
 def _keys(inputs: Mapping[str, Canonical], rows: Rows) -> Iterator[bytes]:

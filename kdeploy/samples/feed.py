@@ -46,7 +46,7 @@ class Feed:
 
     @property
     def mixes(self) -> bool:
-        """Are views made of several samples, so that none has a true label?"""
+        """Does a view mix several samples, so that it has no true label?"""
         return bool(self.views.mixup) or self.munge is not None
 
     @property
@@ -55,11 +55,14 @@ class Feed:
         return replace(self, views=self.views.unmixed, munge=None)
 
     def plain(self, indices: np.ndarray) -> Tensor:
-        """Preprocessed samples without a view, float32."""
+        """Preprocessed samples without a view: float32 (rows, *preprocessing.model_shape) of int64 indices (rows,)."""
         return apply(self.preprocessing, self._rows(indices))
 
     def view(self, indices: np.ndarray, view: int) -> Tensor:
-        """Preprocessed samples in one view, float32; a partner is seen in the same view before it is mixed in."""
+        """Preprocessed samples in one view: float32 (rows, *preprocessing.model_shape) of int64 indices (rows,).
+
+        A partner is seen in the same view before it is mixed in.
+        """
         batch = self._seen(indices, view)
         if self.views.mixup and self.partners is not None:
             draws = self.views.draws(torch.from_numpy(indices), view)
@@ -74,11 +77,11 @@ class Feed:
         return self.views(rows, samples, view)
 
     def _rows(self, indices: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.canonical[indices]))
+        return torch.from_numpy(np.ascontiguousarray(self.canonical[indices]))  # (rows, *shape), canonical
 
 
 def plain_inputs(samples: SampleSet, preprocessing: Preprocessing, rows: np.ndarray) -> np.ndarray:
-    """Some samples as a model reads them, without a view: float32 (rows, *shape)."""
+    """Some samples as a model reads them, without a view: float32 (rows, *preprocessing.model_shape)."""
     feed = Feed(samples.inputs[preprocessing.input], Views(0), preprocessing)
     inputs: np.ndarray = feed.plain(rows).numpy()
     return inputs
@@ -88,13 +91,18 @@ def statistics(canonical: Canonical, indices: np.ndarray, scale: float) -> tuple
     """Mean and standard deviation of each channel (first axis of a sample) over some samples, times `scale`.
 
     A channel that never changes gets the standard deviation 1, so that dividing by it does nothing.
+
+    Args:
+        canonical: (samples, channels, ...).
+        indices: int64 (rows,), the samples that count.
+    Returns: two tuples of as many floats as there are channels.
     """
     channels = canonical.shape[1]
     rows = max(1, _CHUNK_BYTES // (8 * math.prod(canonical.shape[1:])))
     total, squares, count = np.zeros(channels), np.zeros(channels), 0
     for start in range(0, len(indices), rows):
         part = canonical[indices[start : start + rows]].astype(np.float64) * scale
-        part = np.moveaxis(part, 1, 0).reshape(channels, -1)
+        part = np.moveaxis(part, 1, 0).reshape(channels, -1)  # (channels, rows x values a channel)
         total, squares, count = total + part.sum(1), squares + np.square(part).sum(1), count + part.shape[1]
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - np.square(mean), 0))

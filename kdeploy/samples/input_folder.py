@@ -39,7 +39,7 @@ class NamedInputs(NamedTuple):
 
 
 def read_folder(folder: Path, shape: Sequence[int], most: int) -> NamedInputs:
-    """At most `most` inputs of one shape.
+    """At most `most` real inputs from a folder, float32 (inputs, *shape), with their names.
 
     Raises: DataError when there are none, of several kinds, or of another shape; what the readers raise.
     """
@@ -56,12 +56,8 @@ def read_folder(folder: Path, shape: Sequence[int], most: int) -> NamedInputs:
 
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    hidden = (step for step in sorted(folder.rglob("*")) if not _is_hidden(step.relative_to(folder)))
-    return [file for file in hidden if file.suffix.lower() in suffixes and file.is_file()]
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(step.startswith(".") for step in path.parts)
+    files = (file for file in sorted(folder.rglob("*")) if file.suffix.lower() in suffixes and file.is_file())
+    return [file for file in files if not any(step.startswith(".") for step in file.relative_to(folder).parts)]
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
@@ -73,7 +69,7 @@ def _named(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _images(folder: Path, files: list[Path], shape: tuple[int, ...], most: int) -> NamedInputs:
-    """Channels stand first, or last where the model's shape says so."""
+    """The images of a folder, channels first, or last where the model's shape says so."""
     last = len(shape) == 3 and shape[0] not in (1, 3) and shape[2] in (1, 3)
     channels, *size = (shape[2], *shape[:2]) if last else shape
     if len(size) != 2 or channels not in (1, 3):

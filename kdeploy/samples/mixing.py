@@ -27,7 +27,7 @@ def mix(word: int) -> int:
 
 
 def mix_array(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The hash of each element; NumPy's unsigned arithmetic wraps by itself."""
+    """The hash of each element of an array of any shape; NumPy's unsigned arithmetic wraps by itself."""
     state = words + np.uint64(GOLDEN)
     for shift, multiplier in zip(SHIFTS, MULTIPLIERS, strict=False):
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(multiplier)
@@ -35,5 +35,8 @@ def mix_array(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def shuffle_keys(seed: int, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """One sorting key a row, `mix(mix(seed) + row)`: sorting by them shuffles, and a key needs no other row."""
+    """One sorting key, `mix(mix(seed) + row)`, for each of the rows, (N,) to (N,): sorting by them shuffles.
+
+    A key needs no other row.
+    """
     return mix_array(rows.astype(np.uint64) + np.uint64(mix(seed)))

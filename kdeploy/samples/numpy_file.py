@@ -93,7 +93,7 @@ class NumpyFile:
 
 
 def read_archive(file: Path, *, limit_bytes: int) -> dict[str, Array]:
-    """Every array of an `.npz`, none of which may hold objects.
+    """Every array of an `.npz` by its name, of any shape; none may hold objects.
 
     Raises: IntegrityError for an array of objects, which would unpickle; ResourceError above the limit; DataError for
         a bomb or a corrupt file.
@@ -108,9 +108,9 @@ def read_archive(file: Path, *, limit_bytes: int) -> dict[str, Array]:
 
 
 def read_array(file: Path, *, limit_bytes: int) -> Array:
-    """The array of an `.npy`, with the same care.
+    """The array of an `.npy`, of any shape, read with the care of `read_archive`.
 
-    Raises: as `read_archive`.
+    Raises: what `read_archive` raises.
     """
     size_bytes = file.stat().st_size
     if size_bytes > limit_bytes:
@@ -137,7 +137,7 @@ def _check_there(file: Path) -> None:
 
 
 def _check_sizes(archive: zipfile.ZipFile, file: Path, limit_bytes: int) -> None:
-    """Refuse by what the archive's directory says; zipfile never reads more than that from a member."""
+    """Refuse an archive by what its directory says; zipfile never reads more than that from a member."""
     if len(set(archive.namelist())) != len(archive.filelist):
         raise DataError(str(file), "must have each array once", got="a name twice")
     size_bytes = sum(member.file_size for member in archive.filelist)
@@ -187,7 +187,7 @@ def _input_names(arrays: Mapping[str, Array], where: str) -> list[str]:
 
 
 def _labels(arrays: Mapping[str, Array], where: str) -> tuple[NDArray[np.int64], int | None]:
-    """Labels of all rows, the test rows last, and where those begin."""
+    """Labels of all rows, int64 (N,), the test rows last, and the row at which those begin."""
     if "y" not in arrays:
         raise DataError(where, "must have the labels y", got=", ".join(arrays), advice="Give -1 to unlabelled samples.")
     labels = _integers(arrays["y"], f"{where}: y")
@@ -212,7 +212,7 @@ def _check_range(labels: NDArray[np.int64], first_test: int | None, classes: int
 
 
 def _rows_of(arrays: Mapping[str, Array], name: str, where: str) -> Array:
-    """One input's rows, its test rows after the others."""
+    """The rows of one input, its test rows after the others."""
     if "y_test" not in arrays:
         return arrays[name]
     if f"{name}_test" not in arrays:

@@ -100,7 +100,7 @@ def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _labels(file: Path, column: str) -> NDArray[np.int64]:
-    """The labels of a file whose columns are the right ones."""
+    """The labels of a file, int64 (rows,), after a check of its columns."""
     import pyarrow as pa
 
     schema = opened(file).schema_arrow
@@ -142,7 +142,7 @@ def _class_names(file: Path, labels: NDArray[np.int64]) -> tuple[str, ...]:
 
 
 def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
-    """What the schema metadata say of the columns; none where they say nothing."""
+    """The Hugging Face features in the schema metadata of a file, by column; empty where there are none."""
     stored = (opened(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
         return json.loads(stored)["info"]["features"]
@@ -154,7 +154,7 @@ def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
 
 
 def _groups(files: Sequence[Path], column: str) -> NDArray[np.int64]:
-    """The number of each row's group."""
+    """The number of the group of each row, int64 (N,)."""
     names: list[str] = []
     for file in files:
         check_there(file, (column,))
@@ -181,7 +181,7 @@ def opened(file: Path) -> pq.ParquetFile:
 
 
 def batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The file piece by piece, so that its size does not matter."""
+    """The columns of a file in pieces, so that its size does not matter."""
     import pyarrow as pa
 
     try:
@@ -191,7 +191,7 @@ def batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
 
 def rows_of(file: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The file row by row.
+    """The rows of a file, one at a time, as dicts by column.
 
     Raises: DataError when it has not these columns.
     """

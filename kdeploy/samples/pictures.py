@@ -40,7 +40,7 @@ class Pictures:
     suffixes: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
     def decode(self, encoded: Iterable[tuple[str, bytes]], count: int, *, limit_bytes: int, where: str) -> NDArray[Any]:
-        """The images of `count` pairs of a place, for errors, and bytes.
+        """Decoded images, uint8 (count, channels, height, width), of `count` pairs of a place, for errors, and bytes.
 
         Raises: DataError with the place of the first that cannot be decoded or is not like the others; ResourceError
             when they would take more than the limit.

@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 
 
 def apply_numpy(spec: Preprocessing, batch: NDArray[Any]) -> Floats:
-    """A model's input (B, *spec.model_shape) from canonical samples (B, *spec.shape).
+    """A model's input, float32 (B, *spec.model_shape), from canonical samples (B, *spec.shape).
 
     Raises: DataError when the batch is not what the spec says, or the spec cannot be.
     """
@@ -59,7 +59,7 @@ def _per_channel(values: tuple[float, ...], dimensions: int) -> Floats:
 
 
 def _along(values: Floats, axis: int, size: int) -> Floats:
-    """Bilinear along one axis; the two axes are independent."""
+    """Values resized bilinearly to `size` along one axis; the two axes are independent."""
     length = values.shape[axis]
     at = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(length / size) - np.float32(0.5)
     at = np.maximum(at, np.float32(0))

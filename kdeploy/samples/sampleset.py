@@ -46,7 +46,7 @@ class SampleSet:
         kinds: "image" or "array" of each input.
         source, content_sha256, split_seed: where the set came from, for the record.
         chosen: sorted indices of the transfer set where it is not all of the labelled and the unlabelled part.
-        choice: what `chosen` was chosen by.
+        choice: the classes by which `chosen` was chosen.
         duplicates: samples that are in the test part too, for the record; null when nobody looked.
         where: what an error of the checks names.
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
@@ -76,17 +76,17 @@ class SampleSet:
 
     @property
     def training(self) -> Rows:
-        """Sorted indices of the labelled and the unlabelled samples: all that a network may look at."""
+        """Sorted int64 indices, (n,), of the labelled and the unlabelled samples: all that a network may look at."""
         return np.sort(np.concatenate([self.parts["labeled"], self.parts["unlabeled"]]))
 
     @property
     def transfer(self) -> Rows:
-        """The transfer set, which the teacher labels and the students learn from: what was chosen, else all."""
+        """The transfer set, sorted int64 (n,): what the teacher labels and the students learn from; chosen, or all."""
         return self.training if self.chosen is None else self.chosen
 
     @property
     def labeled_transfer(self) -> Rows:
-        """The labelled samples of the transfer set, sorted: what a network without a teacher may learn from."""
+        """The labelled samples of the transfer set, sorted int64 (n,): for a network without a teacher."""
         return np.intersect1d(self.transfer, self.parts["labeled"], assume_unique=True)
 
     @property
@@ -102,7 +102,7 @@ class SampleSet:
 
     @property
     def plain_preprocessing(self) -> Preprocessing:
-        """What a built-in model reads: pixels / 255, or the array as it is; normalisation is inside the model.
+        """The preprocessing of a built-in model, which normalises by itself: pixels / 255, or the array as it is.
 
         Raises: DataError when there are several inputs.
         """
@@ -113,7 +113,7 @@ class SampleSet:
         return Preprocessing(input=name, kind=self.kinds[name], shape=shape, dtype="float32", scale=1.0)
 
     def batch(self, indices: Rows) -> dict[str, NDArray[Any]]:
-        """Writable copies of the samples at `indices`, of every input."""
+        """Writable copies of the samples at int64 `indices` (rows,): (rows, *shape) of every input, by name."""
         return {name: np.ascontiguousarray(array[indices]) for name, array in self.inputs.items()}
 
     @cached_property
@@ -207,7 +207,7 @@ class SampleSet:
 
 
 def numbered_classes(labels: NDArray[np.int64], where: str) -> tuple[str, ...]:
-    """Class names where the source has none: the numbers up to the largest label.
+    """Class names where the source has none: the numbers up to the largest of int64 labels (N,).
 
     Raises: DataError when that label is beyond reason.
     """
@@ -219,7 +219,12 @@ def numbered_classes(labels: NDArray[np.int64], where: str) -> tuple[str, ...]:
 
 
 def check_labels(labels: NDArray[np.int64], *, least: int, classes: int, where: str, rows: Rows | None = None) -> None:
-    """Refuse a label outside `least` to `classes` - 1, naming its row: the one in `rows` where they are given."""
+    """Refuse a label outside `least` to `classes` - 1, naming its row.
+
+    Args:
+        labels: int64 (N,).
+        rows: int64 (N,), the rows that messages name; None when they are those of `labels`.
+    """
     wrong = (labels < least) | (labels >= classes)
     if wrong.any():
         first = int(np.argmax(wrong))
@@ -229,7 +234,7 @@ def check_labels(labels: NDArray[np.int64], *, least: int, classes: int, where: 
 
 
 def check_finite(array: Canonical, where: str) -> None:
-    """Refuse a NaN or an infinity, naming its row."""
+    """Refuse a NaN or an infinity in an array (N, ...), naming its row."""
     for start, chunk in _chunks(array):
         finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
         if not finite.all():

@@ -33,7 +33,7 @@ class Sounds:
     suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac")
 
     def decode(self, encoded: Iterable[tuple[str, bytes]], count: int, *, limit_bytes: int, where: str) -> NDArray[Any]:
-        """The sounds of `count` pairs of a place, for errors, and bytes.
+        """Decoded sounds, float32 (count, samples), of `count` pairs of a place, for errors, and bytes.
 
         Raises: DataError with the place of the first that cannot be decoded or is not like the others; ResourceError
             when they would take more than the limit; MissingError when soundfile is not installed.
@@ -70,7 +70,7 @@ def _opened(place: str, data: bytes) -> SoundFile:
 
 
 def _mono(file: SoundFile, length: int, place: str) -> NDArray[np.float32]:
-    """At most `length` samples, the mean of the channels."""
+    """At most `length` samples of a sound, the mean of its channels."""
     import soundfile
 
     try:

@@ -10,7 +10,7 @@
     {timit: FOLDER}         the user's own TIMIT                                   speech/timit.py
     {..., unlabeled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
-Beside a key may stand how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds, `context` and
+A key may come with how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds, `context` and
 `targets` of speech; of parquet `groups`, a column that says which rows are never divided. `content_hash` reads bytes
 and decodes nothing. Paths come resolved: the data root is the caller's.
 """
@@ -83,9 +83,9 @@ def load(
 
     Args:
         split: samples a part (labelled, unlabelled, held_out, test); a part left out takes its default.
-        seed: of the division.
+        seed: decides the division.
         transfer: the classes of the transfer set, under one of the keys `only` and `without`; all when left out.
-        duplicates: what becomes of a training sample that is in the test part too.
+        duplicates: what is done with a training sample that is in the test part too.
         limit_bytes: the most that the decoded samples of a source may take.
     Raises: DataError, and IntegrityError for a file that would run code; ResourceError above the limit;
         MissingError when a package that ships or decodes the data is not installed.
@@ -99,13 +99,14 @@ def load(
         seed=seed,
         choice=Choice.of(transfer or {}),
         policy=duplicates,
-        source=main.origin | {part: _named(source) for part, source in others.items()},
+        source=main.origin
+        | {part: ", ".join(f"{key} {name}" for key, name in other.origin.items()) for part, other in others.items()},
         content_sha256=content_hash(settings),
     )
 
 
 def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a source, a line
-    """The source that the settings name; exactly one key, beside how to decode it."""
+    """The source that the settings name; exactly one key, apart from how to decode it."""
     pictures = Pictures(None if settings.get("size") is None else tuple(settings["size"]))
     sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"))
     groups: str | None = settings.get("groups")
@@ -135,7 +136,3 @@ def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a sourc
 def _sources(settings: Mapping[str, Any]) -> tuple[Source, dict[str, Source]]:
     """The main source, and those of the parts that have their own."""
     return source_of(settings), {part: source_of(settings[part]) for part in OWN_PARTS if part in settings}
-
-
-def _named(source: Source) -> str:
-    return ", ".join(f"{key} {name}" for key, name in source.origin.items())

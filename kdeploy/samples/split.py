@@ -66,12 +66,12 @@ def divide(
     first_test: int | None = None,
     groups: NDArray[np.int64] | None = None,
 ) -> dict[str, Rows]:
-    """Sorted rows of each part; rows that no part takes are in none.
+    """The sorted rows of each part, int64, by its name; rows that no part takes are in none.
 
     Args:
-        labels: one a row; -1 for a row without a label, which only the unlabelled part can take.
+        labels: int64 (N,); -1 for a row without a label, which only the unlabelled part can take.
         first_test: rows from this one on are the source's own test rows; None when it has none.
-        groups: the group of each row; None when every row stands for itself.
+        groups: int64 (N,), the group of each row; None when every row stands for itself.
     Raises: DataError when the counts ask for more rows than there are.
     """
     rows = np.arange(len(labels), dtype=np.int64)
@@ -96,7 +96,11 @@ def divide(
 
 
 def order_of(labels: NDArray[np.int64], rows: Rows, seed: int, groups: NDArray[np.int64] | None) -> Rows:
-    """The rows in the order of which the parts are slices: stratified, or group by group."""
+    """The rows, int64 (n,), in the order of which the parts are slices: stratified, or group by group.
+
+    Args:
+        labels, groups: int64 (N,), of all rows.
+    """
     if groups is None:
         return stratified_order(labels, rows, seed)
     # the hash gives no two groups one key
@@ -104,23 +108,26 @@ def order_of(labels: NDArray[np.int64], rows: Rows, seed: int, groups: NDArray[n
 
 
 def stratified_order(labels: NDArray[np.int64], rows: Rows, seed: int) -> Rows:
-    """The rows in an order of which every slice holds each class in proportion, to within one row at each end."""
+    """The rows, int64 (n,), in an order of which every slice holds each class in proportion.
+
+    To within one row at each end. `labels` are those of all rows, int64 (N,).
+    """
     keys = shuffle_keys(seed, rows)
     by_class = np.lexsort((keys, labels[rows]))
     _, starts, sizes = np.unique(labels[rows][by_class], return_index=True, return_counts=True)
-    rank = np.arange(len(rows)) - np.repeat(starts, sizes)
+    rank = np.arange(len(rows)) - np.repeat(starts, sizes)  # (n,), within the class
     position = (rank + 0.5) / np.repeat(sizes, sizes)
     return rows[by_class[np.lexsort((keys[by_class], position))]]
 
 
 def compact(parts: Mapping[str, Rows]) -> tuple[Rows, dict[str, Rows]]:
-    """The rows that some part takes, sorted, and the parts as indices into those."""
+    """The rows that some part takes, sorted int64 (n,), and the parts as indices into those."""
     rows = np.sort(np.concatenate(list(parts.values())))
     return rows, {name: np.searchsorted(rows, part).astype(np.int64) for name, part in parts.items()}
 
 
 def hide(labels: NDArray[np.int64], parts: Mapping[str, Rows]) -> NDArray[np.int64]:
-    """The labels with -1 over the unlabelled part, so that nothing after this can leak them."""
+    """The labels, int64 (N,), with -1 over the unlabelled part, so that nothing after this can leak them."""
     hidden = labels.astype(np.int64, copy=True)
     hidden[parts["unlabeled"]] = -1
     return hidden

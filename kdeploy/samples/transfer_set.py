@@ -36,7 +36,7 @@ class Choice:
 
     @property
     def settings(self) -> dict[str, tuple[str, ...]]:
-        """What of it is set."""
+        """The key of `data.transfer` that is set, with its classes; empty for everything."""
         given = {"only": self.only, "without": self.without}
         return {key: names for key, names in given.items() if names}
 
@@ -44,7 +44,7 @@ class Choice:
         """The sorted rows of the transfer set; None when nothing is chosen, which is all of them.
 
         Args:
-            labels: the true ones, those of the unlabelled part too.
+            labels: int64 (N,), the true ones, those of the unlabelled part too.
         Raises: DataError for a class that is not there, a sample of no known class, or no labelled sample that is left.
         """
         if not self.settings:

@@ -34,7 +34,7 @@ class Vectors:
         return self.column
 
     def decode(self, lists: Iterable[tuple[str, Any]], count: int, *, limit_bytes: int, where: str) -> NDArray[Any]:
-        """The numbers of `count` pairs of a place, for errors, and a list.
+        """Rows of numbers, float32 (count, numbers), of `count` pairs of a place, for errors, and a list.
 
         Raises: DataError with the place of the first list that is not as long as the others, or has a null;
             ResourceError when all would take more than the limit.

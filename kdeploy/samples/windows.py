@@ -57,16 +57,16 @@ class Windows:
 
     def __getitem__(self, rows: slice | NDArray[Any]) -> NDArray[Any]:
         """The windows of some rows, a copy: (rows, width x values)."""
-        at = self.first[rows][:, None] + np.arange(self.width)
+        at = self.first[rows][:, None] + np.arange(self.width)  # (rows, width)
         windows: NDArray[Any] = self.frames[at].reshape(len(at), self.shape[1])
         return windows
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """All windows, for what can only read an array."""
+        """All windows as one array, (N, width x values), for what can only read an array."""
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def take(self, rows: NDArray[np.int64]) -> Windows:
-        """Fewer windows over the same frames."""
+        """The windows at some rows, int64 (rows,), over the same frames."""
         return Windows(self.frames, self.first[rows], self.width)
 
 
@@ -74,5 +74,5 @@ Canonical = NDArray[Any] | Windows  # every sample of one input, the samples on 
 
 
 def taken(array: Canonical, rows: NDArray[np.int64]) -> Canonical:
-    """Some samples of an input, kept as they were kept."""
+    """Some samples of an input, (rows, ...): windows stay windows, an array an array."""
     return array.take(rows) if isinstance(array, Windows) else array[rows]

@@ -1,8 +1,8 @@
 """Two external models against each other: ONNX files, bundles, or a file of one runtime.
 
-What they read is what an ONNX file among them says. They are tried on inputs out of a folder, or on noise of the right
-shape; where every input lies in the folder of its class, accuracies stand beside the times. An ONNX file or a bundle is
-inspected or checked before anything of it is read; a file of a runtime is that runtime's to read.
+What they read is what an ONNX file among them says. They are run on inputs out of a folder, or on noise of the right
+shape; where every input lies in the folder of its class, accuracies stand next to the times. An ONNX file or a bundle
+is inspected or checked before anything of it is read; a file of a runtime is that runtime's to read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from kdeploy.verbs.external_models import (
 
 
 @dataclass(frozen=True)
-class Given:
+class TimedModel:
     """A model to be timed: an ONNX file with what was made of it, or a file of one runtime that came without one."""
 
     path: Path
@@ -51,24 +51,24 @@ class Given:
     artefacts: Mapping[str, Path]  # by runtime
 
 
-def given(path: Path, names: Sequence[str]) -> Given:
-    """What somebody named: an ONNX file, a bundle's folder, or a file of the one runtime that was named.
+def model_at(path: Path, names: Sequence[str]) -> TimedModel:
+    """The model at a path: an ONNX file, a bundle's folder, or a file of the one runtime that was named.
 
     Raises: what the inspector raises, ModelError for a file that is not a classifier, what is wrong with a bundle,
         InputError for anything else.
     """
     if path.suffix == ".onnx":
         [model] = admitted([path])
-        return Given(path, model, {"onnxruntime": path})
+        return TimedModel(path, model, {"onnxruntime": path})
     if path.is_dir():
         onnx_file, formats = models_of(path)
         [model] = admitted([onnx_file])
-        return Given(path, model, {"onnxruntime": onnx_file} | formats)
+        return TimedModel(path, model, {"onnxruntime": onnx_file} | formats)
     if len(names) != 1 or not path.is_file():
         must = "must be an ONNX file, the folder of a bundle, or a file of the runtime that --runtime names"
         got = "no such file" if not path.exists() else f"runtimes: {', '.join(names) or 'none'}"
         raise InputError(str(path), must, got=got)
-    return Given(path, None, {names[0]: path})
+    return TimedModel(path, None, {names[0]: path})
 
 
 def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where it is kept; all but the models are named
@@ -86,16 +86,16 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
     """Time two classifiers against each other; a repeated call on the same host measures again.
 
     Args:
-        names: of runtimes; None for all that are here and take both models.
+        names: those of runtimes; None for all that are here and take both models.
         sizes: pairs of threads and batch.
-        folder: of real inputs; where each lies in the folder of its class, accuracies are compared as well.
+        folder: the one with real inputs; where each lies in the folder of its class, accuracies are compared as well.
     Returns: the folder with the record and the raw samples, and the record.
-    Raises: what `given` raises, ModelError for a file that is not a classifier, DataError for unfit inputs.
+    Raises: what `model_at` raises, ModelError for a file that is not a classifier, DataError for unfit inputs.
     """
     runtimes = list(names) if names else [name for name in installed.available() if name != ORACLE]
-    pair = {"baseline": given(baseline, names or ()), "candidate": given(candidate, names or ())}
+    pair = {"baseline": model_at(baseline, names or ()), "candidate": model_at(candidate, names or ())}
     graph = _graph_of(pair.values())
-    tests = _tried(pair.values(), graph, folder)
+    tests = _test_inputs(pair.values(), graph, folder)
     what = {"settings": settings.model_dump(mode="json"), "names": runtimes, "sizes": list(sizes)}
     reads = {role: _digest(one) for role, one in pair.items()} | {"inputs": tests.digest}
     key = fingerprint(BenchRecord.SCHEMA, what | {"host": host.host_id()}, reads)
@@ -118,7 +118,12 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
 
 
 class TestInputs(NamedTuple):
-    """What two models are tried on; labels are class numbers, None where the inputs have none."""
+    """The inputs on which two models are compared.
+
+    Attributes:
+        inputs: float32 (inputs, *shape).
+        labels: class numbers, int64 (inputs,); None where the inputs have none.
+    """
 
     inputs: np.ndarray
     labels: np.ndarray | None
@@ -129,7 +134,7 @@ class TestInputs(NamedTuple):
         return hashlib.sha256(np.ascontiguousarray(self.inputs).tobytes() + labels).hexdigest()
 
 
-def _graph_of(pair: Collection[Given]) -> ExternalModel:
+def _graph_of(pair: Collection[TimedModel]) -> ExternalModel:
     """The ONNX file that says what both read. Raises: InputError when neither has one."""
     graphs = [one.onnx for one in pair if one.onnx is not None]
     if not graphs:
@@ -139,16 +144,19 @@ def _graph_of(pair: Collection[Given]) -> ExternalModel:
     return graphs[0]
 
 
-def _tried(pair: Collection[Given], graph: ExternalModel, folder: Path | None) -> TestInputs:
+def _test_inputs(pair: Collection[TimedModel], graph: ExternalModel, folder: Path | None) -> TestInputs:
     if folder is None:
         return TestInputs(made_inputs(graph), None)
     check_alike([one.onnx for one in pair if one.onnx is not None])
-    found = read_folder(folder, graph.shape, MOST)
-    return TestInputs(found.inputs, labels_of(found.names, graph.signature.classes))
+    named = read_folder(folder, graph.shape, MOST)
+    return TestInputs(named.inputs, labels_of(named.names, graph.signature.classes))
 
 
 def labels_of(names: Sequence[str], classes: int) -> np.ndarray | None:
-    """The class of each input, where each lies in one folder a class; their names in order are the classes."""
+    """The class of each input, int64 (inputs,); None unless each lies in the folder of its class.
+
+    The folders' names, in order, are the classes.
+    """
     tops = [Path(name).parts[0] if len(Path(name).parts) > 1 else "" for name in names]
     folders = sorted(set(tops))
     if "" in folders or len(folders) != classes:
@@ -156,21 +164,21 @@ def labels_of(names: Sequence[str], classes: int) -> np.ndarray | None:
     return np.array([folders.index(top) for top in tops], np.int64)
 
 
-def _digest(one: Given) -> str:
-    """Of all files of a model; the manifest of a bundle vouches for the rest of it."""
+def _digest(one: TimedModel) -> str:
+    """A hash of all files of a model; the manifest of a bundle vouches for the rest of it."""
     path = one.path / "manifest.json" if one.path.is_dir() else one.path
     return hash_file(path) + (sides_of(path) if path.suffix == ".onnx" else artefacts.digest(path))
 
 
 def called(baseline: Path, candidate: Path) -> tuple[str, str]:
-    """What a person calls the two: their files' names, and where these are the same their roles with them."""
+    """The names of the two models for people: their files', with their roles where these are the same."""
     if baseline.name != candidate.name:
         return baseline.name, candidate.name
     return f"baseline ({baseline.name})", f"candidate ({candidate.name})"
 
 
 def _contender(
-    one: Given,
+    one: TimedModel,
     name: str,
     graph: ExternalModel,
     tests: TestInputs,
@@ -178,7 +186,11 @@ def _contender(
     names: Sequence[str],
     progress: Progress,
 ) -> bench.Contender:
-    """Args: `names` are the runtimes to convert for; a runtime that refuses is left out."""
+    """A model with its files for every runtime, as the benchmark takes it.
+
+    Args:
+        names: the runtimes to convert for; one that refuses is left out.
+    """
     own = one.onnx or graph
     # two external files may differ in what they read, unless they were given the same inputs
     inputs = tests.inputs if tests.inputs.shape[1:] == own.shape else made_inputs(own)
@@ -196,7 +208,7 @@ def _contender(
     )
 
 
-def _quality(one: Given, own: ExternalModel, tests: TestInputs) -> Quality | None:
+def _quality(one: TimedModel, own: ExternalModel, tests: TestInputs) -> Quality | None:
     """Accuracy through the first runtime that has the model."""
     if tests.labels is None:
         return None

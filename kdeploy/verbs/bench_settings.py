@@ -16,7 +16,7 @@ def model_settings(
     energy: bool,
     quick: bool,
 ) -> Settings:
-    """The same as the nanoseconds and counts of `Settings`."""
+    """The settings of a benchmark, in nanoseconds and counts, from those of a person."""
     settings = Settings(
         seed=seed,
         min_effect=min_effect,

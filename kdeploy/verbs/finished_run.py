@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 EvaluationPart = Literal["test", "held_out"]
 PARTS: tuple[EvaluationPart, ...] = ("test", "held_out")
-_VERBS = {"samples": "label", "teacher": "label", "labels": "label"}  # that do a stage and are not called like it
+_VERBS = {"samples": "label", "teacher": "label", "labels": "label"}  # the verbs that do a stage of another name
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class FinishedRun:
     """The stages of a run that are done.
 
     Args:
-        name: of the recipe.
+        name: that of the recipe.
         store: the folder of all work.
-        fingerprints: of each stage of the run.
+        fingerprints: those of each stage of the run.
     """
 
     name: str
@@ -60,7 +60,7 @@ class FinishedRun:
     fingerprints: Mapping[StageKey, str]
 
     def folder(self, stage: str) -> Path:
-        """Where the files of a stage are, such as `student.onnx` of `export`.
+        """The folder with the files of a stage, such as `student.onnx` of `export`.
 
         Raises: InputError when the stage is not done.
         """
@@ -113,7 +113,7 @@ class FinishedRun:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the columns of logits stand for, in order."""
+        """The names of the classes, in the order of the columns of logits."""
         return self.samples.class_names
 
     def targets(self, part: EvaluationPart) -> np.ndarray:
@@ -123,23 +123,23 @@ class FinishedRun:
 
     @property
     def teacher(self) -> TeacherModel:
-        """The teacher; of several, what they come to together."""
+        """The teacher; of several, the one that they are together."""
         return TeacherModel(self, self._read(TEACHER))
 
     @property
-    def student(self) -> TrainedNet:
+    def student(self) -> TrainedNetwork:
         """The student whose seed was chosen, which is the one that is exported; as trained, before any lower rank."""
-        return TrainedNet(self, self.distill.chosen)
+        return TrainedNetwork(self, self.distill.chosen)
 
     @property
-    def students(self) -> tuple[TrainedNet, ...]:
-        """One student a seed."""
-        return tuple(TrainedNet(self, net) for net in self.distill.students)
+    def students(self) -> tuple[TrainedNetwork, ...]:
+        """The students, one a seed."""
+        return tuple(TrainedNetwork(self, network) for network in self.distill.students)
 
     @property
-    def baselines(self) -> tuple[TrainedNet, ...]:
+    def baselines(self) -> tuple[TrainedNetwork, ...]:
         """The same networks trained on labels alone, one a seed; empty where the recipe has no baseline."""
-        return tuple(TrainedNet(self, net) for net in self.distill.baselines)
+        return tuple(TrainedNetwork(self, network) for network in self.distill.baselines)
 
     def _sample_set(self) -> SampleSet:
         from kdeploy.samples.sampleset import SampleSet
@@ -163,7 +163,7 @@ class TeacherModel:
 
 
 @dataclass(frozen=True)
-class TrainedNet:
+class TrainedNetwork:
     """A student or a baseline of a run; its record has the seed and the accuracies."""
 
     run: FinishedRun
@@ -181,7 +181,7 @@ class TrainedNet:
         return computed_logits(self.run, self.record, part)
 
 
-def computed_logits(run: FinishedRun, net: Network, part: EvaluationPart) -> np.ndarray:
+def computed_logits(run: FinishedRun, network: Network, part: EvaluationPart) -> np.ndarray:
     """Logits from stored weights and samples, float32 (samples, classes)."""
     import torch
 
@@ -194,7 +194,7 @@ def computed_logits(run: FinishedRun, net: Network, part: EvaluationPart) -> np.
 
     distilled, samples = run.distill, run._sample_set()
     module = shallow.seeded(0, **distilled.student)
-    load_weights(module, run.folder("distill") / net.file)
+    load_weights(module, run.folder("distill") / network.file)
     feed = Feed(samples.inputs[distilled.preprocessing.input], Views(0), distilled.preprocessing)
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     return logits_of(classifier, feed, samples.parts[part])

@@ -1,4 +1,4 @@
-"""What a recipe would do: which stages, how many labels and how long they take, multiply-adds, the break-even."""
+"""The plan of a run: which stages, how many labels and how long they take, multiply-adds, the break-even."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kdeploy.verbs.speed_preview import preview_speed
 
 
 def plan(job: Job, *, speed: bool = False) -> PlanRecord:
-    """Plan a job. The data is decoded when no earlier run has done that, and thrown away again.
+    """The plan of a job. The data is decoded when no earlier run has done that, and thrown away again.
 
     Args:
         speed: time an untrained student against the teacher as well, about a minute a runtime.
@@ -89,7 +89,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
 
 
 class _Speed(NamedTuple):
-    """What a few batches say of a teacher; `width` is that of its outputs."""
+    """The speed of a teacher over a few batches; `width` is that of its outputs."""
 
     width: int | None = None
     rows_per_second: float | None = None
@@ -97,7 +97,7 @@ class _Speed(NamedTuple):
 
 
 def _speed(job: Job, number: int) -> _Speed:
-    """Label a batch to warm up, then three by the clock, reading the samples as the labelling does.
+    """The speed of a teacher: a batch to warm up, then three by the clock, read and labelled as the stage does it.
 
     The fastest counts: what else this machine does in a second is not there for the hours that the labels take.
     """
@@ -132,12 +132,12 @@ def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[in
 
 
 def _multiply_adds(module: ShallowStudent, shape: tuple[int, ...]) -> int:
-    """torch's counter is exact for linear layers and convolutions, two FLOPs a multiply-add."""
+    """Multiply-adds of one sample, by torch's counter: exact for linear layers and convolutions, two FLOPs each."""
     with FlopCounterMode(display=False) as counter:
         module(torch.zeros(1, *shape, device="meta"))
     return int(counter.get_total_flops()) // 2
 
 
 def _width(module: ShallowStudent, shape: tuple[int, ...]) -> int:
-    """D: what the bottleneck, or the first hidden layer, reads."""
+    """D: the number of values that the bottleneck, or the first hidden layer, reads."""
     return int(module.features(torch.zeros(1, *shape, device="meta")).numel())

@@ -29,7 +29,7 @@ def recipe_text(name: str, folder: Path | None = None) -> str:
 
     Args:
         name: with or without `.yaml`.
-        folder: as of `recipes`.
+        folder: where to look for it; None is those that ship with kdeploy.
     Raises: InputError when there is no such recipe.
     """
     name = name.removesuffix(".yaml")

@@ -1,4 +1,4 @@
-"""What must hold, or an error says so with its exit code: claims, parity, the gate, packages."""
+"""Requirements that hold, or an error with its exit code says why not: claims, parity, the gate, packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def require_claims(record: BenchRecord | BenchCompareRecord) -> None:
-    """Raises: ClaimError naming every comparison whose claim is not supported, and why."""
+    """Require that every claim is supported.
+
+    Raises: ClaimError naming every comparison whose claim is not supported, and why.
+    """
     from kdeploy.timing.analysis import claims
 
     if isinstance(record, BenchRecord):
@@ -25,21 +28,30 @@ def require_claims(record: BenchRecord | BenchCompareRecord) -> None:
 
 
 def require_parity(record: VerifyRecord) -> None:
-    """Raises: ParityError for the first row that is not within budget: by how much, and at which node."""
+    """Require that every model is within budget through every runtime.
+
+    Raises: ParityError for the first row that is not within budget: by how much, and at which node.
+    """
     from kdeploy.parity.compare import raise_if_failed
 
     raise_if_failed(record.rows)
 
 
 def require_gate(summary: Summary) -> None:
-    """Raises: GateError that says by how much each requirement of the gate was missed, and which keys to change."""
+    """Require that the gate of a run is met.
+
+    Raises: GateError that says by how much each requirement of the gate was missed, and which keys to change.
+    """
     from kdeploy.evaluation.gate import raise_if_failed
 
     raise_if_failed(summary.gate)
 
 
 def require_installed(findings: Sequence[Finding]) -> None:
-    """Raises: MissingError naming what `doctor` did not find."""
+    """Require that everything was found.
+
+    Raises: MissingError naming what `doctor` did not find.
+    """
     from kdeploy.verbs.doctor import lacking
 
     error = lacking(findings)

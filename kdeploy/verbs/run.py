@@ -136,7 +136,7 @@ def report(subject: str | Path, options: Options | None = None) -> ReportRecord:
 
 
 def show(subject: str | Path, options: Options | None = None) -> Summary:
-    """What a run came to, from its records; nothing is computed. Accuracies are fractions of 1.
+    """The results of a run, from its records; nothing is computed. Accuracies are fractions of 1.
 
     Raises: InputError when its stages up to the export are not done.
     """
@@ -146,7 +146,7 @@ def show(subject: str | Path, options: Options | None = None) -> Summary:
 
 
 def summary(job: Job) -> Summary:
-    """What a job of `run` came to, as `kdeploy run --json` prints it; `stages_run` are those that were done now."""
+    """The results of a job of `run`, as `kdeploy run --json` prints them; `stages_run` are those that were done now."""
     return outcome.summary(job, bundle=BUNDLE)
 
 

@@ -69,7 +69,7 @@ def _some(samples: SampleSet, preprocessing: Preprocessing) -> np.ndarray:
 
 
 def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
-    """Write `teacher.onnx`; what it reads."""
+    """Write `teacher.onnx`; the preprocessing that it needs."""
     record = job.find(TEACHER)
     if record is not None:
         run.teacher_file(folder, run.ExportedTeacher(record, members_of(job)))
@@ -91,7 +91,7 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
 
 
 def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray) -> str:
-    """Write `student.onnx`; which form of the bottleneck it has, and why."""
+    """Write `student.onnx`; the form of the bottleneck that it has, and why."""
     preprocessing, options = samples.plain_preprocessing, job.recipe.export.options(run.ExportOptions)
     if isinstance(options.bottleneck, Rank) and options.bottleneck.rank is None:
         raise _Unknown(f"export.bottleneck {options.bottleneck} finds a rank from trained weights")
@@ -104,7 +104,7 @@ def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray
 
 
 def _plain_statistics(preprocessing: Preprocessing) -> dict[str, list[float]]:
-    """What the data would give the normalisation inside a network: other numbers, the same node."""
+    """Statistics in place of those of the data, for the normalisation inside a network: the same node."""
     channels = preprocessing.model_shape[0]
     return {"mean": [0.5] * channels, "std": [0.25] * channels}
 

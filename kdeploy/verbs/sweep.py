@@ -1,4 +1,4 @@
-"""The variants of a recipe: which there are, and what each came to."""
+"""The variants of a recipe: which there are, and the results of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def variants_of(loaded: LoadedRecipe, only: Collection[str]) -> list[str]:
 
 
 def row(variant: str, job: Job) -> SweepRow:
-    """What a variant came to, from its records up to the distillation."""
+    """The results of a variant, from its records up to the distillation."""
     distilled = job.read(DISTILL)
     return SweepRow(
         variant=variant,

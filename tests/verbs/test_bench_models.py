@@ -65,11 +65,11 @@ def test_inputs_without_a_folder_a_class_have_no_labels(names: list[str]) -> Non
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     must = "must be an ONNX file, the folder of a bundle, or a file of the runtime that --runtime names"
     with pytest.raises(InputError) as caught:
-        bench_models.given(tmp_path / "model.xml", ["openvino"])
+        bench_models.model_at(tmp_path / "model.xml", ["openvino"])
     assert str(caught.value) == f"{tmp_path / 'model.xml'}: {must} (no such file)."
     (tmp_path / "model.xml").write_text("<net/>")
     with pytest.raises(InputError) as caught:
-        bench_models.given(tmp_path / "model.xml", [])
+        bench_models.model_at(tmp_path / "model.xml", [])
     assert str(caught.value) == f"{tmp_path / 'model.xml'}: {must} (runtimes: none)."
 
 
@@ -88,7 +88,7 @@ def test_a_spoiled_bundle_is_not_timed(tmp_path: Path) -> None:
     model = tmp_path / "out" / "bundle" / "student.onnx"
     model.write_bytes(model.read_bytes() + b"x")
     with pytest.raises(IntegrityError):
-        bench_models.given(tmp_path / "out" / "bundle", [])
+        bench_models.model_at(tmp_path / "out" / "bundle", [])
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def timing_lines(record: BenchRecord) -> Iterator[str]:
-    """Times are medians."""
+    """The lines of a benchmark's further figures; times are medians."""
     settings = groupby(record.throughput, key=lambda row: (row.runtime, row.batch, row.threads))
     for (runtime, batch, threads), rows in settings:
         rates = ", ".join(f"{row.model} {numbers.thousands(row.value)} samples/s" for row in rows)
@@ -34,10 +34,10 @@ def _of_arm(arm: Arm) -> Iterator[str]:
         yield f"energy of {arm.name}: {numbers.whole(energy.idle_subtracted)} uJ a call above idle ({energy.domain})"
 
 
-def _cold(found: ColdStart) -> str:
-    steady = "never steady" if found.to_steady is None else f"steady after {_ms(found.to_steady)}"
-    parts = (f"imports {_ms(found.imports)}", f"session {_ms(found.session)}", f"first {_ms(found.first_inference)}")
-    return f"{', '.join(parts)}, {steady} ({found.n} processes, page cache {found.page_cache})"
+def _cold(start: ColdStart) -> str:
+    steady = "never steady" if start.to_steady is None else f"steady after {_ms(start.to_steady)}"
+    parts = (f"imports {_ms(start.imports)}", f"session {_ms(start.session)}", f"first {_ms(start.first_inference)}")
+    return f"{', '.join(parts)}, {steady} ({start.n} processes, page cache {start.page_cache})"
 
 
 def _ms(time: TimeEstimate) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.bench.options import (
+    Against,
     Batch,
     ColdStart,
     Energy,
@@ -21,14 +22,13 @@ from kdeploy.cli.bench.options import (
     Seed,
     Sustained,
     Threads,
-    Versus,
 )
 from kdeploy.cli.options import RUNS, AsJson, Runs
 
 
 def command(
     models: Models,
-    versus: Versus = None,
+    against: Against = None,
     runtime: Runtime = None,
     inputs: Inputs = None,
     threads: Threads = 1,
@@ -51,7 +51,7 @@ def command(
     from kdeploy.cli.bench import result
     from kdeploy.cli.progress import watched
 
-    pair = models if versus is None else [versus, *models]
+    pair = models if against is None else [against, *models]
     if len(pair) != 2:
         raise typer.BadParameter("give two models, or one model and --vs")
     with watched() as progress:

@@ -1,4 +1,4 @@
-"""What the subcommands of kdeploy bench are asked: their arguments and options."""
+"""The arguments and options of the subcommands of kdeploy bench."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Models = Annotated[
         show_default=False,
     ),
 ]
-Versus = Annotated[
+Against = Annotated[
     Path | None,
     typer.Option("--vs", metavar="MODEL", help="The baseline, when one model is given.", show_default=False),
 ]
@@ -47,7 +47,7 @@ ColdStart = Annotated[
 
 
 def _seconds(duration: str) -> float:
-    """`90s`, `10m` or `1h` in seconds."""
+    """The seconds of a duration such as `90s`, `10m` or `1h`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", duration)
     if match is None:
         raise typer.BadParameter("must be a time as 90s, 10m or 1h")

@@ -1,4 +1,4 @@
-"""What the subcommands of kdeploy bench print of a result."""
+"""The output of a benchmark, which the subcommands of kdeploy bench share."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(record: BenchRecord, *, require_claim: bool, as_json: bool) -> None:
 
 
 def finish(exported: Path | None, next_command: str) -> None:
-    """The file for another tool, if there is one, and where to go from here."""
+    """Print the file for another tool, if there is one, and the next command."""
     if exported is not None:
         output.line(str(exported))
     output.next_command(next_command)

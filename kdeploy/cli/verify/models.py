@@ -1,4 +1,4 @@
-"""kdeploy verify models: `.onnx` files made elsewhere."""
+"""kdeploy verify models: external `.onnx` files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kdeploy verify prints of the parity of models, and the error when one failed."""
+"""The output of kdeploy verify on the parity of models, and the error when one failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def finish(record: VerifyRecord, *, as_json: bool) -> None:
-    """Print a record.
+    """Print the parity of models.
 
     Raises: ParityError when a row failed, after the record was printed.
     """

@@ -74,7 +74,7 @@ def drawn(name: str, height_inches: float, draw: Callable[[Axes], None]) -> str:
 
 
 def marker(settings: Sequence[str], setting: str) -> str:
-    """Each setting has a shape, the same in all plots."""
+    """The shape of a setting, the same in all plots."""
     return _MARKERS[settings.index(setting) % len(_MARKERS)]
 
 
@@ -89,7 +89,7 @@ def short(text: str) -> str:
 
 
 def legend(axes: Axes, models: Mapping[str, Part], settings: Sequence[str], *, lines: bool = False) -> None:
-    """Below the plot: models by colour and, when there are several, settings by shape, or by how `lines` are dashed."""
+    """Draw the keys: models by colour and, where there are several, settings by shape, or by how `lines` are dashed."""
     keys = [_key(name, color=COLOURS[part], markerfacecolor=FACES[part], marker="o") for name, part in models.items()]
     if len(settings) == 1:
         _below(axes, keys, len(keys) if sum(len(short(name)) for name in models) < _LONGEST_ROW else 1)
@@ -108,7 +108,7 @@ def _key(name: str, **look: Any) -> Line2D:  # noqa: ANN401 - what matplotlib ta
 
 
 def _below(axes: Axes, keys: Sequence[Line2D], columns: int) -> None:
-    """Outside of the axes and inside of the figure, which makes room for it."""
+    """Draw keys outside of the axes and inside of the figure, which makes room for them."""
     axes.figure.legend(handles=keys, loc="outside lower center", ncols=columns, columnspacing=1.6)
 
 
@@ -127,7 +127,7 @@ def logarithmic(axes: Axes, which: Literal["x", "y"], low: float, high: float, *
 
 
 def _for_page(svg: str, name: str) -> str:
-    """Without prologue, namespaces and style sheet; colours as variables, ids with a prefix, the page's fonts."""
+    """SVG without prologue, namespaces and style sheet; colours as variables, ids with a prefix, the page's fonts."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"| (width|height)="[\d.]+pt"', "", svg)

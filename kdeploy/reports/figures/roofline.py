@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reached:
-    """One arm: its FLOPs a byte, the FLOP/s it reached, and the roof that was measured beside it."""
+class RoofPoint:
+    """One arm: its FLOPs a byte, the FLOP/s it reached, and the roof that was measured in between its blocks."""
 
     model: str
     part: Part
@@ -31,12 +31,12 @@ class Reached:
     bandwidth: float
 
 
-def roofline(arms: Sequence[Reached]) -> str:
+def roofline(arms: Sequence[RoofPoint]) -> str:
     """The plot of at least one arm."""
     return drawn("roofline", 3.7, lambda axes: _draw(axes, arms))
 
 
-def _draw(axes: Axes, arms: Sequence[Reached]) -> None:
+def _draw(axes: Axes, arms: Sequence[RoofPoint]) -> None:
     settings = list(dict.fromkeys(arm.setting for arm in arms))
     edges = [point for arm in arms for point in (arm.intensity, arm.peak_flops / arm.bandwidth)]
     low, high = min(edges) / 4, max(edges) * 4
@@ -53,8 +53,8 @@ def _draw(axes: Axes, arms: Sequence[Reached]) -> None:
     legend(axes, {arm.model: arm.part for arm in arms}, settings)
 
 
-def _draw_roof(axes: Axes, arms: Sequence[Reached], ends: tuple[float, float], pattern: object) -> None:
-    """The higher of the roofs that were measured beside the arms of one setting."""
+def _draw_roof(axes: Axes, arms: Sequence[RoofPoint], ends: tuple[float, float], pattern: object) -> None:
+    """Draw the higher of the roofs that were measured for the arms of one setting."""
     peak, bandwidth = max(arm.peak_flops for arm in arms), max(arm.bandwidth for arm in arms)
     places = (ends[0], peak / bandwidth, ends[1])
     heights = [min(peak, bandwidth * place) / 1e9 for place in places]

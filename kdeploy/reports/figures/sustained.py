@@ -30,7 +30,7 @@ def sustained(courses: Sequence[Course]) -> str:
 
 
 def relative(run: Sustained) -> list[float]:
-    """Each window in percent of the beginning: 103 is 3 % slower."""
+    """The median of each window in percent of the beginning: 103 is 3 % slower."""
     medians = [window.median_ns for window in run.windows]
     start = median(medians[: max(1, len(medians) // 10)])
     return [100 * value / start for value in medians]

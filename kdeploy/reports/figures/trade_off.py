@@ -49,7 +49,7 @@ def _draw(axes: Axes, points: Sequence[Point], metric: str) -> None:
 
 
 def _keep_below_100(axes: Axes, points: Sequence[Point]) -> None:
-    """Accuracies that hardly differ get a span of two points; no axis goes on above 100 %."""
+    """Set the span of accuracies: two points where they hardly differ, and never above 100 %."""
     ends = [100 * end for point in points for end in (point.accuracy, *(point.accuracy_range or ()))]
     low, high = min(ends), max(ends)
     pad = 0.18 * max(high - low, 2.0)

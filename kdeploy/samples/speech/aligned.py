@@ -71,7 +71,7 @@ class AlignedPhones:
 
 
 def _all(labels: NDArray[np.int64], _count: int) -> NDArray[np.int64]:
-    """The labels as they are stored; a list that is shorter than the sound cuts its frames."""
+    """The labels as they are stored, int64; a list that is shorter than the sound cuts its frames."""
     return labels
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, ResourceError
-from kdeploy.samples.contents import Contents, Inputs
+from kdeploy.samples.contents import Contents
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.speech import front_end
 from kdeploy.samples.split import Rows
@@ -61,7 +61,7 @@ def contents(
     where: str,
     limit_bytes: int,
 ) -> Contents:
-    """What a source of speech has; the sounds are decoded here.
+    """The rows of a source of speech, one a frame with a label; the sounds are decoded here.
 
     Args:
         context: frames of a window, odd.
@@ -87,15 +87,11 @@ def contents(
     return Contents(
         labels=np.concatenate([cut.labels for cut in cuts]),
         class_names=class_names,
-        decode=lambda some: _inputs(windows, some),
+        decode=lambda some: {INPUT: (windows.take(some), "array")},
         where=where,
         first_test=first_test if first_test < rows else None,
         groups=_numbered([cut.group for cut in cuts], [len(cut.labels) for cut in cuts]),
     )
-
-
-def _inputs(windows: Windows, rows: Rows) -> Inputs:
-    return {INPUT: (windows.take(rows), "array")}
 
 
 def _cut(utterance: Utterance, context: int, limit_bytes: int) -> _Cut:
@@ -110,6 +106,6 @@ def _cut(utterance: Utterance, context: int, limit_bytes: int) -> _Cut:
 
 
 def _numbered(groups: list[str], rows: list[int]) -> NDArray[np.int64]:
-    """The number of its group for each row."""
+    """The number of the group of each row, int64 (rows,)."""
     _, numbers = np.unique(groups, return_inverse=True)
     return np.repeat(numbers.astype(np.int64), rows)

@@ -24,7 +24,7 @@ _FULL_SCALE = 32_768  # Kaldi reads 16-bit numbers
 
 
 def frames(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The frames whose window lies inside a sound.
+    """The frames of a sound whose window lies inside it, float32.
 
     Args:
         sound: (samples,) from -1 to 1, 16,000 a second.
@@ -53,7 +53,7 @@ def _filter_banks(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _differences(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The slope of each value over five frames, (frames, values) to the same."""
+    """The slope of each value over five frames, (frames, values) to the same shape."""
     if not len(values):
         return values
     count = len(values)

@@ -55,19 +55,19 @@ def folded(phone: str) -> str | None:
 
 
 def class_names(phones: Sequence[str], targets: Targets) -> tuple[str, ...]:
-    """`aa 0`, `aa 1`, `aa 2`, ... for states; the phones, or the 39 of them."""
+    """The names of the classes: `aa 0`, `aa 1`, `aa 2`, ... for states; else the phones, or the 39 of them."""
     if targets == "states":
         return tuple(f"{phone} {state}" for phone in phones for state in range(STATES))
     return FOLDED if targets == "folded" else tuple(phones)
 
 
 def labels(segments: Sequence[Segment], count: int, targets: Targets) -> NDArray[np.int64]:
-    """The class of each of `count` frames, by the segment that holds the middle of its window; -1 where none does.
+    """The class of each frame, int64 (count,), by the segment that holds the middle of its window; -1 where none does.
 
     Nobody has aligned the states of hand-made segments: they are the thirds of a segment's time.
     """
     starts, stops, phones = (np.array(column, np.int64) for column in zip(*segments, strict=True))
-    middle = np.arange(count, dtype=np.int64) * SHIFT + LENGTH // 2
+    middle = np.arange(count, dtype=np.int64) * SHIFT + LENGTH // 2  # (count,), in samples
     at = np.searchsorted(stops, middle, side="right").clip(max=len(stops) - 1)
     inside = (starts[at] <= middle) & (middle < stops[at])
     classes = phones[at]
@@ -79,6 +79,6 @@ def labels(segments: Sequence[Segment], count: int, targets: Targets) -> NDArray
 
 
 def _table() -> NDArray[np.int64]:
-    """From the number of a phone to that of the one it is folded into."""
+    """The number of the phone that each of the 61 is folded into, int64 (61,); -1 for q."""
     names = [folded(phone) for phone in PHONES]
     return np.array([-1 if name is None else FOLDED.index(name) for name in names], np.int64)

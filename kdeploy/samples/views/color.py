@@ -22,11 +22,13 @@ _THOUSANDTHS = (299, 587, 114)
 
 @dataclass(frozen=True)
 class Colour:
+    """The step: uint8 images (B, 1 or 3, height, width) to others of their shape; `strength` is at most 1."""
+
     strength: float
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
         must_be_pixels(batch, "color")
-        brightness = self._factor(draws, DrawNumber.BRIGHTNESS)
+        brightness = self._factor(draws, DrawNumber.BRIGHTNESS)  # (B, 1, 1, 1), and so the next two
         contrast = self._factor(draws, DrawNumber.CONTRAST)
         saturation = self._factor(draws, DrawNumber.SATURATION)
         grey, mean = _grey(batch)
@@ -38,7 +40,7 @@ class Colour:
 
 
 def _grey(batch: Tensor) -> tuple[Tensor, Tensor]:
-    """Grey (B, 1, height, width) and its mean (B, 1, 1, 1), float32."""
+    """The grey of each image, (B, 1, height, width), and its mean, (B, 1, 1, 1), float32."""
     weights = torch.tensor(_THOUSANDTHS if batch.shape[1] == 3 else (1000,), dtype=torch.int32, device=batch.device)
     grey = (batch * weights.view(1, -1, 1, 1)).sum(1, keepdim=True, dtype=torch.int32)
     mean = grey.sum((2, 3), keepdim=True).to(torch.float64) / (1000 * grey.shape[2] * grey.shape[3])

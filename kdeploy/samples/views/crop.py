@@ -20,6 +20,8 @@ from kdeploy.samples.views.numbers import DrawNumber
 
 @dataclass(frozen=True)
 class Crop:
+    """The step: images (B, channels, height, width) to others of their shape; `most` in pixels."""
+
     most: int
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
@@ -27,7 +29,7 @@ class Crop:
         down = draws.integers(DrawNumber.CROP_DOWN, -self.most, self.most)
         right = draws.integers(DrawNumber.CROP_RIGHT, -self.most, self.most)
         rows, columns = (_mirrored(length, self.most).to(batch.device) for length in batch.shape[2:])
-        padded = batch.index_select(2, rows).index_select(3, columns)
+        padded = batch.index_select(2, rows).index_select(3, columns)  # (B, C, H + 2 most, W + 2 most)
         return cut(padded, self.most + down, self.most + right, batch.shape[2:])
 
 

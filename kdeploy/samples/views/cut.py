@@ -9,7 +9,13 @@ from torch import Tensor
 
 
 def cut(padded: Tensor, top: Tensor, left: Tensor, size: torch.Size) -> Tensor:
-    """The window of `size` of each image that begins at (top, left)."""
+    """The window of each image that begins at (top, left): (B, C, *size).
+
+    Args:
+        padded: (B, C, height, width), at least as large as the windows reach.
+        top, left: int64 (B,).
+        size: (height, width) of the window.
+    """
     return (_cut_array if padded.device.type == "cpu" else _cut_tensor)(padded, top, left, size)
 
 

@@ -19,6 +19,8 @@ from kdeploy.samples.views.numbers import DrawNumber
 
 @dataclass(frozen=True)
 class Cutout:
+    """The step: images (B, channels, height, width) to others of their shape; `side` in pixels."""
+
     side: int
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
@@ -28,7 +30,7 @@ class Cutout:
         return batch.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
 
     def _inside(self, draws: Draws, number: DrawNumber, length: int) -> Tensor:
-        """Which places along one axis the square covers, bool (B, length)."""
+        """The places along one axis that the square covers, bool (B, length)."""
         first = draws.integers(number, 0, length - 1)[:, None] - self.side // 2
         places = torch.arange(length, device=first.device)
         return (places >= first) & (places < first + self.side)

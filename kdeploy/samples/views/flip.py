@@ -14,6 +14,8 @@ from kdeploy.samples.views.numbers import DrawNumber
 
 @dataclass(frozen=True)
 class Flip:
+    """The step: images (B, channels, height, width) to others of their shape."""
+
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
         must_be_images(batch, "flip")
         flipped = draws.integers(DrawNumber.FLIP, 0, 1) == 1

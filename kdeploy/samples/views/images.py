@@ -1,4 +1,4 @@
-"""What the steps for images ask of a batch."""
+"""Checks of a batch of images, which the steps for images share."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def must_be_images(batch: Tensor, key: str) -> None:
 
 
 def must_be_pixels(batch: Tensor, key: str) -> None:
-    """Refuse what is not images of 1 or 3 channels from 0 to 255."""
+    """Refuse what is not uint8 images, (B, 1 or 3, height, width)."""
     if batch.ndim != 4 or batch.dtype != torch.uint8 or batch.shape[1] not in (1, 3):
         _refuse(batch, key, "must be given uint8 images (B, 1 or 3, height, width)")
 
 
 def to_pixels(values: Tensor) -> Tensor:
-    """Rounded to the nearest of 0 to 255, half to even; uint8."""
+    """Values of any shape as uint8, rounded to the nearest of 0 to 255, half to even."""
     return values.round().clamp(0, 255).to(torch.uint8)
 
 

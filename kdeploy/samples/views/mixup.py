@@ -24,7 +24,7 @@ WHOLE = 2**16
 
 
 def partners(draws: Draws, pool: Tensor) -> Tensor:
-    """Each sample's partner: one of the indices in `pool`, maybe its own."""
+    """The partner of each sample, int64 (B,): one of the indices in `pool`, (P,), maybe its own."""
     return pool[draws.integers(DrawNumber.MIXUP_PARTNER, 0, len(pool) - 1)]
 
 
@@ -42,9 +42,10 @@ def mix(batch: Tensor, others: Tensor, own: Tensor) -> Tensor:
     """The weighted mean of two batches, of their dtype; pixels are rounded, half up.
 
     Args:
-        own: the weight of each row of `batch`, as `weights` gives it.
+        batch, others: (B, ...), of one dtype.
+        own: int64 (B,), the weight of each row of `batch`, as `weights` gives it.
     """
-    own = own.view(-1, *(1,) * (batch.ndim - 1))
+    own = own.view(-1, *(1,) * (batch.ndim - 1))  # (B, 1, ...)
     if batch.dtype == torch.uint8:
         # exact: a byte and sixteen binary places fit in the 24 bits of a float32
         behind = others.to(torch.float32)

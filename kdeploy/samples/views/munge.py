@@ -38,7 +38,7 @@ class Munge:
 
     Args:
         table: every sample, float32 (N, columns).
-        pool: sorted indices of the samples among which neighbours are looked for, and of which there are views.
+        pool: int64 (P,), sorted: the samples among which neighbours are looked for, and of which there are views.
         probability: p, of each attribute.
         variance: s; the larger, the nearer to the neighbour.
         nominal: columns whose numbers are names.
@@ -65,12 +65,12 @@ class Munge:
 
     @cached_property
     def neighbours(self) -> NDArray[np.int64]:
-        """The index of each pool sample's nearest other one, in the order of the pool."""
+        """The index of the nearest other sample of each one in the pool, int64 (P,), in the order of the pool."""
         return self.pool[nearest(np.asarray(self.table[self.pool]), self.nominal)]
 
     def __call__(self, rows: Tensor, samples: NDArray[np.int64], draws: Draws) -> Tensor:
-        """The rows (B, columns) of pool samples, changed."""
-        others = torch.from_numpy(self.table[self.neighbours[np.searchsorted(self.pool, samples)]])
+        """The rows of samples of the pool, changed: float32 (B, columns) to the same shape, `samples` int64 (B,)."""
+        others = torch.from_numpy(self.table[self.neighbours[np.searchsorted(self.pool, samples)]])  # (B, columns)
         columns = torch.arange(rows.shape[1])
         each = Draws(draws.seed, draws.view, draws.samples[:, None])
         parts = (each.uniform(columns + int(DrawNumber.MUNGE_VALUE)) * len(quantiles())).to(torch.int64)
@@ -81,14 +81,14 @@ class Munge:
 
 
 def nearest(table: NDArray[np.float32], nominal: Sequence[int]) -> NDArray[np.int64]:
-    """The position of each row's nearest other row; the first of equals."""
+    """The position of the nearest other row of each row, (N, columns) to int64 (N,); the first of equals."""
     spread = table.std(axis=0, dtype=np.float64)
     scaled = (table / np.where(spread > 0, spread, 1)).astype(np.float32)
     step = max(1, _CHUNK_BYTES // (4 * len(table)))
     neighbours = np.empty(len(table), np.int64)
     for start in range(0, len(table), step):
         stop = min(start + step, len(table))
-        distances = np.zeros((stop - start, len(table)), np.float32)
+        distances = np.zeros((stop - start, len(table)), np.float32)  # (rows of this chunk, N)
         for column in range(table.shape[1]):
             if column in nominal:
                 distances += table[start:stop, column, None] != table[None, :, column]

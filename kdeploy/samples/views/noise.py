@@ -25,10 +25,12 @@ _PARTS = 2**16
 
 @dataclass(frozen=True)
 class Noise:
+    """The step: a batch (B, ...) to another of its shape and dtype; `sigma` is a part of the full range."""
+
     sigma: float
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
-        parts = draws.sixteen_bits(DrawNumber.NOISE, batch[:1].numel())
+        parts = draws.sixteen_bits(DrawNumber.NOISE, batch[:1].numel())  # (B, values of a sample)
         normal = quantiles().to(batch.device)[parts].view(batch.shape)
         if batch.dtype == torch.uint8:
             return to_pixels(batch.to(torch.float32) + normal * (255 * self.sigma))
@@ -37,6 +39,6 @@ class Noise:
 
 @cache
 def quantiles() -> Tensor:
-    """The normal's quantiles at the middles of 2**16 equal parts, float32."""
+    """The normal's quantiles at the middles of 2**16 equal parts, float32 (65536,)."""
     normal = NormalDist()
     return torch.tensor([normal.inv_cdf((part + 0.5) / _PARTS) for part in range(_PARTS)])

@@ -20,6 +20,8 @@ from kdeploy.samples.views.numbers import DrawNumber
 
 @dataclass(frozen=True)
 class Shift:
+    """The step: images (B, channels, height, width) to others of their shape; `most` in pixels."""
+
     most: int
 
     def __call__(self, batch: Tensor, draws: Draws) -> Tensor:

@@ -27,6 +27,8 @@ _PARTS = 1 << _BITS  # of a pixel
 
 @dataclass(frozen=True)
 class Turn:
+    """The step: images (B, channels, height, width) to others of their shape."""
+
     degrees: float
     zoom: float
 
@@ -35,14 +37,14 @@ class Turn:
         height, width = batch.shape[2:]
         rows, columns = self._places(height, width, draws)
         # two lines of zeros on each side: whatever is further out is the same
-        framed = functional.pad(batch, (2, 2, 2, 2)).flatten(2)
+        framed = functional.pad(batch, (2, 2, 2, 2)).flatten(2)  # (B, C, (height + 4) (width + 4))
         top = (rows >> _BITS).clamp(-2, height) + 2
         left = (columns >> _BITS).clamp(-2, width) + 2
         down, right = ((place & (_PARTS - 1)).flatten(1)[:, None] for place in (rows, columns))
         first = (top * (width + 4) + left).flatten(1)[:, None].long().expand(-1, batch.shape[1], -1)
 
         def line(offset: int) -> Tensor:
-            """Two pixels beside each other, mixed; whole numbers for pixels."""
+            """Two neighbouring pixels of a line, mixed; whole numbers for pixels."""
             pair = (framed.gather(2, first + offset + step) for step in (0, 1))
             one, other = (pixel.to(torch.int32) if pixel.dtype == torch.uint8 else pixel for pixel in pair)
             return one * (_PARTS - right) + other * right
@@ -52,9 +54,9 @@ class Turn:
         return mixed.to(batch.dtype).view(batch.shape)
 
     def _places(self, height: int, width: int, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Where each pixel comes from, int32 (B, height, width) in parts of a pixel: rows and columns."""
+        """The rows and the columns that each pixel comes from, int32 (B, height, width), in parts of a pixel."""
         table = _cosines_and_sines(self.degrees).to(draws.samples.device)
-        turns = table[draws.integers(DrawNumber.ROTATE, 0, _ANGLES)]
+        turns = table[draws.integers(DrawNumber.ROTATE, 0, _ANGLES)]  # (B, 2)
         factor = 1 + self.zoom * (2 * draws.uniform(DrawNumber.ZOOM).double() - 1)
         cosine, sine = ((turns[:, axis] / factor)[:, None, None] for axis in (0, 1))
         down = torch.arange(height, device=turns.device).double()[None, :, None] - (height - 1) / 2
@@ -66,6 +68,6 @@ class Turn:
 
 @cache
 def _cosines_and_sines(degrees: float) -> Tensor:
-    """float64 (1025, 2), from -degrees to +degrees."""
+    """Cosine and sine of the angles from -degrees to +degrees, float64 (1025, 2)."""
     angles = [math.radians(degrees * (2 * step / _ANGLES - 1)) for step in range(_ANGLES + 1)]
     return torch.tensor([(math.cos(angle), math.sin(angle)) for angle in angles], dtype=torch.float64)

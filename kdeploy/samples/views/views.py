@@ -40,7 +40,7 @@ class Views:
     """What differs between the views of one input; all zero is the identity, which any input may have.
 
     Args:
-        seed: of every draw.
+        seed: every draw depends on it.
         shift: the most pixels an image moves along each axis, zero behind it.
         crop: the most pixels an image moves along each axis, its mirror image behind it.
         rotate: the most degrees an image turns around its centre, zero behind it.
@@ -75,7 +75,7 @@ class Views:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What is switched on: first where pixels are, then what they are, then what is hidden."""
+        """The steps that are switched on: first where pixels are, then what they are, then what is hidden."""
         options: tuple[tuple[float, Step], ...] = (
             (self.shift, Shift(self.shift)),
             (self.crop, Crop(self.crop)),
@@ -93,7 +93,7 @@ class Views:
         return replace(self, mixup=0.0)
 
     def __call__(self, batch: Tensor, samples: Tensor, view: int) -> Tensor:
-        """The view of each sample, before mixup.
+        """The view of each sample, before mixup, of the shape and dtype of the batch.
 
         Args:
             batch: (B, channels, height, width), or (B, ...) when no step for images is switched on; any dtype.
@@ -109,5 +109,5 @@ class Views:
         return batch
 
     def draws(self, samples: Tensor, view: int) -> Draws:
-        """The draws of one view of some samples."""
+        """The draws of one view of some samples, int64 (B,)."""
         return Draws(self.seed, view, samples)

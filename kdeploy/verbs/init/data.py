@@ -1,4 +1,4 @@
-"""Which source a file or a folder is, and a look at some of its rows."""
+"""The data of a drafted recipe: which source a file or a folder is, and a look at some of its rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
 
-ROWS = 256  # that are decoded, spread over the labelled ones
+ROWS = 256  # rows that are decoded, spread over the labelled ones
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,12 @@ class Sample:
     """Data that a recipe can name, and some labelled rows of them.
 
     Args:
-        key: of the recipe, such as `images`.
+        key: that of the recipe, such as `images`.
         size: (height, width) to which its images must be resized, or None.
         split: counts that use every label; empty where the data say their parts themselves.
-        rows: how many there are, test rows included.
+        inputs: canonical samples, (rows that were looked at, *shape).
+        labels: int64, one for each of these.
+        rows: how many there are in all, test rows included.
     """
 
     key: str
@@ -48,7 +50,7 @@ class Sample:
 
 
 def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
-    """Find out what the data are.
+    """The data at a path, with some labelled rows of them.
 
     Args:
         size: (height, width) for images of different sizes; None takes the first image's.
@@ -104,7 +106,7 @@ def source_key(path: Path) -> str:
 
 
 def _spread(contents: Contents) -> Rows:
-    """Up to 256 labelled rows, evenly spaced over those that are not test rows."""
+    """Up to 256 labelled rows, int64, evenly spaced over those that are not test rows."""
     rows = np.flatnonzero(contents.labels[: contents.first_test] >= 0)
     if len(rows) < 3:
         advice = "Put each class into a folder of its own, or give the labels y."
@@ -118,7 +120,7 @@ def _first_size(contents: Contents, rows: Rows) -> tuple[int, int]:
 
 
 def _split(contents: Contents) -> dict[str, int]:
-    """All labels are used: a fifth is for the test part where the data have none, a fiftieth is held out."""
+    """Counts that use all labels: a fifth is for the test part where the data have none, a fiftieth is held out."""
     if contents.given is not None:
         return {}
     labels = int((contents.labels[: contents.first_test] >= 0).sum())

@@ -4,7 +4,7 @@
                                                   fit -> preprocessing, student, views -> commented YAML
     data -> which source -> a look at some rows  /
 
-What it had to assume stands in a comment beside the key that changes it.
+What it had to assume stands in a comment next to the key that changes it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
 
     Args:
         data: an .npz file, or a folder of parquet files, images or sounds.
-        name: of the recipe; None takes the teacher's file name.
+        name: that of the recipe; None takes the teacher's file name.
         out: the file to write, which must not be there.
         data_root: what data paths are relative to; data outside of it get a root of their own.
     Raises: UsageError when `out` is there; InputError and ModelError when the data or the teacher cannot be used;

@@ -1,4 +1,4 @@
-"""What an ONNX teacher takes, whether the data fit it, and which common preprocessing suits it best."""
+"""The teacher of a drafted recipe: what it takes, whether the data fit it, which common preprocessing suits it best."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 @dataclass(frozen=True)
-class Found:
-    """A teacher's input without the batch axis (None: free), its classes, and the batch it is fixed to."""
+class TeacherSignature:
+    """The shape of a teacher's input without the batch axis (None: free), its classes, and the batch it is fixed to."""
 
     shape: tuple[int | None, ...]
     classes: int
@@ -48,17 +48,17 @@ class Fit:
     largest: float
 
 
-def look_at(path: Path) -> Found:
-    """Inspect a teacher.
+def look_at(path: Path) -> TeacherSignature:
+    """The signature of a teacher, after an inspection.
 
     Raises: what the inspector raises; ModelError when it is no classifier with one float32 input.
     """
-    inspected, found = admit(path), signature(path)
+    inspected, answers = admit(path), signature(path)
     shape = tuple(length if isinstance(length, int) else None for length in inspected.inputs[0].shape[1:])
-    return Found(shape, found.classes, found.batch)
+    return TeacherSignature(shape, answers.classes, answers.batch)
 
 
-def fit(path: Path, teacher: Found, sample: Sample) -> Fit:
+def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
     """The preprocessing, among common ones, with which the teacher is right most often; the first of equals.
 
     Raises: ModelError when the teacher cannot take such samples, or has other classes.
@@ -80,8 +80,8 @@ def fit(path: Path, teacher: Found, sample: Sample) -> Fit:
     return max(fits, key=lambda one: one.accuracy)
 
 
-def _size(path: Path, teacher: Found, sample: Sample) -> tuple[int, int] | None:
-    """(height, width) to resize to for the teacher, or None when the samples fit as they are."""
+def _size(path: Path, teacher: TeacherSignature, sample: Sample) -> tuple[int, int] | None:
+    """The (height, width) that the teacher needs samples resized to, or None when the samples fit as they are."""
     expected, shape = teacher.shape, sample.shape
     if len(expected) == len(shape) and all(
         length in (None, have) for length, have in zip(expected, shape, strict=True)
@@ -96,7 +96,7 @@ def _size(path: Path, teacher: Found, sample: Sample) -> tuple[int, int] | None:
 
 
 def _common(sample: Sample) -> list[tuple[str, dict[str, Any]]]:
-    """What networks are usually given, the likeliest first."""
+    """The preprocessings that networks usually have, in words and as recipe keys, the likeliest first."""
     if sample.kind != "image":
         return [("the numbers as they are", {})]
     channels = sample.shape[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdeploy.models.shallow import break_even
 from kdeploy.verbs.init.data import Sample
-from kdeploy.verbs.init.teacher import Fit, Found
+from kdeploy.verbs.init.teacher import Fit, TeacherSignature
 
 _CHANNELS, _HIDDEN = 32, 512
 _MOST_FEATURES = 16_384  # behind the convolution
@@ -19,7 +19,7 @@ _SEEN = 200_000  # samples times views, about
 
 @dataclass(frozen=True)
 class Values:
-    """What is written as it is."""
+    """The values that are written as they are."""
 
     name: str
     teacher: str
@@ -27,7 +27,7 @@ class Values:
     next_command: str
 
 
-def write(values: Values, teacher: Found, sample: Sample, fit: Fit) -> str:
+def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -> str:
     """The text of the recipe."""
     source: dict[str, Any] = {sample.key: values.data}
     source |= {} if sample.size is None else {"size": list(sample.size)}
@@ -69,7 +69,10 @@ def _views(sample: Sample) -> list[str]:
 
 
 def _labels(fit: Fit) -> list[str]:
-    """float16 is refused from 16,376 on; views may give larger logits than the samples as they are."""
+    """A line for float32 labels, where float16 might not do.
+
+    It is refused from 16,376 on, and views may give larger logits than the samples as they are.
+    """
     if fit.largest < 16_376 / 2:
         return []
     return [f"labels: {{dtype: float32}}  # logits up to {fit.largest:.0f}, too near to what float16 holds"]
@@ -95,7 +98,7 @@ def _behind(height: int, width: int, pool: int) -> int:
     return _CHANNELS * (height // pool) * (width // pool)
 
 
-def _bench(teacher: Found) -> list[str]:
+def _bench(teacher: TeacherSignature) -> list[str]:
     if teacher.batch in (None, 1):
         return []
     return [f"bench: {{batch: [{teacher.batch}]}}  # the only batch that the teacher takes"]
