@@ -11,7 +11,7 @@ from kdeploy.records.samples import SamplesRecord
 
 
 def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
-    """Find the student that a run chose.
+    """The student that a run chose, as the source of a teacher.
 
     Args:
         where, key: the place that asks for it, for messages.

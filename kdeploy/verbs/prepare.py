@@ -1,4 +1,4 @@
-"""From what a user names, a recipe file or a RUN, to a job that is read and checked; no work is done yet."""
+"""The job of what a user names, a recipe file or a RUN, read and checked; no work is done yet."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Options:
-    """What every verb takes.
+    """The options that every verb takes.
 
     Args:
         runs: the folder of all work.
@@ -100,8 +100,9 @@ def _recipe_file(subject: str | Path, store: Store) -> Path | None:
     return None if has_run(str(subject), store) else shipped.find(str(subject))
 
 
-def data_root_of(asked: Path | None) -> Path:
-    return asked or Path(os.environ.get("KDEPLOY_DATA") or "data")
+def data_root_of(folder: Path | None) -> Path:
+    """The folder that data paths are relative to: the one named, else that of KDEPLOY_DATA, else ./data."""
+    return folder or Path(os.environ.get("KDEPLOY_DATA") or "data")
 
 
 def _missing(name: str) -> str | None:
@@ -113,7 +114,7 @@ def _missing(name: str) -> str | None:
 
 
 def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store) -> Iterator[TeacherSource]:
-    """What each teacher comes with; those that `count` stands for come with nothing."""
+    """The sources of the teachers; those that `count` stands for have no file."""
     for number, teacher in enumerate(loaded.recipe.teacher):
         if teacher.run is not None:
             place = ("teacher", number, "run")
@@ -124,9 +125,9 @@ def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store) -> Ite
 
 
 def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:
-    """The settings of every source, with resolved paths: the parts' own stand beside the main one's."""
-    found: dict[str, Any] = {}
+    """The settings of every source, with resolved paths: those of parts with an own one under their names."""
+    source: dict[str, Any] = {}
     for part, origin in loaded.recipe.data.origins().items():
         settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding()
-        found |= {part: settings} if part else settings
-    return found
+        source |= {part: settings} if part else settings
+    return source

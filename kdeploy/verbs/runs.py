@@ -62,7 +62,7 @@ def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Coll
 
 
 def _write_index(job: Job, index: RunRecord) -> None:
-    """`runs/<name>.json`, with the stages that are done."""
+    """Write `runs/<name>.json` with the stages that are done."""
     done = {str(key): job.prints[key] for key, stage in stages_of(job).items() if job.has(stage)}
     record = index.model_copy(update={"stages": done})
     commit_bytes(job.store.index(index.name), record.to_json().encode())
