@@ -14,6 +14,7 @@ from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format,
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.report import Summary
+from kdeploy.records.samples import InputInfo, SamplesRecord
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import TeacherRecord, Training
 from kdeploy.reports.summary import RunRecords, summarise
@@ -26,6 +27,19 @@ DIGITS = tuple(str(digit) for digit in range(10))
 RECIPE = {"name": "mnist-5k", "gate": {"max_drop": 1.0, "min_speedup": 5.0}}
 SAMPLES = {"labeled": 500, "unlabeled": 2300, "held_out": 200, "test": 2000}
 MEDIANS_NS = {"onnxruntime": (1_634_000, 241_000), "openvino": (1_312_000, 187_500)}
+
+
+def samples(**changes: object) -> SamplesRecord:
+    record = SamplesRecord(
+        source={"numpy": "digits.npz"},
+        content_sha256=SHA,
+        sample_hash=SHA,
+        inputs={"image": InputInfo(kind="image", shape=(1, 28, 28), dtype="uint8")},
+        class_names=DIGITS,
+        counts=SAMPLES,
+        split_seed=0,
+    )
+    return record.model_copy(update=changes)
 
 
 def teacher(**changes: object) -> TeacherRecord:
@@ -279,7 +293,14 @@ def bench(**changes: object) -> b.BenchRecord:
 
 
 def records(**changes: object) -> RunRecords:
-    parts = {"teacher": teacher(), "distill": distill(), "export": export(), "verify": verify(), "bench": bench()}
+    parts = {
+        "samples": samples(),
+        "teacher": teacher(),
+        "distill": distill(),
+        "export": export(),
+        "verify": verify(),
+        "bench": bench(),
+    }
     return RunRecords(**(parts | changes))
 
 
@@ -296,7 +317,6 @@ def summary(found: RunRecords | None = None, **changes: object) -> Summary:
     settings = {
         "name": "mnist-5k",
         "recipe": RECIPE,
-        "samples": SAMPLES,
         "stages_run": ["bench", "bundle"],
         "gate": results,
         "bundle": "bundle/0123456789abcdef/mnist-5k.zip",

@@ -16,7 +16,18 @@ from kdeploy.records.samples import DuplicatesInfo, Overlap
 from kdeploy.reports import comparisons, headline, write
 from kdeploy.reports.figures.trade_off import Point, trade_off
 from kdeploy.reports.page import trade_off_points
-from tests.reports.report_records import bench, comparison, distill, export, net, records, summary, teacher, write_raw
+from tests.reports.report_records import (
+    bench,
+    comparison,
+    distill,
+    export,
+    net,
+    records,
+    samples,
+    summary,
+    teacher,
+    write_raw,
+)
 
 PROGRAM = """
 import sys
@@ -213,21 +224,21 @@ def test_the_trade_off_has_teacher_student_and_baseline_of_each_comparison_that_
 def test_duplicates_of_test_samples_stand_among_the_caveats(tmp_path):
     none = Overlap(count=0, first=())
     some = DuplicatesInfo(transfer=Overlap(count=2, first=(3, 17)), held_out=none, dropped=False)
-    text = Page(rendered(tmp_path, replace(records(), duplicates=some))).text
+    text = Page(rendered(tmp_path, replace(records(), samples=samples(duplicates=some)))).text
     assert (
         "Duplicates samples that are in the test part too: 2 of the transfer set, first 3, 17 "
         "(data.duplicates: drop takes them out of it)"
     ) in text
     clean = DuplicatesInfo(transfer=none, held_out=none, dropped=False)
-    assert "Duplicates" not in Page(rendered(tmp_path, replace(records(), duplicates=clean))).text
+    assert "Duplicates" not in Page(rendered(tmp_path, replace(records(), samples=samples(duplicates=clean)))).text
 
 
 def test_a_run_that_timed_and_compared_nothing_says_so(tmp_path):
     verdict = distill().verdict.model_copy(update={"difference": None, "seeds_interval": None, "inputs_interval": None})
     alone = distill(baselines=(), students=(net(2, 0.9685, 0.983),), verdict=verdict)
     bare = export(baseline=None, folds=(), forms=())
-    found = records(distill=alone, export=bare, verify=None, bench=None)
-    text = Page(rendered(tmp_path, found, bundle=None, bundle_reason="not asked for", samples={})).text
+    found = records(samples=samples(counts={}), distill=alone, export=bare, verify=None, bench=None)
+    text = Page(rendered(tmp_path, found, bundle=None, bundle_reason="not asked for")).text
     for sentence in (
         *("The student is not timed, 0.20 points less accurate, and 1.53\u00d7 its size.", "Nothing was timed."),
         *("Nothing was compared.", "there is no baseline to compare with", "not asked for"),
