@@ -33,9 +33,10 @@ from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
+from kdeploy.records.run import RunRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.verbs.runs import find_run, prints_of
+from kdeploy.verbs.runs import prints_of
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
@@ -207,7 +208,11 @@ def open_run(subject: str | Path | Job, store: Store) -> FinishedRun:
     """
     if isinstance(subject, Job):
         return FinishedRun(subject.recipe.name, subject.store, subject.prints)
-    index = find_run(str(subject), store)
+    path = Path(subject) if str(subject).endswith(".json") else store.index(str(subject))
+    if not path.is_file():
+        advice = f"Runs here: {store.run_names()}."
+        raise InputError(str(subject), "must be the name of a run that was begun", got=f"no {path}", advice=advice)
+    index = RunRecord.read(path)
     return FinishedRun(index.name, store, prints_of(index))
 
 

@@ -59,8 +59,8 @@ def test_a_job_gives_the_same_as_its_name(tiny: TinyRun) -> None:
 def test_another_part_is_refused(run: kdeploy.FinishedRun) -> None:
     for wrong in (run.teacher.logits, run.student.logits, run.targets):
         with pytest.raises(InputError) as caught:
-            wrong("labeled")
-        assert str(caught.value) == "part: must be test or held_out (labelled)."
+            wrong("training")
+        assert str(caught.value) == "part: must be test or held_out (training)."
 
 
 def test_a_stage_that_is_not_done_is_named_with_the_command_that_does_it(runs: Path) -> None:
@@ -80,9 +80,7 @@ def test_a_stage_that_is_not_done_is_named_with_the_command_that_does_it(runs: P
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        kdeploy.load_run("none", runs=tmp_path)
-    assert str(caught.value) == (
-        f"none: must be a recipe file, or the name of a run (no such file, and no {tmp_path}/none.json). "
-        "Runs here: none."
-    )
+    for name, path in (("none", tmp_path / "none.json"), (str(tmp_path / "x.json"), tmp_path / "x.json")):
+        with pytest.raises(InputError) as caught:
+            kdeploy.load_run(name, runs=tmp_path)
+        assert str(caught.value) == f"{name}: must be the name of a run that was begun (no {path}). Runs here: none."
