@@ -85,7 +85,7 @@ def refusing(tmp_path: Path) -> Run:
         log.write_text("")
         found = outcome([sys.executable, "-m", "kdeploy", *words], tmp_path, PYTHONPATH=str(folder), HEAVY=str(log))
         # the peaks of the machine are those of every engine that is here, torch among them
-        assert [line for line in log.read_text().splitlines() if "timing/peak_worker.py" not in line] == []
+        assert [line for line in log.read_text().splitlines() if "peak_worker.py" not in line] == []
         return found
 
     return run
@@ -150,9 +150,10 @@ def section() -> list[list[str]]:
 def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The environment that README's words make, from the package index; its folder."""
     sources = tmp_path_factory.mktemp("light")
-    for name in ("pyproject.toml", "README.md", "LICENSE", LIST.name):
-        shutil.copy(REPOSITORY / name, sources)
-    shutil.copytree(REPOSITORY / "kdeploy", sources / "kdeploy", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in filter(Path.is_file, REPOSITORY.iterdir()):
+        shutil.copy(file, sources)
+    for name in ("kdeploy", "recipes"):
+        shutil.copytree(REPOSITORY / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
     install, slim = section()
     reached = subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", sources / "index", "typer"],

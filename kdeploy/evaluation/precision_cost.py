@@ -13,7 +13,6 @@ from kdeploy.parity.compare import answers
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
-from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.sampleset import SampleSet
 
 FP32 = "onnxruntime"  # what runs the ONNX file that a format in another precision is compared with
@@ -29,6 +28,8 @@ class Labeled(NamedTuple):
     @classmethod
     def of(cls, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labeled:
         """A part as a model reads it."""
+        from kdeploy.samples.feed import plain_inputs  # with torch, which models made elsewhere do without
+
         rows = samples.parts[part]
         return cls(part, plain_inputs(samples, preprocessing, rows), samples.labels[rows])
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import accuracy, stored_logits
-from kdeploy.evaluation.exported_run import ExportedRun, exported_logits
 from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import Signature, signature
@@ -26,6 +25,9 @@ from kdeploy.system.progress import Progress
 from kdeploy.timing.request import COLD_STARTS, ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 from kdeploy.timing.run.orchestrator import Step
 from kdeploy.timing.subprocess_run import run_in_fresh_process
+
+if TYPE_CHECKING:
+    from kdeploy.evaluation.exported_run import ExportedRun
 
 DISTINCT_INPUTS = 256
 FEWEST_REPLICATES = 8  # of a benchmark that is more than a look at whether it runs
@@ -126,6 +128,8 @@ def run_of(
     Args:
         command: what the user typed, for the record.
     """
+    from kdeploy.evaluation.exported_run import exported_logits  # with torch, which models made elsewhere do without
+
     teacher = Labeled.of(samples, exported.teacher[1].preprocessing, "test")
     student = Labeled.of(samples, exported.distilled[1].preprocessing, "test")
     expected = stored_logits(exported.teacher[0], "test"), exported_logits(exported, student.inputs)
