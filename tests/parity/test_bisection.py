@@ -84,12 +84,12 @@ FORMS = ("as it is", "folded", "fused", "batch norm folded", "residual")
 @pytest.fixture(scope="module")
 def forms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Form]:
     folder, residual = tmp_path_factory.mktemp("forms"), Residual().eval()
-    folded = _folded(NET.chain(), SHAPE, "student", [])
+    folded = _folded(NET.chain(), SHAPE, "student")[0]
     nets = {
         "as it is": (NET, NET),
         "folded": (NET, folded),
         "fused": (NET, fuse(folded).layers.eval()),
-        "batch norm folded": (DEEP, _folded(DEEP.chain(), SHAPE, "teacher", [])),
+        "batch norm folded": (DEEP, _folded(DEEP.chain(), SHAPE, "teacher")[0]),
         "residual": (residual, residual),
     }
     return {name: Form(trained, exported(net, folder / f"{name}.onnx")) for name, (trained, net) in nets.items()}
