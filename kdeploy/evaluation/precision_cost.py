@@ -28,7 +28,7 @@ class Labeled(NamedTuple):
     @classmethod
     def of(cls, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labeled:
         """A part as a model reads it."""
-        from kdeploy.samples.feed import plain_inputs  # with torch, which models made elsewhere do without
+        from kdeploy.samples.feed import plain_inputs  # with torch, which external models do without
 
         rows = samples.parts[part]
         return cls(part, plain_inputs(samples, preprocessing, rows), samples.labels[rows])

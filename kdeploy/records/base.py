@@ -50,7 +50,8 @@ class Record(Part):
             raise InputError(where, "must be a JSON record", got=str(exc)) from exc
         schema = document.get("schema") if isinstance(document, dict) else None
         if not isinstance(schema, str) or schema.split(".", 2)[:2] != cls.SCHEMA.split(".", 2)[:2]:
-            raise InputError(where, f"must have the schema {cls.SCHEMA}", got=f"schema {schema!r}")
+            must, got = f"must have the schema {cls.SCHEMA}", f"schema {schema!r}"
+            raise InputError(where, must, got=got, advice=_of_another_version(schema, cls.SCHEMA))
         try:
             return cls.model_validate(document)
         except ValidationError as exc:
@@ -59,6 +60,17 @@ class Record(Part):
     @classmethod
     def read(cls, path: Path) -> Self:
         return cls.from_json(path.read_bytes(), where=str(path))
+
+
+def _of_another_version(schema: object, known: str) -> str:
+    """What to do about a record of another kdeploy; nothing, where the document is no such record at all."""
+    name, _, version = str(schema).partition("/")
+    ours, _, number = known.partition("/")
+    major = version.partition(".")[0]
+    if name != ours or not major.isdigit():
+        return ""
+    older = int(major) < int(number.partition(".")[0])
+    return "An older kdeploy wrote it: run that again." if older else "A newer kdeploy wrote it: use that one."
 
 
 def _first(error: ValidationError) -> str:

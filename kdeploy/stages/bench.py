@@ -128,7 +128,7 @@ def run_of(
     Args:
         command: what the user typed, for the record.
     """
-    from kdeploy.evaluation.exported_run import exported_logits  # with torch, which models made elsewhere do without
+    from kdeploy.evaluation.exported_run import exported_logits  # with torch, which external models do without
 
     teacher = Labeled.of(samples, exported.teacher[1].preprocessing, "test")
     student = Labeled.of(samples, exported.distilled[1].preprocessing, "test")

@@ -1,4 +1,4 @@
-"""Child processes of ours: the command and the environment they start with, and their end when this process ends."""
+"""Our child processes: the command and the environment they start with, and their end when this process ends."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -173,3 +173,19 @@ def test_a_bottleneck_is_a_form_or_a_rank():
 @pytest.mark.parametrize("spelled", ["lr", "learning_rate"])
 def test_the_learning_rate_has_two_names(spelled: str):
     assert Distill.model_validate({spelled: 0.5}).lr == 0.5
+
+
+def _choices(annotation: Any) -> set[str]:
+    """The words that a Literal allows, or one in a union; none for another type."""
+    inside = [_choices(one) for one in get_args(annotation) if get_origin(annotation) is not Literal]
+    words = (
+        {one for one in get_args(annotation) if isinstance(one, str)} if get_origin(annotation) is Literal else set()
+    )
+    return words.union(*inside)
+
+
+@pytest.mark.parametrize(("section", "kind", "resolved"), FILLED)
+def test_a_key_allows_the_words_that_its_component_knows(section: type[Section], kind: Any, resolved: set[str]):
+    types = get_type_hints(kind)
+    for name in types.keys() - resolved:
+        assert _choices(section.model_fields[name].annotation) == _choices(types[name]), name

@@ -75,9 +75,6 @@ def test_a_newer_minor_version_is_read():
 @pytest.mark.parametrize(
     ("schema", "got"),
     [
-        ("kdeploy.example/3", "schema 'kdeploy.example/3'"),
-        ("kdeploy.example/1", "schema 'kdeploy.example/1'"),
-        ("kdeploy.example/20", "schema 'kdeploy.example/20'"),
         ("kdeploy.bench/2", "schema 'kdeploy.bench/2'"),
         ("", "schema ''"),
         (None, "schema None"),
@@ -88,6 +85,22 @@ def test_another_schema_is_refused(schema, got):
     with pytest.raises(InputError) as caught:
         Example.from_json(_document(schema=schema), where="record.json")
     assert str(caught.value) == f"record.json: must have the schema kdeploy.example/2 ({got})."
+
+
+@pytest.mark.parametrize(
+    ("schema", "advice"),
+    [
+        ("kdeploy.example/1", "An older kdeploy wrote it: run that again."),
+        ("kdeploy.example/1.3", "An older kdeploy wrote it: run that again."),
+        ("kdeploy.example/3", "A newer kdeploy wrote it: use that one."),
+        ("kdeploy.example/20", "A newer kdeploy wrote it: use that one."),
+    ],
+)
+def test_a_record_of_another_version_says_what_to_do(schema, advice):
+    with pytest.raises(InputError) as caught:
+        Example.from_json(_document(schema=schema), where="record.json")
+    must = "record.json: must have the schema kdeploy.example/2"
+    assert str(caught.value) == f"{must} (schema {schema!r}). {advice}"
 
 
 def test_a_list_is_refused():
