@@ -126,7 +126,7 @@ def test_settings_of_a_recipe_are_plain_json():
 
 
 FILLED = [
-    (Training, TrainingOptions, {"require_exact"}),
+    (Training, TrainingOptions, {"require_exact", "precision"}),
     (Distill, LossOptions, set()),
     (Distill, DistillOptions, {"training", "loss"}),
     (Export, ExportOptions, set()),
