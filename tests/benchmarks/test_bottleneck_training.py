@@ -49,7 +49,7 @@ def test_the_rate_rises_and_falls_with_the_time(script: ModuleType, monkeypatch:
     monkeypatch.setattr(learner, "set_rate", rates.append)
     assert script.trained(learner, batches, 10.0, *batches(99)).steps == 39
     highest = max(rates)
-    assert highest == pytest.approx(script.CYCLE.learning_rate, rel=0.02)
+    assert highest == pytest.approx(script.CYCLE.options.lr, rel=0.02)
     rise, fall = rates[: rates.index(highest) + 1], rates[rates.index(highest) :]
     assert rise == sorted(rise)
     assert fall == sorted(fall, reverse=True)

@@ -29,10 +29,10 @@ INSPECT = """
 import json, sys
 from pathlib import Path
 from kdeploy.graphs.inspector.__main__ import answer, limit
-from kdeploy.graphs.inspector.record import Limits
-limit(Limits())
+from kdeploy.graphs.inspector.record import InspectionLimits
+limit(InspectionLimits())
 for folder in sorted(Path(sys.argv[1]).iterdir()):
-    found = json.loads(answer(folder / "models" / "model.onnx", Limits()))
+    found = json.loads(answer(folder / "models" / "model.onnx", InspectionLimits()))
     code = found["error"]["exit_code"] if "error" in found else 5 if found["inspection"]["unrepeatable"] else 0
     print(json.dumps([folder.name, code]), flush=True)
 """
