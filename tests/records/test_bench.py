@@ -52,7 +52,9 @@ def test_a_record_of_another_major_version_is_refused(record: BenchRecord) -> No
     text = record.to_json().replace("kdeploy.bench/2", "kdeploy.bench/3")
     with pytest.raises(InputError) as caught:
         BenchRecord.from_json(text, where="here")
-    assert str(caught.value) == "here: must have the schema kdeploy.bench/2 (schema 'kdeploy.bench/3'). A newer kdeploy wrote it: use that one."
+    assert str(caught.value) == (
+        "here: must have the schema kdeploy.bench/2 (schema 'kdeploy.bench/3'). A newer kdeploy wrote it: use that one."
+    )
 
 
 def test_an_arm_is_found_by_its_name(record: BenchRecord) -> None:
