@@ -1,4 +1,4 @@
-"""How fast is the candidate beside the baseline, on this machine, and how sure are we?
+"""The benchmark: how fast is the candidate compared with the baseline, on this machine, and how sure are we?
 
     request -> orchestrator -> (three workers a replicate) -> raw blocks -> statistics -> claim -> kdeploy.bench/2
                             -> (one worker at a time)      -> throughputs; cold starts, sustained runs, energy

@@ -23,6 +23,7 @@ from kdeploy.timing.run.orchestrator import Step, measure
 
 
 def main(arguments: list[str]) -> int:
+    """Run the benchmark that the arguments name; the exit code, with the error as the last line of output."""
     die_with_parent(os.getppid(), signal.SIGTERM)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
@@ -38,6 +39,10 @@ def main(arguments: list[str]) -> int:
 
 
 def benchmark(arguments: list[str]) -> None:
+    """Measure the request of the first argument and write its record into the folder of the second.
+
+    Raises: UsageError for other than two arguments, and what `read_request` and `measure` raise.
+    """
     if len(arguments) != 2:
         raise UsageError("python -m kdeploy.timing", "must be given a request and a folder", got=f"{arguments}")
     request, folder = read_request(Path(arguments[0])), Path(arguments[1])
@@ -48,16 +53,19 @@ def benchmark(arguments: list[str]) -> None:
 
 
 def interrupt(number: int, _frame: object) -> None:
+    """Handle a first SIGINT or SIGTERM: raises Interrupted, and the next one ends the process at once."""
     for again in (signal.SIGINT, signal.SIGTERM):
         signal.signal(again, signal.SIG_DFL)
     raise Interrupted("bench", number, advice="The raw samples measured so far were kept; run the same command again.")
 
 
 def tell(step: Step) -> None:
+    """Write a step of the measurement on standard output."""
     say({"step": asdict(step)})
 
 
 def say(document: dict[str, Any]) -> None:
+    """Write one JSON document as a line on standard output."""
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 

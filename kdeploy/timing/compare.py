@@ -1,4 +1,4 @@
-"""Two results side by side: the same models, measured twice. Has anything changed?
+"""Comparison of two results: the same models, measured twice. Has anything changed?
 
     ratio = median latency of the first / that of the second, from the intervals of both: [low / high, high / low]
 
@@ -37,7 +37,7 @@ def compare(first: Path, second: Path) -> BenchCompareRecord:
 
 
 def differing(one: BenchRecord, other: BenchRecord) -> Iterator[Difference]:
-    """Every fact without which two latencies are not comparable."""
+    """The facts that two latencies must share to be comparable, where the two results differ in them."""
     facts, others = dict(_facts(one)), dict(_facts(other))
     for name in facts | others:
         if facts.get(name) != others.get(name):
@@ -61,7 +61,7 @@ def _facts_of_arm(arm: Arm) -> Iterator[tuple[str, str]]:
 
 
 def compared(first: Arm, second: Arm, differences: tuple[Difference, ...]) -> ArmComparison:
-    """One arm in both results."""
+    """The medians of one arm in both results, their ratio, and what may be claimed from it."""
     one, other = (arm.latency_ns.median if arm.latency_ns else None for arm in (first, second))
     times = {"first_ns": one.value if one else None, "second_ns": other.value if other else None}
     if differences or one is None or other is None:

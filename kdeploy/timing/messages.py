@@ -1,4 +1,4 @@
-"""What the orchestrator and its workers say to each other, each one JSON document on a pipe (kdeploy.system.wire).
+"""Messages between the orchestrator and its workers, each one JSON document on a pipe (kdeploy.system.wire).
 
     to an arm    load -> Loaded;  warm_up -> WarmUpAnswer;  run -> RunAnswer;  window -> WindowAnswer;
                  finish -> FinishAnswer, end;  cold_start -> ColdStartAnswer, end
@@ -76,7 +76,7 @@ class FinishCommand(TypedDict):
 
 
 class PinCommand(TypedDict):
-    """To a process of the canary, before it imports anything."""
+    """Pin a process of the canary, before it imports anything."""
 
     do: Literal["pin"]
     parent: int
@@ -98,7 +98,7 @@ Command = LoadCommand | ColdStartCommand | ArmCommand | PinCommand | ProbeComman
 
 
 class Opened(TypedDict):
-    """What it took to load a model, and the CPUs in effect."""
+    """A model that was opened: the times of its import and load, and the CPUs in effect."""
 
     cpus: Sequence[int]
     version: str
@@ -129,7 +129,7 @@ class WarmUpAnswer(TypedDict):
 
 
 class Counters(TypedDict, total=False):
-    """What the system said of one block: counters `before` and `after` its timed calls; `cpus` is their number."""
+    """The system's counters of one block, `before` and `after` its timed calls; `cpus` is the number of CPUs."""
 
     at_ns: int
     elapsed_ns: int
@@ -172,13 +172,13 @@ class ColdStartAnswer(TypedDict):
 
 
 class FinishAnswer(TypedDict):
-    """The last word of an arm."""
+    """The answer of an arm to `finish`: the most memory that was resident in it."""
 
     peak_rss_bytes: int | None
 
 
 class PinAnswer(TypedDict):
-    """Nothing but that it is done."""
+    """The answer to `pin`: empty, it only says that it was done."""
 
 
 class ProbeAnswer(TypedDict):

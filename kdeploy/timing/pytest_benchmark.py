@@ -24,7 +24,7 @@ LAYOUT = "5.3.1"  # the version of pytest-benchmark whose layout this is
 
 
 def export(record: BenchRecord, folder: Path) -> Path:
-    """Write the file into the folder of a finished benchmark, beside its raw samples; the path of the file."""
+    """Write the file into the folder of a finished benchmark, next to its raw samples; the path of the file."""
     text = json.dumps(document(record, read_replicates(folder / NAME)), indent=1, allow_nan=False)
     commit_bytes(folder / FILE, f"{text}\n".encode())
     return folder / FILE
@@ -42,7 +42,7 @@ def document(record: BenchRecord, replicates: Mapping[int, Sequence[Replicate]])
 
 
 def stats(data: Sequence[float], iterations: int) -> dict[str, Any]:
-    """What pytest-benchmark computes of at least one datum, quartiles by the methods that it names."""
+    """The statistics that pytest-benchmark computes of at least one datum, quartiles by the methods that it names."""
     mean, spread = statistics.mean(data), statistics.stdev(data) if len(data) > 1 else 0
     ordered, first, third = sorted(data), _quartile(data), -_quartile([-value for value in data])
     fence = (first - 1.5 * (third - first), third + 1.5 * (third - first))

@@ -1,9 +1,9 @@
 """The raw samples: `raw.jsonl.gz`, from which every number of a record can be computed again.
 
-The first line, of kind `request`, is what was asked; one of kind `end` says which rule ended a comparison.
+The first line, of kind `request`, is the request; one of kind `end` says which rule ended a comparison.
 A line of kind `block` is one arm's turn: all its calls in ns, its place in the order, and why it does not count, if so.
 A line of kind `arm` is one worker: what it reported when loaded, its warm-up, its memory. Of the kinds `cold`, `window`
-and `energy` there is a line for each process, stretch and block of what was asked beside; lines of kind `floor` and
+and `energy` there is a line for each process, stretch and block of what is optional; lines of kind `floor` and
 `probe` are what was measured between the arms. The same lines give the same bytes.
 """
 
@@ -65,7 +65,7 @@ class Block:
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """What one worker said beside its samples. `repeated_ns` are calls with one input, again and again."""
+    """The report of one worker, its samples left out. `repeated_ns` are calls with one input, again and again."""
 
     loaded: Loaded
     warm_up: WarmUpAnswer
@@ -92,7 +92,7 @@ class Replicate:
 
 @dataclass(frozen=True)
 class OptionalSamples:
-    """What was measured of one arm alone, where it was asked for (kdeploy.timing.run.optional)."""
+    """Measurements of one arm alone, where they were requested (kdeploy.timing.run.optional)."""
 
     cold_starts: list[ColdStartAnswer] = field(default_factory=list)
     windows: list[WindowAnswer] = field(default_factory=list)
@@ -110,7 +110,7 @@ class FloorSample:
 
 @dataclass(frozen=True)
 class Task:
-    """What a canary runs (kdeploy.timing.run.machine_peaks). `size` is n of a product, or the bytes of a kernel."""
+    """A task of a canary (kdeploy.timing.run.machine_peaks). `size` is n of a product, or the bytes of a kernel."""
 
     place: Place
     name: str
@@ -154,14 +154,14 @@ class RawWriter:
     def end(self, comparison: int, stopped: Stopped) -> None:
         self._write({"kind": "end", "comparison": comparison, "stopped": stopped})
 
-    def cold_start(self, comparison: int, role: Role, seen: ColdStartAnswer) -> None:
-        self._write({"kind": "cold", "comparison": comparison, "arm": _WRITTEN[role], "seen": seen})
+    def cold_start(self, comparison: int, role: Role, answer: ColdStartAnswer) -> None:
+        self._write({"kind": "cold", "comparison": comparison, "arm": _WRITTEN[role], "seen": answer})
 
-    def window(self, comparison: int, role: Role, seen: WindowAnswer) -> None:
-        self._write({"kind": "window", "comparison": comparison, "arm": _WRITTEN[role], "seen": seen})
+    def window(self, comparison: int, role: Role, answer: WindowAnswer) -> None:
+        self._write({"kind": "window", "comparison": comparison, "arm": _WRITTEN[role], "seen": answer})
 
-    def energy(self, comparison: int, role: Role, seen: EnergyBlock) -> None:
-        self._write({"kind": "energy", "comparison": comparison, "arm": _WRITTEN[role], "seen": seen})
+    def energy(self, comparison: int, role: Role, block: EnergyBlock) -> None:
+        self._write({"kind": "energy", "comparison": comparison, "arm": _WRITTEN[role], "seen": block})
 
     def floor(self, sample: FloorSample) -> None:
         line = {"kind": "floor", "runtime": sample.runtime, "threads": sample.threads}
@@ -189,7 +189,7 @@ class RawWriter:
 
 
 def described(path: Path) -> RawSamples:
-    """What a record says of a finished raw file beside it."""
+    """The name, digest, size and layout of a finished raw file, for the record next to it."""
     return RawSamples(path=path.name, sha256=artefacts.file_digest(path), bytes=path.stat().st_size, layout=LAYOUT)
 
 
@@ -210,7 +210,7 @@ def read_replicates(path: Path) -> dict[int, list[Replicate]]:
 
 
 def read_optional(path: Path) -> dict[int, dict[Role, OptionalSamples]]:
-    """What was measured of single arms beside each comparison, by role; comparisons without any are not there."""
+    """The optional samples of each comparison's arms, by role; comparisons without any are not there."""
     samples: dict[int, dict[Role, OptionalSamples]] = {}
     for line in _lines(path, "cold", "window", "energy"):
         arm = samples.setdefault(line["comparison"], {}).setdefault(_READ[line["arm"]], OptionalSamples())
@@ -220,21 +220,23 @@ def read_optional(path: Path) -> dict[int, dict[Role, OptionalSamples]]:
 
 
 def read_request(path: Path) -> Request | None:
-    """What was asked; None in a file of a kdeploy that did not write it down."""
+    """The request that was measured; None in a file of a kdeploy that did not write it down."""
     line = next(_lines(path, "request"), None)
     return None if line is None else Request.model_validate(line["request"])
 
 
 def read_ends(path: Path) -> dict[int, Stopped]:
-    """Which rule ended each comparison; one that was interrupted is not there."""
+    """The rule that ended each comparison, by its number; one that was interrupted is not there."""
     return {line["comparison"]: line["stopped"] for line in _lines(path, "end")}
 
 
 def read_floors(path: Path) -> list[FloorSample]:
+    """The calls of the graphs that do nothing, in ns, one sample a worker."""
     return [FloorSample(line["runtime"], line["threads"], line["ns"]) for line in _lines(path, "floor")]
 
 
 def read_probes(path: Path) -> list[Probe]:
+    """The probes of the machine's peaks, in the order in which they ran."""
     return [
         Probe(line["threads"], Task(line["place"], line["name"], line["size"]), line["work"], line["ns"])
         for line in _lines(path, "probe")

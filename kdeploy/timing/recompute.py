@@ -1,4 +1,4 @@
-"""The same numbers again, from the raw samples: bench.json = what is not computed + f(raw.jsonl.gz), byte for byte.
+"""A result computed again from its raw samples: bench.json = what is not computed + f(raw.jsonl.gz), byte for byte.
 
 `f` gives the arms' figures and rooflines, the call floors, the comparisons with their claims, and the noise. The
 machine, the clock's cost and the digests of the models are facts of the day, and are taken from the record.

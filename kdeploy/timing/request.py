@@ -1,4 +1,4 @@
-"""What is to be measured: the document that `python -m kdeploy.timing` reads.
+"""The request: what is to be measured, and how, as the document that `python -m kdeploy.timing` reads.
 
 Inputs are one `.npz` a model, one array an input of the model, samples along the first axis; a worker cuts batches from
 them. Expected outputs, where there are any, are an `.npz` of the same samples in the same order, one array an output.
@@ -15,7 +15,7 @@ from kdeploy.errors import InputError
 from kdeploy.records.base import Part
 from kdeploy.records.bench import Compute, Quality
 
-COLD_STARTS = 10  # processes an arm, where they are asked for
+COLD_STARTS = 10  # processes an arm, where they are requested
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -26,7 +26,7 @@ ROLES: tuple[Role, Role, Role] = ("baseline", "control", "candidate")
 
 
 class ArmRequest(Part):
-    """One model as it is deployed. `quality` and `compute` were found elsewhere and go into the record as they are.
+    """One model as it is deployed. `quality` and `compute` are the caller's and go into the record as they are.
 
     `sha256` is the promised digest of the artefact (`kdeploy.runtimes.artefacts.digest`); null promises nothing.
     `tolerance` bounds the absolute difference from the expected outputs; null is 1e-4 x the largest of them.
@@ -67,7 +67,7 @@ class FloorRequest(Part):
 
 
 class NoiseLimits(Part):
-    """How much may disturb a measurement; `kdeploy.timing.analysis.noise` and `.gates` say what each one bounds.
+    """Limits on what may disturb a measurement; `kdeploy.timing.analysis.noise` and `.gates` say what each bounds.
 
     `block_` limits void a block, `run_` limits refuse a claim. Shares are of the time in blocks, per CPU of the arm.
     Without `voids` every block counts: for a choice that has to be made, however busy the machine is.
@@ -92,7 +92,7 @@ class NoiseLimits(Part):
 
 
 class Settings(Part):
-    """How to measure; the defaults are the rules of a claim. Times are ns.
+    """The settings of a measurement; the defaults are the rules of a claim. Times are ns.
 
     `looks` are the numbers of replicates after which the interval is looked at. A comparison that would pass `limit_ns`
     before its next look ends; the first look is always reached, unless `hard_factor` times the limit has passed.
@@ -146,7 +146,10 @@ class Request(Part):
 
 
 def read_request(path: Path) -> Request:
-    """Raises: InputError when the file is not a request."""
+    """The request in a file.
+
+    Raises: InputError when the file is not a request.
+    """
     try:
         return Request.model_validate_json(path.read_bytes())
     except OSError as exc:

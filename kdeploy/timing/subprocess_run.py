@@ -81,7 +81,7 @@ def orchestrator(path: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[st
 
 @contextmanager
 def forwarding(process: subprocess.Popen[str]) -> Iterator[list[int]]:
-    """Pass signals on to the process; only a main thread may say so, elsewhere they stay with whoever handles them."""
+    """Pass signals on to the process, and list them; only a main thread may: in others their handlers stay."""
     received: list[int] = []
 
     def forward(number: int, _frame: object) -> None:

@@ -41,7 +41,7 @@ class ArmResult:
     why_null: Mapping[str, str]
 
     def fields(self) -> dict[str, Any]:
-        """What a record's arm holds of it, by the names there."""
+        """The fields of a record's arm that these figures fill, by name."""
         return {
             "name": self.name,
             "model": self.request.model,
@@ -60,7 +60,7 @@ class ArmResult:
 
 
 def arm_result(measured: MeasuredComparison, role: ModelRole, name: str, bounds: Bounds, level: float) -> ArmResult:
-    """The figures of an arm, with intervals at this level; `bounds` are what was measured beside it."""
+    """The figures of an arm, with intervals at this level; `bounds` are the floors and peaks of its machine."""
     comparison, samples, workers = measured.request, measured.samples(role), measured.workers(role)
     arm, alone = comparison.arm(role), measured.optional.get(role, OptionalSamples())
     times = latency(measured.block_values(role), samples, level) if samples else None
@@ -113,7 +113,7 @@ def _not_given(arm: ArmRequest) -> dict[str, str]:
 
 def _not_asked_for(alone: OptionalSamples, cold_start: ColdStart | None) -> dict[str, str]:
     samples = {"cold_start_ns": alone.cold_starts, "sustained": alone.windows, "energy_uj": alone.energy}
-    reasons = {name: "not asked for" for name, seen in samples.items() if not seen}
+    reasons = {name: "not asked for" for name, measured in samples.items() if not measured}
     if cold_start is not None and cold_start.to_steady is None:
         return {"cold_start_ns.to_steady": "a process never became steady", **reasons}
     return reasons
@@ -137,11 +137,11 @@ def _warm_ups(workers: Sequence[WorkerReport]) -> WarmUps:
 
 def _memory(workers: Sequence[WorkerReport]) -> Memory | None:
     pairs = [(worker.peak_rss_bytes, worker.loaded["import_baseline_bytes"]) for worker in workers]
-    read = [(peak, baseline) for peak, baseline in pairs if peak is not None and baseline is not None]
-    if not read:
+    readings = [(peak, baseline) for peak, baseline in pairs if peak is not None and baseline is not None]
+    if not readings:
         return None
     return Memory(
-        peak_rss=round(median(peak for peak, _ in read)),
-        import_baseline=round(median(baseline for _, baseline in read)),
-        model_increment=round(median(peak - baseline for peak, baseline in read)),
+        peak_rss=round(median(peak for peak, _ in readings)),
+        import_baseline=round(median(baseline for _, baseline in readings)),
+        model_increment=round(median(peak - baseline for peak, baseline in readings)),
     )

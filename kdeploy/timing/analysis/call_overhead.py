@@ -7,9 +7,9 @@ A model that takes less than twice as long is bound by overhead: a smaller one w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from kdeploy.records.bench import CallFloor, TimeEstimate
+from kdeploy.records.bench import CallFloor
 from kdeploy.timing.analysis.latency import time_estimate
 from kdeploy.timing.analysis.statistics import block_value, median_estimate
 from kdeploy.timing.raw import FloorSample
@@ -18,12 +18,16 @@ NEAR = 2.0  # times the floor
 
 
 def call_floors(samples: Iterable[FloorSample], level: float) -> tuple[CallFloor, ...]:
-    """One a runtime and number of threads; three starts give no interval."""
+    """The call floors, one a runtime and number of threads; three starts give no interval."""
     blocks: dict[tuple[str, int], list[float]] = {}
     for sample in samples:
         blocks.setdefault((sample.runtime, sample.threads), []).append(block_value(sample.ns))
     return tuple(
-        CallFloor(runtime=runtime, threads=threads, call_floor_ns=_estimate(values, level))
+        CallFloor(
+            runtime=runtime,
+            threads=threads,
+            call_floor_ns=time_estimate(median_estimate(values, level), level, method="median/starts"),
+        )
         for (runtime, threads), values in blocks.items()
     )
 
@@ -34,7 +38,3 @@ def note(model: str, runtime: str, latency_ns: int, floor_ns: int) -> str:
         return ""
     times = f"{latency_ns / 1000:.1f} us, and {runtime} takes {floor_ns / 1000:.1f} us for a graph that does nothing"
     return f"{model} is bound by overhead: it takes {times}"
-
-
-def _estimate(blocks: Sequence[float], level: float) -> TimeEstimate:
-    return time_estimate(median_estimate(blocks, level), level).model_copy(update={"method": "median/starts"})

@@ -1,4 +1,4 @@
-"""What may be claimed from a measured ratio, and in which words.
+"""Claims: what may be said of a measured ratio, and in which words.
 
     refused              R01 the outputs are not those promised, R02 precision differs and the models are not called by
                          it (`student in int8`), R03 another setting differs, R05 the A/A null shows a difference or is
@@ -89,12 +89,18 @@ def weakened(reason: Reason) -> Status:
 
 
 def require_supported(comparisons: Sequence[Comparison]) -> None:
-    """Raises: ClaimError naming every comparison whose claim is not supported, and why."""
+    """Require that the claim of every comparison is supported.
+
+    Raises: ClaimError naming every comparison whose claim is not, and why.
+    """
     require_claims([(comparison.runtime, comparison.claim) for comparison in comparisons])
 
 
 def require_claims(named: Sequence[tuple[str, Claim]]) -> None:
-    """The same for claims by what a person calls them."""
+    """Require that every claim is supported; each comes with its name for people.
+
+    Raises: ClaimError naming every claim that is not, and why.
+    """
     weak = [(where, claim) for where, claim in named if claim.status != "supported"]
     if weak:
         raise ClaimError(
@@ -188,7 +194,7 @@ def effect_reasons(evidence: Evidence) -> list[Reason]:
 
 
 def size_reasons(evidence: Evidence) -> list[Reason]:
-    """R08: how often it was tried."""
+    """R08: fewer process pairs than a supported claim needs."""
     if evidence.replicates >= ENOUGH_REPLICATES:
         return []
     text = f"{counted(evidence.replicates, 'process pair')}, a supported claim needs {ENOUGH_REPLICATES}"
@@ -227,6 +233,7 @@ def headline(ratio: Estimate) -> str:
 
 
 def measured_text(evidence: Evidence, ratio: Estimate) -> str:
+    """`median latency 6.8x, 99 % interval 6.5 to 7.1`."""
     median = f"median latency {ratio_text(ratio.value)}x"
     if ratio.interval is None:
         return f"{median}, too few process pairs for an interval"
@@ -244,10 +251,12 @@ def circumstances(evidence: Evidence) -> str:
 
 
 def counted(count: int, noun: str) -> str:
+    """`1 thread`, `2 threads`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def quality_text(evidence: Evidence) -> str:
+    """`accuracy -0.3 pt`: the candidate's quality less the baseline's, in points."""
     one, other = evidence.baseline.quality, evidence.candidate.quality
     if one is None or other is None or quality_reasons(evidence.baseline, evidence.candidate):
         return "quality was not compared"

@@ -1,4 +1,4 @@
-"""What a whole comparison is refused for, however narrow its interval: noise, drift, the clock, the circumstances.
+"""The gates of a whole comparison, however narrow its interval: noise, drift, the clock, the circumstances.
 
     R07  over all blocks: steal > 2 %, wait > 10 %, throttling, overheating, disk in > 1 % of blocks, a stopped arm ran
     R09  > 15 % of the warm-ups not steady; a trend: its 99 % interval excludes 0 and it sums to > 3 %
@@ -32,7 +32,7 @@ HOUR_NS = 3600 * 1_000_000_000
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a claim depends on beside the samples."""
+    """What a claim depends on in addition to the samples: the clock, and what powers the machine."""
 
     timer: Timer
     power_source: str | None
@@ -49,7 +49,7 @@ class Trend:
 def refusals(
     replicates: Sequence[Replicate], surroundings: Surroundings, limits: NoiseLimits, *, level: float, provider: str
 ) -> tuple[Reason, ...]:
-    """Every gate that is shut."""
+    """The reasons for which a comparison is refused, one for each gate that is shut."""
     blocks = [block for replicate in replicates for block in replicate.blocks]
     rules = {
         "R07": noise_texts(blocks, limits),
@@ -63,6 +63,7 @@ def refusals(
 
 
 def noise_texts(blocks: Sequence[Block], limits: NoiseLimits) -> Iterator[str]:
+    """R07: what disturbed the blocks more than the limits allow, a sentence each."""
     steal, wait = noise.total_share(blocks, "steal_ns"), noise.waiting(blocks)
     if steal is not None and steal > limits.run_steal:
         yield f"the hypervisor took {steal:.1%} of the time, at most {limits.run_steal:.0%} may be"
@@ -84,7 +85,7 @@ def noise_texts(blocks: Sequence[Block], limits: NoiseLimits) -> Iterator[str]:
 
 
 def overheated(blocks: Sequence[Block]) -> int | None:
-    """How often the CPUs throttled themselves, between blocks as well."""
+    """The number of times the CPUs throttled themselves, between blocks as well; None when it cannot be read."""
     if not blocks:
         return None
     before, after = blocks[0].counters.get("before", {}), blocks[-1].counters.get("after", {})
@@ -92,6 +93,7 @@ def overheated(blocks: Sequence[Block]) -> int | None:
 
 
 def steadiness_texts(replicates: Sequence[Replicate], limits: NoiseLimits, level: float) -> Iterator[str]:
+    """R09: warm-ups that were not steady, and a trend of the latency of all arms."""
     warm_ups = [worker.warm_up for replicate in replicates for worker in replicate.workers.values()]
     unsteady = sum(not warm_up["steady"] for warm_up in warm_ups)
     if unsteady > limits.run_unsteady * len(warm_ups):
@@ -104,7 +106,7 @@ def steadiness_texts(replicates: Sequence[Replicate], limits: NoiseLimits, level
 
 
 def trend(replicates: Sequence[Replicate], level: float) -> Trend | None:
-    """How the machine's speed changed; None when there are no two replicates with a time."""
+    """The change of the machine's speed; None when there are no two replicates with a time."""
     points = [point for replicate in replicates if (point := _place(replicate)) is not None]
     slope = theil_sen([hours for hours, _ in points], [value for _, value in points], level) if points else None
     if slope is None:
@@ -114,6 +116,7 @@ def trend(replicates: Sequence[Replicate], level: float) -> Trend | None:
 
 
 def timer_texts(replicates: Sequence[Replicate], timer: Timer, limits: NoiseLimits) -> Iterator[str]:
+    """R10: blocks and calls too short for the clock."""
     counted = [block for replicate in replicates for role in ROLES for block in replicate.counted(role)]
     if not counted:
         return
@@ -126,6 +129,7 @@ def timer_texts(replicates: Sequence[Replicate], timer: Timer, limits: NoiseLimi
 
 
 def circumstance_texts(replicates: Sequence[Replicate], surroundings: Surroundings) -> Iterator[str]:
+    """R11: a tracer of the arms, or a battery."""
     workers = [worker for replicate in replicates for worker in replicate.workers.values()]
     tracers = sorted({tracer for worker in workers if (tracer := worker.loaded.get("tracer"))})
     if tracers:
@@ -135,6 +139,7 @@ def circumstance_texts(replicates: Sequence[Replicate], surroundings: Surroundin
 
 
 def provider_texts(replicates: Sequence[Replicate], provider: str) -> Iterator[str]:
+    """R12: providers that ran in place of the one that was requested."""
     reports = (
         worker.loaded["settings"].get("provider") for replicate in replicates for worker in replicate.workers.values()
     )
@@ -153,7 +158,10 @@ def memory_texts(replicates: Sequence[Replicate], limits: NoiseLimits) -> Iterat
 
 
 def _rotating_over_repeated(replicate: Replicate, role: Role) -> float | None:
-    """None for a worker of one distinct input. Void blocks count: the one to compare them with is not judged either."""
+    """How many times as long a call takes with rotating inputs as with one; None for a worker of one distinct input.
+
+    Void blocks count: the block to compare them with is not judged either.
+    """
     worker, blocks = replicate.workers.get(role), [block for block in replicate.blocks if block.role == role]
     if worker is None or not worker.repeated_ns or not blocks or worker.loaded["distinct_inputs"] < 2:
         return None

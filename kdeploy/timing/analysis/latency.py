@@ -1,4 +1,4 @@
-"""From the calls of one arm, a list for each replicate, to its latency and throughput.
+"""Latency and throughput of one arm, from its calls, a list for each replicate.
 
     median            of the replicates' medians of block values, with its order-statistic interval
     percentile        of the calls of a replicate, by nearest rank; of an arm, the median over its replicates
@@ -8,8 +8,8 @@
     throughput        samples / total time of every replicate, and their median
 
 Replicates are the unit here too. A bootstrap over them resamples the same twelve medians and covers less. The MLPerf
-bound takes all calls as independent, which they are not: it is there to be set beside MLPerf's numbers, and for nothing
-else.
+bound takes all calls as independent, which they are not: it is there to be compared with MLPerf's numbers, and for
+nothing else.
 """
 
 from __future__ import annotations
@@ -58,7 +58,11 @@ def latency(blocks: Sequence[Sequence[float]], samples: Calls, level: float) -> 
 
 
 def mlperf_upper(ordered: Sequence[int]) -> dict[str, float | int] | None:
-    """By percentile, with the confidence `c`; None when there are too few calls for any."""
+    """MLPerf's bounds by percentile, in ns, with the confidence `c`; None when there are too few calls for any.
+
+    Args:
+        ordered: all calls of the arm, sorted, in ns.
+    """
     bounds = {name: early_stopping(ordered, fraction) for name, fraction in PERCENTILES.items()}
     reached: dict[str, float | int] = {name: bound for name, bound in bounds.items() if bound is not None}
     return reached | {"c": CONFIDENCE} if reached else None
@@ -79,14 +83,14 @@ def left_out(samples: Calls) -> Iterator[tuple[str, str]]:
         yield "mlperf_upper", "64 calls are the fewest for the 90th percentile"
 
 
-def time_estimate(estimate: Estimate, level: float) -> TimeEstimate:
-    """In whole nanoseconds."""
+def time_estimate(estimate: Estimate, level: float, *, method: str = METHOD) -> TimeEstimate:
+    """An estimate in whole nanoseconds, as a record has it."""
     bounds = estimate.interval
     return TimeEstimate(
         value=round(estimate.value),
         ci=None if bounds is None else (round(bounds[0]), round(bounds[1])),
         level=level,
-        method=METHOD,
+        method=method,
     )
 
 
@@ -96,7 +100,7 @@ def replicate_percentile(replicates: Sequence[Sequence[int]], fraction: float, l
 
 
 def too_few(replicates: Sequence[Sequence[int]], fraction: float) -> str:
-    """Why there is no such percentile, or empty.
+    """The reason for which a percentile is left out; empty where it is not.
 
     A replicate must hold 10 / (1 - fraction) calls, all of them together `calls_for_percentile`.
     """
@@ -111,7 +115,7 @@ def too_few(replicates: Sequence[Sequence[int]], fraction: float) -> str:
 
 
 def calls_for_percentile(fraction: float) -> int:
-    """How many calls a two-sided 95 % order-statistic interval of a percentile needs: 6, 29, 59, 299, 2995.
+    """The least number of calls for a two-sided 95 % order-statistic interval of a percentile: 6, 29, 59, 299, 2995.
 
     The extremes cover it once fraction**n + (1 - fraction)**n <= 0.05.
     """

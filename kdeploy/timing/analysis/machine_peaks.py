@@ -32,11 +32,15 @@ class Peaks:
 
 
 def far_bytes(caches_bytes: Mapping[str, int]) -> int:
+    """The size of a working set, read in turn, of which no cache keeps any, in bytes."""
     return min(MOST_BYTES, BEYOND_CACHE * max(caches_bytes.values(), default=UNKNOWN_CACHE_BYTES))
 
 
 def peaks_of(probes: Iterable[Probe], caches_bytes: Mapping[str, int]) -> Peaks | None:
-    """The largest of each; None while one of the three is missing, or an engine was not tried at a telling size."""
+    """The largest rate of each kind of probe.
+
+    None while one of the three kinds is missing, or an engine was not tried at a telling size.
+    """
     best: dict[Place, Probe] = {}
     untried = set(ENGINES)
     for probe in probes:

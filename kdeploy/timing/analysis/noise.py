@@ -1,4 +1,4 @@
-"""What disturbed a block, from the counters before and after it: such a block is void, and does not count.
+"""Disturbances of a block, from the counters before and after it: such a block is void, and does not count.
 
     share of a block = (after - before) / (elapsed x CPUs of the arm)
 
@@ -8,8 +8,8 @@
 Wait is the time in which the arm's own threads were runnable and did not run. It stands in for two signals of other
 benchmarks, which only decide where it cannot be read: the pressure of the whole system, and involuntary switches above
 50 a second. On a 2-core VM 66 of 120 blocks of 30 ms had more switches than that, but only 14 waited for over 20 %, and
-most 0.3 % or less: two switches to a kernel thread that needs microseconds make 67 a second. A CPU hog beside the arm
-shows as 50 % wait.
+most 0.3 % or less: two switches to a kernel thread that needs microseconds make 67 a second. A CPU hog on the arm's
+CPU shows as 50 % wait.
 A counter that went backwards was not read.
 """
 
@@ -39,7 +39,7 @@ SIGNALS = {
 
 
 def disturbances(counters: Counters, idle_cpu_ns: int | None, limits: NoiseLimits) -> Iterator[str]:
-    """Why a block is void, the strongest reason first; nothing for a block that counts."""
+    """The reasons for which a block is void, the strongest first; none for a block that counts."""
     if not limits.voids:
         return
     if _over(idle_cpu_ns, limits.block_idle_ns):
@@ -61,7 +61,7 @@ def readings(counters: Counters) -> tuple[Reading, Reading]:
 
 
 def change(counters: Counters, name: str) -> int | None:
-    """By how much a counter rose; None when it cannot be read, or went backwards."""
+    """The rise of a counter over a block; None when it cannot be read, or went backwards."""
     before, after = (reading.get(name) for reading in readings(counters))
     if before is None or after is None or after < before:
         # memory that returns from swap was read, and is no wrap
@@ -87,21 +87,23 @@ def faulted(counters: Counters) -> bool:
 
 
 def total_share(blocks: Iterable[Block], name: str) -> float | None:
-    """The share over all blocks in which it could be read."""
-    read = [(rise, block.counters) for block in blocks if (rise := change(block.counters, name)) is not None]
-    elapsed = sum(counters["elapsed_ns"] * counters["cpus"] for _, counters in read)
-    return sum(rise for rise, _ in read) / elapsed if elapsed > 0 else None
+    """The share of a counter over all blocks in which it could be read."""
+    rises = [(rise, block.counters) for block in blocks if (rise := change(block.counters, name)) is not None]
+    elapsed = sum(counters["elapsed_ns"] * counters["cpus"] for _, counters in rises)
+    return sum(rise for rise, _ in rises) / elapsed if elapsed > 0 else None
 
 
 def waiting(blocks: Sequence[Block]) -> float | None:
-    """How much of their time the arms waited for a CPU; the pressure of the system where no wait can be read."""
+    """The share of their time that the arms waited for a CPU; the system's pressure where no wait can be read."""
     own = total_share(blocks, "wait_ns")
     return total_share(blocks, "pressure_ns") if own is None else own
 
 
 def unobserved(blocks: Sequence[Block]) -> dict[str, str]:
     """The signals that could not be read in every block, and the reason."""
-    counts = {signal: sum(not _seen(block.counters, names) for block in blocks) for signal, names in SIGNALS.items()}
+    counts = {
+        signal: sum(not _was_read(block.counters, names) for block in blocks) for signal, names in SIGNALS.items()
+    }
     counts["idle arms"] = sum(block.idle_cpu_ns is None for block in blocks)
     return {
         signal: f"not readable, or went backwards, in {count} of {len(blocks)} blocks"
@@ -110,7 +112,7 @@ def unobserved(blocks: Sequence[Block]) -> dict[str, str]:
     }
 
 
-def _seen(counters: Counters, names: Sequence[str]) -> bool:
+def _was_read(counters: Counters, names: Sequence[str]) -> bool:
     if "frequency_khz" in names:
         return frequency_change(counters) is not None
     return all(change(counters, name) is not None for name in names)

@@ -1,4 +1,4 @@
-"""What was measured of one arm alone, as figures: cold starts, a sustained run, energy.
+"""Optional figures of one arm alone: cold starts, a sustained run, energy.
 
 to steady        from the imports to the end of the first of 20 calls none of which is slow
 drift            median of the last tenth of the windows / that of the first - 1
@@ -20,7 +20,7 @@ ENERGY_DOMAIN = "rapl-package"
 
 
 def cold_start(processes: Sequence[ColdStartAnswer], level: float) -> ColdStart | None:
-    """Medians over processes, with their intervals."""
+    """The times of a cold start: medians over processes, with their intervals; None without any process."""
     if not processes:
         return None
     steady = [ns for process in processes if (ns := steady_ns(process)) is not None]
@@ -35,7 +35,7 @@ def cold_start(processes: Sequence[ColdStartAnswer], level: float) -> ColdStart 
 
 
 def steady_ns(process: ColdStartAnswer) -> int | None:
-    """From the beginning of the imports to the end of the first of 20 calls none of which is slow.
+    """The time from the beginning of the imports to the end of the first of 20 calls none of which is slow.
 
     Slow is more than 10 % above the steady median, that of the second half of the calls.
     """
@@ -68,7 +68,7 @@ def _time(values: Sequence[int], level: float) -> TimeEstimate:
 
 
 def energy(blocks: Sequence[EnergyBlock]) -> Energy | None:
-    """Microjoules a call, medians over blocks; None without any."""
+    """The energy of a call in microjoules, medians over blocks; None without any."""
     if not blocks:
         return None
     idle = [block["energy_uj"] - block["idle_uw"] * block["elapsed_ns"] / 1e9 for block in blocks]

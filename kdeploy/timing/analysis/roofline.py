@@ -1,4 +1,4 @@
-"""How near an arm is to what the machine can do at best (Williams, Waterman and Patterson 2009, Roofline).
+"""The roofline: how near an arm is to the best that the machine can do (Williams, Waterman and Patterson 2009).
 
     hardware_ns = max(flops / peak FLOP/s, bytes_min / bytes/s)
     limit_ns    = hardware_ns + call floor
@@ -27,14 +27,14 @@ PRECISION = "fp32"  # of the peaks
 
 @dataclass(frozen=True)
 class Bounds:
-    """What was measured beside the arms: floors by runtime and threads, peaks by threads."""
+    """The bounds of a measurement: call floors by runtime and threads, the machine's peaks by threads."""
 
     floors: Mapping[tuple[str, int], CallFloor] = field(default_factory=dict)
     peaks: Mapping[int, Peaks] = field(default_factory=dict)
 
     @property
     def null_sut(self) -> tuple[CallFloor, ...] | None:
-        """As a record has it."""
+        """The call floors as a record has them; None where none was measured."""
         return tuple(self.floors.values()) or None
 
     def floor_ns(self, runtime: str, threads: int) -> int | None:
@@ -46,7 +46,7 @@ class Bounds:
 def bounds_of(
     floors: Sequence[FloorSample], probes: Sequence[Probe], caches_bytes: Mapping[str, int], level: float
 ) -> Bounds:
-    """From the samples; numbers of threads without all their peaks have none."""
+    """The bounds that the samples give; a number of threads of which a peak is missing has none."""
     by_threads = {
         threads: [probe for probe in probes if probe.threads == threads] for threads in {p.threads for p in probes}
     }
@@ -87,7 +87,7 @@ def roofline(subject: Subject, bounds: Bounds) -> Roofline | str:
 
 
 def refusals(model: str, line: Roofline | None, latency: Latency | None) -> Iterator[Reason]:
-    """R16, when an arm is faster than its hardware."""
+    """R16: an arm that is faster than its hardware."""
     if line is None or latency is None:
         return
     fraction = (line.limit_ns - line.call_floor_ns) / latency.median.value

@@ -1,4 +1,4 @@
-"""What disturbed all comparisons of a run together, for the record."""
+"""The noise of a run: what disturbed all its comparisons together, for the record."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FIELDS = {
 
 
 def run_noise(measured: Sequence[MeasuredComparison], level: float) -> Noise:
-    """Shares and counts over all blocks; of the trends of the comparisons, the strongest."""
+    """The noise of a run: shares and counts over all blocks, and the strongest of the comparisons' trends."""
     blocks = [block for comparison in measured for block in comparison.blocks()]
     reasons = [block.void for block in blocks if block.void]
     throttled = [noise.change(block.counters, "throttled_ns") for block in blocks]
-    read = [spent for spent in throttled if spent is not None]
+    durations = [duration for duration in throttled if duration is not None]
     trends = [drift for comparison in measured if (drift := trend(comparison.replicates, level)) is not None]
     return Noise(
         steal_fraction=noise.total_share(blocks, "steal_ns"),
         cpu_wait_fraction=noise.total_share(blocks, "wait_ns"),
         psi_cpu_some=noise.total_share(blocks, "pressure_ns"),
-        throttled_ns=sum(read) if read else None,
+        throttled_ns=sum(durations) if durations else None,
         blocks_total=len(blocks),
         blocks_void=len(reasons),
         void_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
@@ -38,10 +38,10 @@ def run_noise(measured: Sequence[MeasuredComparison], level: float) -> Noise:
     )
 
 
-def not_observed(measured: Sequence[MeasuredComparison], seen: Noise) -> Iterator[Unavailable]:
-    """Why the signals of `unobserved`, and the figures that are null for their sake, were not read."""
+def not_observed(measured: Sequence[MeasuredComparison], figures: Noise) -> Iterator[Unavailable]:
+    """The signals of `unobserved`, and the figures that are null for their sake, each with the reason."""
     blocks = [block for comparison in measured for block in comparison.blocks()]
     for signal, reason in noise.unobserved(blocks).items():
         yield Unavailable(field=FIELDS.get(signal, f"noise.unobserved.{signal}"), reason=reason)
-    if seen.trend_per_hour is None:
+    if figures.trend_per_hour is None:
         yield Unavailable(field="noise.trend_per_hour", reason="there are no two replicates to compare")

@@ -1,4 +1,4 @@
-"""From the nanoseconds of single calls to a speed-up with an interval, on plain numbers.
+"""Statistics on plain numbers, from the nanoseconds of single calls to a speed-up with an interval.
 
     block value      the median of its calls
     replicate value  d_r = median over blocks of log(baseline block / candidate block)
@@ -30,6 +30,7 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
+        """The two bounds; None when there is no interval."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
     def contains(self, value: float) -> bool:
@@ -61,7 +62,7 @@ def median_estimate(values: Sequence[float], level: float) -> Estimate:
 
 
 def ratio_estimate(log_ratios: Sequence[float], level: float) -> Estimate:
-    """The ratio whose logarithms were measured, one a replicate."""
+    """The ratio whose logarithms were measured, one a replicate, with its interval."""
     logs = median_estimate(log_ratios, level)
     bounds = (None, None) if logs.interval is None else tuple(map(math.exp, logs.interval))
     return Estimate(math.exp(logs.value), *bounds)
@@ -112,7 +113,8 @@ def block_value(samples_ns: Sequence[int]) -> float:
 
 
 def replicate_log_ratio(baseline: Sequence[float], candidate: Sequence[float]) -> float:
-    """d_r, from the block values of one replicate in the order of its blocks; above 0 the candidate is faster."""
+    """The log ratio d_r of one replicate, from its block values in the order of its blocks; above 0 the candidate is
+    faster."""
     return median(math.log(slow) - math.log(fast) for slow, fast in zip(baseline, candidate, strict=True))
 
 
@@ -124,8 +126,5 @@ def median_absolute_deviation(values: Sequence[float]) -> float:
 
 def percentile(samples: Sequence[int], fraction: float) -> int:
     """The nearest-rank percentile: the smallest sample with at least this fraction at or below it."""
-    return sorted(samples)[_rank(len(samples), fraction) - 1]
-
-
-def _rank(count: int, fraction: float) -> int:
-    return max(1, math.ceil(fraction * count - 1e-9))
+    rank = max(1, math.ceil(fraction * len(samples) - 1e-9))
+    return sorted(samples)[rank - 1]

@@ -1,4 +1,4 @@
-"""From the replicates of one comparison to the figures of its two arms and its claim, all from raw samples."""
+"""The summary of one comparison: the figures of its two arms and its claim, all from raw samples."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Summary:
 def summaries(
     measured: Sequence[MeasuredComparison], bounds: Bounds, settings: Settings, surroundings: Surroundings
 ) -> list[Summary]:
-    """Every comparison of a measurement, under names of arms that are each its own."""
-    taken = set[str]()
-    return [summary(one, arm_names(one.request, taken), bounds, settings, surroundings) for one in measured]
+    """The summary of every comparison of a measurement; no two arms have the same name."""
+    names_in_use = set[str]()
+    return [summary(one, arm_names(one.request, names_in_use), bounds, settings, surroundings) for one in measured]
 
 
 def summary(
@@ -41,7 +41,7 @@ def summary(
     settings: Settings,
     surroundings: Surroundings,
 ) -> Summary:
-    """One comparison under the names of its arms, baseline first."""
+    """The summary of one comparison, under the names of its arms, baseline first."""
     baseline = arm_result(measured, "baseline", names[0], bounds, settings.level)
     candidate = arm_result(measured, "candidate", names[1], bounds, settings.level)
     return Summary(measured, _compared(measured, (baseline, candidate), settings, surroundings), (baseline, candidate))
@@ -92,7 +92,7 @@ def _too_fast(arms: Sequence[ArmResult]) -> Iterator[Reason]:
 
 
 def _notes(arms: Sequence[ArmResult], runtime: str) -> Iterator[str]:
-    """Which arms are bound by overhead."""
+    """The notes of a comparison: which of its arms are bound by overhead."""
     for arm in arms:
         if arm.call_floor_ns is not None and arm.latency is not None:
             note = call_overhead.note(arm.request.model, runtime, arm.latency.median.value, arm.call_floor_ns)
@@ -100,7 +100,7 @@ def _notes(arms: Sequence[ArmResult], runtime: str) -> Iterator[str]:
 
 
 def _side(measured: MeasuredComparison, arm: ArmRequest, roles: tuple[Role, ...]) -> Side:
-    """Settings that differ between replicates of one arm show as both values."""
+    """The side of an arm in a claim; settings that differ between its replicates show as both values."""
     settings: dict[str, str] = {}
     workers = [worker for role in roles for worker in measured.workers(role)]
     for worker in workers:
@@ -132,14 +132,14 @@ def _ratio(estimate: Estimate | None, level: float, pairs: int) -> Ratio | None:
     return Ratio(value=estimate.value, ci=estimate.interval, level=level, n_pairs=pairs)
 
 
-def arm_names(request: ComparisonRequest, taken: set[str]) -> tuple[str, str]:
+def arm_names(request: ComparisonRequest, names_in_use: set[str]) -> tuple[str, str]:
     """`teacher@onnxruntime-b1-t1` and its like, with `-2` and so on where that name is taken."""
     names = []
     for arm in (request.baseline, request.candidate):
         plain = f"{arm.model}@{request.runtime}-b{request.batch}-t{request.threads}"
         number = 1
-        while (name := plain if number == 1 else f"{plain}-{number}") in taken:
+        while (name := plain if number == 1 else f"{plain}-{number}") in names_in_use:
             number += 1
-        taken.add(name)
+        names_in_use.add(name)
         names.append(name)
     return names[0], names[1]

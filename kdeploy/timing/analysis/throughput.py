@@ -1,4 +1,4 @@
-"""Throughput by batch and threads, beside the comparisons.
+"""Throughput by batch and threads, measured after the comparisons.
 
 value = median over processes of samples / total time of their calls that count, in samples a second
 """
@@ -14,7 +14,7 @@ from kdeploy.timing.request import PAIR, ModelRole
 
 
 def throughputs(measured: Sequence[MeasuredComparison]) -> tuple[BatchThroughput, ...]:
-    """Both models of each setting; one whose blocks are all void is not there."""
+    """The throughput of both models of each setting; one whose blocks are all void is not there."""
     rows = (_row(setting, role) for setting in measured for role in PAIR)
     return tuple(row for row in rows if row is not None)
 

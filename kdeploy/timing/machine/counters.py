@@ -1,4 +1,4 @@
-"""What the system says of one block: counters read right before its first timed call and right after its last.
+"""The system's counters of one block, read right before its first timed call and right after its last.
 
     steal          /proc/stat, field 8 of the CPUs of the arm (proc(5); hundredths of a second)
     wait           /proc/self/task/*/schedstat, field 2: runnable, and not running (ns; Documentation/scheduler)
@@ -16,7 +16,7 @@ A source that is missing or holds garbage is None. Everything hangs from a root,
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kdeploy.timing.messages import Reading
@@ -25,14 +25,16 @@ ROOT = Path("/")
 
 
 def read(cpus: Sequence[int], root: Path = ROOT) -> Reading:
-    """Every counter now; `cpus` are those of the arm, none of them stands for all."""
+    """The value of every counter now; `cpus` are those of the arm, and an empty sequence stands for all."""
     return {
         "steal_ns": _or_none(lambda: steal_ns(cpus, root)),
-        "wait_ns": _or_none(lambda: sum(_waits(root))),
+        "wait_ns": _or_none(lambda: sum(int(_text(task / "schedstat").split()[1]) for task in _tasks(root))),
         "throttled_ns": _or_none(lambda: throttled_ns(root)),
         "throttled_times": _or_none(lambda: int(_cpu_stat(root)["nr_throttled"])),
         "pressure_ns": _or_none(lambda: pressure_ns(root)),
-        "switches": _or_none(lambda: sum(_switches(root))),
+        "switches": _or_none(
+            lambda: sum(_status(task / "status", "nonvoluntary_ctxt_switches") for task in _tasks(root))
+        ),
         "major_faults": _or_none(lambda: int(_text(root / "proc/self/stat").rpartition(")")[2].split()[9])),
         "swapped_bytes": _or_none(lambda: _status(root / "proc/self/status", "VmSwap") * 1024),
         "overheated": _or_none(lambda: _overheated(cpus, root)),
@@ -46,7 +48,7 @@ def tracer(root: Path = ROOT) -> int | None:
 
 
 def steal_ns(cpus: Sequence[int], root: Path) -> int:
-    """Time that the hypervisor ran others on these CPUs."""
+    """The time that the hypervisor ran others on these CPUs, in ns."""
     names = {f"cpu{cpu}" for cpu in cpus} or {"cpu"}
     lines = (line.split() for line in _text(root / "proc/stat").splitlines())
     ticks = [int(fields[8]) for fields in lines if fields and fields[0] in names]
@@ -56,13 +58,13 @@ def steal_ns(cpus: Sequence[int], root: Path) -> int:
 
 
 def pressure_ns(root: Path) -> int:
-    """Time in which some task of the system waited for a CPU."""
+    """The time in which some task of the system waited for a CPU, in ns."""
     some = next((line for line in _text(root / "proc/pressure/cpu").splitlines() if line.startswith("some ")), "")
     return int(some.rpartition("total=")[2]) * 1000
 
 
 def throttled_ns(root: Path) -> int:
-    """Time that the control group's quota kept this process from running."""
+    """The time that the control group's quota kept this process from running, in ns."""
     fields = _cpu_stat(root)
     return int(fields["throttled_usec"]) * 1000 if "throttled_usec" in fields else int(fields["throttled_time"])
 
@@ -79,16 +81,6 @@ def _cpu_stat(root: Path) -> dict[str, str]:
                 if "nr_throttled" in fields:
                     return fields
     raise ValueError("no control group says")
-
-
-def _waits(root: Path) -> Iterator[int]:
-    for task in _tasks(root):
-        yield int(_text(task / "schedstat").split()[1])
-
-
-def _switches(root: Path) -> Iterator[int]:
-    for task in _tasks(root):
-        yield _status(task / "status", "nonvoluntary_ctxt_switches")
 
 
 def _tasks(root: Path) -> list[Path]:

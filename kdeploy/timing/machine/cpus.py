@@ -1,4 +1,4 @@
-"""On which CPUs a process runs: the arms on the last ones that are allowed, the orchestrator on the others."""
+"""CPU affinity: the arms run on the last CPUs that are allowed, the orchestrator on the others."""
 
 from __future__ import annotations
 

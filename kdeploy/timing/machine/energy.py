@@ -15,7 +15,7 @@ ROOT = Path("/")
 
 
 def unreadable(root: Path = ROOT) -> str | None:
-    """Why no energy can be read, or None."""
+    """The reason for which no energy can be read; None where it can."""
     if not packages(root):
         return "the system shows no intel-rapl package under /sys/class/powercap"
     try:

@@ -15,7 +15,7 @@ from kdeploy.timing.request import ArmRequest, ComparisonRequest
 
 
 def arm_record(measured: MeasuredComparison, result: ArmResult) -> Arm:
-    """Everything that is known of one arm; reads the files that were measured."""
+    """One arm as a record has it; reads the files that were measured."""
     request, arm, workers = measured.request, result.request, measured.workers(result.role)
     return Arm(
         artifact=_artifact(arm),

@@ -1,4 +1,4 @@
-"""What workers are told, from what was asked for: the messages themselves are in kdeploy.timing.messages."""
+"""The commands to workers, built from a request; the types of the messages are in kdeploy.timing.messages."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kdeploy.timing.request import ROLES, ComparisonRequest, FloorRequest, Role,
 
 
 def specs(comparison: ComparisonRequest, cpus: Sequence[int], roles: Sequence[Role] = ROLES) -> dict[Role, ModelSpec]:
-    """What each of the workers of a comparison is to load."""
+    """The model that each worker of a comparison is to load, by role."""
     return {role: arm_spec(comparison, role, cpus) for role in roles}
 
 
 def arm_spec(comparison: ComparisonRequest, role: Role, cpus: Sequence[int]) -> ModelSpec:
-    """The model of a comparison in a role."""
+    """The model of a comparison in one role, and how it is to be run."""
     arm = comparison.arm(role)
     return {
         "parent": os.getpid(),
@@ -33,7 +33,7 @@ def arm_spec(comparison: ComparisonRequest, role: Role, cpus: Sequence[int]) -> 
 
 
 def floor_spec(floor: FloorRequest, cpus: Sequence[int]) -> ModelSpec:
-    """A graph that does nothing; nothing is promised of it."""
+    """The graph that does nothing, and how it is to be run; nothing is promised of its outputs."""
     return {
         "parent": os.getpid(),
         "cpus": cpus,
@@ -49,17 +49,17 @@ def floor_spec(floor: FloorRequest, cpus: Sequence[int]) -> ModelSpec:
 
 
 def calls_per_block(median_ns: int, settings: Settings) -> int:
-    """How many calls last about as long as a block should."""
+    """The number of calls that last about as long as a block should."""
     return min(settings.most_calls, max(settings.least_calls, settings.block_ns // max(1, median_ns)))
 
 
 def run_command(calls: int, settings: Settings, *, rotate: bool = True) -> RunCommand:
-    """Time so many calls, over rotating inputs or over one alone."""
+    """The command to time so many calls, over rotating inputs or over one alone."""
     return {"do": "run", "calls": calls, "resume_calls": settings.resume_calls, "rotate": rotate}
 
 
 def warm_up_command(settings: Settings) -> WarmUpCommand:
-    """Warm up as the settings say."""
+    """The command to warm up as the settings say."""
     return {
         "do": "warm_up",
         "least_calls": settings.warm_up_calls,
@@ -69,5 +69,5 @@ def warm_up_command(settings: Settings) -> WarmUpCommand:
 
 
 def generator_of_turns(seed: str) -> random.Random:
-    """Draws the order of turns, the same for the same seed."""
+    """The generator that draws the order of turns, the same for the same seed."""
     return random.Random(seed)  # noqa: S311 (an order of turns, not a secret)

@@ -3,9 +3,9 @@
     FLOP/s   largest 2 n^3 / time over products of n x n matrices: numpy, onnxruntime, openvino, torch; n 256 to 2048
     bytes/s  largest over read (dot product), copy and triad (a = b + s c; McCalpin 1995), in cache and at 4 x its size
 
-A canary is two processes on the CPUs of the arms, one
-for torch alone, that stand still but between replicates, and get a share of the measurement's time: the cheap probes
-first. In fp32; what an arm computes in another precision has no peak here.
+A canary is two processes on the CPUs of the arms, one for torch alone, that stand still but between replicates, and get
+a share of the measurement's time: the cheap probes first. In fp32; what an arm computes in another precision has no
+peak here.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ START_NS = 1_000_000_000  # about what it takes until the first probe
 
 
 def plan(caches_bytes: Mapping[str, int]) -> list[Task]:
-    """Every task once, the cheap ones first."""
+    """The tasks of a canary, each once, the cheap ones first."""
     near, far = near_bytes(caches_bytes), far_bytes(caches_bytes)
     kernels = [Task("cache", name, near) for name in KERNELS] + [Task("memory", name, far) for name in KERNELS]
     return kernels + [Task("product", engine, size) for size in SIZES for engine in ENGINES]
 
 
 def near_bytes(caches_bytes: Mapping[str, int]) -> int:
-    """Half of the second level, the size that shows what a cache gives although each call has its price."""
+    """Half of the second-level cache in bytes: the size that shows what a cache gives although each call has its
+    price."""
     return caches_bytes.get("l2", 2**19) // 2
 
 
@@ -45,12 +46,12 @@ StartProbe = Callable[[str, Settings], Worker]
 
 
 def start_probe(name: str, settings: Settings) -> Worker:
-    """A process of the canary."""
+    """A fresh process of the canary."""
     return WorkerProcess(name, patience_s=settings.patience_s, program=PROGRAM)
 
 
 class Canary:
-    """Measures the peaks of some CPUs, in `peak_share` of the time since it was made."""
+    """Measures the peaks of some CPUs, in `peak_share` of the time since its construction."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Canary:
         self._began, self._spent = clock(), 0
 
     def visit(self) -> list[Probe]:
-        """Those probes that the share allows by now; nothing runs afterwards."""
+        """The probes that the share allows by now; nothing runs afterwards."""
         probes = []
         while self._may():
             began = self._clock()
@@ -113,23 +114,23 @@ class Canary:
 
 
 class Canaries:
-    """A canary for each number of threads, made when it is first wanted."""
+    """A canary for each number of threads, built at its first visit."""
 
     def __init__(
         self, caches_bytes: Mapping[str, int], settings: Settings, *, start: StartProbe, clock: Callable[[], int]
     ) -> None:
         self._make = partial(Canary, caches_bytes=caches_bytes, settings=settings, start=start, clock=clock)
-        self._asked = settings.peak_share > 0
-        self._made: dict[int, Canary] = {}
+        self._is_on = settings.peak_share > 0
+        self._canaries: dict[int, Canary] = {}
 
     def visit(self, cpus: Sequence[int], threads: int) -> list[Probe]:
         """A few probes, or none; nothing runs afterwards."""
-        if not self._asked:
+        if not self._is_on:
             return []
-        if threads not in self._made:
-            self._made[threads] = self._make(cpus, threads)
-        return self._made[threads].visit()
+        if threads not in self._canaries:
+            self._canaries[threads] = self._make(cpus, threads)
+        return self._canaries[threads].visit()
 
     def close(self) -> None:
-        for canary in self._made.values():
+        for canary in self._canaries.values():
             canary.close()

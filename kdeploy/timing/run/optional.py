@@ -1,10 +1,10 @@
-"""What is measured of one arm alone, on request: cold starts, a sustained run, energy.
+"""Optional measurements of one arm alone: cold starts, a sustained run, energy.
 
     cold        fresh processes of both arms in random order; each imports, loads and calls from the first call on
     sustained   one process an arm, called without a pause in 100 windows
     energy      one process an arm: idle, a block of a second, idle; five times
 
-Nothing else runs meanwhile, and no claim rests on it. The raw lines go into the file beside the blocks.
+Nothing else runs meanwhile, and no claim rests on it. The raw lines go into the file of the blocks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ENERGY_BLOCKS, SECOND_NS = 5, 1_000_000_000
 def cold_starts(
     specs: Mapping[Role, ModelSpec], settings: Settings, start: StartWorker, *, seed: str
 ) -> Iterator[tuple[ModelRole, ColdStartAnswer]]:
-    """Both models in fresh processes, in random order."""
+    """The cold starts of both models in fresh processes, in random order, each with its role."""
     order = [*PAIR] * settings.cold_starts
     generator_of_turns(seed).shuffle(order)
     for role in order:
@@ -43,7 +43,7 @@ def cold_starts(
 
 
 def windows(spec: ModelSpec, role: ModelRole, settings: Settings, start: StartWorker) -> Iterator[WindowAnswer]:
-    """The windows of a sustained run, if it was asked for; the pause between two is that of one message."""
+    """The windows of a sustained run, if one was requested; the pause between two is that of one message."""
     if not settings.sustained_ns:
         return
     with warm(spec, role, settings, start) as worker:
@@ -54,7 +54,7 @@ def windows(spec: ModelSpec, role: ModelRole, settings: Settings, start: StartWo
 def energy_blocks(spec: ModelSpec, role: ModelRole, settings: Settings, start: StartWorker) -> Iterator[EnergyBlock]:
     """Blocks of a second with the idle power around each, while the arm waits for its next command.
 
-    None where energy was not asked for, or cannot be read.
+    No block where energy was not requested, or cannot be read.
     """
     if not settings.energy or energy.unreadable() is not None:
         return
@@ -68,7 +68,7 @@ def energy_blocks(spec: ModelSpec, role: ModelRole, settings: Settings, start: S
 
 
 def idle_uw() -> float:
-    """The power of a second in which nobody is asked anything, in microwatts."""
+    """The power of a second in which no arm runs, in microwatts."""
     before, began = energy.read(), time.perf_counter()
     time.sleep(1)
     return energy.spent(before, energy.read()) / (time.perf_counter() - began)

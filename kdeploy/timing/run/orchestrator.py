@@ -37,7 +37,7 @@ from kdeploy.timing.run.worker_process import Worker, WorkerProcess
 
 @dataclass(frozen=True)
 class Step:
-    """How far a measurement is, told after every replicate. `label` is the comparison in words."""
+    """The progress of a measurement, reported after every replicate. `label` is the comparison in words."""
 
     comparison: int
     comparisons: int
@@ -59,7 +59,7 @@ def local_now() -> datetime:
 
 
 def silent(step: Step) -> None:
-    """Tells nobody."""
+    """Progress that is reported to nobody."""
 
 
 def measure(
@@ -102,7 +102,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Loop:
-    """What stays the same over the comparisons of one measurement; `first` is the number of the first in the file."""
+    """The loop over the comparisons of one measurement; `first` is the number of the first one in the file."""
 
     request: Request
     writer: RawWriter
@@ -145,7 +145,7 @@ class Loop:
         return self.start(name, self.request.settings)
 
     def _optional(self, number: int) -> dict[Role, OptionalSamples]:
-        """What was asked for of each arm alone."""
+        """The optional measurements of each arm alone, with their raw lines."""
         comparison, settings = self.request.comparisons[number], self.request.settings
         models, place = specs(comparison, bench_cpus(self.allowed, comparison.threads), PAIR), self.first + number
         samples: dict[Role, OptionalSamples] = {role: OptionalSamples() for role in PAIR}
@@ -214,7 +214,7 @@ class Loop:
 
 
 def label(comparison: ComparisonRequest) -> str:
-    """`student against teacher, onnxruntime, batch 1, 1 thread`."""
+    """The comparison in words: `student against teacher, onnxruntime, batch 1, 1 thread`."""
     models = f"{comparison.candidate.model} against {comparison.baseline.model}"
     return f"{models}, {comparison.runtime}, batch {comparison.batch}, {counted(comparison.threads, 'thread')}"
 

@@ -1,10 +1,10 @@
-"""One process of the canary: times products of matrices and moves of memory when it is told to.
+"""One process of the canary: times products of matrices and moves of memory on command.
 
     pin -> ready;  probe -> nanoseconds of a few runs, and the work of one
 
 Pinned before anything is imported, as an arm is (kdeploy.timing.run.worker). onnxruntime and openvino are run as an arm
 runs them, by kdeploy's runtimes on a graph of one MatMul with a stored weight. An engine that is not here gives no
-times. torch is imported only where it is asked for.
+times. torch is imported only for its own probes.
 """
 
 from __future__ import annotations
@@ -52,15 +52,18 @@ def probe(place: Place, name: str, size: int, threads: int) -> ProbeAnswer:
 
 
 def work_of(place: Place, name: str, size: int, threads: int) -> int:
-    """FLOPs, or bytes. In cache one thread runs and stands for all: each has a cache of its own, and to wake one takes
-    longer than the kernel does."""
+    """The work of one run of a task: FLOPs of a product, bytes of a kernel.
+
+    In cache one thread runs and stands for all: each has a cache of its own, and to wake one takes longer than the
+    kernel does.
+    """
     if place == "product":
         return 2 * size**3
     return round(PASSES[name] * size) * (threads if place == "cache" else 1)
 
 
 def times(run: Run, clock: Callable[[], int]) -> list[int]:
-    """At least one run."""
+    """The times of at least one run, in ns, after one that does not count."""
     run()
     durations: list[int] = []
     while sum(durations) < LONG_ENOUGH_NS and len(durations) < MOST_RUNS:
@@ -72,28 +75,28 @@ def times(run: Run, clock: Callable[[], int]) -> list[int]:
 
 @lru_cache(maxsize=16)
 def product(engine: str, size: int, threads: int) -> Run:
-    """A product of two n x n matrices, float32.
+    """The product of two float32 matrices (size, size), to be run.
 
     Raises: ImportError or KdeployError where the engine is not here.
     """
-    left, right = matrix(size, 0), matrix(size, 1)
+    x, w = matrix(size, 0), matrix(size, 1)
     if engine == "numpy":
         import numpy as np
 
-        out = np.empty_like(left)
-        return lambda: np.matmul(left, right, out=out)
+        out = np.empty_like(x)
+        return lambda: np.matmul(x, w, out=out)
     if engine == "torch":
         import torch
 
         torch.set_num_threads(threads)
-        one, other, output = torch.from_numpy(left), torch.from_numpy(right), torch.empty(size, size)
+        one, other, output = torch.from_numpy(x), torch.from_numpy(w), torch.empty(size, size)
         return lambda: torch.mm(one, other, out=output)
-    return _in_runtime(engine, left, right, threads)
+    return _in_runtime(engine, x, w, threads)
 
 
 @lru_cache(maxsize=6)
 def kernel(name: str, size: int, threads: int, place: Place) -> Run:
-    """One pass over a working set of this many bytes, float32; in memory, a part of it for each thread."""
+    """One pass over a working set of this many bytes, float32 (bytes / 4,); in memory, a part of it for each thread."""
     import numpy as np
 
     buffer = _buffer(size // FLOAT_BYTES)
@@ -122,6 +125,7 @@ def _kernel(name: str, buffer: Array) -> Run:
 
 
 def matrix(size: int, seed: int) -> Array:
+    """A matrix of standard normal draws, float32 (size, size)."""
     import numpy as np
 
     return np.random.default_rng(seed).standard_normal((size, size), np.float32)
@@ -129,28 +133,28 @@ def matrix(size: int, seed: int) -> Array:
 
 @lru_cache(maxsize=2)
 def _buffer(length: int) -> Array:
-    """Written once, so that every page is there; the kernels of one size share it."""
+    """A float32 buffer (length,), written once, so that every page is there; the kernels of one size share it."""
     import numpy as np
 
     return np.ones(length, np.float32)
 
 
-def _in_runtime(name: str, left: Array, right: Array, threads: int) -> Run:
+def _in_runtime(name: str, x: Array, w: Array, threads: int) -> Run:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     from kdeploy.runtimes import installed
     from kdeploy.runtimes.protocol import Source
 
-    shape = list(left.shape)
+    shape = list(x.shape)
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["y"])],
         "product",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(right, "w")],
+        [numpy_helper.from_array(w, "w")],
     )
-    inputs = {"x": left}
+    inputs = {"x": x}
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "product.onnx")
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)

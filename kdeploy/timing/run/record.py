@@ -49,7 +49,7 @@ _TELLING_VARIABLES = (
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured: the comparisons, the brief throughputs, and what lies beside the arms."""
+    """A finished measurement: its request, its comparisons, the brief throughputs and the bounds."""
 
     request: Request
     comparisons: Sequence[MeasuredComparison]
@@ -59,14 +59,14 @@ class Measurement:
 
 
 def assembled(
-    done: Measurement, allowed: tuple[int, ...], folder: Path, *, created: datetime, began: int, clock: Clock
+    measurement: Measurement, allowed: tuple[int, ...], folder: Path, *, created: datetime, began: int, clock: Clock
 ) -> BenchRecord:
     """The record of a finished measurement, whose raw samples are in the folder; `allowed` are the CPUs there were."""
-    request, settings = done.request, done.request.settings
-    host = described_host(allowed, max(one.request.threads for one in done.comparisons))
+    request, settings = measurement.request, measurement.request.settings
+    host = described_host(allowed, max(one.request.threads for one in measurement.comparisons))
     surroundings = Surroundings(timer(clock), host.power_source)
-    summed_up = summaries(done.comparisons, done.bounds, settings, surroundings)
-    noise = run_noise(done.comparisons, settings.level)
+    summed_up = summaries(measurement.comparisons, measurement.bounds, settings, surroundings)
+    noise = run_noise(measurement.comparisons, settings.level)
     return BenchRecord(
         id=str(uuid.uuid4()),
         created=created.isoformat(),
@@ -75,14 +75,14 @@ def assembled(
         seed=settings.seed,
         duration_ns=clock() - began,
         host=host,
-        software=software(done.comparisons),
+        software=software(measurement.comparisons),
         timer=surroundings.timer,
         arms=tuple(arm_record(one.measured, arm) for one in summed_up for arm in one.arms),
-        null_sut=done.bounds.null_sut,
+        null_sut=measurement.bounds.null_sut,
         comparison=tuple(one.comparison for one in summed_up),
-        throughput=throughputs(done.throughput),
+        throughput=throughputs(measurement.throughput),
         noise=noise,
-        unavailable=(*missing_figures(summed_up, settings), *missing_facts(done, noise, host)),
+        unavailable=(*missing_figures(summed_up, settings), *missing_facts(measurement, noise, host)),
         raw=raw.described(folder / raw.NAME),
     )
 
@@ -98,13 +98,13 @@ def missing_figures(summed_up: Sequence[Summary], settings: Settings) -> Iterato
             yield Unavailable(field=f"arms[{result.name}].{field}", reason=reason)
 
 
-def missing_facts(done: Measurement, noise: Noise, host: Host) -> Iterator[Unavailable]:
-    """What is null beside the arms, each with its reason."""
-    yield from not_observed(done.comparisons, noise)
-    if done.bounds.null_sut is None:
+def missing_facts(measurement: Measurement, noise: Noise, host: Host) -> Iterator[Unavailable]:
+    """The facts outside of the arms that are null, each with its reason."""
+    yield from not_observed(measurement.comparisons, noise)
+    if measurement.bounds.null_sut is None:
         yield Unavailable(field="null_sut", reason="no graph that does nothing was given")
     yield from unread(host)
-    yield from (setting.unavailable() for setting in done.left_out)
+    yield from (setting.unavailable() for setting in measurement.left_out)
 
 
 def described_host(allowed: tuple[int, ...], threads: int) -> Host:

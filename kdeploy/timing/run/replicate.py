@@ -47,12 +47,12 @@ class Trio:
 
 def orders(roles: Sequence[Role], blocks: int, generator: random.Random) -> list[tuple[Role, ...]]:
     """A random order of the arms for every block, each order equally often (as far as blocks go)."""
-    drawn: list[tuple[Role, ...]] = []
-    while len(drawn) < blocks:
+    sequences: list[tuple[Role, ...]] = []
+    while len(sequences) < blocks:
         cycle = list(itertools.permutations(roles))
         generator.shuffle(cycle)
-        drawn += cycle
-    return drawn[:blocks]
+        sequences += cycle
+    return sequences[:blocks]
 
 
 def run_replicate(
@@ -107,7 +107,7 @@ def warmed_up(trio: Trio, roles: Iterable[Role], settings: Settings) -> dict[Rol
 
 
 def one_block(trio: Trio, block: int, place: int, role: Role, command: RunCommand, settings: Settings) -> Block:
-    """One arm's turn in a block, and what disturbed it."""
+    """The block of one arm's turn, and what disturbed it."""
     before = trio.idle_cpu_ns(role)
     with trio.turn(role) as worker:
         answer = ask(worker, command)

@@ -1,4 +1,4 @@
-"""Throughput by batch and threads, beside the comparisons: samples a second, from two short processes a model.
+"""Throughput by batch and threads, after the comparisons: samples a second, from two short processes a model.
 
 Cheap on purpose, hence without an interval and without a claim. A setting that a runtime does not take, and those for
 which the time of a runtime does not last, are left out with their reason.
@@ -27,7 +27,7 @@ class LeftOut:
     reason: str
 
     def unavailable(self) -> Unavailable:
-        """As a record says it."""
+        """The setting and the reason, as a record says them."""
         setting = self.request
         place = f"{setting.runtime}, batch {setting.batch}, {counted(setting.threads, 'thread')}"
         return Unavailable(field=f"throughput[{place}]", reason=self.reason)
@@ -36,7 +36,7 @@ class LeftOut:
 def measured_throughputs(
     settings: Sequence[ComparisonRequest], measure: Measure, limit_ns: int, clock: Clock
 ) -> Iterator[MeasuredComparison | LeftOut]:
-    """Each setting in turn; `measure` is told its number."""
+    """The settings in turn, each measured or left out; `measure` takes the number of one."""
     began: dict[str, int] = {}
     for number, setting in enumerate(settings):
         if clock() - began.setdefault(setting.runtime, clock()) > limit_ns:

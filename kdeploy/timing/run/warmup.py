@@ -25,7 +25,7 @@ class WarmUpRule:
 
 
 def warm_up(call: Callable[[int], object], rule: WarmUpRule, clock: Callable[[], int]) -> WarmUpAnswer:
-    """Call until the rule is met; `call` is told its number.
+    """Call until the rule is met; `call` takes the number of the call.
 
     A window ends with the first call that ends after `window_ns`, so each holds at least one call.
     """

@@ -1,4 +1,4 @@
-"""One arm: a fresh process that loads one model, and times calls of it when it is told to.
+"""One arm: a fresh process that loads one model, and times calls of it on command.
 
     load -> loaded;  warm_up -> warm-up;  run -> nanoseconds of every call;  window -> calls, their median;
     finish -> memory, end;  cold_start -> its imports, its session and its first calls, end
@@ -73,7 +73,7 @@ class Bench:
 
     def warm_up(self, rule: WarmUpRule) -> WarmUpAnswer:
         """Call over rotating inputs until the rule is met."""
-        return warm_up(self._call, rule, time.perf_counter_ns)
+        return warm_up(lambda _number: self._timed(), rule, time.perf_counter_ns)
 
     def run(self, calls: int, resume_calls: int, *, rotate: bool = True) -> RunAnswer:
         """Time a block of calls over rotating inputs, or over one alone.
@@ -99,14 +99,11 @@ class Bench:
 
     def window(self, duration_ns: int) -> WindowAnswer:
         """Call without a pause for a time."""
-        began, took = time.perf_counter_ns(), array("q")
-        while not took or time.perf_counter_ns() - began < duration_ns:
-            took.append(self._timed())
+        began, durations = time.perf_counter_ns(), array("q")
+        while not durations or time.perf_counter_ns() - began < duration_ns:
+            durations.append(self._timed())
         elapsed = time.perf_counter_ns() - began
-        return {"at_ns": began, "elapsed_ns": elapsed, "calls": len(took), "median_ns": round(median(took))}
-
-    def _call(self, _number: int) -> None:
-        self._timed()
+        return {"at_ns": began, "elapsed_ns": elapsed, "calls": len(durations), "median_ns": round(median(durations))}
 
     def _timed(self) -> int:
         self._position = (self._position + self._step) % len(self._batches)
@@ -122,7 +119,10 @@ class Bench:
 
 
 def largest_error(outputs: Arrays, expected: Arrays) -> float:
-    """The largest absolute difference; infinite when an output is missing, of another shape, or not finite alone."""
+    """The largest absolute difference of outputs, by name, from arrays of the same shapes.
+
+    Infinite when an output is missing, of another shape, or not finite alone.
+    """
     import numpy as np
 
     worst = 0.0
@@ -138,7 +138,12 @@ def largest_error(outputs: Arrays, expected: Arrays) -> float:
 
 
 def cut(arrays: Arrays, batch: int) -> list[Arrays]:
-    """At most 64 distinct batches of consecutive samples, wrapping around at the end."""
+    """At most 64 distinct batches of consecutive samples, wrapping around at the end.
+
+    Args:
+        arrays: (samples, *shape) each; where they differ in length, the shortest one counts.
+    Returns: arrays (batch, *shape) by the same names.
+    """
     import numpy as np
 
     samples = min(len(array) for array in arrays.values())
@@ -148,7 +153,10 @@ def cut(arrays: Arrays, batch: int) -> list[Arrays]:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """Raises: DataError when the file is not an `.npz` of plain arrays with at least one sample."""
+    """The arrays of an `.npz` by name, (samples, *shape) each.
+
+    Raises: DataError when the file is not an `.npz` of plain arrays with at least one sample.
+    """
     import zipfile
 
     import numpy as np
@@ -184,7 +192,10 @@ def load(spec: ModelSpec) -> tuple[Bench, Loaded]:
 
 
 def opened(spec: ModelSpec) -> tuple[Session, Sequence[Arrays], Opened]:
-    """The model, loaded and not yet called, its batches, and what that took."""
+    """The model of a spec, loaded and not yet called, its batches, and the times of import and load.
+
+    The arrays of a batch are (batch, *shape), by the names of the inputs.
+    """
     pinned = cpus.pin(tuple(spec["cpus"]))
     began = time.perf_counter_ns()
     from kdeploy.runtimes.installed import find
@@ -206,17 +217,20 @@ def opened(spec: ModelSpec) -> tuple[Session, Sequence[Arrays], Opened]:
 def cold_start(spec: ModelSpec) -> ColdStartAnswer:
     """A fresh process from its imports to `COLD_CALLS` calls, or to the end of its time; every call in ns."""
     session, batches, model = opened(spec)
-    took, began = list[int](), time.perf_counter_ns()
-    while len(took) < COLD_CALLS and (len(took) < LEAST_COLD_CALLS or time.perf_counter_ns() - began < COLD_NS):
-        batch = batches[len(took) % len(batches)]
+    times, began = list[int](), time.perf_counter_ns()
+    while len(times) < COLD_CALLS and (len(times) < LEAST_COLD_CALLS or time.perf_counter_ns() - began < COLD_NS):
+        batch = batches[len(times) % len(batches)]
         before = time.perf_counter_ns()
         session.run(batch)
-        took.append(time.perf_counter_ns() - before)
-    return {"import_ns": model["import_ns"], "load_ns": model["load_ns"], "ns": took}
+        times.append(time.perf_counter_ns() - before)
+    return {"import_ns": model["import_ns"], "load_ns": model["load_ns"], "ns": times}
 
 
 def check_bytes(artefact: Path, promised: str | None) -> None:
-    """Raises: IntegrityError when the artefact is there and is not the promised one."""
+    """Check the digest of an artefact, if one is promised.
+
+    Raises: IntegrityError when the artefact is there and is not the promised one.
+    """
     if promised is None or not artefact.is_file():  # the runtime has the better message for a file that is missing
         return
     digest = artefacts.digest(artefact)
@@ -232,7 +246,7 @@ def check_bytes(artefact: Path, promised: str | None) -> None:
 def references(
     session: Session, batches: Sequence[Arrays], promised: Sequence[Arrays] | None, tolerance: float | None
 ) -> tuple[Sequence[Arrays], float, float | None]:
-    """The outputs each batch must give, the tolerance, and the largest error on the golden batches.
+    """The outputs each batch must give, arrays by name, the tolerance, and the largest error on the golden batches.
 
     Without promised outputs the model is held to the outputs it gives now, and there is no error to report.
     """
@@ -246,7 +260,7 @@ def references(
 
 
 def obey(bench: Bench, message: ArmCommand) -> WarmUpAnswer | RunAnswer | WindowAnswer | FinishAnswer:
-    """Carry out one command."""
+    """Carry out one command; its answer."""
     if message["do"] == "warm_up":
         rule = WarmUpRule(message["least_calls"], message["least_ns"], most_ns=message["most_ns"])
         return bench.warm_up(rule)

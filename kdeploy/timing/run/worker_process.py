@@ -1,4 +1,4 @@
-"""A worker as a process: start it bare, stop and continue it, see what it consumed, and never leave it behind.
+"""A worker as a process: it is started bare, stopped and continued, read for what it consumed, and never left behind.
 
     start -> load -> (continue, ask, stop)* -> close
 
