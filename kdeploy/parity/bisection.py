@@ -1,4 +1,4 @@
-"""Where does a model start to be wrong? The first node whose output differs from what it must be.
+"""Bisection: where does a model start to be wrong? The first node whose output differs from what it must be.
 
     a node is right    when its output, in float64, is one of the values that the trusted network computes on its way
     a node is suspect  when it is not right, and only such nodes lie between it and the logits
@@ -9,7 +9,7 @@ folded batch norm answers what the norm answered, U (V x) fused what U did. Valu
 before its bias is added) are not right and do no harm, since a right node comes after them. For a runtime the trusted
 value of each node is the same node's in float64.
 
-    match: error <= 8 x the error of plain float32 + 1e-6 x scale       as in `parity`
+    match: error <= 8 x the error of plain float32 + 1e-6 x scale       as in `compare`
 """
 
 from __future__ import annotations
@@ -41,12 +41,17 @@ class Value(NamedTuple):
 
 
 def around(inputs: np.ndarray, worst: int, count: int | None = None) -> np.ndarray:
-    """The worst input and those after it, to look for the node with: float32 (3, or as many as asked for, *shape)."""
+    """The worst input and those after it, to look for the node with.
+
+    Args:
+        inputs: float32 (inputs, *shape).
+    Returns: float32 (count, *shape); without a count, 3 of them.
+    """
     return np.ascontiguousarray(inputs[(worst + np.arange(count or INPUTS)) % len(inputs)])
 
 
 def graph_values(path: Path, inputs: np.ndarray) -> list[Value]:
-    """The input, and what each node of a graph gives for it."""
+    """The values of the input and of each node of a graph, for inputs float32 (inputs, *shape)."""
     model = onnx.load(path)
     exact, plain = _evaluated(as_double(model), inputs.astype(np.float64)), _evaluated(model, inputs)
     return [value_of(array, plain[name]) for name, array in exact.items() if _has_rows(array, len(inputs))]
@@ -59,10 +64,10 @@ def first_against(path: Path, inputs: np.ndarray, trusted: Sequence[Value]) -> N
         inputs: those that the trusted values were computed for, float32 (inputs, *shape).
     """
     model = onnx.load(path)
-    found = _evaluated(as_double(model), inputs.astype(np.float64))
+    values = _evaluated(as_double(model), inputs.astype(np.float64))
 
     def judge(name: str) -> tuple[float, float] | None:
-        array = found.get(name)
+        array = values.get(name)
         return _nearest(array, trusted) if array is not None and _has_rows(array, len(inputs)) else None
 
     return _first(model.graph, judge)
@@ -72,6 +77,9 @@ def first_on_runtime(path: Path, runtime: Runtime, inputs: np.ndarray) -> NodeDi
     """The first node that a runtime computes wrong, of a copy of the model that gives every value.
 
     None when it computes all of them well, or takes no such copy: an error may be in how it fuses nodes.
+
+    Args:
+        inputs: float32 (inputs, *shape).
     """
     model = onnx.load(path)
     exact, plain = _evaluated(as_double(model), inputs.astype(np.float64)), _evaluated(model, inputs)
@@ -90,21 +98,26 @@ def first_on_runtime(path: Path, runtime: Runtime, inputs: np.ndarray) -> NodeDi
 
 def _evaluated(model: onnx.ModelProto, inputs: np.ndarray) -> dict[str, np.ndarray]:
     """Every floating-point value of a graph by name, the input among them."""
-    found = ReferenceEvaluator(model).run(None, {_input(model): inputs}, intermediate=True)
-    assert isinstance(found, dict)
-    return {name: array for name, array in found.items() if isinstance(array, np.ndarray) and array.dtype.kind == "f"}
+    values = ReferenceEvaluator(model).run(None, {_input(model): inputs}, intermediate=True)
+    assert isinstance(values, dict)
+    return {name: array for name, array in values.items() if isinstance(array, np.ndarray) and array.dtype.kind == "f"}
 
 
 def value_of(exact: np.ndarray, plain: np.ndarray) -> Value:
-    """A value in float64, with the budget that the same value in float32 gives it."""
+    """A value in float64, with the budget that the same value in float32 gives it.
+
+    Args:
+        exact: float64 (inputs, *any), or a scalar.
+        plain: the same in float32.
+    """
     rows = exact.reshape(len(exact), -1).astype(np.float64) if exact.ndim else exact.reshape(1, 1).astype(np.float64)
-    scale = float(np.abs(rows).max(initial=0.0))
+    scale = float(np.abs(rows).max(initial=0.0))  # rows: (inputs, elements)
     return Value(rows, FP32.allows(_distance(plain, exact), scale))
 
 
 def _nearest(array: np.ndarray, trusted: Sequence[Value]) -> tuple[float, float]:
     """The error against the trusted value that is nearest for its budget, and that budget."""
-    rows = array.reshape(len(array), -1)
+    rows = array.reshape(len(array), -1)  # (inputs, elements)
     same = [value for value in trusted if value.exact.shape == rows.shape]
     judged = [(_distance(rows, value.exact), value.budget) for value in same]
     return min(judged, key=lambda pair: pair[0] - pair[1], default=(np.finfo(np.float64).max, 0.0))
@@ -154,11 +167,11 @@ def _answers(model: onnx.ModelProto, runtime: Runtime, inputs: np.ndarray) -> di
 def _with_every_value(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose outputs are the float32 values of all nodes."""
     exposed = onnx.shape_inference.infer_shapes(model)
-    known = {value.name: value for value in exposed.graph.value_info}
+    values = {value.name: value for value in exposed.graph.value_info}
     for node in exposed.graph.node:
         for name in node.output:
-            if name in known and known[name].type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
-                exposed.graph.output.append(known[name])
+            if name in values and values[name].type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+                exposed.graph.output.append(values[name])
     return exposed
 
 

@@ -1,4 +1,4 @@
-"""How far two models may differ: a budget for each precision."""
+"""Budgets: how far two models may differ, for each precision."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Budget(NamedTuple):
     agreement: float | None = None
 
     def allows(self, float32_error: float, scale: float) -> float:
+        """The largest absolute error, where float32 is off by `float32_error` and the largest logit is `scale`."""
         return self.factor * float32_error + self.relative * scale
 
 

@@ -1,4 +1,4 @@
-"""Do two models agree on these inputs? Float64 is the oracle.
+"""Comparison of a model with its oracle in float64: do they agree on these inputs?
 
     error <= 8 x the error of plain float32 + 1e-6 x scale       both errors against the oracle
 
@@ -36,13 +36,16 @@ BATCHES = (1, 2, 3, 7, 32)
 
 
 def thinned(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most so many rows, evenly spread: data sets are often sorted by class."""
+    """At most so many rows of an array (rows, *shape), evenly spread: data sets are often sorted by class."""
     return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // most]
 
 
 def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_name: str) -> ParityRow:
-    """One ONNX file through one runtime against the oracle; `model` is what the row calls it.
+    """The row of one ONNX file through one runtime against the oracle.
 
+    Args:
+        model: its name in the row.
+        inputs: float32 (inputs, *shape), those of the oracle.
     Raises: ModelError when the runtime does not take the file.
     """
     name = of_graph(path).inputs[0].name
@@ -56,13 +59,24 @@ def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_n
 def answers(
     runtime_name: str, artefact: Path, input_name: str, inputs: np.ndarray
 ) -> tuple[np.ndarray, tuple[int, ...]]:
-    """`logits_of` a converted model, on one thread."""
+    """The logits of a converted model, on one thread, and the sizes of the batches (see `logits_of`).
+
+    Args:
+        inputs: float32 (inputs, *shape).
+    Returns: logits (inputs, classes); without those that are left over where the batch is fixed.
+    """
     with closing(installed.find(runtime_name).load(artefact, threads=1)) as session:
         return logits_of(session, input_name, inputs)
 
 
 def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Run every input, in batches of several sizes in turn; returns the logits and the sizes."""
+    """Run every input, in batches of several sizes in turn.
+
+    Args:
+        inputs: (inputs, *shape), of the dtype that the model takes.
+    Returns: logits (inputs, classes), without those that are left over where the batch is fixed; and the sizes.
+    Raises: DataError for fewer inputs than a fixed batch has.
+    """
     fixed = session.settings.get("fixed_batch")
     if fixed and len(inputs) < int(fixed):
         raise DataError("parity", f"must have {fixed} inputs for a model of that fixed batch", got=str(len(inputs)))
@@ -83,8 +97,13 @@ def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np
 def compare(
     oracle: Oracle, logits: np.ndarray, *, model: str, runtime: str, batches: Sequence[int], precision: str = "fp32"
 ) -> ParityRow:
-    """One row: how far logits are from the oracle's, and whether that is within the budget of the precision."""
-    exact = oracle.logits[: len(logits)]
+    """The row of a comparison: how far logits are from the oracle's, and whether that is within the precision's budget.
+
+    Args:
+        logits: (inputs, classes), of the first of the oracle's inputs or all of them.
+    Raises: ParityError for logits of another shape.
+    """
+    exact = oracle.logits[: len(logits)]  # (inputs, classes)
     if exact.shape != logits.shape:
         raise ParityError(f"{model} on {runtime}", f"must give logits of shape {exact.shape}", got=str(logits.shape))
     # NaN compares as no error at all, so it is made an infinite one; JSON has no infinity, hence the largest float
@@ -92,8 +111,8 @@ def compare(
     error, scale = float(difference.max()), float(np.abs(exact).max())
     rule = BUDGETS[precision]
     budget = rule.allows(oracle.float32_error, scale)
-    ranked = np.sort(exact, axis=1)
-    same = logits.argmax(1) == exact.argmax(1)
+    ranked = np.sort(exact, axis=1)  # (inputs, classes), the top-1 last
+    same = logits.argmax(1) == exact.argmax(1)  # (inputs,)
     flips = int((~same & (ranked[:, -1] - ranked[:, -2] > error)).sum())
     return ParityRow(
         model=model,
@@ -113,7 +132,10 @@ def compare(
 
 
 def raise_if_failed(rows: Sequence[ParityRow]) -> None:
-    """Raises: ParityError for the first row that failed: by how much, its worst input, the first node that differs."""
+    """Require that every row passed.
+
+    Raises: ParityError for the first row that failed: by how much, its worst input, the first node that differs.
+    """
     for row in rows:
         if not row.passed:
             raise _failure(row)
@@ -133,6 +155,6 @@ def _failure(row: ParityRow) -> ParityError:
 
 
 def what_changed(row: ParityRow) -> str:
-    """Of the answers: flips, or the agreement where that is what the budget is about."""
+    """The number of flips in words, or the agreement where the budget is about that."""
     least = BUDGETS[row.precision].agreement
     return f"{row.flips} flipped" if least is None else f"{row.agreement:.1%} agree, of at least {least:.0%}"

@@ -1,13 +1,13 @@
-"""Inputs made to break a model, in named families; the same every time.
+"""Hard inputs, made to break a model, in named families; the same every time.
 
-The spec of an input, its shape and the limits [low, high] of its values, is that of the real inputs themselves. Beside
-noise and limits there are values that float arithmetic treats specially (-0, denormals, ten thousand times too large)
-and near ties: between two real inputs of different top-1 there is one where the two classes are equal,
+The spec of an input, its shape and the limits [low, high] of its values, is that of the real inputs themselves. There
+are noise and limits, values that float arithmetic treats specially (-0, denormals, ten thousand times too large) and
+near ties: between two real inputs of different top-1 there is one where the two classes are equal,
 
     x = a + t (b - a),  t by bisection
 
 and a runtime that rounds a little too much chooses the other there. What is not finite is not among them: runtimes
-differ in what they make of it, see `probing`.
+differ in what they make of it, see `invariance`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEPS = 30  # of a bisection: float32 has 24 bits
 
 
 class Spec(NamedTuple):
-    """What a model reads: the shape of one input, and the limits of its values."""
+    """The inputs of a model: the shape of one, and the limits of its values."""
 
     shape: tuple[int, ...]
     low: float
@@ -31,6 +31,7 @@ class Spec(NamedTuple):
 
     @property
     def most(self) -> float:
+        """The largest absolute value."""
         return max(abs(self.low), abs(self.high))
 
 
@@ -42,11 +43,11 @@ def spec_of(inputs: np.ndarray) -> Spec:
 def families(spec: Spec) -> dict[str, np.ndarray]:
     """Made inputs by the name of their family, each float32 (inputs, *shape)."""
     draws = np.random.default_rng(SEED)
-    rows = (EACH, *spec.shape)
+    rows = (EACH, *spec.shape)  # the shape of a whole family
     normal = draws.standard_normal(rows)
     one = np.ones((1, *spec.shape))
-    levels = np.linspace(spec.low, spec.high, EACH).reshape(-1, *(1,) * len(spec.shape))
-    made = {
+    levels = np.linspace(spec.low, spec.high, EACH).reshape(-1, *(1,) * len(spec.shape))  # (EACH, 1, ..., 1)
+    arrays = {
         "normal": normal,
         "uniform": draws.uniform(spec.low, spec.high, rows),
         "limits": draws.choice([spec.low, spec.high], rows),
@@ -59,25 +60,26 @@ def families(spec: Spec) -> dict[str, np.ndarray]:
         "spikes": _spikes(spec, draws),
         "constants": levels * one,
     }
-    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in made.items()}
+    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
 
 
 def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> np.ndarray:
     """Inputs on the border between two classes: at most 8, and none when all real inputs have one top-1.
 
     Args:
-        logits: of a batch of any size, float32; it need not be exact.
+        logits: float32 (batch, *shape) to (batch, classes), for a batch of any size; it need not be exact.
         inputs: real ones, float32 (inputs, *shape).
+    Returns: float32 (ties, *shape).
     """
-    top = logits(inputs).argmax(1)
+    top = logits(inputs).argmax(1)  # (inputs,)
     other = np.array([_of_another_class(top, row) for row in range(min(len(inputs), EACH))])
     first = np.flatnonzero(other >= 0)
     if not len(first):
         return inputs[:0]
-    here, there, wanted = inputs[first].copy(), inputs[other[first]].copy(), top[first]
+    here, there, classes = inputs[first].copy(), inputs[other[first]].copy(), top[first]
     for _ in range(STEPS):
-        middle = here + (there - here) / 2
-        stays = (logits(middle).argmax(1) == wanted).reshape(-1, *(1,) * (inputs.ndim - 1))
+        middle = here + (there - here) / 2  # (ties, *shape)
+        stays = (logits(middle).argmax(1) == classes).reshape(-1, *(1,) * (inputs.ndim - 1))
         here, there = np.where(stays, middle, here), np.where(stays, there, middle)
     return np.ascontiguousarray(here)
 
@@ -89,7 +91,7 @@ def _of_another_class(top: np.ndarray, row: int) -> int:
 
 
 def _spikes(spec: Spec, draws: np.random.Generator) -> np.ndarray:
-    """The largest value at one place, zero elsewhere."""
-    spikes = np.zeros((EACH, int(np.prod(spec.shape))))
+    """Inputs with the largest value at one place and zero at all others."""
+    spikes = np.zeros((EACH, int(np.prod(spec.shape))))  # (EACH, elements)
     spikes[np.arange(EACH), draws.integers(0, spikes.shape[1], EACH)] = spec.most
     return spikes.reshape(EACH, *spec.shape)

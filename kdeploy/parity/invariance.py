@@ -1,10 +1,10 @@
-"""What a session makes of odd batches, layouts and values, where comparing logits on real inputs does not look.
+"""Invariance of a session: odd batches, layouts and values, where comparing logits on real inputs does not look.
 
     every batch that the graph declares is taken, 0 to 256; the empty one may be refused
     an input has the same answer alone and in any place of a batch
     the same batch twice has the same answer, bit for bit
     an array in another order of memory is the same array
-    NaN in: some runtimes answer NaN, others a confident class. That is told, and no fault; never are two NaN compared.
+    NaN in: some runtimes answer NaN, others a confident class; reported, not a fault, and two NaN are never compared
 
 A graph can declare a dynamic batch and have the exporter's example baked in (a Reshape to 3 rows), which no comparison
 at one batch size sees.
@@ -23,7 +23,7 @@ from kdeploy.runtimes.protocol import Session
 
 BATCHES = (0, 1, 2, 3, 7, 32)
 MOST = 256
-ALONE = 8  # inputs that are asked for one by one
+ALONE = 8  # inputs that are run one by one
 
 
 class Trial(NamedTuple):
@@ -34,41 +34,42 @@ class Trial(NamedTuple):
     inputs: np.ndarray
 
     def run(self, batch: np.ndarray) -> np.ndarray:
+        """The logits (batch, classes) of one batch, float32 (batch, *shape)."""
         return next(iter(self.session.run({self.input: batch}).values()))
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """Of all inputs in one batch, or in as many as a fixed one takes."""
+        """The logits (inputs, classes) of inputs, float32 (inputs, *shape), in one batch, or in several fixed ones."""
         return in_batches(self.run, inputs, self.fixed)
 
     @property
     def fixed(self) -> int | None:
-        """The one batch that the model takes, where its graph has a fixed one."""
-        found = self.session.settings.get("fixed_batch")
-        return int(found) if found else None
+        """The one batch that the model takes; None where any is taken."""
+        size = self.session.settings.get("fixed_batch")
+        return int(size) if size else None
 
     def rows(self, count: int) -> np.ndarray:
-        """A batch of the inputs, from the first one on, again and again."""
+        """A batch of the inputs, from the first one on, again and again: float32 (count, *shape)."""
         return np.ascontiguousarray(self.inputs[np.arange(count) % len(self.inputs)])
 
 
 def batches(trial: Trial, most: int = MOST) -> tuple[tuple[int, ...], Fault | None]:
     """The sizes of batch that the session takes, up to the first that it wrongly does not."""
-    taken: list[int] = []
+    sizes: list[int] = []
     for size in [trial.fixed] if trial.fixed else sorted({*BATCHES, most}):
         try:
             rows = len(trial.run(trial.rows(size)))
         except KdeployError as exc:
             if size == 0:
                 continue
-            return tuple(taken), _baked(size, exc.got or str(exc))
+            return tuple(sizes), _baked(size, exc.got or str(exc))
         if rows != size:
-            return tuple(taken), _baked(size, f"{rows} rows of logits")
-        taken.append(size)
-    return tuple(taken), None
+            return tuple(sizes), _baked(size, f"{rows} rows of logits")
+        sizes.append(size)
+    return tuple(sizes), None
 
 
 def constancy(trial: Trial, budget: float, most: int = MOST) -> Fault | None:
-    """Does the answer to an input depend on anything but the input?"""
+    """The fault of a session whose answer to an input depends on anything but the input; None without any."""
     batch = trial.rows(trial.fixed or min(most, MOST))
     answer = trial.run(batch)
     if not np.array_equal(answer, trial.run(batch), equal_nan=True):
@@ -79,7 +80,7 @@ def constancy(trial: Trial, budget: float, most: int = MOST) -> Fault | None:
 
 
 def propagates_nan(trial: Trial) -> bool | None:
-    """Is the answer to NaN itself NaN? None when the session refuses it."""
+    """Whether the answer to NaN is itself NaN; None when the session refuses it."""
     batch = trial.rows(trial.fixed or 1)
     batch[0] = np.nan
     try:
@@ -102,13 +103,13 @@ def _baked(size: int, reason: str) -> Fault:
 
 
 def _place(trial: Trial, batch: np.ndarray, answer: np.ndarray, budget: float) -> Fault | None:
-    """Each of the first inputs where it stands, and in another place: alone, or turned around in a fixed batch."""
+    """The fault of an answer that changes with the place of its input: alone, or turned around in a fixed batch."""
     if trial.fixed:
         other, how = trial.run(np.ascontiguousarray(batch[::-1]))[::-1], f"in another place of a batch of {len(batch)}"
     else:
         alone = [trial.run(np.ascontiguousarray(batch[row : row + 1])) for row in range(min(ALONE, len(batch)))]
         other, how = np.concatenate(alone), f"alone and in a batch of {len(batch)}"
-    off = np.abs(answer[: len(other)].astype(np.float64) - other).max(axis=1, initial=0.0)
+    off = np.abs(answer[: len(other)].astype(np.float64) - other).max(axis=1, initial=0.0)  # (inputs,)
     row = int(np.argmax(off))
     if off[row] <= 2 * budget:  # each is within the budget of the truth
         return None
@@ -118,7 +119,7 @@ def _place(trial: Trial, batch: np.ndarray, answer: np.ndarray, budget: float) -
 
 
 def _layout(trial: Trial, batch: np.ndarray, answer: np.ndarray, budget: float) -> Fault | None:
-    strided = np.zeros((2 * len(batch), *batch.shape[1:]), batch.dtype)
+    strided = np.zeros((2 * len(batch), *batch.shape[1:]), batch.dtype)  # (2 batch, *shape)
     strided[::2] = batch
     for name, array in (("Fortran order", np.asfortranarray(batch)), ("an array with gaps", strided[::2])):
         off = _distance(answer, trial.run(array))

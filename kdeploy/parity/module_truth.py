@@ -1,4 +1,4 @@
-"""What a trained torch module must answer, in float64, and every value on its way there; only this file needs torch."""
+"""The truth of a trained torch module: answers in float64, and all values on the way; this file alone needs torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kdeploy.records.parity import ParityRow
 
 
 class ModuleTruth:
-    """The trained network, to be agreed with.
+    """The trained network, to be agreed with; inputs are preprocessed, float32 (inputs, *shape).
 
     Args:
         exact: that in float64, where the network was rounded after it was changed.
@@ -30,24 +30,28 @@ class ModuleTruth:
         self._module, self._exact = module, exact
 
     def oracle(self, inputs: np.ndarray) -> Oracle:
+        """The logits in float64 (inputs, classes), and the noise of float32."""
         return module_oracle(self._module, inputs, self._exact)
 
     @torch.inference_mode()
     def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """The logits in float32 (inputs, classes)."""
         logits: np.ndarray = self._module(torch.from_numpy(inputs)).numpy()
         return logits
 
     def values(self, inputs: np.ndarray) -> list[Value]:
+        """The values of the input and of every function that the network calls."""
         return module_values(self._module, inputs)
 
 
 @torch.inference_mode()
 def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None) -> Oracle:
-    """The trained network itself, in float64.
+    """The oracle of a trained network: the network itself, in float64.
 
     Args:
+        module: float32 (batch, *shape) to logits (batch, classes), in evaluation mode.
         inputs: preprocessed, float32 (inputs, *shape).
-        exact: the network in float64, where it is not the given one: that may have been rounded after it was changed.
+        exact: the network in float64, where it is not the module: that may have been rounded after it was changed.
     """
     exact = copy.deepcopy(module).double().eval() if exact is None else exact
     batches = [torch.from_numpy(inputs[start : start + CHUNK]) for start in range(0, len(inputs), CHUNK)]
@@ -57,8 +61,8 @@ def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None
 
 
 def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:
-    """The input, float32 (inputs, *shape), and what each function that a network in evaluation mode calls gives for
-    it."""
+    """The values of the input and of each function that a network in evaluation mode calls, for inputs float32
+    (inputs, *shape)."""
     batch = torch.from_numpy(inputs)
     exact = _traced(copy.deepcopy(module).double().eval(), batch.double())
     plain = _traced(copy.deepcopy(module).eval(), batch)
@@ -66,11 +70,15 @@ def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:
 
 
 def located(row: ParityRow, path: Path, inputs: np.ndarray, trained: nn.Module) -> ParityRow:
-    """A row with the first node of a graph that is not the trained network's, where it failed."""
+    """A row with the first node of a graph that is not the trained network's, where it failed.
+
+    Args:
+        inputs: those of the row, float32 (inputs, *shape).
+    """
     if row.passed:
         return row
-    looked = around(inputs, row.worst_input)
-    return row.model_copy(update={"first_node": first_against(path, looked, module_values(trained, looked))})
+    examples = around(inputs, row.worst_input)
+    return row.model_copy(update={"first_node": first_against(path, examples, module_values(trained, examples))})
 
 
 def _traced(module: nn.Module, batch: Tensor) -> list[np.ndarray]:
@@ -90,7 +98,7 @@ class _Trace(TorchFunctionMode):
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:  # noqa: ANN401 - whatever torch calls
+    ) -> object:
         answer = func(*args, **(kwargs or {}))
         if isinstance(answer, Tensor) and answer.is_floating_point() and answer.shape[:1] == (self.rows,):
             self.values.append(answer.detach().clone().numpy())

@@ -1,4 +1,4 @@
-"""What a model must answer, in float64; here from its own graph, in `module_truth` from the trained torch module."""
+"""The oracle: what a model must answer, in float64; here from its own graph, in `module_truth` from a torch module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Oracle(NamedTuple):
     float32_error: float
 
     def head(self, count: int) -> Oracle:
-        """The oracle of the first inputs; the noise of float32 stays that of all."""
+        """The oracle of the first inputs, float64 (count, classes); the noise of float32 stays that of all."""
         return Oracle(self.logits[:count], self.float32_error)
 
 
@@ -39,9 +39,9 @@ class GraphOracle:
         self._where = str(path)
         with reading(self._where, _EVALUATOR):
             model = onnx.load(path)
-            read = signature_of(of_graph(model), self._where)
-            self._batch = read.batch
-            self._plain, self._exact = _evaluator(model, read), _evaluator(as_double(model), read)
+            signature = signature_of(of_graph(model), self._where)
+            self._batch = signature.batch
+            self._plain, self._exact = _evaluator(model, signature), _evaluator(as_double(model), signature)
 
     def __call__(self, inputs: np.ndarray) -> Oracle:
         """The oracle of some inputs, float32 (inputs, *shape).
@@ -55,7 +55,7 @@ class GraphOracle:
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
-    """The graph itself, in float64, for an external model, on float32 (inputs, *shape).
+    """The oracle of an external model: its graph, in float64, on inputs float32 (inputs, *shape).
 
     Raises: ModelError when ONNX's reference evaluator cannot run it.
     """
@@ -65,13 +65,20 @@ def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
 _EVALUATOR = "ONNX's reference evaluator"
 
 
-def _evaluator(model: onnx.ModelProto, read: Signature) -> Callable[[np.ndarray], np.ndarray]:
+def _evaluator(model: onnx.ModelProto, signature: Signature) -> Callable[[np.ndarray], np.ndarray]:
     evaluator = ReferenceEvaluator(model)
-    return lambda batch: evaluator.run([read.output], {read.input: batch})[0]
+    return lambda batch: evaluator.run([signature.output], {signature.input: batch})[0]
 
 
 def in_batches(call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, fixed: int | None) -> np.ndarray:
-    """All inputs at once, or in the one batch that a model takes; the last is filled up with the first inputs."""
+    """The logits of all inputs at once, or in the one batch that a model takes, filled up with the first inputs.
+
+    Args:
+        call: (batch, *shape) to (batch, classes).
+        inputs: (inputs, *shape), of any dtype that `call` takes.
+        fixed: the batch that `call` takes; None for any.
+    Returns: (inputs, classes).
+    """
     size = fixed or len(inputs)
     filled = inputs[np.arange(len(inputs) + -len(inputs) % size) % len(inputs)]
     return np.concatenate([call(filled[at : at + size]) for at in range(0, len(filled), size)])[: len(inputs)]

@@ -1,4 +1,4 @@
-"""One exported model in every format, against what it must answer.
+"""The verification of one exported model in every format, against what it must answer.
 
 On all real inputs; on made ones, each family with the budget of its own scale; in batches from 0 to 256. What fails is
 a row that says where: the first node that differs, the batch, the family or the preprocessing.
@@ -59,7 +59,7 @@ class Subject:
             converted.
         truth: None leaves out made inputs, and the name of the node that differs.
         names: of the inputs, where they have some.
-        fed: the first of the inputs, as the recorded preprocessing makes them from raw ones.
+        fed: the first of the inputs, as the recorded preprocessing makes them from raw ones, float32 (some, *shape).
         refused: formats that it could not be converted into.
     """
 
@@ -75,12 +75,12 @@ class Subject:
 
     @cached_property
     def signature(self) -> Signature:
-        """What the file reads and answers; it is read once."""
+        """The signature of the file, which is read once."""
         return signature(self.onnx)
 
 
-class Made(NamedTuple):
-    """A family of made inputs, and the truth about them."""
+class MadeFamily(NamedTuple):
+    """A family of made inputs, float32 (inputs, *shape), and the truth about them."""
 
     name: str
     inputs: np.ndarray
@@ -101,46 +101,46 @@ def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -
         for subject in subjects
     ]  # the ONNX file is what onnxruntime runs
     rows: list[ParityRow] = []
-    with progress.task("parity", sum(len(chosen) for _, chosen in plan)) as advance, np.errstate(all="ignore"):
-        for subject, chosen in plan:
-            for row in _rows(subject, chosen):
+    with progress.task("parity", sum(len(formats) for _, formats in plan)) as advance, np.errstate(all="ignore"):
+        for subject, formats in plan:
+            for row in _rows(subject, formats):
                 rows.append(row)
                 advance(len(rows))
-    used = dict.fromkeys(row.runtime for row in rows)
-    return VerifyRecord(rows=tuple(rows), versions={name: installed.find(name).version() for name in used})
+    runtimes = dict.fromkeys(row.runtime for row in rows)
+    return VerifyRecord(rows=tuple(rows), versions={name: installed.find(name).version() for name in runtimes})
 
 
 def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
-    """One row a format; what is the same in all of them is found once."""
+    """One row a format; what is the same in all of them is computed once."""
     fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
-    made = _made(subject) if fault is None else []
-    for asked in map(FormatRequest.parse, names):
-        yield _row(subject, asked, made) if fault is None else _unmeasured(subject, asked, (), fault)
+    families = _made_families(subject) if fault is None else []
+    for request in map(FormatRequest.parse, names):
+        yield _row(subject, request, families) if fault is None else _unmeasured(subject, request, (), fault)
 
 
-def _made(subject: Subject) -> list[Made]:
+def _made_families(subject: Subject) -> list[MadeFamily]:
     truth, real = subject.truth, subject.oracle
     if truth is None:
         return []
-    found = hard_inputs.families(hard_inputs.spec_of(subject.inputs))
+    arrays = hard_inputs.families(hard_inputs.spec_of(subject.inputs))
     spread = np.linspace(0, len(subject.inputs) - 1, min(TIED, len(subject.inputs))).astype(int)
     ties = hard_inputs.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
-    found |= {"near ties": ties} if len(ties) else {}
-    judged = [_judged(name, inputs, truth, real) for name, inputs in found.items()]
-    return [one for one in judged if one is not None]
+    arrays |= {"near ties": ties} if len(ties) else {}
+    families = (_with_truth(name, inputs, truth, real) for name, inputs in arrays.items())
+    return [family for family in families if family is not None]
 
 
-def _judged(name: str, inputs: np.ndarray, truth: Truth, real: Oracle) -> Made | None:
+def _with_truth(name: str, inputs: np.ndarray, truth: Truth, real: Oracle) -> MadeFamily | None:
     """A family with the truth about it, without the inputs for which that is not finite: a network that divides by the
     spread of an image has no answer to a constant one."""
     oracle = truth.oracle(inputs)
-    kept = np.isfinite(oracle.logits).all(axis=1)
-    if not kept.all():
-        inputs = inputs[kept]
+    finite = np.isfinite(oracle.logits).all(axis=1)  # (inputs,)
+    if not finite.all():
+        inputs = inputs[finite]
         oracle = truth.oracle(inputs) if len(inputs) else oracle
     if not (len(inputs) and np.isfinite(oracle.float32_error)):
         return None
-    return Made(name, inputs, _with_noise(oracle, real))
+    return MadeFamily(name, inputs, _with_noise(oracle, real))
 
 
 def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
@@ -151,62 +151,69 @@ def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
     return Oracle(oracle.logits, max(oracle.float32_error, least))
 
 
-def _row(subject: Subject, asked: FormatRequest, made: Sequence[Made]) -> ParityRow:
-    runtime, input_name = installed.find(asked.runtime), subject.signature.input
+def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow:
+    runtime, input_name = installed.find(request.runtime), subject.signature.input
     inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
     with tempfile.TemporaryDirectory() as scratch:
-        artefact = subject.artefacts.get(str(asked))
+        artefact = subject.artefacts.get(str(request))
         if artefact is None:
             source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
-            artefact = installed.convert(asked.runtime, source, Path(scratch), precision=asked.precision)
+            artefact = installed.convert(request.runtime, source, Path(scratch), precision=request.precision)
         with closing(runtime.load(artefact, threads=1)) as session:
-            return _measured(subject, asked, invariance.Trial(session, input_name, inputs), made)
+            return _measured(subject, request, invariance.Trial(session, input_name, inputs), families)
 
 
-def _measured(subject: Subject, asked: FormatRequest, trial: invariance.Trial, made: Sequence[Made]) -> ParityRow:
-    """On real inputs, then on made ones; a lower precision is not meant for those, which it was not calibrated on."""
-    runtime = installed.find(asked.runtime)
+def _measured(
+    subject: Subject, request: FormatRequest, trial: invariance.Trial, families: Sequence[MadeFamily]
+) -> ParityRow:
+    """The row of one format, on real inputs, then on made ones: a lower precision was not calibrated on those, and is
+    spared them."""
+    runtime = installed.find(request.runtime)
     slow = runtime.name == REFERENCE
-    taken, fault = invariance.batches(trial, BATCHES[-1] if slow else invariance.MOST)
+    sizes, fault = invariance.batches(trial, BATCHES[-1] if slow else invariance.MOST)
     if fault is not None:
-        return _unmeasured(subject, asked, taken, fault)
+        return _unmeasured(subject, request, sizes, fault)
     logits, _ = logits_of(trial.session, trial.input, trial.inputs)
     row = compare(
-        subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=taken, precision=asked.precision
+        subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=sizes, precision=request.precision
     )
-    found: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
+    fields: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
     if subject.names:
-        found["worst_name"] = subject.names[row.worst_input]
+        fields["worst_name"] = subject.names[row.worst_input]
     if not row.passed:
-        if asked.precision == "fp32":  # in a lower one every node differs
-            found["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
-        return row.model_copy(update=found)
-    made = made if asked.precision == "fp32" else ()
-    families = tuple(_family(one, trial, REFERENCE_EACH if slow else hard_inputs.EACH) for one in made)
+        if request.precision == "fp32":  # in a lower one every node differs
+            fields["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
+        return row.model_copy(update=fields)
+    families = families if request.precision == "fp32" else ()
+    results = tuple(_family(one, trial, REFERENCE_EACH if slow else hard_inputs.EACH) for one in families)
     fault = invariance.constancy(trial, row.budget, REFERENCE_BATCH if slow else invariance.MOST) or _family_fault(
-        subject, runtime, trial, made, families
+        subject, runtime, trial, families, results
     )
-    found |= {"families": families, "fault": fault, "propagates_nan": invariance.propagates_nan(trial)}
-    return row.model_copy(update=found | {"passed": fault is None})
+    fields |= {"families": results, "fault": fault, "propagates_nan": invariance.propagates_nan(trial)}
+    return row.model_copy(update=fields | {"passed": fault is None})
 
 
-def _family(made: Made, trial: invariance.Trial, each: int) -> Family:
-    found = compare(made.oracle, trial.logits(made.inputs[:each]), model="", runtime="", batches=())
-    measured = found.model_dump(include=set(Family.model_fields) - {"name", "passed"})
+def _family(family: MadeFamily, trial: invariance.Trial, each: int) -> Family:
+    row = compare(family.oracle, trial.logits(family.inputs[:each]), model="", runtime="", batches=())
+    measured = row.model_dump(include=set(Family.model_fields) - {"name", "passed"})
     # near ties are made to flip: two logits that are each off by e may swap a margin of 2 e
-    return Family(name=made.name, **measured, passed=found.max_abs_error <= found.budget)
+    return Family(name=family.name, **measured, passed=row.max_abs_error <= row.budget)
 
 
 def _family_fault(
-    subject: Subject, runtime: Runtime, trial: invariance.Trial, made: Sequence[Made], families: Sequence[Family]
+    subject: Subject,
+    runtime: Runtime,
+    trial: invariance.Trial,
+    families: Sequence[MadeFamily],
+    results: Sequence[Family],
 ) -> Fault | None:
-    for one, family in zip(made, families, strict=True):
-        if not family.passed:
-            node = _first_node(subject, runtime, trial, one.inputs, family.worst_input)
-            parts = [f"off by {family.max_abs_error:.3g} at input {family.worst_input}", f"{family.flips} flipped"]
+    for family, result in zip(families, results, strict=True):
+        if not result.passed:
+            node = _first_node(subject, runtime, trial, family.inputs, result.worst_input)
+            parts = [f"off by {result.max_abs_error:.3g} at input {result.worst_input}", f"{result.flips} flipped"]
             parts[1:1] = [f"first at {node.words}"] if node else []
             name = subject.truth.name if subject.truth else ""
-            must = f"must be within {family.budget:.3g} of {name} on the made inputs {family.name!r}"
+            must = f"must be within {result.budget:.3g} of {name} on the made inputs {result.name!r}"
             return Fault(kind="family", must=must, got=", ".join(parts), advice=_REPORT)
     return None
 
@@ -219,11 +226,11 @@ def _first_node(
 ) -> NodeDifference | None:
     if subject.truth is None:
         return None
-    looked = bisection.around(inputs, worst, trial.fixed)
+    examples = bisection.around(inputs, worst, trial.fixed)
     try:
-        wrong = bisection.first_against(subject.onnx, looked, subject.truth.values(looked))
-        wrong = wrong or bisection.first_on_runtime(subject.onnx, runtime, looked)
-        return wrong or _stale_artefact(subject, runtime, trial, looked)
+        wrong = bisection.first_against(subject.onnx, examples, subject.truth.values(examples))
+        wrong = wrong or bisection.first_on_runtime(subject.onnx, runtime, examples)
+        return wrong or _stale_artefact(subject, runtime, trial, examples)
     except Exception:  # whatever keeps an evaluator from naming the node must not hide that the model is wrong
         return None
 
@@ -231,7 +238,7 @@ def _first_node(
 def _stale_artefact(
     subject: Subject, runtime: Runtime, trial: invariance.Trial, inputs: np.ndarray
 ) -> NodeDifference | None:
-    """The file that was converted before, when a new conversion is right."""
+    """A difference that names the file converted before; None unless a new conversion is right."""
     artefact = subject.artefacts.get(runtime.name)
     if artefact is None or subject.truth is None:
         return None
@@ -256,11 +263,11 @@ def _mode_fault(path: Path) -> Fault | None:
 
 
 def _preprocessing_fault(subject: Subject) -> Fault | None:
-    """Do raw inputs become what the trained network was given?"""
+    """The fault of a preprocessing that makes other inputs of raw ones than the trained network was given."""
     if subject.fed is None:
         return None
     expected = subject.inputs[: len(subject.fed)]
-    off = np.abs(subject.fed - expected).reshape(len(expected), -1).max(axis=1)
+    off = np.abs(subject.fed - expected).reshape(len(expected), -1).max(axis=1)  # (inputs,)
     allowed, row = FED_ERROR * float(np.abs(expected).max()), int(off.argmax())
     if off[row] <= allowed:
         return None
@@ -269,12 +276,12 @@ def _preprocessing_fault(subject: Subject) -> Fault | None:
     return Fault(kind="preprocessing", must=must, got=f"off by {off[row]:.3g} at input {row}", advice=advice)
 
 
-def _unmeasured(subject: Subject, asked: FormatRequest, batches: tuple[int, ...], fault: Fault) -> ParityRow:
+def _unmeasured(subject: Subject, request: FormatRequest, batches: tuple[int, ...], fault: Fault) -> ParityRow:
     """A row for what cannot be compared; JSON has no infinity, hence the largest float."""
     most = float(np.finfo(np.float64).max)
     return ParityRow(
         model=subject.name,
-        runtime=asked.runtime,
+        runtime=request.runtime,
         inputs=0,
         batches=batches,
         max_abs_error=most,
@@ -285,6 +292,6 @@ def _unmeasured(subject: Subject, asked: FormatRequest, batches: tuple[int, ...]
         flips=0,
         worst_input=0,
         passed=False,
-        precision=asked.precision,
+        precision=request.precision,
         fault=fault,
     )

@@ -1,4 +1,4 @@
-"""What a model must agree with, for any inputs: an ONNX graph, here, or a trained torch module, in `module_truth`."""
+"""The truth that a model must agree with, for any inputs: an ONNX graph, here, or a torch module, in `module_truth`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Truth(Protocol):
     def name(self) -> str: ...
 
     def oracle(self, inputs: np.ndarray) -> Oracle:
-        """The logits in float64, and the noise of float32."""
+        """The logits in float64 (inputs, classes), and the noise of float32."""
         ...
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
@@ -31,12 +31,12 @@ class Truth(Protocol):
         ...
 
     def values(self, inputs: np.ndarray) -> list[Value]:
-        """Everything that is computed on the way."""
+        """The values of the input and of all that is computed on the way to the logits."""
         ...
 
 
 class GraphTruth:
-    """The graph itself, of an external model.
+    """The graph of an external model itself; inputs are float32 (inputs, *shape).
 
     Args:
         read: its signature, where the caller knows it.
@@ -52,8 +52,11 @@ class GraphTruth:
         return self._name
 
     def oracle(self, inputs: np.ndarray) -> Oracle:
-        """Raises: ModelError when the graph cannot be evaluated; ParityError for one that declares any batch, and
-        takes one."""
+        """The logits in float64 (inputs, classes), and the noise of float32.
+
+        Raises: ModelError when the graph cannot be evaluated; ParityError for one that declares any batch, and takes
+            one.
+        """
         try:
             return self._oracle(inputs)
         except ModelError:
@@ -64,9 +67,11 @@ class GraphTruth:
             raise ParityError(where, fault.must, got=fault.got, advice=fault.advice) from None
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """The logits in float32 (inputs, classes), by onnxruntime."""
         return self._trial(inputs).logits(inputs)
 
     def values(self, inputs: np.ndarray) -> list[Value]:
+        """The values of the input and of every node of the graph."""
         return graph_values(self._path, inputs)
 
     def _trial(self, inputs: np.ndarray) -> invariance.Trial:

@@ -20,7 +20,7 @@ from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.hard_inputs import Spec, families
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.subject import Made, Subject, _family, _with_noise, compared
+from kdeploy.parity.subject import MadeFamily, Subject, _family, _with_noise, compared
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
@@ -211,10 +211,10 @@ def test_a_flip_within_the_budget_of_a_near_tie_is_no_fault(tmp_path):
     path = made.linear(tmp_path / "m.onnx", (2,))
     session = ScriptedRuntime(replay([{"logits": np.array([[1e-9, 0.6e-9]])}])).load(path, threads=1)
     trial = invariance.Trial(session, "x", np.zeros((1, 2), np.float32))
-    tie = Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-8))
+    tie = MadeFamily("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-8))
     found = _family(tie, trial, 8)
     assert (found.flips, found.passed) == (1, True)
-    narrow = Made("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-10))
+    narrow = MadeFamily("near ties", trial.inputs, Oracle(np.array([[0.0, 1.5e-9]]), 1e-10))
     assert not _family(narrow, trial, 8).passed
 
 
