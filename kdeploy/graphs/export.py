@@ -29,10 +29,11 @@ def write(module: nn.Module, path: Path, *, input_name: str, shape: Sequence[int
     """Export a module.
 
     Args:
-        module: in evaluation mode; one input (batch, *shape) float32, logits out.
+        module: in evaluation mode; one input float32 (batch, *shape), logits (batch, classes) out.
         path: replaced atomically.
         input_name: of the graph's input; its output is called `logits`.
-    Raises: ParityError for a module in training mode, with random operators, or of another opset than asked; ModelError
+        shape: of one input, without the batch.
+    Raises: ParityError for a module in training mode, with random operators, or of another opset than 18; ModelError
         when torch cannot export it.
     """
     training = next((name for name, part in module.named_modules() if part.training), None)

@@ -15,18 +15,20 @@ from collections.abc import Mapping
 
 import onnx
 
-from kdeploy.graphs.counting.operators import Shape, attributes, given
+from kdeploy.graphs.counting.operators import Shape, attributes, has_input
 
 
 def attention(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
-    """ONNX's own: Q, K, V of three axes (batch, length, heads x width) or four (batch, heads, length, width)."""
-    found = shapes[node.input[1]]
-    keys = found[-2] + _past(node, shapes, 4)
+    """Multiply-adds of ONNX's own Attention: Q, K, V of three axes (batch, length, heads x width) or four (batch,
+    heads, length, width)."""
+    key = shapes[node.input[1]]
+    keys = key[-2] + _past(node, shapes, 4)
     return (math.prod(shapes[node.input[0]]) + math.prod(shapes[node.output[0]])) * keys
 
 
 def multi_head_attention(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
-    """Of com.microsoft. Five axes are Q, K and V, or K and V, packed: (batch, length, heads, 3 or 2, width)."""
+    """Multiply-adds of MultiHeadAttention of com.microsoft. Five axes are Q, K and V, or K and V, packed: (batch,
+    length, heads, 3 or 2, width)."""
     query = shapes[node.input[0]]
     packed = len(query) == 5
     key = query if packed else shapes[node.input[1]]
@@ -36,20 +38,21 @@ def multi_head_attention(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> i
 
 
 def contributed_attention(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
-    """Of com.microsoft: input (batch, length, inputs), weight (inputs, Q + K + V), past (2, batch, heads, past, .)."""
+    """Multiply-adds of Attention of com.microsoft: input (batch, length, inputs), weight (inputs, Q + K + V), past
+    (2, batch, heads, past, .)."""
     batch, length, _ = shapes[node.input[0]]
     projection = batch * length * math.prod(shapes[node.input[1]])
     query, _, value = projected_widths(node, shapes)
-    past = shapes[node.input[4]][3] if given(node, 4) else 0
+    past = shapes[node.input[4]][3] if has_input(node, 4) else 0
     return projection + batch * length * (length + past) * (query + value)
 
 
 def projected_widths(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> tuple[int, int, int]:
-    """Of Q, K and V behind the projection; a third each where nothing is said."""
+    """The widths of Q, K and V behind the projection; a third each where nothing is said."""
     third = shapes[node.input[1]][1] // 3
     query, key, value = attributes(node).get("qkv_hidden_sizes", (third, third, third))
     return query, key, value
 
 
 def _past(node: onnx.NodeProto, shapes: Mapping[str, Shape], index: int) -> int:
-    return shapes[node.input[index]][2] if given(node, index) else 0
+    return shapes[node.input[index]][2] if has_input(node, index) else 0

@@ -30,17 +30,17 @@ def concrete(
 
 
 def _read(model: Path | onnx.ModelProto, where: str) -> onnx.ModelProto:
-    """A model of our own, in which no node calls a function of the model's."""
+    """A copy of a model, in which no node calls a function of the model's."""
     try:
         if isinstance(model, Path):
-            found = onnx.load(model, load_external_data=False)
-            for tensor in found.graph.initializer:
+            copy = onnx.load(model, load_external_data=False)
+            for tensor in copy.graph.initializer:
                 if uses_external_data(tensor) and math.prod(tensor.dims) <= SMALL:
                     load_external_data_for_tensor(tensor, str(model.parent))
         else:
-            found = onnx.ModelProto()
-            found.CopyFrom(model)
-        return inline_local_functions(found) if found.functions else found
+            copy = onnx.ModelProto()
+            copy.CopyFrom(model)
+        return inline_local_functions(copy) if copy.functions else copy
     except Exception as exc:  # protobuf's, ONNX's and the file system's
         raise ModelError(where, "must be an ONNX model", got=str(exc)) from exc
 
@@ -56,11 +56,11 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _put_shapes(graph: onnx.GraphProto, input_shapes: Mapping[str, Shape], where: str) -> None:
     """Make the inputs concrete, and with them every shape that uses their symbols."""
-    filled = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in filled]
-    wanted = sorted(value.name for value in inputs)
-    if sorted(input_shapes) != wanted:
-        raise DataError(where, f"must be given shapes for the inputs {wanted}", got=f"{sorted(input_shapes)}")
+    stored = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in stored]
+    names = sorted(value.name for value in inputs)
+    if sorted(input_shapes) != names:
+        raise DataError(where, f"must be given shapes for the inputs {names}", got=f"{sorted(input_shapes)}")
     symbols: dict[str, int] = {}
     for value in inputs:
         _bind(value, input_shapes[value.name], symbols, where)
@@ -76,23 +76,23 @@ def _bind(value: onnx.ValueInfoProto, shape: Shape, symbols: dict[str, int], whe
     declared = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims)
     fits = len(declared) == len(shape)
     for dim, meant, length in zip(dims, declared, shape, strict=False):
-        wanted = symbols.setdefault(meant, length) if isinstance(meant, str) else meant
-        fits &= wanted in (None, length)
+        expected = symbols.setdefault(meant, length) if isinstance(meant, str) else meant
+        fits &= expected in (None, length)
         dim.dim_value = length
     if not fits:
         raise DataError(where, f"input '{value.name}' must have a shape that fits {declared}", got=str(tuple(shape)))
 
 
 def _known(model: onnx.ModelProto, where: str) -> dict[str, Shape]:
-    """The shapes that ONNX infers, again as long as there is something that it does not know by itself."""
+    """The shapes that ONNX infers, repeated as long as shapes can be added that it does not know by itself."""
     try:
-        found = _inferred(model)
-        while _put_contributed(found.graph) or _put_computed(found):
-            found = _inferred(found)
+        model = _inferred(model)
+        while _put_contributed(model.graph) or _put_computed(model):
+            model = _inferred(model)
     except Exception as exc:  # InferenceError, or ValueError above 2 GiB
         got = " ".join(str(exc).split())
         raise ModelError(where, "must have consistent shapes at these inputs", got=got) from exc
-    return _shapes(found.graph)
+    return _shapes(model.graph)
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -124,16 +124,16 @@ def _put_computed(model: onnx.ModelProto) -> bool:
     shapes = _shapes(model.graph)
     if all(name in shapes for node in model.graph.node for name in node.output if name):
         return False
-    found = computed(model, shapes)
-    store(model.graph, found)
-    return bool(found)
+    arrays = computed(model, shapes)
+    store(model.graph, arrays)
+    return bool(arrays)
 
 
 def _shapes(graph: onnx.GraphProto) -> dict[str, Shape]:
-    """Those that are wholly known."""
-    known = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    """The shapes of a graph that are wholly known, by name."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in [*graph.input, *graph.value_info, *graph.output]:
         tensor = value.type.tensor_type
         if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-            known[value.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return known
+            shapes[value.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
+    return shapes

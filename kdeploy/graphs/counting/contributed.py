@@ -1,6 +1,6 @@
 """Output shapes of ONNX Runtime's own operators, which ONNX's shape inference does not know.
 
-Each has a standard operator that gives the same shape: ONNX is asked about that one.
+Each has a standard operator that gives the same shape: ONNX infers that of the stand-in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from onnx.shape_inference import infer_node_outputs
 
 from kdeploy.graphs.counting.attention import projected_widths
 from kdeploy.graphs.counting.formulas import Shapes, untransposed
-from kdeploy.graphs.counting.operators import CONTRIBUTED, LIKE_THEIR_INPUT, Shape, attributes, given, operator
+from kdeploy.graphs.counting.operators import CONTRIBUTED, LIKE_THEIR_INPUT, Shape, attributes, has_input, operator
 
 OPSET = 18  # the stand-ins mean the same in every later one
 CONVOLUTION = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
@@ -29,13 +29,13 @@ class StandIn(NamedTuple):
 
 
 def output_shape(node: onnx.NodeProto, shapes: Shapes) -> Shape | None:
-    """Of the first output; None for an operator that is not known here, or while an input's shape is not known.
+    """The shape of a node's first output; None for an operator, or an input's shape, that is not known here.
 
     Raises: what ONNX raises for shapes that do not fit.
     """
     stand_in = _like_its_input if operator(node) in LIKE_THEIR_INPUT else STAND_INS.get(operator(node))
     try:
-        return None if stand_in is None else _asked(stand_in(node, shapes))
+        return None if stand_in is None else _inferred(stand_in(node, shapes))
     except KeyError:
         return None
 
@@ -50,15 +50,15 @@ def _convolution(node: onnx.NodeProto, shapes: Shapes) -> StandIn:
 
 
 def _general_product(node: onnx.NodeProto, shapes: Shapes, *, right: int = 1) -> StandIn:
-    kept = {key: value for key, value in attributes(node).items() if key in ("transA", "transB")}
-    return StandIn("Gemm", (shapes[node.input[0]], shapes[node.input[right]]), kept)
+    flags = {key: value for key, value in attributes(node).items() if key in ("transA", "transB")}
+    return StandIn("Gemm", (shapes[node.input[0]], shapes[node.input[right]]), flags)
 
 
 def _product(node: onnx.NodeProto, shapes: Shapes) -> StandIn:
-    """Of FusedMatMul, and of those that cannot transpose."""
-    said = attributes(node)
-    left = untransposed(shapes[node.input[0]], said.get("transA", 0), said.get("transBatchA", 0))
-    right = untransposed(shapes[node.input[1]], said.get("transB", 0), said.get("transBatchB", 0))
+    """The stand-in of FusedMatMul, and of the products that cannot transpose."""
+    flags = attributes(node)
+    left = untransposed(shapes[node.input[0]], flags.get("transA", 0), flags.get("transBatchA", 0))
+    right = untransposed(shapes[node.input[1]], flags.get("transB", 0), flags.get("transBatchB", 0))
     return StandIn("MatMul", (left, right))
 
 
@@ -67,11 +67,11 @@ def _attention(node: onnx.NodeProto, shapes: Shapes) -> StandIn:
 
 
 def _heads(node: onnx.NodeProto, shapes: Shapes) -> StandIn:
-    """(batch, queries, heads x value width), whatever form the inputs of MultiHeadAttention have."""
+    """The stand-in of MultiHeadAttention: (batch, queries, heads x value width), whatever form its inputs have."""
     query = shapes[node.input[0]]
     if len(query) == 5:
         return StandIn("Identity", ((*query[:2], query[2] * query[4]),))
-    if not given(node, 2):
+    if not has_input(node, 2):
         return StandIn("Identity", (query,))  # keys and values are packed, of one width
     value = shapes[node.input[2]]
     return StandIn("Identity", ((*query[:2], value[2] if len(value) == 3 else value[1] * value[3]),))
@@ -89,13 +89,14 @@ STAND_INS: Mapping[str, Callable[[onnx.NodeProto, Shapes], StandIn]] = {
 }
 
 
-def _asked(found: StandIn) -> Shape | None:
-    names = [f"input{number}" for number in range(len(found.shapes))]
-    node = onnx.helper.make_node(found.operator, names, ["output"], **found.attributes)
+def _inferred(stand_in: StandIn) -> Shape | None:
+    names = [f"input{number}" for number in range(len(stand_in.shapes))]
+    node = onnx.helper.make_node(stand_in.operator, names, ["output"], **stand_in.attributes)
     kind = onnx.TensorProto.FLOAT
     types = {
-        name: onnx.helper.make_tensor_type_proto(kind, shape) for name, shape in zip(names, found.shapes, strict=True)
+        name: onnx.helper.make_tensor_type_proto(kind, shape)
+        for name, shape in zip(names, stand_in.shapes, strict=True)
     }
-    schema = onnx.defs.get_schema(found.operator, OPSET)
+    schema = onnx.defs.get_schema(stand_in.operator, OPSET)
     dims = infer_node_outputs(schema, node, types)["output"].tensor_type.shape.dim
     return tuple(dim.dim_value for dim in dims)

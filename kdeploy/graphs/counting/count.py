@@ -1,4 +1,4 @@
-"""What one call of an ONNX graph costs: its multiply-adds at concrete input shapes, counted from the graph itself.
+"""The cost of one call of an ONNX graph: its multiply-adds at concrete input shapes, counted from the graph itself.
 
     multiply_adds = sum over nodes of the operator's formula          (kdeploy.graphs.counting.formulas)
 
@@ -27,6 +27,8 @@ from kdeploy.graphs.counting.concrete import concrete
 from kdeploy.graphs.counting.formulas import FORMULAS
 from kdeploy.graphs.counting.operators import WITHOUT_MULTIPLY_ADDS, Shape, operator
 
+COVERED = WITHOUT_MULTIPLY_ADDS | FORMULAS.keys()
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -41,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call costs at the shapes that were asked about."""
+    """The cost of one call at concrete input shapes."""
 
     multiply_adds: int
     parameters: int
@@ -52,6 +54,7 @@ class Cost:
 
     @property
     def flops(self) -> int:
+        """Twice the multiply-adds."""
         return 2 * self.multiply_adds
 
 
@@ -64,7 +67,7 @@ def count(model: Path | onnx.ModelProto, input_shapes: Mapping[str, Shape]) -> C
     graph, shapes = concrete(model, input_shapes, where)
     parameters = weights.parameters(graph)
     layers = tuple(_layers(graph, shapes, parameters, where))
-    uncounted = [node for node in graph.node if not _is_covered(node)]
+    uncounted = [node for node in graph.node if operator(node) not in COVERED]
     return Cost(
         multiply_adds=sum(layer.multiply_adds for layer in layers),
         parameters=sum(layer.parameters for layer in layers),
@@ -91,10 +94,6 @@ def _layers(
         if multiply_adds or parameters[index]:
             shape = shapes.get(node.output[0], ())
             yield Layer(node.name or node.output[0], node.op_type, shape, multiply_adds, parameters[index])
-
-
-def _is_covered(node: onnx.NodeProto) -> bool:
-    return operator(node) in FORMULAS or operator(node) in WITHOUT_MULTIPLY_ADDS
 
 
 def _coverage(nodes: Iterable[onnx.NodeProto], uncounted: list[onnx.NodeProto], shapes: Mapping[str, Shape]) -> float:

@@ -30,28 +30,30 @@ Formula = Callable[[onnx.NodeProto, Shapes], int]
 
 
 def convolution(node: onnx.NodeProto, shapes: Shapes, *, weight: int = 1) -> int:
-    """The weight is (output channels, input channels / groups, kernel...)."""
+    """Multiply-adds of a convolution; its weight is (output channels, input channels / groups, kernel...)."""
     return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[weight]][1:])
 
 
 def transposed_convolution(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """The weight is (input channels, output channels / groups, kernel...)."""
+    """Multiply-adds of a ConvTranspose; its weight is (input channels, output channels / groups, kernel...)."""
     return math.prod(shapes[node.input[0]]) * math.prod(shapes[node.input[1]][1:])
 
 
 def general_product(node: onnx.NodeProto, shapes: Shapes) -> int:
+    """Multiply-adds of a Gemm; A is (rows, summed), or (summed, rows) when it is transposed."""
     summed = 0 if attributes(node).get("transA", 0) else 1
     return math.prod(shapes[node.output[0]]) * shapes[node.input[0]][summed]
 
 
 def product(node: onnx.NodeProto, shapes: Shapes) -> int:
+    """Multiply-adds of a MatMul; A is (..., rows, summed)."""
     return math.prod(shapes[node.output[0]]) * shapes[node.input[0]][-1]
 
 
 def fused_product(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """As MatMul; which length of A is summed over depends on whether it is transposed."""
-    found = attributes(node)
-    left = untransposed(shapes[node.input[0]], found.get("transA", 0), found.get("transBatchA", 0))
+    """Multiply-adds of a FusedMatMul; which length of A is summed over depends on whether it is transposed."""
+    flags = attributes(node)
+    left = untransposed(shapes[node.input[0]], flags.get("transA", 0), flags.get("transBatchA", 0))
     return math.prod(shapes[node.output[0]]) * left[-1]
 
 
@@ -65,7 +67,8 @@ def untransposed(shape: Shape, transposed: int, batch_transposed: int) -> Shape:
 
 
 def recurrent(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """X is (steps, rows, inputs), or (rows, steps, inputs); shorter sequences are counted at their full length."""
+    """Multiply-adds of a recurrent layer; X is (steps, rows, inputs), or (rows, steps, inputs), and shorter sequences
+    are counted at their full length."""
     weights = sum(math.prod(shapes[name]) for name in node.input[1:3])
     return math.prod(shapes[node.input[0]][:2]) * weights
 

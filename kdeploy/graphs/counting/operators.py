@@ -37,14 +37,15 @@ WITHOUT_MULTIPLY_ADDS = LIKE_THEIR_INPUT.union(
 
 
 def operator(node: onnx.NodeProto) -> str:
-    """`Conv`; `com.microsoft::FusedConv` for one of another domain than ONNX's."""
+    """The name of a node's operator: `Conv`; `com.microsoft::FusedConv` for one of another domain than ONNX's."""
     return str(node.op_type) if node.domain in STANDARD_DOMAINS else f"{node.domain}::{node.op_type}"
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """The values of a node's attributes, by name."""
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def given(node: onnx.NodeProto, index: int) -> bool:
-    """Whether an optional input is there."""
+def has_input(node: onnx.NodeProto, index: int) -> bool:
+    """Whether a node has the optional input of this index."""
     return len(node.input) > index and bool(node.input[index])

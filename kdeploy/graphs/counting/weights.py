@@ -49,53 +49,53 @@ FLOATS = frozenset(
 
 
 def parameters(graph: onnx.GraphProto) -> Counter[int]:
-    """Parameters by the index of the node that reads them first."""
-    kept = stored(graph)
+    """The numbers of parameters, by the index of the node that reads them first."""
+    tensors = stored(graph)
     producers = {name: node for node in graph.node for name in node.output}
     claimed: set[str] = set()
-    found: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for index, node in enumerate(graph.node):
         name = operator(node)
         if name not in READERS:
             continue
         for place in PLACES.get(name, FIRST_THREE):
-            read = node.input[place] if place < len(node.input) else ""
-            tensor = _tensor_behind(read, kept, producers, integers=name in ON_INTEGERS)
+            source = node.input[place] if place < len(node.input) else ""
+            tensor = _tensor_behind(source, tensors, producers, integers=name in ON_INTEGERS)
             if tensor is not None and tensor.name not in claimed:
                 claimed.add(tensor.name)
-                found[index] += math.prod(tensor.dims)
-    return found
+                counts[index] += math.prod(tensor.dims)
+    return counts
 
 
 def _tensor_behind(
-    name: str, kept: Mapping[str, onnx.TensorProto], producers: Mapping[str, onnx.NodeProto], *, integers: bool
+    name: str, tensors: Mapping[str, onnx.TensorProto], producers: Mapping[str, onnx.NodeProto], *, integers: bool
 ) -> onnx.TensorProto | None:
-    """The stored tensor that arrives under this name, if it has the making of a parameter."""
-    while name not in kept:
+    """The stored tensor that arrives under this name, if it could be a parameter."""
+    while name not in tensors:
         node = producers.get(name)
         if node is None or node.op_type not in CARRIERS:
             return None
         integers |= node.op_type == "DequantizeLinear"
         name = node.input[0]
-    tensor = kept[name]
+    tensor = tensors[name]
     return tensor if tensor.dims and (integers or tensor.data_type in FLOATS) else None
 
 
 def stored(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    """Initialisers, and the tensors of Constant nodes under the names they go by."""
-    found = {tensor.name: tensor for tensor in graph.initializer}
+    """The stored tensors of a graph by name: its initialisers, and those of Constant nodes by their output."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         for attribute in node.attribute:
             if node.op_type == "Constant" and attribute.name == "value":
                 tensor = onnx.TensorProto()
                 tensor.CopyFrom(attribute.t)
                 tensor.name = node.output[0]
-                found[tensor.name] = tensor
-    return found
+                tensors[tensor.name] = tensor
+    return tensors
 
 
 def size_bytes(tensor: onnx.TensorProto) -> int:
-    """Packed, as a file holds it: two 4-bit elements share a byte."""
+    """The bytes of a tensor, packed as a file holds it: two 4-bit elements share a byte."""
     bits = 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     packed = {onnx.TensorProto.INT4: 4, onnx.TensorProto.UINT4: 4}.get(tensor.data_type, bits)
     return int(math.prod(tensor.dims) * packed + 7) // 8

@@ -1,7 +1,7 @@
 """The child: limit this process, inspect one file, print the record or the error as one line of JSON.
 
-`python -m kdeploy.graphs.inspector PATH LIMITS PARENT`. The limits are set before onnx is
-imported, so that they bound it too.
+`python -m kdeploy.graphs.inspector PATH LIMITS PARENT`. The limits are set before onnx is imported, so that they bound
+it too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def limit(limits: InspectionLimits) -> None:
 
 
 def answer(path: Path, limits: InspectionLimits) -> str:
-    """`{"inspection": ...}` or `{"error": ...}`."""
+    """The inspection of a file, or its error, as JSON: `{"inspection": ...}` or `{"error": ...}`."""
     try:
         from kdeploy.graphs.inspector.contents import inspect_contents
 
@@ -43,11 +43,12 @@ def answer(path: Path, limits: InspectionLimits) -> str:
 
 
 def main() -> None:
-    path, limits, parent = sys.argv[1:]
+    """Inspect the file that the arguments name, and print the answer."""
+    path, text, parent = sys.argv[1:]
     die_with_parent(int(parent))
-    asked = InspectionLimits.model_validate_json(limits)
-    limit(asked)
-    sys.stdout.write(answer(Path(path), asked))
+    limits = InspectionLimits.model_validate_json(text)
+    limit(limits)
+    sys.stdout.write(answer(Path(path), limits))
 
 
 if __name__ == "__main__":

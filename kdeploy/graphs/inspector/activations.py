@@ -1,4 +1,4 @@
-"""How much a model holds at once while it runs, from its shapes alone.
+"""Peak activation memory: how much a model holds at once while it runs, from its shapes alone.
 
     alive after node i = inputs + outputs of nodes 0..i that a node after i, or the caller, still reads
     peak = max over i of the bytes of what is alive before i is cleared away
@@ -40,10 +40,10 @@ def peak_bytes(model: onnx.ModelProto, inputs: Sequence[str], where: str) -> int
     for _ in range(MOST_ROUNDS):
         if all(name in (shapes := _shapes(graph)) for node in graph.node for name in node.output if name):
             break
-        found = computed(model, shapes)
-        if not found:
+        arrays = computed(model, shapes)
+        if not arrays:
             break
-        store(model.graph, found)
+        store(model.graph, arrays)
         graph = _inferred(model, where).graph
     return _peak(graph, inputs, _sizes(graph), where)
 
@@ -56,10 +56,10 @@ def _inferred(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
 
 
 def _settle(model: onnx.ModelProto) -> None:
-    """What is stored is constant, though before IR version 4 it had to be an input that a caller could replace."""
+    """Make what is stored constant: before IR version 4 it had to be an input too, which a caller could replace."""
     stored = {tensor.name for tensor in model.graph.initializer}
-    kept = [value for value in model.graph.input if value.name not in stored]
-    inputs = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in kept]
+    values = [value for value in model.graph.input if value.name not in stored]
+    inputs = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in values]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     model.ir_version = max(model.ir_version, 4)
@@ -79,46 +79,43 @@ def _bind(graph: onnx.GraphProto) -> None:
 
 
 def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
-    """Those that are wholly known."""
-    found = {}
+    """The shapes of a graph that are wholly known, by name."""
+    shapes = {}
     for value in [*graph.input, *graph.value_info, *graph.output]:
         dims = value.type.tensor_type.shape.dim
-        if value.type.tensor_type.HasField("shape") and all(_is_known(dim) for dim in dims):
-            found[value.name] = tuple(dim.dim_value for dim in dims)
-    return found
-
-
-def _is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
-    return bool(dim.HasField("dim_value") and dim.dim_value >= 0)
+        is_known = all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in dims)
+        if value.type.tensor_type.HasField("shape") and is_known:
+            shapes[value.name] = tuple(dim.dim_value for dim in dims)
+    return shapes
 
 
 def _sizes(graph: onnx.GraphProto) -> dict[str, int]:
-    """Bytes of what has a wholly known shape; stored tensors are weights, not activations."""
-    shapes, found = _shapes(graph), {}
+    """The bytes of the values that have a wholly known shape; stored tensors are weights, not activations."""
+    shapes, sizes = _shapes(graph), {}
     for value in [*graph.input, *graph.value_info, *graph.output]:
         elem_type = value.type.tensor_type.elem_type
         if value.name in shapes and elem_type in BITS:
-            found[value.name] = size_bytes(elem_type, math.prod(shapes[value.name]))
-    return found
+            sizes[value.name] = size_bytes(elem_type, math.prod(shapes[value.name]))
+    return sizes
 
 
 def _peak(graph: onnx.GraphProto, inputs: Sequence[str], sizes: Mapping[str, int], where: str) -> int:
     readers = Counter([value.name for value in graph.output])
     readers.update(name for node in graph.node for name in node.input)
-    made = set(inputs)
-    alive = peak = sum(sizes.get(name, 0) for name in made)
+    values = set(inputs)
+    alive = peak = sum(sizes.get(name, 0) for name in values)
     for node in graph.node:
         alive += sum(_size(node, name, sizes, where) for name in node.output if name and _is_given(node, name, readers))
         peak = max(peak, alive)
         readers.subtract(node.input)
-        made.update(node.output)
-        done = {name for name in (*node.input, *node.output) if name in made and readers[name] == 0}
+        values.update(node.output)
+        done = {name for name in (*node.input, *node.output) if name in values and readers[name] == 0}
         alive -= sum(sizes.get(name, 0) for name in done)
     return peak
 
 
 def _is_given(node: onnx.NodeProto, name: str, readers: Mapping[str, int]) -> bool:
-    """An output beyond the first that nobody reads, as the mask of an old Dropout, is not made."""
+    """Whether a runtime computes an output: not one beyond the first that nobody reads, as an old Dropout's mask."""
     return name == node.output[0] or readers[name] > 0
 
 

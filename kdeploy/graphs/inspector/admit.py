@@ -1,10 +1,10 @@
-"""An ONNX file from outside, inspected before any runtime sees it.
+"""Admission of an ONNX file from outside, which is inspected before any runtime sees it.
 
     path -> a regular file of bounded size -> child process (memory, CPU and wall time bounded, no torch)
          -> parse -> versions -> graph -> stored tensors and side files -> ONNX's checker -> activations -> Inspection
 
-The threat: a file may be malformed to crash a native parser, lead a reader to files elsewhere, ask for a terabyte or
-for ever, or be read differently by two runtimes. What is refused, and why, stands with each check.
+The threat: a file may be malformed to crash a native parser, lead a reader to other files, ask for a terabyte or for
+ever, or be read differently by two runtimes. What is refused, and why, stands with each check.
 
 Known limits: between inspection and use a file can change, and the time that a node takes is not estimated.
 """
@@ -25,12 +25,12 @@ def admit(path: Path) -> Inspection:
 
     Raises: what `inspect` raises, and ParityError for a model that is random or in training mode.
     """
-    found = inspect(path)
-    if found.unrepeatable:
+    inspection = inspect(path)
+    if inspection.unrepeatable:
         raise ParityError(
             str(path),
             "must not be random or in training mode",
-            got=found.unrepeatable[0],
+            got=inspection.unrepeatable[0],
             advice="Export it in evaluation mode.",
         )
-    return found
+    return inspection

@@ -1,4 +1,5 @@
-"""Inspect a file in a child process of bounded memory, CPU time and wall time: whatever it does there, we go on."""
+"""The inspection of a file in a child process of bounded memory, CPU time and wall time: whatever it does there, this
+process goes on."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ LEAN = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # each thread and
 def inspect(path: Path, limits: InspectionLimits | None = None) -> Inspection:
     """Inspect an ONNX file that may be hostile. Nothing but the child reads it, and its side files nobody.
 
-    Raises: ModelError for what is no model, or none that we run; IntegrityError for external data that leads elsewhere
-        or is not all there; ResourceError beyond a limit, also when the child was ended.
+    Raises: ModelError for what is no model, or none that runs here; IntegrityError for external data that leads out of
+        the folder or is not all there; ResourceError beyond a limit, also when the child was ended.
     """
     limits = limits or InspectionLimits()
     check_file(path, limits)
@@ -44,10 +45,10 @@ def _understood(done: subprocess.CompletedProcess[bytes], path: Path, limits: In
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise KdeployError(str(path), "must be inspected or refused", got="".join(last)[:300])
-    said = json.loads(done.stdout)
-    if "error" in said:
-        raise error_from_json(said["error"])
-    return Inspection.model_validate(said["inspection"])
+    answer = json.loads(done.stdout)
+    if "error" in answer:
+        raise error_from_json(answer["error"])
+    return Inspection.model_validate(answer["inspection"])
 
 
 def _ended(path: Path, limits: InspectionLimits, got: str) -> ResourceError:

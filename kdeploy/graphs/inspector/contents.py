@@ -1,4 +1,4 @@
-"""What is in the file: parse -> versions -> graph -> stored tensors -> ONNX's own checker -> activations.
+"""The contents of a file, inspected: parse -> versions -> graph -> stored tensors -> ONNX's checker -> activations.
 
 Each step relies on those before it. ONNX's checker sees a model without its large tensors, which are inputs to it: it
 copies what it checks, several times, and the tensors have been judged by then.
@@ -85,16 +85,16 @@ def _parsed(content: bytes, where: str) -> onnx.ModelProto:
 
 
 def _opset(model: onnx.ModelProto, where: str) -> int:
-    """The one version of ONNX's own operators that the model asks for."""
+    """The one version of ONNX's own operators that the model imports."""
     if model.functions or model.training_info:
         got = "functions of its own" if model.functions else "training information"
         raise ModelError(where, "must be a plain graph", got=got, advice="Export it with its functions inlined.")
     if model.ir_version not in IR_VERSIONS:
         raise _unsupported("IR version", IR_VERSIONS, str(model.ir_version), where)
-    asked = [entry.version for entry in model.opset_import if entry.domain in structure.DOMAINS]
-    if len(asked) != 1 or asked[0] not in OPSETS:
-        raise _unsupported("opset", OPSETS, ", ".join(map(str, asked)) or "none", where)
-    return int(asked[0])
+    versions = [entry.version for entry in model.opset_import if entry.domain in structure.DOMAINS]
+    if len(versions) != 1 or versions[0] not in OPSETS:
+        raise _unsupported("opset", OPSETS, ", ".join(map(str, versions)) or "none", where)
+    return int(versions[0])
 
 
 def _unsupported(what: str, supported: range, got: str, where: str) -> ModelError:
@@ -127,8 +127,8 @@ def _check_by_onnx(model: onnx.ModelProto, where: str) -> None:
 
 
 def _activations(model: onnx.ModelProto, inputs: Sequence[str], where: str, limits: InspectionLimits) -> int:
-    found = peak_bytes(model, inputs, where)
-    if found > limits.activation_bytes:
+    peak = peak_bytes(model, inputs, where)
+    if peak > limits.activation_bytes:
         must = f"must hold at most {limits.activation_bytes} bytes at once while it runs"
-        raise ResourceError(where, must, got=f"{found} bytes at one row")
-    return found
+        raise ResourceError(where, must, got=f"{peak} bytes at one row")
+    return peak

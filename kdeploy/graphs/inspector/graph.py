@@ -35,7 +35,10 @@ ODD_ATTRIBUTES = {
 
 
 def check_graph(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
-    """Raises: ModelError for the first thing that is wrong."""
+    """Check the counts, nodes, names and order of a graph.
+
+    Raises: ModelError for the first thing that is wrong.
+    """
     _check_counts(graph, where, limits)
     for node in graph.node:
         _check_node(node, where)
@@ -43,15 +46,16 @@ def check_graph(graph: onnx.GraphProto, where: str, limits: InspectionLimits) ->
     _check_order(graph, where)
 
 
-def values(found: Iterable[onnx.ValueInfoProto], kind: str, where: str) -> tuple[Value, ...]:
-    """Inputs or outputs as a record has them.
+def values(ports: Iterable[onnx.ValueInfoProto], kind: str, where: str) -> tuple[Value, ...]:
+    """The inputs or outputs of a graph as a record has them.
 
     Raises: ModelError for one that is not a tensor of numbers.
     """
-    return tuple(_value(value, kind, where) for value in found)
+    return tuple(_value(port, kind, where) for port in ports)
 
 
 def operators(graph: onnx.GraphProto) -> dict[str, int]:
+    """The number of nodes of each operator, sorted by name."""
     return dict(sorted(Counter(node.op_type for node in graph.node).items()))
 
 
@@ -93,7 +97,7 @@ def _check_node(node: onnx.NodeProto, where: str) -> None:
 
 
 def _holds_graph(attribute: onnx.AttributeProto) -> bool:
-    """Whatever its type says: a reader may look at the field."""
+    """Whether an attribute holds a graph, whatever its type says: a reader may look at the field."""
     return attribute.HasField("g") or bool(attribute.graphs)
 
 
@@ -121,20 +125,20 @@ def _check_names(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -
 
 
 def _check_order(graph: onnx.GraphProto, where: str) -> None:
-    """Static single assignment, in order: no cycle is left."""
-    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    """Check static single assignment, in order: no cycle is left."""
+    names = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         for name in node.input:
-            if name and name not in known:
+            if name and name not in names:
                 must = f"{node_words(node)} must read what an input or an earlier node gives"
                 raise ModelError(where, must, got=quoted(name), advice=EXPORT_AGAIN)
         for name in node.output:
-            if name and name in known:
+            if name and name in names:
                 must = f"{node_words(node)} must give a name that nothing else gives"
                 raise ModelError(where, must, got=quoted(name), advice=EXPORT_AGAIN)
-            known.add(name)
+            names.add(name)
     for value in graph.output:
-        if value.name not in known:
+        if value.name not in names:
             raise ModelError(where, f"output {quoted(value.name)} must be given by a node", advice=EXPORT_AGAIN)
 
 

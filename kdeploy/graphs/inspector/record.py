@@ -1,4 +1,4 @@
-"""What an inspected file turned out to be, and how much of everything it may have."""
+"""The record of an inspected file, and the limits of everything in it."""
 
 from __future__ import annotations
 

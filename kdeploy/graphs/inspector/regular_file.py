@@ -1,4 +1,5 @@
-"""Before a byte is read: is this a regular file, of a size we read? Nothing is opened, for a FIFO would block."""
+"""The check before a byte is read: is this a regular file, of a size that is read? Nothing is opened, for a FIFO would
+block."""
 
 from __future__ import annotations
 
@@ -13,17 +14,20 @@ KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a soc
 
 
 def check_file(path: Path, limits: InspectionLimits) -> None:
-    """Raises: ModelError for what is not a file with something in it; ResourceError for one that is too large."""
-    found = _status(path)
-    if not stat.S_ISREG(found.st_mode):
-        raise _not_a_model(path, KINDS.get(stat.S_IFMT(found.st_mode), "a device"))
-    if found.st_size == 0:
+    """Check that a path is a regular file, with something in it and not too large.
+
+    Raises: ModelError for what is not a file with something in it; ResourceError for one that is too large.
+    """
+    status = _status(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_a_model(path, KINDS.get(stat.S_IFMT(status.st_mode), "a device"))
+    if status.st_size == 0:
         raise _not_a_model(path, "an empty file")
-    if found.st_size > limits.file_bytes:
+    if status.st_size > limits.file_bytes:
         raise ResourceError(
             str(path),
             f"must be a file of at most {limits.file_bytes} bytes",
-            got=f"{found.st_size} bytes",
+            got=f"{status.st_size} bytes",
             advice="Save its weights in a side file: onnx.save(model, path, save_as_external_data=True).",
         )
 

@@ -3,11 +3,11 @@
     bytes of a tensor = side file [offset, offset + length)        (onnx.proto, TensorProto.external_data)
     checksum, where there is one = SHA-1 of the side file
 
-A side file is a plain name beside the model and a file of its own: no link, soft or hard, may lead the reader to bytes
+A side file is a plain name next to the model and a file of its own: no link, soft or hard, may lead the reader to bytes
 that are someone else's (CVE-2024-27318, -2026-27489, -34446, -34447). Its size is looked at; it is read only where the
 model promises its checksum, which no loader compares. The keys are judged here because onnx's own loader sets
-attributes by them (CVE-2026-34445). A place that leads elsewhere, or bytes that are not those promised, are a matter of
-integrity; bytes that are not there are a broken model.
+attributes by them (CVE-2026-34445). A place outside of the folder, or bytes that are not those promised, are a matter
+of integrity; bytes that are not there are a broken model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WHOLE = "Fetch the model and its side files again."
 def check_side_file(tensor: onnx.TensorProto, expected_bytes: int, folder: Path, where: str) -> str:
     """The name of the side file that holds a tensor.
 
-    Raises: IntegrityError unless it is a file of its own beside the model, with the checksum that is promised;
+    Raises: IntegrityError unless it is a file of its own next to the model, with the checksum that is promised;
         ModelError when it does not hold the tensor's bytes.
     """
     what = f"external data of {quoted(tensor.name)}"
@@ -67,27 +67,27 @@ def _entries(tensor: onnx.TensorProto, what: str, where: str) -> dict[str, str]:
 
 
 def _size(folder: Path, name: str, what: str, where: str) -> int:
-    """The size of a side file, without following a link."""
+    """The size of a side file in bytes, without following a link."""
     must = f"{what} must be in a file of its own beside the model"
     if not name or name in {".", ".."} or NOT_IN_A_NAME & set(name) or len(name.encode()) > LONGEST_NAME:
         raise IntegrityError(where, must, got=quoted(name), advice=BESIDE)
     try:
-        found = (folder / name).lstat()
+        status = (folder / name).lstat()
     except OSError as exc:
         raise IntegrityError(where, must, got=f"{quoted(name)}: {exc.strerror}", advice=BESIDE) from exc
-    kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a regular file"
-    if not stat.S_ISREG(found.st_mode):
+    kind = "a link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+    if not stat.S_ISREG(status.st_mode):
         raise IntegrityError(where, must, got=f"{quoted(name)} is {kind}", advice=BESIDE)
-    if found.st_nlink > 1:
+    if status.st_nlink > 1:
         raise IntegrityError(where, must, got=f"{quoted(name)} is a hard link", advice=BESIDE)
-    return found.st_size
+    return status.st_size
 
 
 def _check_checksum(file: Path, promised: str, what: str, where: str) -> None:
-    found = _sha1(file, file.lstat().st_mtime_ns)
-    if found != promised.lower():
+    checksum = _sha1(file, file.lstat().st_mtime_ns)
+    if checksum != promised.lower():
         must = f"{what} must be in a file of the SHA-1 {quoted(promised)}"
-        raise IntegrityError(where, must, got=found, advice=WHOLE)
+        raise IntegrityError(where, must, got=checksum, advice=WHOLE)
 
 
 @cache  # a model of many tensors in one side file promises its checksum as often

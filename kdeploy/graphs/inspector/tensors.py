@@ -54,7 +54,7 @@ TYPED = ("float_data", "double_data", "int32_data", "int64_data", "uint64_data",
 def check_tensors(
     graph: onnx.GraphProto, folder: Path, where: str, limits: InspectionLimits
 ) -> tuple[int, tuple[str, ...]]:
-    """Returns: the bytes of all stored tensors, and the names of the side files that hold some.
+    """The bytes of all stored tensors, and the names of the side files that hold some.
 
     Raises: ModelError, IntegrityError or ResourceError.
     """
@@ -76,16 +76,16 @@ def check_tensors(
 
 
 def size_bytes(data_type: int, elements: int) -> int:
-    """Packed, as a file holds it: two 4-bit elements share a byte."""
+    """The bytes of so many elements, packed as a file holds them: two 4-bit elements share a byte."""
     return (BITS[data_type] * elements + 7) // 8
 
 
 def type_name(data_type: int) -> str:
-    """`float32`, as NumPy names it; `string`, as ONNX does; `type 99` for one that neither knows."""
+    """The name of a type: `float32`, as NumPy has it; `string`, as ONNX does; `type 99` for one that neither knows."""
     if data_type in BITS:
         return str(onnx.helper.tensor_dtype_to_np_dtype(data_type))
-    known = onnx.TensorProto.DataType.values()
-    return onnx.TensorProto.DataType.Name(data_type).lower() if data_type in known else f"type {data_type}"
+    types = onnx.TensorProto.DataType.values()
+    return onnx.TensorProto.DataType.Name(data_type).lower() if data_type in types else f"type {data_type}"
 
 
 def _of_attributes(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -108,20 +108,20 @@ def _size(tensor: onnx.TensorProto, where: str) -> int:
 
 
 def _check_inside(tensor: onnx.TensorProto, size: int, where: str) -> None:
-    """The data of a tensor that is in the model: in one field only, and all of it."""
+    """Check that the data of a tensor are in the model: in one field only, and all of them."""
     what = f"stored tensor {quoted(tensor.name)}"
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         must = f"{what} must be in the model: only a weight may be in a side file"
         raise ModelError(where, must, got="external data", advice=EXPORT_AGAIN)
     if tensor.HasField("raw_data"):
-        field, found, wanted = "bytes", len(tensor.raw_data), size
+        field, count, expected = "bytes", len(tensor.raw_data), size
     else:
         field = FIELDS.get(tensor.data_type, "int32_data")
         packed = BITS[tensor.data_type] < 8  # such elements share an entry as they share a byte
-        found, wanted = len(getattr(tensor, field)), size if packed else math.prod(tensor.dims)
-    if found != wanted:
-        must = f"{what} must have {wanted} {field} for its shape {list(tensor.dims)[:8]}"
-        raise ModelError(where, must, got=str(found), advice=EXPORT_AGAIN)
-    used = [name for name in TYPED if getattr(tensor, name)]
-    if len(used) + tensor.HasField("raw_data") > 1 or any(name != field for name in used):
-        raise ModelError(where, f"{what} must have its data once", got=", ".join(used), advice=EXPORT_AGAIN)
+        count, expected = len(getattr(tensor, field)), size if packed else math.prod(tensor.dims)
+    if count != expected:
+        must = f"{what} must have {expected} {field} for its shape {list(tensor.dims)[:8]}"
+        raise ModelError(where, must, got=str(count), advice=EXPORT_AGAIN)
+    fields = [name for name in TYPED if getattr(tensor, name)]
+    if len(fields) + tensor.HasField("raw_data") > 1 or any(name != field for name in fields):
+        raise ModelError(where, f"{what} must have its data once", got=", ".join(fields), advice=EXPORT_AGAIN)

@@ -12,18 +12,18 @@ DRAWS = frozenset(
 
 
 def unrepeatable(graph: onnx.GraphProto) -> tuple[str, ...]:
-    """`node 'x' (Dropout)` for each of them."""
+    """The unrepeatable nodes of a graph, in words: `node 'x' (Dropout)`."""
     off = _stored_false(graph)
     return tuple(node_words(node) for node in graph.node if node.op_type in DRAWS or _is_training(node, off))
 
 
 def _is_training(node: onnx.NodeProto, off: set[str]) -> bool:
-    """Dropout has the switch as its third input, mostly absent; BatchNormalization as an attribute, and before opset
-    14 as outputs beyond the first."""
+    """Whether a node is in training mode: Dropout has the switch as its third input, mostly absent; BatchNormalization
+    as an attribute, and before opset 14 as outputs beyond the first."""
     if node.op_type == "Dropout":
         return len(node.input) > 2 and node.input[2] not in off | {""}
-    asked = any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute)
-    return asked or (node.op_type == "BatchNormalization" and sum(map(bool, node.output)) > 1)
+    training_mode = any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute)
+    return training_mode or (node.op_type == "BatchNormalization" and sum(map(bool, node.output)) > 1)
 
 
 def _stored_false(graph: onnx.GraphProto) -> set[str]:

@@ -27,6 +27,6 @@ def node_words(node: onnx.NodeProto) -> str:
 
 
 def cause(exc: BaseException) -> str:
-    """A foreign error's text on one line, without control characters."""
+    """A library error's text on one line, without control characters."""
     line = " ".join(str(exc).split()) or type(exc).__name__
     return printable(line)[:LONGEST_CAUSE].rstrip(".")
