@@ -1,6 +1,6 @@
-"""What a model on disk is made of, and its digest.
+"""Artefacts: the files that a model on disk consists of, and their digest.
 
-A model is its file and what belongs beside it: the weights `x.bin` of an OpenVINO `x.xml` or an ncnn `x.param`, the
+A model is its file and what belongs next to it: the weights `x.bin` of an OpenVINO `x.xml` or an ncnn `x.param`, the
 external data `x.onnx.data` of an `x.onnx`, the names and shapes `x.pte.json` of an `x.pte`. The digest of one file is
 its SHA-256; of several, the SHA-256 of lines of `name NUL sha256 LF`.
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 
 def files_of(artefact: Path) -> tuple[Path, ...]:
     """The files of a model, its own first."""
-    beside = [artefact.with_name(artefact.name + ending) for ending in (".data", ".json")]
+    neighbours = [artefact.with_name(artefact.name + ending) for ending in (".data", ".json")]
     if artefact.suffix in (".xml", ".param"):
-        beside.append(artefact.with_suffix(".bin"))
-    return (artefact, *(path for path in beside if path.is_file()))
+        neighbours.append(artefact.with_suffix(".bin"))
+    return (artefact, *(path for path in neighbours if path.is_file()))
 
 
 def digest(artefact: Path) -> str:
-    """The digest of a model."""
+    """The SHA-256 of a model, hexadecimal; of several files, that of their names and digests."""
     files = files_of(artefact)
     if len(files) == 1:
         return file_digest(artefact)
@@ -29,6 +29,7 @@ def digest(artefact: Path) -> str:
 
 
 def size_bytes(artefact: Path) -> int:
+    """The bytes of all files of a model."""
     return sum(path.stat().st_size for path in files_of(artefact))
 
 

@@ -1,4 +1,4 @@
-"""The border between a session and a foreign runtime: inputs are checked going in, errors translated coming out.
+"""The border between a session and a runtime's library: inputs are checked going in, errors translated coming out.
 
 Inputs are checked here and not left to the runtimes, because they disagree: OpenVINO silently converts float64 where
 ONNX Runtime objects, and each words its objection differently. A model must refuse the same inputs everywhere.
@@ -43,13 +43,16 @@ class InputGuard:
         self._accepted: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
 
     def check(self, inputs: Arrays) -> None:
-        """Raises: DataError when a name, dtype, rank or fixed length is not the model's, or batches differ."""
+        """Accept one array for each port, of its dtype and shape, with any length where the port's is None.
+
+        Raises: DataError when a name, dtype, rank or fixed length is not the model's, or batches differ.
+        """
         accepted = self._accepted
         if accepted and len(inputs) == len(accepted):
             for name, array in inputs.items():
-                known = accepted.get(name)
+                last = accepted.get(name)
                 # exact types on the fast path: a subclass of ndarray takes the slow one and is judged there
-                if known is None or type(array) is not np.ndarray or array.shape != known[0] or array.dtype != known[1]:
+                if last is None or type(array) is not np.ndarray or array.shape != last[0] or array.dtype != last[1]:
                     break
             else:
                 return
@@ -60,15 +63,15 @@ class InputGuard:
         self._accepted = {name: (array.shape, array.dtype) for name, array in inputs.items()}
 
     def _check_names(self, inputs: Arrays) -> None:
-        wanted = sorted(port.name for port in self._ports)
-        if sorted(inputs) != wanted:
-            raise DataError(self._where, f"must be given the inputs {wanted}", got=f"{sorted(inputs)}")
+        names = sorted(port.name for port in self._ports)
+        if sorted(inputs) != names:
+            raise DataError(self._where, f"must be given the inputs {names}", got=f"{sorted(inputs)}")
 
     def _check_port(self, port: Port, array: object) -> None:
         if isinstance(array, np.ndarray) and array.dtype == port.dtype and _fits(array.shape, port.shape):
             return
-        wanted = f"input '{port.name}' must be {port.dtype} of shape {_written(port.shape)}"
-        raise DataError(self._where, wanted, got=_described(array), advice="Convert it before the call.")
+        must = f"input '{port.name}' must be {port.dtype} of shape {_written(port.shape)}"
+        raise DataError(self._where, must, got=_described(array), advice="Convert it before the call.")
 
     def _check_batches(self, inputs: Arrays) -> None:
         batches = {port.name: len(inputs[port.name]) for port in self._ports if port.shape[:1] == (None,)}
@@ -84,20 +87,26 @@ def fixed_batch(ports: Sequence[Port]) -> dict[str, str]:
 
 
 def only_fp32(runtime: str, precision: str) -> None:
-    """Raises: NotOffered unless the precision asked for is fp32."""
+    """Refuse every precision but fp32.
+
+    Raises: NotOffered.
+    """
     if precision != "fp32":
         raise NotOffered(f"{runtime} converts to fp32 only, not to {precision}")
 
 
 def check_threads(runtime: str, threads: int) -> None:
-    """Raises: UsageError below 1, which runtimes read as "all cores"."""
+    """Check the number of threads.
+
+    Raises: UsageError below 1, which runtimes read as "all cores".
+    """
     if threads < 1:
         raise UsageError(f"runtime '{runtime}'", "threads must be at least 1", got=str(threads))
 
 
 @contextmanager
 def reading(where: str, runtime: str) -> Iterator[None]:
-    """Turns whatever a foreign reader raises into a ModelError."""
+    """Turns whatever a library raises while it reads a model into a ModelError."""
     try:
         yield
     except KdeployError:
@@ -109,7 +118,7 @@ def reading(where: str, runtime: str) -> Iterator[None]:
 
 @contextmanager
 def converting(where: str, must: str) -> Iterator[None]:
-    """Quietly; whatever a foreign converter raises becomes a ModelError that says what the model must be."""
+    """Turns whatever a converter raises into a ModelError that says what the model must be, and keeps it quiet."""
     try:
         with quietly():
             yield
@@ -121,7 +130,8 @@ def converting(where: str, must: str) -> Iterator[None]:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Converters warn and log of their own parts, and print their progress on stdout, which belongs to --json."""
+    """Silences warnings, logs and stdout: converters warn of their own parts and print their progress on stdout, which
+    belongs to --json."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -133,25 +143,34 @@ def quietly() -> Iterator[None]:
 
 
 def calibrated(calibration: Iterable[Arrays] | None) -> Iterable[Arrays]:
-    """The inputs to calibrate on. Raises: Refused when there are none."""
+    """The inputs to calibrate on, batches of arrays (rows, *shape) by name.
+
+    Raises: Refused when there are none.
+    """
     if calibration is None:
         raise Refused("int8 needs inputs to calibrate on, and there are none")
     return calibration
 
 
 def failed(where: str, runtime: str, exc: Exception) -> NoReturn:
-    """Raises: ModelError for an error inside a run, whose inputs had been accepted."""
+    """Translate an error inside a run, whose inputs had been accepted.
+
+    Raises: ModelError.
+    """
     raise ModelError(where, f"must run in {runtime}", got=last_line(exc)) from exc
 
 
 def last_line(exc: BaseException) -> str:
-    """The last line of a foreign message: OpenVINO puts the cause there, below the places in its sources."""
+    """The last line of a library's message: OpenVINO puts the cause there, below the places in its sources."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     return lines[-1][:300].rstrip(".") if lines else type(exc).__name__
 
 
 def closed(where: str) -> NoReturn:
-    """Raises: KdeployError, because running a closed session is a mistake of the caller's code."""
+    """Refuse to run a closed session, which is a mistake of the caller's code.
+
+    Raises: KdeployError.
+    """
     raise KdeployError(where, "must not be run after close()")
 
 

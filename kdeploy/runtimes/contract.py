@@ -84,8 +84,8 @@ def _check_conversion(runtime: Runtime, source: Source, folder: Path) -> Path:
     else:
         raise ContractError(runtime.name, "convert must raise Refused for a precision it does not know")
     ask = getattr(runtime, "processors", None)
-    told = ask is not None and all(value is None or value for value in ask("fp32")) and ask("fp32").reason
-    _require(runtime.name, bool(told), "processors must give names, or None, and a reason")
+    reason = ask is not None and all(value is None or value for value in ask("fp32")) and ask("fp32").reason
+    _require(runtime.name, bool(reason), "processors must give names, or None, and a reason")
     artefact = runtime.convert(source, folder, precision="fp32")
     _require(runtime.name, artefact.is_file(), f"convert must return a file that exists, but {artefact} does not")
     inside = artefact.resolve().is_relative_to(folder.resolve())
@@ -117,25 +117,25 @@ def _check_answers(trial: _Trial, source: Source, absolute_tolerance: float) -> 
     oracle = ReferenceEvaluator(str(source.onnx))
     for batch in _batches(trial):
         inputs = _rows(trial, batch)
-        kept = {name: array.copy() for name, array in inputs.items()}
-        expected = dict(zip(oracle.output_names, oracle.run(None, kept), strict=True))
-        found = trial.session.run(inputs)
-        untouched = all(np.array_equal(inputs[name], kept[name]) for name in kept)
+        copies = {name: array.copy() for name, array in inputs.items()}
+        expected = dict(zip(oracle.output_names, oracle.run(None, copies), strict=True))
+        answers = trial.session.run(inputs)
+        untouched = all(np.array_equal(inputs[name], copies[name]) for name in copies)
         trial.require(untouched, "run must leave its inputs as they were")
-        _compare(trial, found, expected, batch, absolute_tolerance)
+        _compare(trial, answers, expected, batch, absolute_tolerance)
 
 
 def _compare(
-    trial: _Trial, found: Arrays, expected: Mapping[str, np.ndarray[Any, Any]], batch: int, tolerance: float
+    trial: _Trial, answers: Arrays, expected: Mapping[str, np.ndarray[Any, Any]], batch: int, tolerance: float
 ) -> None:
     names = sorted(trial.outputs)
-    trial.require(sorted(found) == names, f"outputs must be named {names} as in the graph, not {sorted(found)}")
-    for name, wanted in expected.items():
-        array, place = found[name], f"output '{name}' at batch {batch}"
+    trial.require(sorted(answers) == names, f"outputs must be named {names} as in the graph, not {sorted(answers)}")
+    for name, reference in expected.items():
+        array, place, shape = answers[name], f"output '{name}' at batch {batch}", reference.shape
         trial.require(isinstance(array, np.ndarray), f"{place} must be an array, not {type(array).__name__}")
         trial.require(array.dtype == trial.outputs[name], f"{place} must be {trial.outputs[name]}, not {array.dtype}")
-        trial.require(array.shape == wanted.shape, f"{place} must have the shape {wanted.shape}, not {array.shape}")
-        error = float(np.max(np.abs(array.astype(np.float64) - wanted.astype(np.float64)), initial=0.0))
+        trial.require(array.shape == shape, f"{place} must have the shape {shape}, not {array.shape}")
+        error = float(np.max(np.abs(array.astype(np.float64) - reference.astype(np.float64)), initial=0.0))
         agrees = error <= tolerance  # false for NaN
         trial.require(
             agrees, f"{place} must be within {tolerance:g} of the reference evaluator, but is {error:.3g} off"
@@ -147,15 +147,15 @@ def _check_repetition(trial: _Trial) -> None:
     batch = _batches(trial)[0]
     first, other = _rows(trial, batch), _rows(trial, batch, scale=2)
     before = trial.session.run(first)
-    kept = {name: array.copy() for name, array in before.items()}
+    copies = {name: array.copy() for name, array in before.items()}
     trial.session.run(other)
-    unchanged = all(np.array_equal(before[name], kept[name]) for name in kept)
+    unchanged = all(np.array_equal(before[name], copies[name]) for name in copies)
     trial.require(unchanged, "an output must stay as it was when the session runs again")
     again = trial.session.run(first)
-    same = all(np.array_equal(again[name], kept[name]) for name in kept)
+    same = all(np.array_equal(again[name], copies[name]) for name in copies)
     trial.require(same, "the same input must give the same output")
     turned = trial.session.run({name: np.asfortranarray(array) for name, array in first.items()})
-    alike = all(np.array_equal(turned[name], kept[name]) for name in kept)
+    alike = all(np.array_equal(turned[name], copies[name]) for name in copies)
     trial.require(alike, "an input must be read alike however it lies in memory")
 
 
@@ -198,21 +198,23 @@ def _check_close(trial: _Trial) -> None:
 
 
 def _batches(trial: _Trial) -> tuple[int, ...]:
-    """Those to try; a session that says `fixed_batch`, or a graph that fixes it, is tried at that one."""
+    """The batches to try; a session that says `fixed_batch`, or a graph that fixes it, is tried at that one."""
     fixed = {port.shape[0] for port in trial.ports if port.shape} - {None}
-    said = trial.session.settings.get("fixed_batch")
-    if said is not None:
-        return (int(said),)
+    size = trial.session.settings.get("fixed_batch")
+    if size is not None:
+        return (int(size),)
     return tuple(length for length in fixed if length is not None) or BATCHES
 
 
 def _rows(trial: _Trial, batch: int, scale: int = 1) -> dict[str, np.ndarray[Any, Any]]:
-    """So many rows of the example; no two alike where they are floats, nor those of another scale."""
+    """The first rows of the example, (batch, *shape) by name; no two alike where they are floats, nor those of another
+    scale."""
     rows = {}
     for name, array in trial.example.items():
-        taken = array[np.arange(batch) % len(array)]
-        if taken.dtype.kind == "f":
-            factors = scale / (1 + np.arange(batch, dtype=taken.dtype))
-            taken = (taken * factors.reshape(-1, *[1] * (taken.ndim - 1))).astype(taken.dtype)
-        rows[name] = taken
+        values = array[np.arange(batch) % len(array)]
+        if values.dtype.kind == "f":
+            factors = scale / (1 + np.arange(batch, dtype=values.dtype))
+            factors = factors.reshape(-1, *[1] * (values.ndim - 1))  # (batch, 1, ..., 1)
+            values = (values * factors).astype(values.dtype)
+        rows[name] = values
     return rows

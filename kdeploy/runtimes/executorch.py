@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -19,11 +18,12 @@ import numpy as np
 from kdeploy.runtimes import ports
 from kdeploy.runtimes.border import BOTH, SINGLE, calibrated, check_threads, quietly, reading
 from kdeploy.runtimes.frommodule import example_of, module_of
+from kdeploy.runtimes.openvino import hide_telemetry
 from kdeploy.runtimes.protocol import NotOffered, Processors, Source
 from kdeploy.runtimes.session import CallSession
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 PRECISIONS = ("fp32", "int8")
 PROCESSORS = {
@@ -33,7 +33,7 @@ PROCESSORS = {
 
 
 class ExecuTorch:
-    """Runs `.pte` files, in the batch they were made for."""
+    """Runs `.pte` files, in the batch they were converted for."""
 
     name = "executorch"
 
@@ -47,14 +47,14 @@ class ExecuTorch:
         if precision not in PRECISIONS:
             raise NotOffered(f"{self.name} converts to {' and '.join(PRECISIONS)}, not to {precision}")
         module = module_of(source, runtime=self.name)
-        known = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
+        model_ports = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
         artefact = folder / "model.pte"
-        example = example_of(source, known)
-        batches = _calibration(source, known) if precision == "int8" else None
+        example = example_of(source, model_ports)
+        batches = _calibration(source, model_ports) if precision == "int8" else None
         with reading(str(source.onnx), self.name), quietly():
             exported = module if batches is None else _quantised(module, example, batches)
             artefact.write_bytes(_program(exported, example))
-        ports.keep(known, artefact)
+        ports.keep(model_ports, artefact)
         return artefact
 
     def processors(self, precision: str) -> Processors:
@@ -62,7 +62,7 @@ class ExecuTorch:
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)
-        known = ports.kept(artefact, runtime=self.name)
+        model_ports = ports.kept(artefact, runtime=self.name)
         with reading(str(artefact), self.name), quietly():
             library = _imported("executorch.extension.pybindings.portable_lib")
             library._unsafe_reset_threadpool(threads)
@@ -71,26 +71,29 @@ class ExecuTorch:
 
         def call(arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
             # a copy, because the next run writes to the same memory
-            return [found.numpy().copy() for found in method.execute([_tensor(array) for array in arrays])]
+            return [output.numpy().copy() for output in method.execute([_tensor(array) for array in arrays])]
 
-        return CallSession(call, known, settings, where=str(artefact), runtime=self.name)
+        return CallSession(call, model_ports, settings, where=str(artefact), runtime=self.name)
 
 
-def _calibration(source: Source, known: ports.Ports) -> list[tuple[Tensor, ...]]:
-    """The calibration inputs in the batch of the graph. Raises: Refused when there are none."""
+def _calibration(source: Source, model_ports: ports.Ports) -> list[tuple[Tensor, ...]]:
+    """The calibration inputs in the batch of the graph, a tensor (batch, *shape) for each input.
+
+    Raises: Refused when there are none.
+    """
     import torch
 
     calibration = calibrated(source.calibration)
-    names, size = [port.name for port in known.inputs], known.inputs[0].shape[0] or 1
+    names, size = [port.name for port in model_ports.inputs], model_ports.inputs[0].shape[0] or 1
     batches = []
-    for given in calibration:
-        arrays = [torch.from_numpy(np.array(given[name])) for name in names]
+    for inputs in calibration:
+        arrays = [torch.from_numpy(np.array(inputs[name])) for name in names]
         for start in range(0, len(arrays[0]) - size + 1, size):
             batches.append(tuple(array[start : start + size] for array in arrays))
     return batches
 
 
-def _quantised(module: Any, example: tuple[Tensor, ...], batches: Sequence[tuple[Tensor, ...]]) -> Any:  # noqa: ANN401
+def _quantised(module: nn.Module, example: tuple[Tensor, ...], batches: Sequence[tuple[Tensor, ...]]) -> nn.Module:
     """The module with activations and weights in int8, one scale a channel, as XNNPACK computes them.
 
     The ranges are the smallest and largest values that the calibration inputs meet.
@@ -106,16 +109,17 @@ def _quantised(module: Any, example: tuple[Tensor, ...], batches: Sequence[tuple
     with torch.inference_mode():
         for batch in batches:
             observed(*batch)
-    return steps.convert_pt2e(observed)
+    quantised: nn.Module = steps.convert_pt2e(observed)
+    return quantised
 
 
-def _program(module: Any, example: tuple[Tensor, ...]) -> bytes:  # noqa: ANN401 - nn.Module; torch is not imported here
+def _program(module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
     import torch
 
     partitioner = _imported("executorch.backends.xnnpack.partition.xnnpack_partitioner").XnnpackPartitioner()
     lower = _imported("executorch.exir").to_edge_transform_and_lower
-    made = lower(torch.export.export(module, example), partitioner=[partitioner]).to_executorch()
-    return bytes(made.buffer)
+    program = lower(torch.export.export(module, example), partitioner=[partitioner]).to_executorch()
+    return bytes(program.buffer)
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
@@ -126,6 +130,5 @@ def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _imported(name: str) -> ModuleType:
-    # ExecuTorch looks for OpenVINO, whose import reports itself: see kdeploy.runtimes.openvino
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    hide_telemetry()  # ExecuTorch looks for OpenVINO, whose import reports itself
     return importlib.import_module(name)

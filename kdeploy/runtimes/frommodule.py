@@ -1,4 +1,4 @@
-"""What the runtimes have in common that convert the torch module itself, and not the ONNX file."""
+"""The module and the example for runtimes that convert the torch module itself, and not the ONNX file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 
 def module_of(source: Source, *, runtime: str) -> nn.Module:
-    """Raises: Refused for a model that came as ONNX."""
+    """The torch module of a source, in evaluation mode.
+
+    Raises: Refused for a model that came as ONNX.
+    """
     if source.module is None:
         raise Refused(f"{runtime} is made of a torch module, and this model came as ONNX")
     return source.module().eval()
 
 
-def example_of(source: Source, known: Ports) -> tuple[Tensor, ...]:
-    """Real rows in the order of the inputs, as many as the fixed batch has."""
+def example_of(source: Source, ports: Ports) -> tuple[Tensor, ...]:
+    """Real rows of the source, one tensor (batch, *shape) for each input in the order of the ports, whose batch is
+    fixed."""
     import torch
 
-    return tuple(torch.from_numpy(source.example[port.name][: port.shape[0]].copy()) for port in known.inputs)
+    return tuple(torch.from_numpy(source.example[port.name][: port.shape[0]].copy()) for port in ports.inputs)

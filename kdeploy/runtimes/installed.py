@@ -1,4 +1,4 @@
-"""The runtimes that are installed, found by their entry points: ours and anyone's alike."""
+"""The runtimes that are installed, by their entry points: kdeploy's own and anyone's alike."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def names() -> list[str]:
 
 
 def available() -> dict[str, Runtime]:
-    """Those that can run here."""
-    found: dict[str, Runtime] = {}
+    """The runtimes that can run here, by name."""
+    runtimes: dict[str, Runtime] = {}
     for name in names():
         with suppress(MissingError):
-            found[name] = find(name)
-    return found
+            runtimes[name] = find(name)
+    return runtimes
 
 
 def deployable() -> list[str]:
@@ -44,14 +44,14 @@ def find(name: str) -> Runtime:
 
 
 def processors(name: str, precision: str) -> Processors:
-    """What `Runtime.processors` of this runtime says; nothing, where it is older than that promise."""
+    """The processors for which a runtime converts; unknown for a runtime that is older than that promise."""
     runtime = find(name)
     ask = getattr(runtime, "processors", None)
     return Processors(None, f"{name} does not say it") if ask is None else ask(precision)
 
 
 def convert(name: str, source: Source, folder: Path, *, precision: str = "fp32") -> Path:
-    """What `Runtime.convert` of this runtime gives, for a caller who cannot do without.
+    """The file that a runtime converts a source into, for a caller who cannot do without.
 
     Raises: ModelError when the runtime refuses; MissingError when it is not here.
     """

@@ -24,7 +24,7 @@ from kdeploy.runtimes.session import CallSession
 
 
 class LiteRt:
-    """Runs `.tflite` files, in the batch they were made for."""
+    """Runs `.tflite` files, in the batch they were converted for."""
 
     name = "litert"
 
@@ -39,12 +39,12 @@ class LiteRt:
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         only_fp32(self.name, precision)
         module = module_of(source, runtime=self.name)
-        known = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
+        model_ports = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
         artefact = folder / "model.tflite"
         with reading(str(source.onnx), self.name), quietly():
             convert = importlib.import_module("litert_torch").convert
-            convert(module, example_of(source, known)).export(str(artefact))
-        ports.keep(known, artefact)
+            convert(module, example_of(source, model_ports)).export(str(artefact))
+        ports.keep(model_ports, artefact)
         return artefact
 
     def processors(self, precision: str) -> Processors:
@@ -52,7 +52,7 @@ class LiteRt:
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)
-        known = ports.kept(artefact, runtime=self.name)
+        model_ports = ports.kept(artefact, runtime=self.name)
         with reading(str(artefact), self.name):
             native = _interpreter().Interpreter(str(artefact), num_threads=threads)
             native.allocate_tensors()
@@ -65,7 +65,7 @@ class LiteRt:
             native.invoke()
             return [native.get_tensor(index) for index in outputs]
 
-        return CallSession(call, known, {"version": self.version()}, where=str(artefact), runtime=self.name)
+        return CallSession(call, model_ports, {"version": self.version()}, where=str(artefact), runtime=self.name)
 
 
 def _interpreter() -> ModuleType:

@@ -3,8 +3,8 @@
 Its tensors have no batch axis, so the batch is 1. Half precision is off in every option, and pnnx keeps float32
 (`fp16=0`): by default both round. Inputs are copied into ncnn's own memory, whose alignment its kernels rely on.
 
-pnnx is run as the program that its package brings, since importing the package imports torch. It writes a dozen files
-beside the model it reads, hence the scratch folder. Its exit status says nothing; that both files are there does.
+pnnx is run as the program that its package contains, since importing the package imports torch. It writes a dozen files
+next to the model it reads, hence the scratch folder. Its exit status says nothing; that both files are there does.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Ncnn:
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         only_fp32(self.name, precision)
-        known = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
-        _must_be_rows_of_floats(known)
+        model_ports = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
+        _must_be_rows_of_floats(model_ports)
         artefact = folder / "model.param"
         with tempfile.TemporaryDirectory() as scratch:
-            _pnnx(source.onnx, Path(scratch), known)
-            for made in (artefact, artefact.with_suffix(".bin")):
-                shutil.copyfile(Path(scratch) / made.name, made)
-        ports.keep(known, artefact)
+            _pnnx(source.onnx, Path(scratch), model_ports)
+            for file in (artefact, artefact.with_suffix(".bin")):
+                shutil.copyfile(Path(scratch) / file.name, file)
+        ports.keep(model_ports, artefact)
         return artefact
 
     def processors(self, precision: str) -> Processors:
@@ -62,30 +62,30 @@ class Ncnn:
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)
-        known = ports.kept(artefact, runtime=self.name)
+        model_ports = ports.kept(artefact, runtime=self.name)
         with reading(str(artefact), self.name):
             net = _net(artefact, threads)
         settings = {"threads": str(net.opt.num_threads), "version": self.version()}
         settings |= {} if any(getattr(net.opt, option) for option in HALF) else {"precision": "fp32"}
 
         def call(arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
-            return _answers(net, arrays, known)
+            return _answers(net, arrays, model_ports)
 
-        return CallSession(call, known, settings, where=str(artefact), runtime=self.name)
+        return CallSession(call, model_ports, settings, where=str(artefact), runtime=self.name)
 
 
-def _must_be_rows_of_floats(known: Ports) -> None:
-    for port in known.inputs:
+def _must_be_rows_of_floats(model_ports: Ports) -> None:
+    for port in model_ports.inputs:
         if port.dtype != np.float32:
             raise Refused(f"ncnn takes float32, and input '{port.name}' is {port.dtype}")
         if port.shape[:1] != (1,):
             raise Refused(f"ncnn takes one row at a time, and input '{port.name}' has the shape {port.shape}")
 
 
-def _pnnx(model: Path, scratch: Path, known: Ports) -> None:
+def _pnnx(model: Path, scratch: Path, model_ports: Ports) -> None:
     """Write model.param and model.bin into the scratch folder. Raises: ModelError when they do not come."""
     (copy := scratch / "source.onnx").symlink_to(model.resolve())
-    shapes = ",".join(f"[{','.join(map(str, port.shape))}]f32" for port in known.inputs)
+    shapes = ",".join(f"[{','.join(map(str, port.shape))}]f32" for port in model_ports.inputs)
     command = [
         str(_program()),
         str(copy),
@@ -102,8 +102,8 @@ def _pnnx(model: Path, scratch: Path, known: Ports) -> None:
     except subprocess.TimeoutExpired as exc:
         raise ModelError(str(model), f"must be converted by pnnx within {LIMIT_S:.0f} s") from exc
     if not all((scratch / f"model.{kind}").is_file() for kind in ("param", "bin")):
-        said = last_line(RuntimeError(done.stderr or done.stdout))
-        raise ModelError(str(model), "must be converted by pnnx", got=f"exit {done.returncode}, {said}")
+        complaint = last_line(RuntimeError(done.stderr or done.stdout))
+        raise ModelError(str(model), "must be converted by pnnx", got=f"exit {done.returncode}, {complaint}")
 
 
 def _program() -> Path:
@@ -118,24 +118,25 @@ def _net(artefact: Path, threads: int) -> Any:  # noqa: ANN401 - ncnn.Net; the p
     for option in (*HALF, "use_vulkan_compute"):
         setattr(net.opt, option, False)
     net.opt.num_threads = threads
-    for read, file in ((net.load_param, artefact), (net.load_model, artefact.with_suffix(".bin"))):
-        status = read(str(file)) if file.is_file() else "no such file"
+    for load, file in ((net.load_param, artefact), (net.load_model, artefact.with_suffix(".bin"))):
+        status = load(str(file)) if file.is_file() else "no such file"
         if status != 0:
             raise ValueError(f"{file.name}: {status}")
     return net
 
 
-def _answers(net: Any, arrays: Sequence[np.ndarray[Any, Any]], known: Ports) -> list[np.ndarray[Any, Any]]:  # noqa: ANN401
-    """pnnx calls inputs in0, in1 and outputs out0, out1, in the order of the graph."""
+def _answers(net: Any, arrays: Sequence[np.ndarray[Any, Any]], model_ports: Ports) -> list[np.ndarray[Any, Any]]:  # noqa: ANN401
+    """The outputs for one row, from arrays (1, *shape); pnnx calls inputs in0, in1 and outputs out0, out1, in the order
+    of the graph."""
     mat, outputs = _ncnn().Mat, []
     with net.create_extractor() as extractor:
         for number, array in enumerate(arrays):
             extractor.input(f"in{number}", mat(array[0]).clone())
-        for number, port in enumerate(known.outputs):
-            status, found = extractor.extract(f"out{number}")
+        for number, port in enumerate(model_ports.outputs):
+            status, output = extractor.extract(f"out{number}")
             if status != 0:
                 raise RuntimeError(f"output '{port.name}': {status}")
-            outputs.append(np.array(found, port.dtype).reshape([length or -1 for length in port.shape]))
+            outputs.append(np.array(output, port.dtype).reshape([length or -1 for length in port.shape]))
     return outputs
 
 

@@ -33,6 +33,7 @@ from kdeploy.runtimes.protocol import Arrays
 
 if TYPE_CHECKING:
     import onnx
+    from onnxruntime.quantization import CalibrationDataReader
 
 TAG = "kdeploy.precision"
 
@@ -52,6 +53,8 @@ def to_half(model: Path, artefact: Path) -> None:
 def to_int8(model: Path, artefact: Path, calibration: Iterable[Arrays] | None) -> None:
     """Write the model quantised with the ranges of its activations on the calibration inputs.
 
+    Args:
+        calibration: batches of arrays by the names of the inputs, in the shapes and dtypes that the model takes.
     Raises: Refused without calibration inputs.
     """
     import onnx
@@ -72,12 +75,12 @@ def to_int8(model: Path, artefact: Path, calibration: Iterable[Arrays] | None) -
             weight_type=QuantType.QInt8,
             reduce_range=True,
         )
-        found = onnx.load(quantised)
-    _float_outputs(found)
-    _write(found, artefact, "int8")
+        int8_model = onnx.load(quantised)
+    _float_outputs(int8_model)
+    _write(int8_model, artefact, "int8")
 
 
-def _reader(calibration: Iterable[Arrays]) -> Any:  # noqa: ANN401 - its base class is imported with onnxruntime
+def _reader(calibration: Iterable[Arrays]) -> CalibrationDataReader:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # no stubs
@@ -92,7 +95,7 @@ def _reader(calibration: Iterable[Arrays]) -> Any:  # noqa: ANN401 - its base cl
 
 
 def _float_outputs(model: onnx.ModelProto) -> None:
-    """Take out the quantisation of what the graph gives; an initialiser that nobody reads any more goes too."""
+    """Take out the quantisation of the graph's outputs, and the initialisers that nobody reads any more."""
     makers = {name: node for node in model.graph.node for name in node.output}
     for value in model.graph.output:
         last = makers[value.name]
@@ -105,18 +108,18 @@ def _float_outputs(model: onnx.ModelProto) -> None:
         for node in model.graph.node:
             node.input[:] = [value.name if name == exact else name for name in node.input]
             node.output[:] = [value.name if name == exact else name for name in node.output]
-    read = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    names = {name for node in model.graph.node for name in node.input}
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name in names]
     del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(tensors)
 
 
 def _write(model: onnx.ModelProto, artefact: Path, precision: str) -> None:
-    """With the domains that its nodes are of, and not all that onnxruntime knows; the same bytes every time."""
+    """Write a model with the domains of its nodes, not all that onnxruntime knows; the same bytes every time."""
     import onnx
 
-    used = {node.domain for node in model.graph.node}
-    versions = [item for item in model.opset_import if item.domain in used]
+    domains = {node.domain for node in model.graph.node}
+    versions = [item for item in model.opset_import if item.domain in domains]
     del model.opset_import[:], model.metadata_props[:], model.graph.value_info[:]
     model.opset_import.extend(versions)
     onnx.helper.set_model_props(model, {TAG: precision})

@@ -48,8 +48,8 @@ def float_precision(model: onnx.ModelProto) -> dict[str, str]:
 
     names = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.DOUBLE: "fp64"}
     kinds = [value.type.tensor_type.elem_type for value in model.graph.output]
-    found = {names[kind] for kind in kinds if kind in names}
-    return {"precision": found.pop()} if len(found) == 1 else {}
+    precisions = {names[kind] for kind in kinds if kind in names}
+    return {"precision": precisions.pop()} if len(precisions) == 1 else {}
 
 
 def _side_files(model: Path, runtime: str) -> list[str]:

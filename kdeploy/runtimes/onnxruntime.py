@@ -42,8 +42,8 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def missing(self) -> str | None:
-        found = importlib.util.find_spec("onnxruntime")
-        return None if found else "Install it with: pip install onnxruntime"
+        spec = importlib.util.find_spec("onnxruntime")
+        return None if spec else "Install it with: pip install onnxruntime"
 
     def version(self) -> str:
         return str(_onnxruntime().__version__)
@@ -88,6 +88,7 @@ class OnnxRuntimeSession:
         self.settings: Mapping[str, str] = _settings(native) | fixed_batch(ports)
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+        """The outputs by name; all arrays are of the shapes and dtypes that the graph declares."""
         if self._native is None:
             closed(self._where)
         self._guard.check(inputs)
@@ -133,7 +134,7 @@ def _options(threads: int) -> SessionOptions:
 
 
 def _settings(native: InferenceSession) -> dict[str, str]:
-    """Read back from the session. The CPU provider computes floats in the type that the graph declares.
+    """The settings, read back from the session. The CPU provider computes floats in the type that the graph declares.
 
     A file of another precision has float32 at its ends, and says what is between them in its metadata.
     """
@@ -146,9 +147,9 @@ def _settings(native: InferenceSession) -> dict[str, str]:
         "spinning": "off" if options.get_session_config_entry("session.intra_op.allow_spinning") == "0" else "on",
         "version": str(_onnxruntime().__version__),
     }
-    said = native.get_modelmeta().custom_metadata_map.get(TAG)
+    tag = native.get_modelmeta().custom_metadata_map.get(TAG)
     precisions = {PRECISIONS[value.type] for value in native.get_outputs() if value.type in PRECISIONS}
-    precisions = {said} if said else precisions
+    precisions = {tag} if tag else precisions
     return settings | ({"precision": precisions.pop()} if len(precisions) == 1 else {})
 
 

@@ -48,9 +48,9 @@ class OnnxRuntimeWeb:
         return None if here else f"Install it with: npm install {PACKAGE} (here, or set {VARIABLE} to a node_modules)."
 
     def version(self) -> str:
-        found = _package()
-        assert found is not None
-        return str(json.loads((found / "package.json").read_text(encoding="utf-8"))["version"])
+        package = _package()
+        assert package is not None
+        return str(json.loads((package / "package.json").read_text(encoding="utf-8"))["version"])
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
         only_fp32(self.name, precision)
@@ -84,58 +84,63 @@ class Child:
 
     def __init__(self, model: Path) -> None:
         command = ["node", str(PROGRAM), str(_package()), str(model.resolve())]
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill; a pipe that nobody reads would fill up
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill; a pipe that nobody reads would fill up
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
         try:
-            found, _ = self._receive()
+            description, _ = self._receive()
         except BaseException:
             self.kill()
             raise
-        inputs = tuple(_port(one) for one in found["inputs"])
-        self.ports = Ports(inputs, tuple(Port(name, np.dtype("f4"), ()) for name in found["outputs"]))
-        self.threads = str(found["threads"])
+        inputs = tuple(_port(one) for one in description["inputs"])
+        self.ports = Ports(inputs, tuple(Port(name, np.dtype("f4"), ()) for name in description["outputs"]))
+        self.threads = str(description["threads"])
 
     def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
-        described = [
+        """The outputs in the order of the graph, each of the dtype and shape that the child says.
+
+        Args:
+            arrays: in the order of `ports.inputs`, of their dtypes and shapes.
+        """
+        descriptions = [
             {"name": port.name, "dtype": port.dtype.name, "shape": array.shape}
             for port, array in zip(self.ports.inputs, arrays, strict=True)
         ]
-        header = json.dumps({"inputs": described}).encode()
+        header = json.dumps({"inputs": descriptions}).encode()
         parts = [array.tobytes() for array in arrays]
         stream = _opened(self._process.stdin)
         stream.write(b"".join([_LENGTHS.pack(len(header), sum(map(len, parts))), header, *parts]))
         stream.flush()
-        found, content = self._receive()
-        return list(_outputs(found["outputs"], content))
+        answer, content = self._receive()
+        return list(_outputs(answer["outputs"], content))
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._said):
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
             _opened(stream).close()
 
     def _receive(self) -> tuple[dict[str, Any], bytes]:
         lengths = self._read(_LENGTHS.size)
         header, content = _LENGTHS.unpack(lengths)
-        found = json.loads(self._read(header))
-        if "error" in found:
-            raise RuntimeError(found["error"])
-        return found, self._read(content)
+        document = json.loads(self._read(header))
+        if "error" in document:
+            raise RuntimeError(document["error"])
+        return document, self._read(content)
 
     def _read(self, length: int) -> bytes:
-        found = _opened(self._process.stdout).read(length)
-        if len(found) < length:
+        content = _opened(self._process.stdout).read(length)
+        if len(content) < length:
             status = self._process.wait()
-            self._said.seek(0)
-            said = self._said.read().decode(errors="replace").splitlines()
-            cause = next((line for line in said if re.match(r"\w*Error\b", line)), f"node ended with {status}")
+            self._errors.seek(0)
+            lines = self._errors.read().decode(errors="replace").splitlines()
+            cause = next((line for line in lines if re.match(r"\w*Error\b", line)), f"node ended with {status}")
             raise RuntimeError(cause)
-        return found
+        return content
 
 
-def _outputs(described: Sequence[dict[str, Any]], content: bytes) -> Iterator[np.ndarray[Any, Any]]:
+def _outputs(descriptions: Sequence[dict[str, Any]], content: bytes) -> Iterator[np.ndarray[Any, Any]]:
     start = 0
-    for one in described:
+    for one in descriptions:
         dtype, shape = np.dtype(one["dtype"]), tuple(one["shape"])
         count = int(np.prod(shape))
         # a copy, because arrays over bytes cannot be written to
@@ -143,9 +148,9 @@ def _outputs(described: Sequence[dict[str, Any]], content: bytes) -> Iterator[np
         start += count * dtype.itemsize
 
 
-def _port(described: dict[str, Any]) -> Port:
-    shape = tuple(length if isinstance(length, int) else None for length in described["shape"])
-    return Port(described["name"], np.dtype(described["dtype"]), shape)
+def _port(description: dict[str, Any]) -> Port:
+    shape = tuple(length if isinstance(length, int) else None for length in description["shape"])
+    return Port(description["name"], np.dtype(description["dtype"]), shape)
 
 
 def _opened(stream: IO[bytes] | None) -> IO[bytes]:

@@ -9,7 +9,7 @@ The call: inputs are copied into buffers that the request shares, then `infer()`
 2026-11-22 (2 shared x86-64 cores, openvino 2026.4.1, one thread, a 16-2-4-10 network, smallest of 2,000 interleaved
 calls): 14 us, against 23 us for a new shared tensor each call and 60 us for `infer(inputs, share_inputs=True)`.
 
-In fp16 and bf16 the arithmetic is asked for by the same hint, which the file carries; a processor without it computes
+In fp16 and bf16 the arithmetic is requested by the same hint, which the file carries; a processor without it computes
 in something else, so that the hint is read back and such a format refused. int8 is made by nncf (the extra `nncf`),
 with the ranges that calibration meets and a zero point, as `kdeploy.runtimes.onnx_precision` has them, and without the
 fast bias correction. Agreement with float32 on 2,000 digits of the demo's student, 300 to calibrate on, nncf 3.4.0: so
@@ -77,8 +77,8 @@ class OpenVino:
     name = "openvino"
 
     def missing(self) -> str | None:
-        found = importlib.util.find_spec("openvino")
-        return None if found else "Install it with: pip install openvino"
+        spec = importlib.util.find_spec("openvino")
+        return None if spec else "Install it with: pip install openvino"
 
     def version(self) -> str:
         return _version()
@@ -107,7 +107,7 @@ class OpenVino:
             model = _core().read_model(str(artefact))
             compiled = _compiled(model, threads)
             ports = [_port(value) for value in compiled.inputs]
-        return OpenVinoSession(compiled, str(artefact), ports, _settings(compiled, _said(model)))
+        return OpenVinoSession(compiled, str(artefact), ports, _settings(compiled, _converted_to(model)))
 
 
 class OpenVinoSession:
@@ -123,6 +123,7 @@ class OpenVinoSession:
         self.settings: Mapping[str, str] = {**settings, **fixed_batch(ports)}
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+        """The outputs by name; all arrays are of the shapes and dtypes that the graph declares."""
         if self._request is None:
             closed(self._where)
         self._guard.check(inputs)
@@ -153,29 +154,34 @@ class OpenVinoSession:
         return buffer
 
 
-def _openvino() -> ModuleType:
+def hide_telemetry() -> None:
+    """Make the import of OpenVINO's telemetry fail, so that it falls back on its own stub."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes its import fail
+
+
+def _openvino() -> ModuleType:
+    hide_telemetry()
     return importlib.import_module("openvino")
 
 
 @cache
 def _core() -> Core:
-    """One for the process: it holds the plugin, whose start takes longer than compiling a student."""
+    """The one core of the process: it holds the plugin, whose start takes longer than compiling a student."""
     core: Core = _openvino().Core()
     return core
 
 
 def _compiled(model: Model, threads: int) -> CompiledModel:
-    wanted = {
-        "INFERENCE_PRECISION_HINT": HINTS.get(_said(model), "f32"),
+    properties = {
+        "INFERENCE_PRECISION_HINT": HINTS.get(_converted_to(model), "f32"),
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    return _core().compile_model(model, "CPU", wanted)
+    return _core().compile_model(model, "CPU", properties)
 
 
-def _said(model: Model) -> str:
+def _converted_to(model: Model) -> str:
     """The precision that the file says it was converted to."""
     return str(model.get_rt_info(TAG).value) if model.has_rt_info(TAG) else "fp32"
 
@@ -186,10 +192,10 @@ def _arithmetic(compiled: CompiledModel) -> str:
 
 
 def _refuse_other(compiled: CompiledModel, precision: str) -> None:
-    """Raises: Refused when the floating-point arithmetic is not what was asked for."""
-    found = _arithmetic(compiled)
-    if precision in PRECISIONS.values() and found != precision:
-        raise Refused(f"on this processor openvino computes in {found} where {precision} is asked for")
+    """Refuse a model whose floating-point arithmetic is not that of the requested precision."""
+    arithmetic = _arithmetic(compiled)
+    if precision in PRECISIONS.values() and arithmetic != precision:
+        raise Refused(f"on this processor openvino computes in {arithmetic} where {precision} is asked for")
 
 
 def _quantised(model: Model, source: Source) -> Model:
@@ -219,16 +225,17 @@ def _quantised(model: Model, source: Source) -> Model:
 
 
 def _rows(calibration: Iterable[Arrays]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
-    """Inputs one by one: nncf takes statistics a sample."""
+    """The calibration inputs one by one, (1, *shape) by name: nncf takes statistics a sample."""
     for batch in calibration:
         for row in range(len(next(iter(batch.values())))):
             yield {name: array[row : row + 1] for name, array in batch.items()}
 
 
-def _settings(compiled: CompiledModel, said: str) -> dict[str, str]:
-    """Read back from the compiled model. The precision is that of its floating-point arithmetic, if it is not int8."""
+def _settings(compiled: CompiledModel, tag: str) -> dict[str, str]:
+    """The settings, read back from the compiled model; the precision is that of its floating-point arithmetic, unless
+    it is int8."""
     return {
-        "precision": said if said == "int8" else _arithmetic(compiled),
+        "precision": tag if tag == "int8" else _arithmetic(compiled),
         "threads": str(compiled.get_property("INFERENCE_NUM_THREADS")),
         "streams": str(compiled.get_property("NUM_STREAMS")),
         "provider": ",".join(compiled.get_property("EXECUTION_DEVICES")),
@@ -243,5 +250,5 @@ def _port(value: ConstOutput) -> Port:
 
 
 def _version() -> str:
-    """`2026.4.1` of `2026.4.1-22982-e213a147257-releases/2026/4`: the build and the branch say nothing more."""
+    """The release, `2026.4.1` of `2026.4.1-22982-e213a147257-releases/2026/4`: build and branch say nothing more."""
     return str(_openvino().__version__).partition("-")[0]

@@ -1,5 +1,5 @@
-"""What a graph takes and gives, read here and nowhere else; and, for converted files that do not keep it, a file beside
-them that does.
+"""The ports of a graph, its inputs and outputs, read here and nowhere else; and, for converted files that do not keep
+them, a file next to them that does.
 
 model.pte         the converted model
 model.pte.json    {"inputs": [{"name": "image", "dtype": "float32", "shape": [1, 1, 28, 28]}], "outputs": [...]}
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Ports(NamedTuple):
-    """What a caller gives and gets, in the order of the graph."""
+    """The inputs and outputs of a model, in the order of the graph."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
 
 def of_graph(model: Path | onnx.ModelProto, *, runtime: str = "onnx") -> Ports:
-    """The ports of an ONNX file, or of one that was read; inputs that an initialiser fills are none.
+    """The ports of an ONNX file or model; inputs that an initialiser fills are left out.
 
     Args:
         runtime: what reads the file, for the error.
@@ -43,7 +43,7 @@ def of_graph(model: Path | onnx.ModelProto, *, runtime: str = "onnx") -> Ports:
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:
-    """Of the type void where the graph does not say one: no array is."""
+    """One input or output; its dtype is void where the graph does not say one, because no array's is."""
     from onnx.helper import tensor_dtype_to_np_dtype
 
     tensor = value.type.tensor_type
@@ -53,7 +53,7 @@ def _port(value: onnx.ValueInfoProto) -> Port:
 
 
 def fixed(ports: Ports, *, runtime: str) -> Ports:
-    """The same with one row where the number of rows is free, for runtimes that take shapes without unknowns.
+    """The ports with one row where the number of rows is free, for runtimes that take shapes without unknowns.
 
     Raises: Refused when another length is free.
     """
@@ -64,19 +64,23 @@ def fixed(ports: Ports, *, runtime: str) -> Ports:
 
 
 def keep(ports: Ports, artefact: Path) -> None:
-    """Write the file beside an artefact."""
+    """Write the ports into the file next to an artefact."""
     text = json.dumps({"inputs": _plain(ports.inputs), "outputs": _plain(ports.outputs)}, indent=1)
     beside(artefact).write_text(text + "\n", encoding="utf-8")
 
 
 def kept(artefact: Path, *, runtime: str) -> Ports:
-    """Read the file beside an artefact. Raises: ModelError when it is not there, or is not such a file."""
+    """The ports in the file next to an artefact.
+
+    Raises: ModelError when it is not there, or is not such a file.
+    """
     with reading(str(beside(artefact)), runtime):
-        found = json.loads(beside(artefact).read_text(encoding="utf-8"))
-        return Ports(_ports(found["inputs"]), _ports(found["outputs"]))
+        document = json.loads(beside(artefact).read_text(encoding="utf-8"))
+        return Ports(_ports(document["inputs"]), _ports(document["outputs"]))
 
 
 def beside(artefact: Path) -> Path:
+    """The file next to an artefact that has its ports."""
     return artefact.with_name(artefact.name + ".json")
 
 

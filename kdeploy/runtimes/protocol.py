@@ -1,4 +1,4 @@
-"""What a runtime promises: the one plugin seam of kdeploy.
+"""The protocol of a runtime, and what it promises: the one plugin seam of kdeploy.
 
 A runtime is found by an entry point of the group `kdeploy.runtimes` and takes part in export, parity and benchmark
 by keeping the promises written here. `kdeploy.runtimes.contract.check` proves that one does.
@@ -29,11 +29,11 @@ class Refused(Exception):
 
 
 class NotOffered(Refused):
-    """The runtime has not this precision, whatever the model: nobody who asked for all formats need hear of it."""
+    """The runtime has not this precision, whatever the model: with all formats requested, it is left out silently."""
 
 
 class Source(NamedTuple):
-    """What a conversion may start from."""
+    """The source of a conversion."""
 
     onnx: Path
     module: Callable[[], nn.Module] | None  # None for external models
@@ -42,7 +42,7 @@ class Source(NamedTuple):
 
 
 class Processors(NamedTuple):
-    """On which processors a converted file answers as it did where it was made, but for the rounding of its precision.
+    """The processors on which a converted file answers as where it was converted, up to its precision's rounding.
 
     `names` are architectures as `uname -m` writes them, one that needs a flag of /proc/cpuinfo with that:
     `x86_64+avx512_bf16`. None where it is not known. `reason` says why these, or why it is not known.
@@ -65,6 +65,9 @@ class Session(Protocol):
     def run(self, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
         """The outputs by name; they stay valid, and unchanged, whatever runs later.
 
+        Args:
+            inputs: one array for each input, of the dtype and shape that the model declares; a free length is any.
+        Returns: arrays of the dtypes that the model declares, with the batch of the inputs where it is free.
         Raises: DataError when a name, dtype, rank or fixed length is not the model's; ModelError when the run fails.
         """
 
@@ -73,13 +76,13 @@ class Session(Protocol):
 
 
 class Runtime(Protocol):
-    """A program that runs models. What it can do is asked of it, never looked up by its name."""
+    """A program that runs models. Its abilities are asked of it, never looked up by its name."""
 
     @property
     def name(self) -> str: ...
 
     def missing(self) -> str | None:
-        """None, or a sentence that says what to install."""
+        """A sentence that says what to install; None where nothing is missing."""
 
     def version(self) -> str: ...
 
@@ -91,7 +94,10 @@ class Runtime(Protocol):
         """
 
     def processors(self, precision: str) -> Processors:
-        """For which processors `convert` writes a file in this precision, one of those it offers."""
+        """The processors for which `convert` writes a file in this precision, one of those it offers."""
 
     def load(self, artefact: Path, *, threads: int) -> Session:
-        """Raises: ModelError when the file is not a model this runtime reads."""
+        """A session with the model of a file, on so many threads.
+
+        Raises: ModelError when the file is not a model this runtime reads.
+        """

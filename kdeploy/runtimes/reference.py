@@ -38,8 +38,8 @@ class Reference:
     name = "reference"
 
     def missing(self) -> str | None:
-        found = importlib.util.find_spec("onnx")
-        return None if found else "Install it with: pip install onnx"
+        spec = importlib.util.find_spec("onnx")
+        return None if spec else "Install it with: pip install onnx"
 
     def version(self) -> str:
         import onnx
@@ -78,6 +78,7 @@ class ReferenceSession:
         self.settings = settings
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+        """The outputs by name; all arrays are of the shapes and dtypes that the graph declares."""
         if self._evaluator is None:
             closed(self._where)
         self._guard.check(inputs)

@@ -18,8 +18,9 @@ class CallSession:
     """One loaded model.
 
     Args:
-        call: contiguous arrays in the order of `ports.inputs` to arrays of its own in the order of `ports.outputs`.
-        settings: what was read back; a fixed batch is added.
+        call: contiguous arrays in the order and the shapes of `ports.inputs` to arrays of its own in those of
+            `ports.outputs`.
+        settings: read back from the runtime; a fixed batch is added.
     """
 
     def __init__(self, call: Call, ports: Ports, settings: Mapping[str, str], *, where: str, runtime: str) -> None:
@@ -31,13 +32,14 @@ class CallSession:
         self.settings: Mapping[str, str] = dict(settings) | fixed_batch(ports.inputs)
 
     def run(self, inputs: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+        """The outputs by name; all arrays are of the shapes and dtypes of the ports."""
         if self._call is None:
             closed(self._where)
         self._guard.check(inputs)
         try:
             # some libraries read the memory of an array as it lies
             outputs = self._call([_in_c_order(inputs[name]) for name in self._input_names])
-        except Exception as exc:  # each foreign library raises its own
+        except Exception as exc:  # each library raises its own
             failed(self._where, self._runtime, exc)
         return dict(zip(self._output_names, outputs, strict=True))
 
@@ -46,5 +48,5 @@ class CallSession:
 
 
 def _in_c_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """With the strides of C order: an axis of length 1 may have any, which libraries that look at strides refuse."""
+    """The array with the strides of C order: an axis of length 1 may have any, which some libraries refuse."""
     return np.ascontiguousarray(array).reshape(-1).reshape(array.shape)

@@ -45,7 +45,7 @@ class Tract:
 
     def load(self, artefact: Path, *, threads: int) -> CallSession:
         check_threads(self.name, threads)
-        known = ports.kept(artefact, runtime=self.name)
+        model_ports = ports.kept(artefact, runtime=self.name)
         with reading(str(artefact), self.name):
             runnable = _tract().onnx().load(str(artefact)).into_model().into_runnable()
 
@@ -53,7 +53,7 @@ class Tract:
             # a copy, because tract frees what it answered with when its own object goes
             return [np.array(tensor.to_numpy()) for tensor in runnable.run(list(arrays))]
 
-        return CallSession(call, known, {"version": self.version()}, where=str(artefact), runtime=self.name)
+        return CallSession(call, model_ports, {"version": self.version()}, where=str(artefact), runtime=self.name)
 
 
 def _tract() -> ModuleType:

@@ -1,4 +1,4 @@
-"""Our child processes: the command and the environment they start with, and their end when this process ends."""
+"""Child processes: the command and the environment they start with, and their end when this process ends."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     batch        process r of n takes rows r, r + n, r + 2n, ... of every batch plan
     gradient     the mean over the processes, each weighted by its rows: that of the whole batch
-    everything else that writes or prints is done on the first process, and the others wait for what it came to
+    everything else that writes or prints is done on the first process, and the others wait for its result
 
 The launcher tells each process its place in the environment variables RANK, LOCAL_RANK and WORLD_SIZE.
 """
@@ -26,17 +26,17 @@ T = TypeVar("T")
 
 
 def count() -> int:
-    """How many processes there are."""
+    """The number of processes."""
     return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def rank() -> int:
-    """Which of them this one is, from 0."""
+    """The number of this process among all of them, from 0."""
     return int(os.environ.get("RANK") or 0)
 
 
 def local_rank() -> int:
-    """Which of those on this machine this one is, from 0: the number of its GPU."""
+    """The number of this process among those of this machine, from 0: that of its GPU."""
     return int(os.environ.get("LOCAL_RANK") or 0)
 
 
@@ -47,7 +47,7 @@ def is_first() -> bool:
 def on_first(work: Callable[[], T]) -> T:
     """Do something on the first process; every process gets its value, which can be pickled, or fails as it did.
 
-    Raises: Elsewhere on the others when the work failed; the first process raises the error itself.
+    Raises: OtherProcessFailed on the others when the work failed; the first process raises the error itself.
     """
     if count() == 1:
         return work()
@@ -68,12 +68,16 @@ def on_first(work: Callable[[], T]) -> T:
 def mean(tensors: list[Tensor], weight: float) -> None:
     """Replace tensors, in place, by their weighted means over the processes: in one exchange, which has its price.
 
+    Args:
+        tensors: of any shapes, which are the same on every process, and of one dtype and device.
+        weight: of this process; the rows that its tensors are a mean of.
     Raises: ResourceError when another process is not there any more.
     """
     import torch
     from torch import distributed
 
     _join()
+    # (elements of all tensors + 1,): the last one is the weight
     flat = torch.cat([*(tensor.flatten() for tensor in tensors), torch.ones_like(tensors[0]).flatten()[:1]]) * weight
     try:
         distributed.all_reduce(flat)
@@ -84,11 +88,11 @@ def mean(tensors: list[Tensor], weight: float) -> None:
         tensor.copy_(part.view_as(tensor))
 
 
-def _broadcast(told: tuple[bool, Any] | None) -> tuple[bool, Any]:
+def _broadcast(outcome: tuple[bool, Any] | None) -> tuple[bool, Any]:
     from torch import distributed
 
     _join()
-    box = [told]
+    box = [outcome]
     try:
         distributed.broadcast_object_list(box, src=0)
     except RuntimeError as exc:

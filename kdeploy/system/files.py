@@ -61,7 +61,7 @@ def commit_bytes(path: Path, content: bytes) -> None:
 
 
 def sweep_temporary(root: Path) -> None:
-    """Remove our temporary files below a folder that a killed process left more than an hour ago."""
+    """Remove the temporary files below a folder that a killed process left more than an hour ago."""
     # os.walk goes on when another process renames a folder under it, where Path.rglob raises
     for folder, _, names in os.walk(root):
         for path in (Path(folder, name) for name in names if name.startswith(TEMPORARY)):
@@ -72,8 +72,8 @@ def sweep_temporary(root: Path) -> None:
 
 
 @contextmanager
-def disk_errors(path: Path, ours: Path) -> Iterator[None]:
-    """Translate a full or read-only disk, for files inside `ours`.
+def disk_errors(path: Path, root: Path) -> Iterator[None]:
+    """Translate a full or read-only disk, for files inside `root`.
 
     Not by exception type alone: some libraries raise a bare RuntimeError.
     """
@@ -83,7 +83,7 @@ def disk_errors(path: Path, ours: Path) -> Iterator[None]:
         raise
     except Exception as exc:
         number = getattr(exc, "errno", None)
-        if _is_outside(exc, ours):
+        if _is_outside(exc, root):
             raise
         if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or (number is None and _free_bytes(path) < 1 << 16):
             why = "" if number is None else f"{os.strerror(number)}, "
@@ -96,13 +96,13 @@ def disk_errors(path: Path, ours: Path) -> Iterator[None]:
         raise
 
 
-def _is_outside(error: Exception, ours: Path) -> bool:
-    """Is it about a file of somebody else's, that was read while we worked?"""
-    named = getattr(error, "filename", None)
-    if not isinstance(named, str | os.PathLike):
+def _is_outside(error: Exception, root: Path) -> bool:
+    """Whether an error is about a file outside of a folder, as one that was only read."""
+    name = getattr(error, "filename", None)
+    if not isinstance(name, str | os.PathLike):
         return False
-    path, ours = Path(named).absolute(), ours.absolute()
-    return not path.is_relative_to(ours) and not ours.is_relative_to(path)
+    path, root = Path(name).absolute(), root.absolute()
+    return not path.is_relative_to(root) and not root.is_relative_to(path)
 
 
 def _free_bytes(path: Path) -> int:
@@ -120,6 +120,7 @@ def _mode_for(path: Path) -> int:
 
 
 def sync_folder(path: Path) -> None:
+    """Flush a file or folder to its disk: a rename inside a folder lasts only when that was flushed."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -128,6 +129,7 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
+    """Flush a folder and all that is in it to its disk."""
     for path in folder.rglob("*"):
         sync_folder(path)
     sync_folder(folder)

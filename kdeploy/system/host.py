@@ -28,7 +28,7 @@ _HOST_SALT = b"kdeploy host 1"
 
 
 def host_facts(root: Path = ROOT) -> HostFacts:
-    """Everything at once."""
+    """All facts of this machine."""
     sockets, cores = _topology(root)
     threads = len(cpu_blocks(root))
     return HostFacts(
@@ -66,7 +66,7 @@ def host_id(root: Path = ROOT) -> str:
 def cpu_blocks(root: Path = ROOT) -> tuple[dict[str, str], ...]:
     """The blocks of `/proc/cpuinfo`, one a logical CPU; empty when it cannot be read."""
     blocks = (_text(root / "proc/cpuinfo") or "").split("\n\n")
-    return tuple(found for found in map(_fields, blocks) if "processor" in found)
+    return tuple(fields for fields in map(_fields, blocks) if "processor" in fields)
 
 
 def cpu_model(root: Path = ROOT) -> str | None:
@@ -88,7 +88,7 @@ def isa(root: Path = ROOT) -> tuple[str, ...]:
 
 
 def has_bf16(root: Path = ROOT) -> bool | None:
-    """Whether the CPU multiplies bfloat16 itself, on which OpenVINO would use it unasked."""
+    """Whether the CPU multiplies bfloat16 itself, where OpenVINO would use it by default; None when unreadable."""
     flags = cpu_flags(root)
     return None if flags is None else bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -105,14 +105,14 @@ def allowed_cpus() -> tuple[int, ...]:
 
 
 def caches_bytes(root: Path = ROOT) -> dict[str, int]:
-    """`l1d`, `l2` and `l3` of the first CPU, those that can be read."""
-    found: dict[str, int] = {}
+    """The sizes of the caches `l1d`, `l2` and `l3` of the first CPU, in bytes, those that can be read."""
+    sizes: dict[str, int] = {}
     for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, kind, size = (_text(index / name) or "" for name in ("level", "type", "size"))
         name = f"l{level}d" if kind == "Data" else f"l{level}"
         if kind in ("Data", "Unified") and size.removesuffix("K").isdigit():
-            found[name] = int(size.removesuffix("K")) * 1024
-    return found
+            sizes[name] = int(size.removesuffix("K")) * 1024
+    return sizes
 
 
 def memory_bytes(root: Path = ROOT) -> int | None:
@@ -131,24 +131,24 @@ def kernel(root: Path = ROOT) -> str | None:
 
 
 def virtualization(root: Path = ROOT) -> str | None:
-    """`kvm`, `vmware`, `hyperv`, `xen`, `unknown` (a hypervisor that does not say which), or `none`."""
+    """The hypervisor: `kvm`, `vmware`, `hyperv`, `xen`, `unknown` (one that does not say which), or `none`."""
     flags = cpu_flags(root)
     maker = " ".join(_text(root / "sys/class/dmi/id" / name) or "" for name in ("sys_vendor", "product_name")).lower()
-    known = next((name for sign, name in _HYPERVISORS if sign in maker), None)
-    if flags is None or known is not None:
-        return known
+    hypervisor = next((name for sign, name in _HYPERVISORS if sign in maker), None)
+    if flags is None or hypervisor is not None:
+        return hypervisor
     return "unknown" if "hypervisor" in flags else "none"
 
 
 def container(root: Path = ROOT) -> bool:
-    """Whether a sign of a container is there."""
+    """Whether this process runs in a container, as far as its marks show."""
     marks = any((root / mark).exists() for mark in (".dockerenv", "run/.containerenv"))
     groups = _text(root / "proc/1/cgroup") or ""
     return marks or any(engine in groups for engine in ("docker", "kubepods", "lxc"))
 
 
 def cgroup_cpu_quota(root: Path = ROOT) -> float | None:
-    """How many CPUs the control group may use (version 2, then version 1); None when unlimited or unreadable."""
+    """The number of CPUs that the control group may use (version 2, then 1); None when unlimited or unreadable."""
     quota, _, period = (_text(root / "sys/fs/cgroup/cpu.max") or "").partition(" ")
     if not quota:
         quota, period = (_text(root / f"sys/fs/cgroup/cpu/cpu.cfs_{name}_us") or "" for name in ("quota", "period"))
@@ -171,13 +171,13 @@ def boost(root: Path = ROOT) -> bool | None:
 
 
 def transparent_huge_pages(root: Path = ROOT) -> str | None:
-    """The mode in brackets of `always [madvise] never`."""
+    """The mode of transparent huge pages, that in brackets of `always [madvise] never`."""
     modes = _text(root / "sys/kernel/mm/transparent_hugepage/enabled") or ""
     return modes.partition("[")[2].partition("]")[0] or None
 
 
 def power_source(root: Path = ROOT) -> str | None:
-    """`battery` when one is being emptied, `ac` when a supply is online; None where the system names neither."""
+    """The power source: `battery` when one is being emptied, `ac` when a supply is online; None for neither."""
     supplies = sorted((root / "sys/class/power_supply").glob("*"))
     states = [tuple(_text(supply / name) for name in ("type", "status", "online", "scope")) for supply in supplies]
     # a battery of scope Device is that of a mouse
@@ -188,17 +188,17 @@ def power_source(root: Path = ROOT) -> str | None:
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """The versions of the installed ones among these distributions; imports none of them."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _topology(root: Path) -> tuple[int | None, int | None]:
-    """Sockets and physical cores."""
+    """The numbers of sockets and of physical cores; None where the CPUs do not say."""
     places = [(block.get("physical id"), block.get("core id")) for block in cpu_blocks(root)]
     if not places or any(None in place for place in places):
         return None, None
@@ -206,7 +206,7 @@ def _topology(root: Path) -> tuple[int | None, int | None]:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """`name : value` lines."""
+    """The values of `name : value` lines, by name."""
     pairs = (line.partition(":") for line in text.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
 

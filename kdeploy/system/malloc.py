@@ -1,4 +1,4 @@
-"""Keep freed memory in the process while a network is trained.
+"""The thresholds of glibc's malloc: they keep freed memory in the process while a network is trained.
 
 glibc takes blocks of more than 32 MiB from the system and gives them back at once, and the system clears each page that
 it hands out. A training step frees and takes the same large activations again and again, so that half of its time can
@@ -21,7 +21,7 @@ _NEVER, _USUAL_TRIM, _USUAL_MMAP_MAX = -1, 128 << 10, 65_536
 def keeping_pages() -> Iterator[None]:
     """Inside, memory that is freed stays with the process; what is free afterwards goes back to the system.
 
-    Of the whole process, and of glibc alone: elsewhere nothing changes.
+    It holds for the whole process, and for glibc alone: with another C library nothing changes.
     """
     library = _glibc()
     if library is None:

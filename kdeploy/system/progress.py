@@ -1,4 +1,4 @@
-"""How long work tells what it does, and when it may be interrupted.
+"""Progress of long work: how it reports what it does, and when it may be interrupted.
 
 Work calls `task` for a bar, and puts a `shield` around what must not be cut in two: a signal that comes inside raises
 `Interrupted` at its end. This default says nothing and is never interrupted; `kdeploy.cli` has one with bars.
@@ -24,4 +24,4 @@ class Progress:
         yield
 
     def say(self, text: str) -> None:
-        """One line for the person who waits."""
+        """Write one line for the person who waits."""

@@ -1,4 +1,4 @@
-"""How the orchestrator and a worker talk: JSON documents over a pipe, each behind its length.
+"""The wire between a process and its child: JSON documents over a pipe, each behind its length.
 
     message = 4 bytes, big-endian, the length | that many bytes of UTF-8 JSON
 
@@ -31,7 +31,7 @@ class Closed(Exception):
 
 
 class TooSlow(Exception):
-    """Nothing came within the time allowed."""
+    """No byte came within the time allowed."""
 
 
 class TooLarge(Exception):
