@@ -23,14 +23,14 @@ IMPORTS = """
 import sys
 from pathlib import Path
 from kdeploy.graphs.inspector.__main__ import answer
-from kdeploy.graphs.inspector.record import Limits
-print(answer(Path(sys.argv[1]), Limits()))
+from kdeploy.graphs.inspector.record import InspectionLimits
+print(answer(Path(sys.argv[1]), InspectionLimits()))
 print('imported:', *{'torch', 'onnxruntime', 'openvino', 'onnx'} & set(sys.modules))
 """
 SPIN = """
 from kdeploy.graphs.inspector.__main__ import limit
-from kdeploy.graphs.inspector.record import Limits
-limit(Limits(seconds=1))
+from kdeploy.graphs.inspector.record import InspectionLimits
+limit(InspectionLimits(seconds=1))
 while True: pass
 """
 
