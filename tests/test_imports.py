@@ -20,7 +20,7 @@ FORBIDDEN = re.compile(
 ALLOWED = {
     'bundles/programs/predict.py:exec(compile(source, str(CORE), "exec"), core.__dict__)': "its SHA-256 was checked",
     'bundles/programs/verify.py:exec(compile(source, str(CORE), "exec"), core.__dict__)': "its SHA-256 was checked",
-    'models/weights.py:found = torch.load(path, map_location="cpu", weights_only=True)': "it makes tensors alone",
+    'models/weights.py:content = torch.load(path, map_location="cpu", weights_only=True)': "it makes tensors alone",
     'models/pretrained.py:_NO_CODE = {"trust_remote_code": False}': "it says no",
     "models/weights.py:import pickle": "for the name of its error",
     "models/weights.py:except pickle.UnpicklingError as exc:": "its error is what refuses code",
