@@ -17,7 +17,7 @@
     ├── MissingError             exit 7    a package, runtime or device asked for by name is not here
     ├── ResourceError            exit 8    disk, memory or time ran out
     ├── Interrupted              exit 130 or 143, after a clean checkpoint
-    └── Elsewhere                the code of the error that another process has told about
+    └── OtherProcessFailed       the code of the error that another process has told about
 
 A message reads `where: what it must be (what came). What to do.` Only `kdeploy.cli` prints one or exits.
 """

@@ -27,7 +27,7 @@ EXIT_CODES = {
     "MissingError": 7,
     "ResourceError": 8,
 }
-OF_ANOTHER_CODE = {"Interrupted", "Elsewhere"}  # each error has its own
+OF_ANOTHER_CODE = {"Interrupted", "OtherProcessFailed"}  # each error has its own
 
 
 def _classes() -> dict[str, type[KdeployError]]:

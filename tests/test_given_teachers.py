@@ -34,7 +34,7 @@ def build():
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     with torch.no_grad():
         net[1].weight.fill_(0.5)
-    return network
+    return net
 
 def broken():
     return 7

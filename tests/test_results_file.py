@@ -36,7 +36,7 @@ def test_a_section_is_appended_once_and_replaced_afterwards(sections: ModuleType
 
 
 def test_a_table_is_markdown_with_figures_to_the_right(sections: ModuleType):
-    assert sections.table(("net", "errors"), [("a", "3")]) == ["| network | errors |", "|---|---:|", "| a | 3 |", ""]
+    assert sections.table(("net", "errors"), [("a", "3")]) == ["| net | errors |", "|---|---:|", "| a | 3 |", ""]
 
 
 def test_the_results_are_sections_and_each_says_its_command_machine_and_versions():

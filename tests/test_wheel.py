@@ -72,6 +72,7 @@ def test_the_source_archive_is_the_repository(built):
     folders = [name for folder in (".ci", "benchmarks", "kdeploy", "recipes", "tests") for name in _tree(folder)]
     made = {"PKG-INFO", "setup.cfg"}  # by setuptools, beside its egg-info
     single = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "pyproject.toml"}
+    single |= {"requirements-light.txt"}
     found = {name for name in names if not name.startswith("kdeploy.egg-info/")}
     assert found == {*folders, *single, "setup.py", *made}
 

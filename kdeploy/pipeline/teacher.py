@@ -53,7 +53,7 @@ def run(job: Job, folder: Path, number: int) -> TeacherRecord:
     from kdeploy.stages import teacher as stage
 
     teacher, source, train = job.recipe.members[number], job.teacher_sources[number], job.recipe.members[number].train
-    preprocessing = preprocessing_of(job, number)
+    preprocessing = preprocessing_of(job, number, job.samples().plain_preprocessing)
     made: stage.TrainedTeacher | stage.ExternalTeacher
     if teacher.model is None:
         name = teacher.called if teacher.onnx is None else Path(teacher.onnx).name
@@ -72,10 +72,9 @@ def run(job: Job, folder: Path, number: int) -> TeacherRecord:
     )
 
 
-def preprocessing_of(job: Job, number: int) -> Preprocessing:
+def preprocessing_of(job: Job, number: int, plain: Preprocessing) -> Preprocessing:
     """What a teacher reads: as its run's student does, as its recipe says, as its publisher says, or plain."""
     teacher, source = job.recipe.members[number], job.teacher_sources[number]
-    plain = job.samples().plain_preprocessing
     if source.preprocessing is not None:
         return source.preprocessing
     if teacher.preprocess is not None:

@@ -75,7 +75,7 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
         run.teacher_file(folder, run.ExportedTeacher(record, members_of(job)))
         return record.preprocessing
     teacher, path = job.recipe.members[0], folder / run.TEACHER
-    preprocessing = preprocessing_of(job, 0)
+    preprocessing = preprocessing_of(job, 0, samples.plain_preprocessing)
     if job.count > 1 or (teacher.model is None and teacher.onnx is None):
         raise _Unknown("the teacher is not made yet: kdeploy label makes it")
     if teacher.model is not None:

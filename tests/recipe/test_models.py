@@ -91,7 +91,7 @@ PREPROCESS = st.builds(
     std=_some(_many(POSITIVE, 0)),
 )
 TEACHERS = st.one_of(
-    st.builds(Teacher, model=st.just("deep-cnn"), train=_some(TRAINING), count=st.integers(1, 3)),
+    st.builds(Teacher, model=st.just("deep-cnn"), train=TRAINING, count=st.integers(1, 3)),
     st.builds(Teacher, onnx=TEXT, preprocess=_some(PREPROCESS)),
     st.builds(Teacher, torch=st.just("pkg.mod:build"), weights=_some(TEXT), preprocess=_some(PREPROCESS)),
     st.builds(Teacher, timm=TEXT, pretrained=st.just(True), preprocess=_some(PREPROCESS)),
@@ -101,15 +101,11 @@ SHARE = st.floats(0, 1)
 NOISE = st.builds(TeacherNoise, sigma=POSITIVE, share=SHARE)
 DISTILL = st.one_of(
     st.builds(Distill, epochs=COUNT, lr=POSITIVE, baseline=st.booleans(), device=st.sampled_from(["cuda:1"])),
-    st.builds(Distill, loss=st.just("soft-targets"), temperature=_some(POSITIVE), hard_weight=_some(SHARE)),
-    st.builds(
-        Distill, loss=st.just("decoupled"), temperature=_some(POSITIVE), alpha=_some(POSITIVE), beta=_some(SHARE)
-    ),
-    st.builds(
-        Distill, loss=st.just("soft-targets"), temperature_end=POSITIVE, temperature_path=_some(st.just("cosine"))
-    ),
+    st.builds(Distill, loss=st.just("soft-targets"), temperature=POSITIVE, hard_weight=SHARE),
+    st.builds(Distill, loss=st.just("decoupled"), temperature=POSITIVE, alpha=POSITIVE, beta=SHARE),
+    st.builds(Distill, loss=st.just("soft-targets"), temperature_end=POSITIVE, temperature_path=st.just("cosine")),
     st.builds(Distill, standardize=st.booleans(), noise=_some(NOISE)),
-    st.builds(Distill, loss=st.just("correlation"), dynamic_temperature=_some(SHARE), inter=_some(POSITIVE)),
+    st.builds(Distill, loss=st.just("correlation"), dynamic_temperature=SHARE, inter=POSITIVE),
     st.builds(
         Distill,
         warm_up=st.just(1),

@@ -306,7 +306,7 @@ def test_parts_of_the_file_and_a_split_exclude_each_other(tmp_path: Path):
 def test_parts_must_be_known_strings(tmp_path: Path):
     assert refused(tmp_path, x=FLOATS, y=LABELS, part=LABELS) == "data.npz: part: must be 40 strings (int64 (40,))."
     assert refused(tmp_path, x=FLOATS, y=LABELS, part=np.array(["test"] * 39 + ["train"])) == (
-        "data.npz: part: must be one of labelled, unlabelled, held_out, test (sample 39 has train)."
+        "data.npz: part: must be one of labeled, unlabeled, held_out, test (sample 39 has train)."
     )
 
 

@@ -131,7 +131,7 @@ def test_an_unknown_part_is_refused():
     with pytest.raises(DataError) as caught:
         Counts.of({"train": 5}, where="mnist-5k")
     assert str(caught.value) == (
-        "mnist-5k: split: must name only the parts labelled, unlabelled, held_out, test (train)."
+        "mnist-5k: split: must name only the parts labeled, unlabeled, held_out, test (train)."
     )
 
 
