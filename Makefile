@@ -49,7 +49,7 @@ extras:  ## every extra in one environment: doctor must be content there, and ev
 	KDEPLOY_NODE_MODULES=$(EXTRAS)/node_modules $(EXTRAS)/bin/kdeploy doctor --strict
 	# LiteRT wants an older typing-extensions, with which comes an anyio whose pytest plugin warns
 	KDEPLOY_NODE_MODULES=$(EXTRAS)/node_modules $(EXTRAS)/bin/python -m pytest -p no:anyio \
-	  tests/runtimes tests/stages/test_export_formats.py tests/test_doctor.py tests/test_foreign.py
+	  tests/runtimes tests/stages/export/test_formats.py tests/verbs/test_doctor.py tests/verbs/test_external_models.py
 
 bench: $(INSTALLED)  ## pytest-benchmark: teacher and student on each runtime, and the hot paths of a training
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-group-by=group
