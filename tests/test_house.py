@@ -200,7 +200,7 @@ def test_functions_are_short():
 
 
 def test_checks_are_rarely_switched_off():
-    assert len(silenced(PACKAGE)) <= MOST_SILENCED
+    assert sum(len(silenced(REPOSITORY / folder)) for folder in ("kdeploy", "tests", "benchmarks")) <= MOST_SILENCED
 
 
 def test_no_class_name_is_used_twice_in_a_layer():

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import pytest
 
@@ -23,9 +24,9 @@ def int8(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("int8")
 
 
-def cost(model: str, fp32: float, accuracy: float, agreement: float) -> Cost:
+def cost(model: Literal["student", "teacher", "baseline"], fp32: float, accuracy: float, agreement: float) -> Cost:
     return Cost(
-        model=model,  # type: ignore[arg-type]
+        model=model,
         format="onnxruntime:int8",
         part="test",
         inputs=2000,

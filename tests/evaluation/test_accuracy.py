@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -57,9 +58,9 @@ def test_agreement_looks_at_the_largest_logit_alone():
     assert agreement(logits, logits * 100) == 1
 
 
-def negated(path: Path, **changes: object) -> Path:
+def negated(path: Path, **changes: Any) -> Path:
     """`linear_model` with the opposite answer: class 1 where the inputs' sum is below 0, and not where above."""
-    model = onnx.load(linear_model(path, **changes))  # type: ignore[arg-type]
+    model = onnx.load(linear_model(path, **changes))
     tensor = model.graph.initializer[0]
     tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
     onnx.save(model, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,7 +16,6 @@ from kdeploy.labels.store import Reader
 from kdeploy.losses.options import LossOptions
 from kdeploy.models import teachers
 from kdeploy.recipe.formats import FormatRequest
-from kdeploy.records.base import Record
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelHeader, LabelsRecord
@@ -47,7 +46,7 @@ class Done(NamedTuple):
     """A stage's folder and record."""
 
     folder: Path
-    record: Record
+    record: Any  # of the stage's kind
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -74,9 +73,9 @@ def inputs_of(samples: SampleSet, preprocessing: Preprocessing, part: str) -> np
     return feed(samples, preprocessing).plain(samples.parts[part]).numpy()
 
 
-def make_teacher(folder: Path, samples: SampleSet, **changes: object) -> TeacherRecord:
-    arguments = {"teacher": TRAINED, "preprocessing": HALF, "views": VIEWS, "device": "cpu"} | changes
-    return teacher.run(folder, samples=samples, progress=Progress(), **arguments)  # type: ignore[arg-type]
+def make_teacher(folder: Path, samples: SampleSet, **changes: Any) -> TeacherRecord:
+    arguments: dict[str, Any] = {"teacher": TRAINED, "preprocessing": HALF, "views": VIEWS, "device": "cpu"} | changes
+    return teacher.run(folder, samples=samples, progress=Progress(), **arguments)
 
 
 def label_header(samples: SampleSet) -> LabelHeader:
@@ -113,26 +112,31 @@ def classifier(taught: Path) -> teachers.Classifier:
 
 
 def make_students(
-    folder: Path, samples: SampleSet, taught: Path, labeled: Path, *, labels: Reader | None = None, **changes: object
+    folder: Path, samples: SampleSet, taught: Path, labeled: Path, *, labels: Reader | None = None, **changes: Any
 ) -> DistillRecord:
     logits = {part: np.load(taught / f"{part}_logits.npy") for part in ("test", "held_out")}
     stored = labels or Reader(labeled, label_header(samples))
-    arguments = {"student": STUDENT, "feed": feed(samples), "options": OPTIONS, "progress": Progress()} | changes
+    arguments: dict[str, Any] = {
+        "student": STUDENT,
+        "feed": feed(samples),
+        "options": OPTIONS,
+        "progress": Progress(),
+    } | changes
     return distill.run(
         folder,
         samples=samples,
         teacher=distill.StoredTeacher(stored, logits["test"], logits["held_out"]),
-        **arguments,  # type: ignore[arg-type]
+        **arguments,
     )
 
 
-def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done, **changes: object) -> ExportRecord:
-    arguments = {"options": run.ExportOptions("factored")} | changes
+def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done, **changes: Any) -> ExportRecord:
+    arguments: dict[str, Any] = {"options": run.ExportOptions("factored")} | changes
     formats = arguments.pop("formats", ["onnx"])
     return run.run(
         folder,
-        teacher=run.ExportedTeacher(taught.record, [taught]),  # type: ignore[arg-type,list-item]
-        distilled=distilled,  # type: ignore[arg-type]
+        teacher=run.ExportedTeacher(taught.record, [taught]),
+        distilled=distilled,
         inputs=run.ExportInputs(
             Labeled.of(samples, IMAGE, "held_out"),
             Labeled.of(samples, HALF, "held_out"),
@@ -140,9 +144,9 @@ def make_export(folder: Path, samples: SampleSet, taught: Done, distilled: Done,
             inputs_of(samples, HALF, "unlabeled"),
             samples.inputs["image"][samples.parts["held_out"]],
         ),
-        requests=[FormatRequest.parse(text) for text in formats],  # type: ignore[attr-defined]
+        requests=[FormatRequest.parse(text) for text in formats],
         progress=Progress(),
-        **arguments,  # type: ignore[arg-type]
+        **arguments,
     )
 
 

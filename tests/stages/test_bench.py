@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,15 +43,15 @@ def contenders(digits: SampleSet, taught: Done, distilled: Done, exported: Done)
     return found[0], found[1]
 
 
-def measure(folder: Path, baseline: Contender, candidate: Contender, **changes: object) -> BenchRecord:
-    arguments = {"names": ["onnxruntime"], "sizes": [(1, 1)], "command": ("kdeploy", "bench")} | changes
+def measure(folder: Path, baseline: Contender, candidate: Contender, **changes: Any) -> BenchRecord:
+    arguments: dict[str, Any] = {"names": ["onnxruntime"], "sizes": [(1, 1)], "command": ("kdeploy", "bench")} | changes
     return bench.run(
         folder,
         baseline=baseline,
         candidate=candidate,
         settings=SHORT,
         progress=Progress(),
-        **arguments,  # type: ignore[arg-type]
+        **arguments,
     )
 
 

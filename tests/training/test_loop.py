@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,9 +211,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path):
         seen[step] = bits(module)
         return part(IMAGES[:6]).square().mean() * (torch.nan if step == 3 else 1)
 
-    arguments = {"device": CPU, "checkpoint": tmp_path / "c", "description": "net"}
+    arguments: dict[str, Any] = {"device": CPU, "checkpoint": tmp_path / "c", "description": "net"}
     with pytest.raises(NonFiniteError) as caught:
-        train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)  # type: ignore[arg-type]
+        train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)
     assert str(caught.value) == (
         "training step 3: loss and gradient must be finite (loss nan, gradient norm nan). "
         "Lower the learning rate (lr), or look for broken inputs or labels."
@@ -347,9 +348,9 @@ def test_a_finite_loss_with_a_gradient_that_is_not_stops_too(tmp_path: Path):
     def broken(part: nn.Module, step: int) -> Tensor:
         return (part(torch.ones(1, 1)) * 0).abs().sqrt().sum()  # the slope of a root at 0
 
-    arguments = {"device": CPU, "checkpoint": tmp_path / "c", "description": "net"}
+    arguments: dict[str, Any] = {"device": CPU, "checkpoint": tmp_path / "c", "description": "net"}
     with pytest.raises(NonFiniteError) as caught:
-        train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)  # type: ignore[arg-type]
+        train(module, broken, Schedule(5, TrainingOptions(lr=1e-2)), progress=Progress(), **arguments)
     assert str(caught.value) == (
         "training step 0: loss and gradient must be finite (loss 0.0, gradient norm nan). "
         "Lower the learning rate (lr), or look for broken inputs or labels."

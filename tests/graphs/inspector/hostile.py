@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,10 +45,10 @@ def model(
     return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
 
 
-def good(**changes: object) -> onnx.ModelProto:
+def good(**changes: Any) -> onnx.ModelProto:
     """y = x @ w, which nothing is wrong with."""
-    arguments = {"tensors": [numpy_helper.from_array(WEIGHT, "w")]} | changes
-    return model([node("MatMul", ["x", "w"], "y")], **arguments)  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {"tensors": [numpy_helper.from_array(WEIGHT, "w")]} | changes
+    return model([node("MatMul", ["x", "w"], "y")], **arguments)
 
 
 def changed(change: Callable[[onnx.ModelProto], object]) -> onnx.ModelProto:

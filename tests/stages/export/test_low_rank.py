@@ -140,8 +140,8 @@ def test_a_re_factored_student_ships_with_its_own_proof(
 
 
 def test_a_file_of_another_rank_is_not_shipped(distilled: Done, digits: SampleSet, tmp_path: Path):
-    trained = shallow.seeded(0, **distilled.record.student)  # type: ignore[attr-defined]
-    load_weights(trained, distilled.folder / distilled.record.chosen.file)  # type: ignore[attr-defined]
+    trained = shallow.seeded(0, **distilled.record.student)
+    load_weights(trained, distilled.folder / distilled.record.chosen.file)
     inputs = inputs_of(digits, IMAGE, "held_out")
     one, other = (reduce(trained.eval().chain(), Rank(rank=rank), inputs) for rank in (5, 6))
     assert isinstance(one, Reduced)
