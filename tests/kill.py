@@ -179,7 +179,7 @@ def inside_epoch(runs: Path, stage: str, samples: int, batch: int, role: str) ->
 def places() -> list[tuple[str, Callable[[Path], str]]]:
     """Each place inside a stage, and how to see that a run is there, in the order of the run."""
     recipe = load(RECIPE).recipe
-    split, train, distill = recipe.data.split, recipe.teacher[0].training, recipe.distill
+    split, train, distill = recipe.data.split, recipe.teacher[0].train, recipe.distill
     labeled = split.labeled or 0
     transfer = labeled + (split.unlabeled or 0)
     return [
