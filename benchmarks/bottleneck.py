@@ -25,7 +25,7 @@ from kdeploy.records.export import FormName
 from kdeploy.stages.export import forms
 from kdeploy.system import host
 from kdeploy.system.progress import Progress
-from kdeploy.timing.request import Request, Settings
+from kdeploy.timing.request import NoiseLimits, Request, Settings
 from kdeploy.timing.subprocess_run import run_in_fresh_process
 from kdeploy.transforms.fuse import fuse
 
@@ -78,7 +78,8 @@ def measured(shape: tuple[int, int, int], runtime: str, settings: Settings) -> I
         )
         files = [folder / f"student.{form}.onnx" for form in ("factored", "fused")]
         auto = forms.comparison(folder / "auto", *files, inputs, runtime)
-        choice, reason = forms.faster(forms.time(auto, folder / "auto", Progress(), settings))
+        every_block = settings.model_copy(update={"limits": NoiseLimits(voids=False)})  # counts, as when `auto` chooses
+        choice, reason = forms.faster(forms.time(auto, folder / "auto", Progress(), every_block))
         print(f"{shape} {runtime}: {choice} ({reason})", flush=True)
         comparisons = tuple(forms.comparison(folder / "table", *files, inputs, runtime, batch) for batch in BATCHES)
         record = run_in_fresh_process(Request(comparisons=comparisons, settings=settings), folder / "table")
@@ -88,8 +89,8 @@ def measured(shape: tuple[int, int, int], runtime: str, settings: Settings) -> I
 
 def row(record: BenchRecord, comparison: Comparison, shape: tuple[int, int, int], choice: FormName) -> Row:
     factored, fused = (record.arm(name).latency_ns for name in (comparison.baseline, comparison.candidate))
-    assert factored is not None
-    assert fused is not None
+    if factored is None or fused is None:
+        raise SystemExit(f"{comparison.claim.text}. Run it again when nothing else runs.")
     interval = comparison.ratio.ci if comparison.ratio else None
     return Row(shape, comparison.runtime, comparison.batch, factored.median.value, fused.median.value, interval, choice)
 

@@ -8,10 +8,17 @@ from types import ModuleType
 
 import pytest
 
-from kdeploy.timing.request import Settings
+from kdeploy.timing.request import NoiseLimits, Settings
 from tests.program import REPOSITORY
 
-SHORT = Settings(looks=(1,), blocks=2, block_ns=1_000_000, warm_up_ns=1_000_000, warm_up_calls=1)
+SHORT = Settings(
+    looks=(1,),
+    blocks=2,
+    block_ns=1_000_000,
+    warm_up_ns=1_000_000,
+    warm_up_calls=1,
+    limits=NoiseLimits(voids=False),  # a busy machine voids every block
+)
 
 
 @pytest.fixture
@@ -50,3 +57,12 @@ def test_a_net_is_measured_at_batch_1_and_64(bottleneck: ModuleType, tmp_path: P
     text = "\n".join(bottleneck.written(rows, 1))
     for word in ("- command: `", "- machine: ", "- versions: ", "| 12-4-16 | 7 | onnxruntime | 64 |"):
         assert word in text
+
+
+@pytest.mark.slow
+def test_blocks_that_are_all_void_are_no_row(bottleneck: ModuleType):
+    busy = SHORT.model_copy(update={"limits": NoiseLimits(block_wait=-1)})
+    with pytest.raises(SystemExit) as caught:
+        list(bottleneck.measured((12, 4, 16), "onnxruntime", busy))
+    assert "100% of the blocks are void" in str(caught.value)
+    assert str(caught.value).endswith(". Run it again when nothing else runs.")
