@@ -126,7 +126,9 @@ def test_show_needs_the_stages_up_to_the_export(runs):
     shutil.rmtree(runs / "teacher")
     with pytest.raises(InputError) as caught:
         api.show("tiny", Options(runs=runs))
-    assert str(caught.value).endswith("must be the record of a finished stage (there is no such file).")
+    assert str(caught.value).endswith(
+        "must be the record of a finished stage (there is no such file). Finish the recipe first: kdeploy run RECIPE."
+    )
 
 
 def test_a_folder_of_runs_may_move(tiny, tmp_path):

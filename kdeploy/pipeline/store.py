@@ -50,7 +50,10 @@ class Store:
         """The record of finished work. Raises: InputError when it is not there or not a record of that kind."""
         path = self.folder(stage, key) / RECORD
         if not path.is_file():
-            raise InputError(str(path), "must be the record of a finished stage", got="there is no such file")
+            advice = "Finish the recipe first: kdeploy run RECIPE."
+            raise InputError(
+                str(path), "must be the record of a finished stage", got="there is no such file", advice=advice
+            )
         return kind.read(path)
 
     @contextmanager

@@ -421,7 +421,10 @@ def test_a_record_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError) as caught:
         Store(tmp_path).read("labels", "ab", Example)
     path = tmp_path / "labels" / "ab" / "record.json"
-    assert str(caught.value) == f"{path}: must be the record of a finished stage (there is no such file)."
+    assert str(caught.value) == (
+        f"{path}: must be the record of a finished stage (there is no such file). "
+        "Finish the recipe first: kdeploy run RECIPE."
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), PermissionError(errno.EACCES, "no", "/elsewhere/t.onnx")])
