@@ -12,7 +12,6 @@ import numpy as np
 from torch import nn
 
 from kdeploy.models import shallow
-from kdeploy.models.weights import load_weights
 from kdeploy.parity.module_truth import module_oracle
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
@@ -46,9 +45,7 @@ class ExportedStudent(NamedTuple):
 def exported_student(run: ExportedRun) -> ExportedStudent:
     """The network that `student.onnx` must agree with: the trained student, or what a lower rank made of it."""
     (folder, distilled), bottleneck = run.distilled, run.record.bottleneck
-    trained = shallow.seeded(0, **distilled.student)
-    load_weights(trained, folder / distilled.chosen.file)
-    trained.eval()
+    trained = shallow.load(folder / distilled.chosen.file, distilled.student)
     if bottleneck.shipped != "low-rank":
         return ExportedStudent(trained, None)
     assert bottleneck.width is not None

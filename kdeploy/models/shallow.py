@@ -13,8 +13,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from kdeploy.models.dropout import Dropout
 from kdeploy.models.local import LocalLinear
 from kdeploy.models.normalise import Normalise
 from kdeploy.models.seeding import drawn_from
+from kdeploy.models.weights import load_weights
 
 
 class ConvolutionSize(NamedTuple):
@@ -196,3 +198,16 @@ def seeded(seed: int, **arguments: object) -> ShallowStudent:
     """A student whose initial weights depend on the seed and on nothing else."""
     with drawn_from(seed):
         return ShallowStudent(**arguments)  # type: ignore[arg-type]
+
+
+def load(path: Path, arguments: Mapping[str, Any]) -> ShallowStudent:
+    """A trained student, in evaluation mode.
+
+    Args:
+        path: of its weights.
+        arguments: those that it was built with, as its record has them.
+    Raises: ModelError when the weights are not those of such a student.
+    """
+    student = seeded(0, **arguments)
+    load_weights(student, path)
+    return student.eval()

@@ -31,20 +31,11 @@ from kdeploy.runtimes.protocol import Runtime, Source
 from kdeploy.system.progress import Progress
 
 REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
-
-
 REFERENCE_INPUTS = 64
-
-
 REFERENCE_EACH = 2  # of a family
-
-
 REFERENCE_BATCH = 8  # that must answer as each of its inputs alone
 
-
 TIED = 32  # real inputs among which near ties are looked for
-
-
 FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 
 

@@ -80,10 +80,14 @@ class Feed:
         return torch.from_numpy(np.ascontiguousarray(self.canonical[indices]))  # (rows, *shape), canonical
 
 
+def plain_feed(samples: SampleSet, preprocessing: Preprocessing) -> Feed:
+    """Every sample as a model reads it, in no view."""
+    return Feed(samples.inputs[preprocessing.input], Views(0), preprocessing)
+
+
 def plain_inputs(samples: SampleSet, preprocessing: Preprocessing, rows: np.ndarray) -> np.ndarray:
     """Some samples as a model reads them, without a view: float32 (rows, *preprocessing.model_shape)."""
-    feed = Feed(samples.inputs[preprocessing.input], Views(0), preprocessing)
-    inputs: np.ndarray = feed.plain(rows).numpy()
+    inputs: np.ndarray = plain_feed(samples, preprocessing).plain(rows).numpy()
     return inputs
 
 

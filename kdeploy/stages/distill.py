@@ -27,7 +27,7 @@ from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.hinted import Answer, StudentWithHints
-from kdeploy.models.weights import load_weights, save_weights
+from kdeploy.models.weights import save_weights
 from kdeploy.records.distill import DistillRecord, Network
 from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
@@ -313,8 +313,7 @@ def _measured(
     path, parts, labels = task.folder / f"{name}.safetensors", task.samples.parts, task.samples.labels
     save_weights(module, path, task.arguments)
     # what is on disk is what is measured, in float32 whatever the training used
-    again = shallow.seeded(0, **task.arguments)
-    load_weights(again, path)
+    again = shallow.load(path, task.arguments)
     classifier = ModuleClassifier(again, device=torch.device("cpu"), precision="fp32")
     test, held_out = (logits_of(classifier, task.feed, parts[part]) for part in ("test", "held_out"))
     logits = f"{name}.test_logits.npy"

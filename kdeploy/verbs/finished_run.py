@@ -189,14 +189,11 @@ def computed_logits(run: FinishedRun, network: Network, part: EvaluationPart) ->
     from kdeploy.evaluation.accuracy import logits_of
     from kdeploy.models import shallow
     from kdeploy.models.classifier import ModuleClassifier
-    from kdeploy.models.weights import load_weights
-    from kdeploy.samples.feed import Feed
-    from kdeploy.samples.views.views import Views
+    from kdeploy.samples.feed import plain_feed
 
     distilled, samples = run.distill, run._sample_set()
-    module = shallow.seeded(0, **distilled.student)
-    load_weights(module, run.folder("distill") / network.file)
-    feed = Feed(samples.inputs[distilled.preprocessing.input], Views(0), distilled.preprocessing)
+    module = shallow.load(run.folder("distill") / network.file, distilled.student)
+    feed = plain_feed(samples, distilled.preprocessing)
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     return logits_of(classifier, feed, samples.parts[part])
 

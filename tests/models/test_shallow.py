@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from kdeploy.graphs import export
 from kdeploy.graphs.counting.count import count
 from kdeploy.models import shallow
+from kdeploy.models.weights import save_weights
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
 from kdeploy.transforms.fold_bias import fold_bias
 
@@ -168,3 +169,12 @@ def test_at_the_break_even_both_forms_cost_the_same(inputs: int, outputs: int):
 
 def test_the_break_even_of_the_first_recipe_is_473():
     assert round(shallow.break_even(6272, 512)) == 473
+
+
+def test_a_trained_student_is_loaded_with_its_weights_for_evaluation(tmp_path: Path):
+    trained, path = shallow.seeded(3, **MNIST, batch_norm=True), tmp_path / "student.safetensors"
+    trained(torch.rand(20, 1, 28, 28))  # moves the statistics of the batch norms
+    save_weights(trained, path, {})
+    loaded, batch = shallow.load(path, MNIST | {"batch_norm": True}), torch.rand(2, 1, 28, 28)
+    assert not loaded.training
+    assert torch.equal(loaded(batch), trained.eval()(batch))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from torch import nn
@@ -20,7 +20,6 @@ from kdeploy.models import shallow, teachers
 from kdeploy.models.deep import DeepCnn
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.models.mlp import Mlp
-from kdeploy.models.weights import load_weights
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.parity.compare import thinned
 from kdeploy.parity.module_truth import module_oracle
@@ -165,7 +164,7 @@ def _written(
     """Teacher, student and baseline as ONNX, and in every format."""
     exported_teacher = teacher_file(folder, teacher)
     source, record = distilled
-    trained = _load(source / record.chosen.file, record.student)
+    trained = shallow.load(source / record.chosen.file, record.student)
     student_export = student_forms(
         folder, trained, record.preprocessing.input, inputs.student.inputs, options, progress
     )
@@ -284,13 +283,6 @@ def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> 
     return Networks(module, deployed), folds
 
 
-def _load(path: Path, arguments: Mapping[str, Any]) -> shallow.ShallowStudent:
-    module = shallow.seeded(0, **arguments)
-    load_weights(module, path)
-    module.eval()
-    return module
-
-
 def _folded(chain: nn.Sequential, shape: Sequence[int], model: str) -> tuple[nn.Sequential, tuple[Fold, ...]]:
     """The chain with every fold that can be made, and what was made or refused."""
     steps: tuple[tuple[str, Callable[[nn.Sequential], Outcome]], ...] = (
@@ -319,7 +311,7 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
     network = next((network for network in record.baselines if network.seed == record.chosen_seed), None)
     if network is None:
         return None
-    chain = _load(source / network.file, record.student).chain()
+    chain = shallow.load(source / network.file, record.student).chain()
     if shipped.shipped == "low-rank":
         assert shipped.width is not None
         chain = lower_rank(chain, shipped.width).layers
