@@ -9,11 +9,12 @@ import numpy as np
 
 from kdeploy.parity.compare import proved
 from kdeploy.parity.oracle import Oracle
+from kdeploy.parity.subject import REFERENCE_INPUTS
 from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.transforms.preprocess import Layout, as_given
 
 WITH_PREPROCESSING = "student with its preprocessing"
-REFERENCE, REFERENCE_INPUTS = "reference", 64  # the ONNX reference evaluator is slow
 
 
 def compare(

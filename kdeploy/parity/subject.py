@@ -27,10 +27,10 @@ from kdeploy.parity.truth import Truth
 from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.protocol import Runtime, Source
 from kdeploy.system.progress import Progress
 
-REFERENCE = "reference"  # the ONNX reference evaluator: numpy, and slow
 REFERENCE_INPUTS = 64
 REFERENCE_EACH = 2  # of a family
 REFERENCE_BATCH = 8  # that must answer as each of its inputs alone

@@ -13,6 +13,7 @@ from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.formats import ALL, ONNX, FormatRequest
 from kdeploy.records.parity import VerifyRecord
+from kdeploy.runtimes.installed import REFERENCE
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def run(job: Job, _folder: Path) -> VerifyRecord:
 def _named(job: Job) -> list[str]:
     """Everything that the recipe names, and the reference evaluator; what `all` stands for is found in the export."""
     recipe = job.recipe
-    named = ("reference", recipe.export.target, *recipe.export.formats, *recipe.bench.runtimes)
+    named = (REFERENCE, recipe.export.target, *recipe.export.formats, *recipe.bench.runtimes)
     return [name for name in dict.fromkeys(str(FormatRequest.parse(text)) for text in named) if name != ONNX]
 
 

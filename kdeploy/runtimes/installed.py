@@ -10,6 +10,7 @@ from kdeploy.errors import MissingError, ModelError
 from kdeploy.runtimes.protocol import Processors, Refused, Runtime, Source
 
 GROUP = "kdeploy.runtimes"
+REFERENCE = "reference"  # the ONNX reference evaluator: it says what ONNX means, in NumPy and slowly
 
 
 def names() -> list[str]:
@@ -27,8 +28,8 @@ def available() -> dict[str, Runtime]:
 
 
 def deployable() -> list[str]:
-    """Those that can run here, by name, without the reference evaluator: it says what ONNX means, nobody deploys it."""
-    return [name for name in available() if name != "reference"]
+    """Those that can run here, by name, without the reference evaluator, which nobody deploys."""
+    return [name for name in available() if name != REFERENCE]
 
 
 def find(name: str) -> Runtime:

@@ -16,13 +16,14 @@ from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.subject import REFERENCE, REFERENCE_INPUTS, Subject, compared
+from kdeploy.parity.subject import REFERENCE_INPUTS, Subject, compared
 from kdeploy.parity.truth import GraphTruth, Truth
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import Format
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet

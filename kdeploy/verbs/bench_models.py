@@ -32,7 +32,6 @@ from kdeploy.system.progress import Progress
 from kdeploy.timing.request import Settings
 from kdeploy.verbs.external_models import (
     MOST,
-    ORACLE,
     ExternalModel,
     admitted,
     check_alike,
@@ -92,7 +91,7 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
     Returns: the folder with the record and the raw samples, and the record.
     Raises: what `model_at` raises, ModelError for a file that is not a classifier, DataError for unfit inputs.
     """
-    runtimes = list(names) if names else [name for name in installed.available() if name != ORACLE]
+    runtimes = list(names) if names else installed.deployable()
     pair = {"baseline": model_at(baseline, names or ()), "candidate": model_at(candidate, names or ())}
     graph = _graph_of(pair.values())
     tests = _test_inputs(pair.values(), graph, folder)

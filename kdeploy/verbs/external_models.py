@@ -18,7 +18,7 @@ from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
 from kdeploy.parity.compare import compare
-from kdeploy.parity.subject import REFERENCE, Subject, compared
+from kdeploy.parity.subject import Subject, compared
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.records.count import CountRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
@@ -31,7 +31,6 @@ from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 
 INPUTS = 64
-ORACLE = REFERENCE  # numpy, and nobody deploys it
 FEWEST, MOST = 16, 1000  # inputs out of a folder
 AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
 FLOAT64 = "float64"

@@ -21,6 +21,7 @@ from kdeploy.parity.compare import proved, raise_if_failed
 from kdeploy.parity.oracle import onnx_oracle
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Fold, Form, FormName, FusedPair, ModelExportRecord
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.stages.export import forms
 from kdeploy.stages.export.describe import describe
@@ -33,7 +34,7 @@ from kdeploy.transforms.fuse_nodes import NO_PAIR, GraphOutcome, fuse_nodes
 BottleneckForm = Literal["auto", "fuse", "factored"]
 
 MODEL = "model.onnx"
-PROVED_ON = ("reference", "onnxruntime", "openvino")
+PROVED_ON = (REFERENCE, "onnxruntime", "openvino")
 
 
 def run(

@@ -20,6 +20,7 @@ from kdeploy.parity.module_truth import located, module_oracle
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Form, FormName
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.protocol import Source
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.low_rank import Rank, Reduced, in_words
@@ -66,7 +67,7 @@ def export(
         path = folder / f"student.{form}.onnx"
         onnx_export.write(chain, path, input_name=name, shape=inputs.shape[1:])
         rows = [
-            proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in ("reference", target)
+            proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in (REFERENCE, target)
         ]
         raise_if_failed([located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
         forms.append(Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows)))

@@ -14,6 +14,7 @@ from kdeploy.evaluation.raw_input import compare
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.oracle import onnx_oracle
 from kdeploy.records.export import ExportRecord, RawForm
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.stages.export.forms import PROOF_INPUTS
 from kdeploy.system.files import hash_file
@@ -38,7 +39,7 @@ def add(
     preprocess.prepend(student, path, spec, layout)
     samples = canonical[:PROOF_INPUTS]
     oracle = onnx_oracle(student, apply_numpy(spec, samples))
-    rows = compare(path, samples, layout, oracle, ("reference", target))
+    rows = compare(path, samples, layout, oracle, (REFERENCE, target))
     raise_if_failed(rows)
     form = RawForm(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)
     return record.model_copy(update={"raw": form})
