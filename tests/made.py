@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -62,3 +63,19 @@ def points(path: Path, count: int = 240) -> Path:
     centres = np.array([[0, 2], [2, -1], [-2, -1]], np.float32)
     np.savez(path, x=(centres[labels] + draws.standard_normal((count, 2)) / 3).astype(np.float32), y=labels)
     return path
+
+
+def vision_transformer() -> Any:
+    """The configuration of a small vision transformer for 8x8 grey images; with the extra huggingface."""
+    import transformers
+
+    return transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=8,
+        patch_size=4,
+        num_channels=1,
+        num_labels=3,
+    )

@@ -344,16 +344,7 @@ def test_weights_in_a_pickle_of_tensors_are_taken_and_code_is_not(
 def test_a_net_of_hugging_face_teaches_with_weights_of_the_users(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="the package of the extra huggingface is not here")
     made.images(tmp_path / "data.npz")
-    config = transformers.ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        image_size=8,
-        patch_size=4,
-        num_channels=1,
-        num_labels=3,
-    )
+    config = made.vision_transformer()
     net = transformers.AutoModelForImageClassification.from_config(config)
     torch.save(net.state_dict(), tmp_path / "weights.pt")
     (tmp_path / "net").mkdir()

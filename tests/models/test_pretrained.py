@@ -15,6 +15,7 @@ from kdeploy.errors import MissingError, ModelError
 from kdeploy.graphs import export
 from kdeploy.models import pretrained
 from kdeploy.models.pretrained import Origin
+from tests import made
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the packages
 
@@ -31,17 +32,7 @@ def _need(origin: Origin) -> Any:
 def folder(tmp_path: Path) -> Path:
     """A small vision transformer for 8x8 grey images, as the hub would keep it."""
     transformers = _need("huggingface")
-    config = transformers.ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        image_size=8,
-        patch_size=4,
-        num_channels=1,
-        num_labels=3,
-    )
-    transformers.AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path)
+    transformers.AutoModelForImageClassification.from_config(made.vision_transformer()).save_pretrained(tmp_path)
     processor = {"size": {"height": 8, "width": 8}, "image_mean": [0.5], "image_std": [0.25], "rescale_factor": 0.5}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
     return tmp_path
