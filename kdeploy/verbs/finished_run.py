@@ -36,7 +36,7 @@ from kdeploy.records.report import ReportRecord
 from kdeploy.records.run import RunRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.verbs.runs import prints_of
+from kdeploy.verbs.runs import index_file, prints_of
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
@@ -205,7 +205,7 @@ def open_run(subject: str | Path | Job, store: Store) -> FinishedRun:
     """
     if isinstance(subject, Job):
         return FinishedRun(subject.recipe.name, subject.store, subject.prints)
-    path = Path(subject) if str(subject).endswith(".json") else store.index(str(subject))
+    path = index_file(str(subject), store)
     if not path.is_file():
         advice = f"Runs here: {store.run_names()}."
         raise InputError(str(subject), "must be the name of a run that was begun", got=f"no {path}", advice=advice)

@@ -19,7 +19,7 @@ from kdeploy.system.files import commit_bytes, sweep_temporary
 
 def has_run(name: str, store: Store) -> bool:
     """Whether there is a run of this name, or with this file as its index."""
-    return _index_file(name, store).is_file()
+    return index_file(name, store).is_file()
 
 
 def find_run(name: str, store: Store) -> RunRecord:
@@ -27,7 +27,7 @@ def find_run(name: str, store: Store) -> RunRecord:
 
     Raises: InputError when there is none.
     """
-    path = _index_file(name, store)
+    path = index_file(name, store)
     if not path.is_file():
         must, got = (
             "must be a recipe file, or the name of a run or of a recipe that ships",
@@ -38,7 +38,8 @@ def find_run(name: str, store: Store) -> RunRecord:
     return RunRecord.read(path)
 
 
-def _index_file(name: str, store: Store) -> Path:
+def index_file(name: str, store: Store) -> Path:
+    """The index of a run that is named, or the file that is named itself; it may not be there."""
     return Path(name) if name.endswith(".json") else store.index(name)
 
 
