@@ -58,7 +58,7 @@ TESTED_ELSEWHERE = {
         pipeline/bench pipeline/bundle pipeline/export pipeline/labels pipeline/outcome pipeline/report
     """,
     "pipeline/test_advance.py, test_store.py and test_prepare.py": """
-        pipeline/job pipeline/order pipeline/settings pipeline/stage
+        pipeline/job pipeline/order pipeline/stage
     """,
     "the keys of a section of a recipe: recipe/test_load.py has their problems, recipe/test_models.py their values": """
         recipe/data recipe/distill recipe/dropout recipe/student recipe/teacher recipe/training recipe/views

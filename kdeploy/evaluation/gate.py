@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from kdeploy.errors import GateError
+from kdeploy.recipe.models import Gate
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import GateResult
+from kdeploy.records.teacher import TeacherRecord
 
 _MORE_ACCURATE = "Raise student.hidden, student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop."
 _FASTER = "Lower student.conv.channels, student.bottleneck or student.hidden for speed, or relax gate.min_speedup."
@@ -29,6 +31,23 @@ def lost_accuracy(distill: DistillRecord, export: ExportRecord, bench: BenchReco
     quality = next(arm.quality for arm in bench.arms if arm.role == "candidate")
     assert quality is not None
     return distill.chosen.test_accuracy - quality.value
+
+
+def check_run(
+    gate: Gate, teacher: TeacherRecord, distill: DistillRecord, export: ExportRecord, bench: BenchRecord | None
+) -> tuple[GateResult, ...]:
+    """One result a requirement of a recipe's gate, from the records of its run; `bench` is None when nothing was timed.
+
+    What ships is judged: each seed would lose as much as the exported one did.
+    """
+    lost = lost_accuracy(distill, export, bench)
+    return check(
+        gate.max_drop,
+        gate.min_speedup,
+        teacher_accuracy=teacher.test_accuracy,
+        student_accuracies=[network.test_accuracy - lost for network in distill.students],
+        comparisons=bench.comparison if bench else (),
+    )
 
 
 def check(

@@ -15,10 +15,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from kdeploy.errors import DataError, IntegrityError
+from kdeploy.errors import DataError
 from kdeploy.models.seeding import drawn_from
 from kdeploy.models.whitening import signed
+from kdeploy.records.seal import again
 from kdeploy.system.files import commit_bytes
+from kdeploy.system.sealed_tensors import read_sealed, sealed
 
 _SAMPLES = 2000
 _NUMBERS = 1 << 28  # of all samples together: 1 GiB
@@ -35,20 +37,13 @@ class Components(NamedTuple):
         return (features - self.mean) @ self.directions
 
     def save(self, path: Path) -> None:
-        commit_bytes(path, save(self._asdict()))
+        commit_bytes(path, sealed(lambda metadata: save(self._asdict(), metadata), {}))
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises: IntegrityError when the file is not one that `save` wrote."""
-        try:
-            return cls(**load(path.read_bytes()))
-        except Exception as exc:  # safetensors raises an exception class of its own
-            raise IntegrityError(
-                str(path),
-                "must be the components of these labels",
-                got=str(exc),
-                advice="Run: kdeploy run --force labels.",
-            ) from exc
+        must, advice = "must be the components of these labels", again("labels")
+        return cls(**load(read_sealed(path, must=must, advice=advice)[0]))
 
 
 def samples_needed(width: int, count: int, available: int) -> int:

@@ -22,8 +22,10 @@ from kdeploy.errors import DataError, IntegrityError, NonFiniteError
 from kdeploy.labels import encoding
 from kdeploy.models.ensemble import Rule, combine
 from kdeploy.records.labels import Block, LabelHeader
+from kdeploy.records.seal import again
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.progress import Progress
+from kdeploy.system.unaltered import check_unaltered
 
 BLOCK_ROWS = 65_536
 HEADER = "header.json"
@@ -42,7 +44,7 @@ def write(folder: Path, header: LabelHeader, label: Label, progress: Progress) -
     """
     path = folder / HEADER
     if path.exists():
-        existing = LabelHeader.read(path)
+        existing = LabelHeader.read(path, advice=again("labels"))
         _must_match(path, existing, header)
         header = _intact(folder, existing)
     done = {block.path for block in header.blocks}
@@ -51,7 +53,7 @@ def write(folder: Path, header: LabelHeader, label: Label, progress: Progress) -
             name = f"view-{view:05d}/rows-{start:08d}.npy"
             if name not in done:
                 header = _append(folder, header, name, label(view, start, stop))
-                commit_bytes(path, header.to_json().encode())
+                commit_bytes(path, header.sealed())
             advance(view * header.shape[1] + stop)
     return header
 
@@ -67,7 +69,7 @@ class Reader:
         path = folder / HEADER
         if not path.is_file():
             raise DataError(str(path), "must be the header of a label store", got="there is no such file")
-        self.header = LabelHeader.read(path)
+        self.header = LabelHeader.read(path, advice=again("labels"))
         _must_match(path, self.header, expected)
         self._views = [self._open(folder, view) for view in range(self.header.shape[0])]
 
@@ -79,11 +81,9 @@ class Reader:
     def _open(self, folder: Path, view: int) -> list[np.ndarray]:
         blocks = [block for block in self.header.blocks if block.path.startswith(f"view-{view:05d}/")]
         for block in blocks:
-            _check(folder, block)
+            check_unaltered(folder / block.path, block.sha256, again("labels"))
         if sum(block.rows for block in blocks) != self.header.shape[1]:
-            raise IntegrityError(
-                str(folder / HEADER), f"must have all rows of view {view}", advice="Run the labels stage again."
-            )
+            raise IntegrityError(str(folder / HEADER), f"must have all rows of view {view}", advice=again("labels"))
         return [np.load(folder / block.path, mmap_mode="r", allow_pickle=False) for block in blocks]
 
     def rows(self, view: int, rows: np.ndarray) -> np.ndarray:
@@ -184,17 +184,6 @@ def _intact(folder: Path, header: LabelHeader) -> LabelHeader:
         if (folder / block.path).is_file() and hash_file(folder / block.path) == block.sha256
     )
     return header.model_copy(update={"blocks": good})
-
-
-def _check(folder: Path, block: Block) -> None:
-    path = folder / block.path
-    if not path.is_file() or hash_file(path) != block.sha256:
-        raise IntegrityError(
-            str(path),
-            "must be the block that was committed",
-            got="its bytes differ",
-            advice="Run: kdeploy run --force labels.",
-        )
 
 
 def _must_match(path: Path, existing: LabelHeader, expected: LabelHeader) -> None:

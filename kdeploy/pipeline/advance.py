@@ -6,18 +6,20 @@ others (`kdeploy.system.distributed`) join it in those that train, in copies tha
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kdeploy.errors import GateError
+from kdeploy.errors import GateError, IntegrityError
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.order import fingerprints, reads_of, stages_of
+from kdeploy.pipeline.order import fingerprints, sources, stages_of
 from kdeploy.pipeline.samples import SAMPLES
-from kdeploy.pipeline.stage import Stage, StageKey
+from kdeploy.pipeline.stage import Stage
 from kdeploy.recipe.fit import check_fit
 from kdeploy.records.base import Record
 from kdeploy.system import distributed
@@ -28,19 +30,20 @@ def advance(
 ) -> None:
     """Do every stage up to one that is not done yet; `done` is called after each.
 
-    A gate that is not met stops the bundle, not the report: the error is raised at the end. A stage that measures may
-    say something else when it is forced, so what rests on it is done again as well.
+    A gate that is not met stops the bundle, not the report: the error is raised at the end. A stage that rests on what
+    is not there any more is done again: on another measurement, or on other files.
     """
     job.prints = fingerprints(job)
+    stages = [(key.stage, fingerprint) for key, fingerprint in job.prints.items()]
+    with job.store.using(stages) if distributed.is_first() else nullcontext():
+        _advance(job, upto, force, done)
+
+
+def _advance(job: Job, upto: str, force: Collection[str], done: Callable[[Job], None]) -> None:
     failed: GateError | None = None
-    measured_again: set[StageKey] = set()
     for key, stage in stages_of(job).items():
-        rests = not measured_again.isdisjoint(reads_of(job, stage).values())
-        forced = rests or str(key) in force or stage.name in force
-        if rests or (forced and stage.measures):
-            measured_again.add(key)
         try:
-            _do_stage(job, stage, force=forced)
+            _do_stage(job, stage, force=str(key) in force or stage.name in force)
         except GateError as exc:
             failed = exc
         if stage is SAMPLES:  # before hours of teaching
@@ -74,7 +77,7 @@ def _do_alone(job: Job, stage: Stage[Any], force: bool) -> bool:
     with ExitStack() as stack:
         folder = _begin(job, stage, force, stack)
         if folder is not None:
-            _commit(job, stage, _record(job, stage, folder), force)
+            _commit(job, stage, _record(job, stage, folder))
     return folder is not None
 
 
@@ -89,7 +92,7 @@ def _do_together(job: Job, stage: Stage[Any], force: bool) -> bool:
             folder = Path(shutil.copytree(folder, Path(place, folder.name)))
         distributed.on_first(lambda: None)  # the copies are made, the work may change
         record = _record(job, stage, folder)
-        distributed.on_first(lambda: _commit(job, stage, record, force))
+        distributed.on_first(lambda: _commit(job, stage, record))
     return True
 
 
@@ -102,18 +105,46 @@ def _record(job: Job, stage: Stage[Any], folder: Path) -> Record:
 def _begin(job: Job, stage: Stage[Any], force: bool, stack: ExitStack) -> Path | None:
     """The folder to work in, locked until the stack ends; None when there is nothing to do."""
     key = job.prints[stage.key]
-    if job.has(stage) and not force:
+    if not (force or _is_due(job, stage)):
         return None
-    folder = stack.enter_context(job.store.work(stage.name, key))
-    if job.has(stage) and not force:
+    waiting = partial(_say_waiting, job, stage) if job.waits else None
+    folder = stack.enter_context(job.store.work(stage.name, key, waiting))
+    if not (force or _is_due(job, stage)):
         return None  # another process finished it while we waited to begin
     if force:
         job.store.discard_work(stage.name, key)
         folder.mkdir()
+    rests_on = {name: source.content for name, source in sources(job, stage).items()}
+    job.store.work_from(stage.name, key, json.dumps(rests_on, sort_keys=True))
     job.progress.say(str(stage.key))
     return folder
 
 
-def _commit(job: Job, stage: Stage[Any], record: Record, force: bool) -> None:
+def _say_waiting(job: Job, stage: Stage[Any], holder: str) -> None:
+    job.progress.say(f"{stage.key}: waiting for {holder}, which works on it")
+
+
+def _is_due(job: Job, stage: Stage[Any]) -> bool:
+    """Whether a stage is not done, or was made from other work than there is now."""
+    if not job.has(stage):
+        return True
+    now, then = sources(job, stage), job.finished(stage).provenance.rests_on
+    same = {name for name in now.keys() & then.keys() if now[name].content == then[name].content}
+    others = sorted((now.keys() | then.keys()) - same)
+    if others:
+        job.progress.say(f"  {stage.key} rests on another {' and '.join(others)} than there is now")
+    return bool(others)
+
+
+def _commit(job: Job, stage: Stage[Any], record: Record) -> None:
+    replaces = _replaced(job, stage) if job.has(stage) else None
     with job.progress.shield():
-        job.store.commit(stage.name, job.prints[stage.key], record, replace=force)
+        job.store.commit(stage.name, job.prints[stage.key], record, rests_on=sources(job, stage), replaces=replaces)
+
+
+def _replaced(job: Job, stage: Stage[Any]) -> tuple[str, ...]:
+    """The seals that runs may have seen of what is done anew, which may have been altered."""
+    try:
+        return job.finished(stage).seals
+    except IntegrityError:
+        return (job.seals.get((stage.key, job.prints[stage.key]), ""),)

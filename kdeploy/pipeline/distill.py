@@ -8,10 +8,10 @@ from typing import Any
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS, open_labels
 from kdeploy.pipeline.samples import SAMPLES, feed
-from kdeploy.pipeline.settings import resolved, training_options
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.records.distill import DistillRecord
+from kdeploy.training.settings import resolved, training_options
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -36,7 +36,9 @@ def run(job: Job, folder: Path) -> DistillRecord:
             open_labels(job), stored_logits(teacher, "test"), stored_logits(teacher, "held_out")
         ),
         options=distill.options(
-            stage.DistillOptions, training=training_options(distill, job), loss=distill.options(LossOptions)
+            stage.DistillOptions,
+            training=training_options(distill, job.require_exact),
+            loss=distill.options(LossOptions),
         ),
         progress=job.progress,
     )

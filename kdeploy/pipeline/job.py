@@ -6,30 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kdeploy.errors import KdeployError
-from kdeploy.pipeline.stage import R, Stage, StageKey
+from kdeploy.pipeline.stage import R, Stage
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.models import Recipe
-from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.records.provenance import Finished
+from kdeploy.records.run import StageKey
+from kdeploy.records.teacher import TeacherSource
 from kdeploy.system.progress import Progress
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
-
-
-class TeacherSource(NamedTuple):
-    """What a teacher comes with that its recipe only names.
-
-    Args:
-        file: an ONNX file, or the weights of a torch module.
-        preprocessing, class_names: of the student of an earlier run.
-    """
-
-    file: Path | None = None
-    preprocessing: Preprocessing | None = None
-    class_names: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -42,7 +31,9 @@ class Job:
         missing: packages that are not here, each with what to install; a job that is only planned may have some.
         teacher_sources: what each teacher comes with.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
+        waits: for another process that works on a stage, or is that an error?
         prints: the fingerprint of each stage.
+        seals: that of the record of each stage, as the run's index has it or as it was just written.
         ran: the stages that were done, and not found done, in order.
     """
 
@@ -54,8 +45,10 @@ class Job:
     missing: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     require_exact: bool = False
+    waits: bool = False
     progress: Progress = field(default_factory=Progress)
     prints: dict[StageKey, str] = field(default_factory=dict)
+    seals: dict[tuple[StageKey, str], str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
     _opened: SampleSet | None = field(default=None, repr=False)
     _doing: Stage[Any] | None = field(default=None, repr=False)
@@ -82,17 +75,28 @@ class Job:
 
     def has(self, stage: Stage[Any]) -> bool:
         """Is a stage done?"""
-        return self.store.has(stage.name, self.prints[stage.key])
+        return self.store.has(*self._place(stage))
+
+    def finished(self, stage: Stage[Any]) -> Finished:
+        """What the record of a stage that is done says of its files and of what they were made from."""
+        return self.store.finished(*self._place(stage), self._seen(stage))
 
     def folder(self, stage: Stage[Any]) -> Path:
-        """The folder of a stage that is done."""
+        """The folder of a stage that is done, whose files are as they were written."""
         self._must_declare(stage)
-        return self.store.folder(stage.name, self.prints[stage.key])
+        return self.store.files(*self._place(stage), self._seen(stage))
 
     def read(self, stage: Stage[R]) -> R:
         """The record of a stage that is done."""
         self._must_declare(stage)
-        return self.store.read(stage.name, self.prints[stage.key], stage.record)
+        return self.store.read(*self._place(stage), stage.record, self._seen(stage))
+
+    def _place(self, stage: Stage[Any]) -> tuple[str, str]:
+        return stage.name, self.prints[stage.key]
+
+    def _seen(self, stage: Stage[Any]) -> str | None:
+        """The seal of a stage when the run last saw it."""
+        return self.seals.get((stage.key, self.prints[stage.key]))
 
     def find(self, stage: Stage[R]) -> R | None:
         """The record of a stage, or None when it is not done."""
@@ -103,9 +107,9 @@ class Job:
         from kdeploy.pipeline.samples import SAMPLES
         from kdeploy.samples.sampleset import SampleSet
 
-        folder = self.folder(SAMPLES)
+        self._must_declare(SAMPLES)
         if self._opened is None:
-            self._opened = SampleSet.open(folder)
+            self._opened = SampleSet.open(self.folder(SAMPLES))
         return self._opened
 
     def _must_declare(self, stage: Stage[Any]) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES, feed
-from kdeploy.pipeline.settings import resolved
 from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.records.labels import LabelHeader, LabelsRecord
+from kdeploy.training.settings import resolved
 
 if TYPE_CHECKING:
     from kdeploy.labels.store import Labels

@@ -20,9 +20,11 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.report import REPORT
 from kdeploy.pipeline.samples import SAMPLES
-from kdeploy.pipeline.stage import Stage, StageKey
+from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.pipeline.verify import VERIFY
+from kdeploy.records.provenance import Source
+from kdeploy.records.run import StageKey
 from kdeploy.system.fingerprint import fingerprint
 
 STAGES: tuple[Stage[Any], ...] = (SAMPLES, TEACHER, LABELS, DISTILL, EXPORT, VERIFY, BENCH, BUNDLE, REPORT)
@@ -40,6 +42,16 @@ def reads_of(job: Job, stage: Stage[Any]) -> dict[str, StageKey]:
     """
     members = {str(one.key): one.key for one in job.members(stage) if one.key != stage.key}
     return {read.name: read.key for read in stage.reads} | members
+
+
+def sources(job: Job, stage: Stage[Any]) -> dict[str, Source]:
+    """What a stage of a job rests on, by the names of its fingerprint, but for what it depends on in part alone.
+
+    What is not done is not there.
+    """
+    stages, apart = stages_of(job), stage.depends(job)
+    reads = {name: stages[key] for name, key in reads_of(job, stage).items() if name not in apart}
+    return {name: job.finished(one).source(measures=one.measures) for name, one in reads.items() if job.has(one)}
 
 
 def fingerprints(job: Job) -> dict[StageKey, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kdeploy.evaluation import gate
+from kdeploy.evaluation.gate import check_run
 from kdeploy.pipeline.bench import BENCH
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT
@@ -20,16 +20,7 @@ from kdeploy.reports.summary import RunRecords, summarise
 
 def gate_results(job: Job) -> tuple[GateResult, ...]:
     """Does the job meet its recipe's gate?"""
-    teacher, distill, bench = job.read(TEACHER), job.read(DISTILL), job.find(BENCH)
-    # what ships is judged: each seed would lose as much
-    lost = gate.lost_accuracy(distill, job.read(EXPORT), bench)
-    return gate.check(
-        job.recipe.gate.max_drop,
-        job.recipe.gate.min_speedup,
-        teacher_accuracy=teacher.test_accuracy,
-        student_accuracies=[net.test_accuracy - lost for net in distill.students],
-        comparisons=bench.comparison if bench else (),
-    )
+    return check_run(job.recipe.gate, job.read(TEACHER), job.read(DISTILL), job.read(EXPORT), job.find(BENCH))
 
 
 def gate_settings(job: Job) -> dict[str, Any]:
@@ -53,6 +44,6 @@ def summary(job: Job, *, bundle: Stage[BundleRecord]) -> Summary:
         recipe=job.recipe.model_dump(mode="json"),
         stages_run=tuple(job.ran),
         gate=results,
-        bundle=None if made is None else f"bundle/{job.prints[bundle.key]}/{made.folder}",
+        bundle=None if made is None else (job.folder(bundle) / made.folder).relative_to(job.store.root).as_posix(),
         bundle_reason=f"the gate was not met: {missed}" if missed else "" if made else "it was not asked for",
     )

@@ -5,30 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kdeploy.records.base import Record
+from kdeploy.records.run import StageKey
 
 if TYPE_CHECKING:
     from kdeploy.pipeline.job import Job
 
 R = TypeVar("R", bound=Record)
-
-
-class StageKey(NamedTuple):
-    """One work of a job: a stage, or that of one of several teachers; `teacher` and `teacher-3` for people."""
-
-    stage: str
-    number: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The key that is written so."""
-        stage, _, number = text.partition("-")
-        return cls(stage, int(number) if number else None)
-
-    def __str__(self) -> str:
-        return self.stage if self.number is None else f"{self.stage}-{self.number}"
 
 
 @dataclass(frozen=True)

@@ -5,31 +5,31 @@
     runs/<name>.json                             the fingerprints of a recipe's last run
 
 Those of several teachers are kept among all teachers: which one a fingerprint is of, only a run's index says.
+
+A record is sealed and lists the digest of every file beside it, so that nothing goes on from what was altered.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from kdeploy.errors import InputError
 from kdeploy.records.base import Record
-from kdeploy.system.files import commit_bytes, disk_errors, sync_folder, sync_tree
-from kdeploy.system.lock import locked
+from kdeploy.records.provenance import Finished, Provenance, Source, read_finished
+from kdeploy.records.seal import again, sealed, with_field
+from kdeploy.system.files import commit_bytes, disk_errors
+from kdeploy.system.stage_folder import StageFolders, clear, digests
+from kdeploy.system.unaltered import check_unaltered
 
 RECORD = "record.json"
 
 R = TypeVar("R", bound=Record)
 
 
-class Store:
+class Store(StageFolders):
     """The folder `runs/`."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
 
     def index(self, name: str) -> Path:
         """The file of a run, which says what its stages are."""
@@ -39,61 +39,53 @@ class Store:
         """Every run, for a message."""
         return ", ".join(sorted(path.stem for path in self.root.glob("*.json"))) or "none"
 
-    def folder(self, stage: str, key: str) -> Path:
-        """Where the finished work of a stage is, or will be."""
-        return self.root / stage / key
-
     def has(self, stage: str, key: str) -> bool:
         return (self.folder(stage, key) / RECORD).is_file()
 
-    def read(self, stage: str, key: str, kind: type[R]) -> R:
-        """The record of finished work. Raises: InputError when it is not there or not a record of that kind."""
-        path = self.folder(stage, key) / RECORD
-        if not path.is_file():
-            advice = "Finish the recipe first: kdeploy run RECIPE."
-            raise InputError(
-                str(path), "must be the record of a finished stage", got="there is no such file", advice=advice
-            )
-        return kind.read(path)
+    def read(self, stage: str, key: str, kind: type[R], seen: str | None = None) -> R:
+        """The record of finished work. Raises: InputError when it is not a record of that kind; as `finished`."""
+        self.finished(stage, key, seen)
+        return kind.read(self.folder(stage, key) / RECORD, advice=again(stage))
 
-    @contextmanager
-    def work(self, stage: str, key: str) -> Iterator[Path]:
-        """A locked folder for unfinished work; what an earlier, killed run left in it is still there.
+    def finished(self, stage: str, key: str, seen: str | None = None) -> Finished:
+        """What a record says of its files and of what they were made from; see `kdeploy.records.provenance`."""
+        return read_finished(self.folder(stage, key) / RECORD, stage=stage, seen=seen)
 
-        Raises: BusyError when another process works on the same.
+    def files(self, stage: str, key: str, seen: str | None = None) -> Path:
+        """The folder of finished work, every file of which is as it was written.
+
+        Raises: IntegrityError for one that is not, but for files that are compared by who reads them; as `finished`.
         """
-        folder = self._work(stage, key)
-        with disk_errors(folder, self.root):
-            folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder.with_name(f"{key}.lock")):
-                folder.mkdir(parents=True, exist_ok=True)  # the lock's last holder may have finished and renamed it
-                yield folder
+        folder = self.folder(stage, key)
+        for path, file in self.finished(stage, key, seen).provenance.files.items():
+            check_unaltered(folder / path, file.sha256, again(stage))
+        return folder
 
-    def commit(self, stage: str, key: str, record: Record, *, replace: bool = False) -> Path:
+    def commit(
+        self,
+        stage: str,
+        key: str,
+        record: Record,
+        *,
+        rests_on: Mapping[str, Source] | None = None,
+        replaces: tuple[str, ...] | None = None,
+    ) -> Path:
         """Write the record into the work folder and make that the stage folder, by one rename.
 
-        When another process finished the same work first, its result stays, unless `replace` is set.
+        When another process finished the same work first, its result stays, unless it is to be replaced.
+
+        Args:
+            rests_on: what it was made from.
+            replaces: the seals of what is replaced; None to replace nothing.
         """
-        work, target = self._work(stage, key), self.folder(stage, key)
-        trash = self.root / ".work" / f"trash-{stage}-{key}"
+        work, target = self.unfinished(stage, key), self.folder(stage, key)
         with disk_errors(target, self.root):
-            if self.has(stage, key) and not replace:
+            if self.has(stage, key) and replaces is None:
                 shutil.rmtree(work, ignore_errors=True)
                 return target
-            commit_bytes(work / RECORD, record.to_json().encode())
-            sync_tree(work)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(trash, ignore_errors=True)
-            if target.exists():
-                target.rename(trash)
-            work.rename(target)
-            sync_folder(target.parent)
-            shutil.rmtree(trash, ignore_errors=True)
-        return target
-
-    def discard_work(self, stage: str, key: str) -> None:
-        """Throw away unfinished work of a stage, for a run that was told to do it anew."""
-        shutil.rmtree(self._work(stage, key), ignore_errors=True)
-
-    def _work(self, stage: str, key: str) -> Path:
-        return self.root / ".work" / stage / key
+            clear(work, RECORD)
+            files = digests(work, record.APART)
+            made = Provenance(files=files, rests_on=dict(rests_on or {}), replaces=replaces or ())
+            text = with_field(record.to_json(), "provenance", made.model_dump_json())
+            commit_bytes(work / RECORD, sealed(text))
+            return self.finish(stage, key)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES, feed, whole
-from kdeploy.pipeline.settings import resolved, training_options
 from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.system.files import hash_file, hash_folder, hash_module
+from kdeploy.training.settings import resolved, training_options
 
 if TYPE_CHECKING:
     from kdeploy.samples.views.views import Views
@@ -60,7 +60,9 @@ def run(job: Job, folder: Path, number: int) -> TeacherRecord:
         made = stage.ExternalTeacher(teacher.origin, name, source.file, source.class_names)
     else:
         length = stage.Length(train.steps, train.epochs)
-        made = stage.TrainedTeacher(teacher.model, length, train.seed, training_options(train, job), teacher.net)
+        made = stage.TrainedTeacher(
+            teacher.model, length, train.seed, training_options(train, job.require_exact), teacher.net
+        )
     return stage.run(
         folder,
         teacher=made,

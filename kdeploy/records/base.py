@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdeploy.errors import InputError
+from kdeploy.records.seal import is_sealed, seal_of, sealed
 
 
 class Part(BaseModel):
@@ -28,9 +29,14 @@ class Unavailable(Part):
 
 
 class Record(Part):
-    """A record that travels: one JSON document, `schema` first."""
+    """A record that travels: one JSON document, `schema` first.
+
+    `APART`: of the files beside a record of its stage, a pattern of those that need no digest in it: they have one in
+    another file, or nobody reads them again.
+    """
 
     SCHEMA: ClassVar[str]
+    APART: ClassVar[str] = ""
 
     def to_json(self) -> str:
         body = self.model_dump_json(indent=1)
@@ -57,9 +63,29 @@ class Record(Part):
         except ValidationError as exc:
             raise InputError(where, f"must be a record of {cls.SCHEMA}", got=_first(exc)) from exc
 
+    def sealed(self) -> bytes:
+        """The document as it is kept in a file."""
+        return sealed(self.to_json())
+
     @classmethod
-    def read(cls, path: Path) -> Self:
-        return cls.from_json(path.read_bytes(), where=str(path))
+    def read(cls, path: Path, *, advice: str = "") -> Self:
+        """The record in a file.
+
+        Args:
+            advice: what to do about one that was altered.
+        Raises: IntegrityError when it is not as it was written; what `from_json` raises, and for a file that another
+            version wrote, whose seal may be in another place.
+        """
+        return cls.from_sealed(path.read_bytes(), where=str(path), advice=advice)
+
+    @classmethod
+    def from_sealed(cls, data: bytes, *, where: str, advice: str = "") -> Self:
+        """The record in the bytes of a file."""
+        if is_sealed(data):
+            seal_of(data, where=where, advice=advice)
+        record = cls.from_json(data, where=where)
+        seal_of(data, where=where, advice=advice)
+        return record
 
 
 def _of_another_version(schema: object, known: str) -> str:

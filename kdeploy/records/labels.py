@@ -43,6 +43,7 @@ class LabelsRecord(Record):
     """The labels of one teacher; the store itself is `header.json` and the blocks beside this record."""
 
     SCHEMA: ClassVar[str] = "kdeploy.labels/2"
+    APART: ClassVar[str] = "view-*/*"  # the header has the digest of each block
 
     header_sha256: str
     rows: int

@@ -82,6 +82,7 @@ class SamplesRecord(Record):
     """
 
     SCHEMA: ClassVar[str] = "kdeploy.samples/2"
+    APART: ClassVar[str] = "*.np[yz]"  # `sample_hash` is over what they hold, and compared when they are opened
 
     source: dict[str, str]
     content_sha256: str

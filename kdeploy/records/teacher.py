@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.software import ComputedOn
+
+
+class TeacherSource(NamedTuple):
+    """What a teacher comes with that its recipe only names.
+
+    Args:
+        file: an ONNX file, or the weights of a torch module.
+        preprocessing, class_names: of the student of an earlier run.
+    """
+
+    file: Path | None = None
+    preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 class Training(Part):
@@ -44,6 +58,7 @@ class TeacherRecord(Record):
     """
 
     SCHEMA: ClassVar[str] = "kdeploy.teacher/2"
+    APART: ClassVar[str] = "*.training.json"  # read while the stage was not done, and has times in it
 
     origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface", "ensemble"]
     name: str

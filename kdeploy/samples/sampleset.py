@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from kdeploy.errors import DataError, IntegrityError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
+from kdeploy.records.seal import again
 from kdeploy.samples.split import PARTS, Rows
 from kdeploy.samples.transfer_set import EVERYTHING, Choice
 from kdeploy.samples.windows import Canonical, Windows
@@ -158,16 +159,17 @@ class SampleSet:
             np.save(_input_file(folder, name), array, allow_pickle=False)
         np.save(folder / "labels.npy", self.labels, allow_pickle=False)
         _save_rows(folder / "parts.npz", self._rows)
-        (folder / RECORD_FILE).write_text(self.record.to_json(), encoding="utf-8")
+        (folder / RECORD_FILE).write_bytes(self.record.sealed())
         return self.record
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Memory-map a saved set.
 
-        Raises: InputError when the record cannot be read; IntegrityError when the arrays are not those it describes.
+        Raises: InputError when the record cannot be read; IntegrityError when it is not as it was written, or the
+            arrays are not those it describes.
         """
-        record = SamplesRecord.read(folder / RECORD_FILE)
+        record = SamplesRecord.read(folder / RECORD_FILE, advice=again("samples"))
         _check_names(record.inputs, str(folder))
         try:
             opened = cls._mapped(folder, record)
@@ -264,8 +266,7 @@ def _opened(folder: Path, name: str, window: int | None) -> Canonical:
 
 
 def _altered(folder: Path, got: str) -> IntegrityError:
-    advice = "Remove the folder and run again."
-    return IntegrityError(str(folder), "must hold the samples that were saved in it", got=got, advice=advice)
+    return IntegrityError(str(folder), "must hold the samples that were saved in it", got=got, advice=again("samples"))
 
 
 def _info(array: Canonical, kind: InputKind) -> InputInfo:

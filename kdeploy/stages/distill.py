@@ -29,12 +29,15 @@ from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.hinted import Answer, StudentWithHints
 from kdeploy.models.weights import save_weights
 from kdeploy.records.distill import DistillRecord, Network
+from kdeploy.records.seal import again, seal_of, sealed
 from kdeploy.records.teacher import Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system import distributed
+from kdeploy.system.done import read_done, write_done
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.progress import Progress
+from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, Samples, Watch, device_named, software, train
 from kdeploy.training.options import TrainingOptions
 from kdeploy.training.schedules import Schedule
@@ -144,8 +147,8 @@ def run(
 def _network(task: _Task, role: Role, seed: int) -> Network:
     """One trained and measured network; its JSON is written last, so that it is there only when the network is done."""
     done = task.folder / f"{role}-{seed}.json"
-    if done.exists():
-        return Network.model_validate_json(done.read_bytes())
+    if (finished := read_done(done, Network, again("distill"))) is not None:
+        return finished
     module = shallow.seeded(seed, **task.arguments)
     checkpoint = task.folder / f"{role}-{seed}.checkpoint"
     training = train(
@@ -161,8 +164,8 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
     )
     bias = _match_prior(task, module) if task.options.match_prior and role == "student" else None
     network = _measured(task, role, seed, module, training, bias)
-    commit_bytes(done, network.model_dump_json().encode())
-    checkpoint.unlink(missing_ok=True)
+    write_done(done, network, [task.folder / network.file, task.folder / network.logits])
+    checkpoints.remove(checkpoint)
     return network
 
 
@@ -275,10 +278,19 @@ def _curve(task: _Task, path: Path) -> Watch:
         classifier = ModuleClassifier(student, device=device_named(task.options.device), precision="fp32")
         score = accuracy(logits_of(classifier, task.feed, test), labels)
         module.train()
-        curve = json.loads(path.read_bytes()) if path.exists() else []
-        commit_bytes(path, json.dumps([*curve[: done // every - 1], score]).encode())
+        scores = [*_scores(path)[: done // every - 1], score]
+        commit_bytes(path, sealed(json.dumps({"test_accuracy": scores}, indent=1) + "\n"))
 
     return watch
+
+
+def _scores(path: Path) -> list[float]:
+    """The curve so far. Raises: IntegrityError when it is not as it was written."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    seal_of(content, where=str(path), advice=again("distill"))
+    return list(json.loads(content)["test_accuracy"])
 
 
 def _tracked(task: _Task, name: str) -> Watch:
@@ -332,7 +344,7 @@ def _measured(
         training=training,
         prior_bias=None if bias is None else tuple(bias.tolist()),
         unmatched_test_accuracy=None if bias is None else accuracy(test - bias, truth),
-        curve=tuple(json.loads(curve.read_bytes())) if curve.exists() else (),
+        curve=tuple(_scores(curve)),
     )
 
 

@@ -15,6 +15,7 @@ from kdeploy.evaluation.accuracy import BATCH, accuracy
 from kdeploy.labels import pca, store
 from kdeploy.models.classifier import Classifier
 from kdeploy.records.labels import LabelHeader, LabelsRecord
+from kdeploy.records.seal import again
 from kdeploy.records.software import ComputedOn
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
@@ -90,7 +91,7 @@ def _reduced(folder: Path, count: int, classes: int, *, answer: Answer, feed: Fe
                 str(path),
                 "must be what the blocks beside it were stored with",
                 got="there is no such file",
-                advice="Run: kdeploy run --force labels.",
+                advice=again("labels"),
             )
         pca.fit(_features(answer, feed, transfer, classes, count), count).save(path)
     components = pca.Components.load(path)

@@ -24,12 +24,15 @@ from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.models.whitening import SAMPLES
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.records.seal import again
 from kdeploy.records.teacher import TeacherRecord, Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views.views import Views
-from kdeploy.system.files import commit_bytes, hash_file
+from kdeploy.system.done import read_done, write_done
+from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
+from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, device_named, software, train
 from kdeploy.training.options import USUAL, TrainingOptions
 from kdeploy.training.schedules import Schedule
@@ -126,9 +129,9 @@ def _train(
     target: Path, teacher: TrainedTeacher, feed: Feed, samples: SampleSet, device: torch.device, progress: Progress
 ) -> Training:
     """Train on the labelled part in its views; weights that are there already are a finished training."""
-    record = target.with_suffix(".training.json")
-    if target.exists():
-        return Training.model_validate_json(record.read_bytes())
+    done = target.with_suffix(".training.json")
+    if (finished := read_done(done, Training, again("teacher"))) is not None:
+        return finished
     mean, std = statistics(feed.canonical, samples.training, feed.preprocessing.scale)
     shape, classes = feed.preprocessing.model_shape, len(samples.class_names)
     arguments = {"shape": shape, "classes": classes, **teacher.network, "mean": mean, "std": std}
@@ -137,7 +140,7 @@ def _train(
     if isinstance(module, WhitenedCnn):
         module.whiten(feed.plain(labeled[:SAMPLES]))
     labels = torch.from_numpy(samples.labels[labeled])
-    plan = BatchPlan(len(labeled), teacher.options.batch, teacher.seed)
+    plan, checkpoint = BatchPlan(len(labeled), teacher.options.batch, teacher.seed), target.with_suffix(".checkpoint")
 
     def loss(network: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
@@ -149,14 +152,14 @@ def _train(
         loss,
         Schedule(teacher.length.of(plan), teacher.options, teacher.seed),
         device=device,
-        checkpoint=target.with_suffix(".checkpoint"),
+        checkpoint=checkpoint,
         progress=progress,
         description="teacher",
         samples=lambda step: labeled[plan.at(step)[1].numpy()],
     )
-    commit_bytes(record, training.model_dump_json().encode())
     save_weights(module, target, arguments)
-    target.with_suffix(".checkpoint").unlink(missing_ok=True)
+    write_done(done, training, [target])
+    checkpoints.remove(checkpoint)
     return training
 
 

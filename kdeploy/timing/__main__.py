@@ -48,7 +48,7 @@ def benchmark(arguments: list[str]) -> None:
     request, folder = read_request(Path(arguments[0])), Path(arguments[1])
     record = measure(request, folder, progress=tell)
     unfinished = folder / f".{RECORD_NAME}.{os.getpid()}"
-    unfinished.write_text(record.to_json(), encoding="utf-8")
+    unfinished.write_bytes(record.sealed())
     unfinished.replace(folder / RECORD_NAME)
 
 

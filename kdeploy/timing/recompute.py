@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.seal import is_sealed, seal_of
 from kdeploy.runtimes import artefacts
 from kdeploy.timing import raw
 from kdeploy.timing.analysis.comparison import MeasuredComparison
@@ -21,6 +22,8 @@ from kdeploy.timing.analysis.summary import summaries
 from kdeploy.timing.analysis.throughput import throughputs
 from kdeploy.timing.request import Request
 
+_AGAIN = "It was edited, or written by another version of kdeploy; measure again."
+
 
 def recompute(folder: Path) -> BenchRecord:
     """The record of a folder, computed again.
@@ -28,15 +31,26 @@ def recompute(folder: Path) -> BenchRecord:
     Raises: InputError when a file is not there or no benchmark's, IntegrityError when one was edited.
     """
     path = folder / raw.RECORD_NAME
-    record = BenchRecord.from_json(_bytes(path), where=str(path))
+    record = _record(path)
     samples = folder / raw.NAME
     _check_raw(samples, record.raw.sha256)
     again = _computed(record, samples)
     if len(record.arms) != 2 * len(again.comparison):
         raise _edited(path, f"{len(record.arms)} arms, and not {2 * len(again.comparison)}")
-    if again.to_json().encode() != path.read_bytes():
-        raise _edited(path, _difference(json.loads(path.read_bytes()), json.loads(again.to_json())))
+    if again.sealed() != path.read_bytes():
+        raise _edited(path, _difference(json.loads(path.read_bytes()), json.loads(again.sealed())))
     return again
+
+
+def _record(path: Path) -> BenchRecord:
+    """The record as it stands: what was edited in it shows in what its samples give. Raises: as `recompute`."""
+    content = _bytes(path)
+    try:
+        return BenchRecord.from_json(content, where=str(path))
+    except InputError:
+        if is_sealed(content):
+            seal_of(content, where=str(path), advice=_AGAIN)
+        raise
 
 
 def _edited(path: Path, what: str) -> IntegrityError:
@@ -44,7 +58,7 @@ def _edited(path: Path, what: str) -> IntegrityError:
         str(path),
         f"must be what {raw.NAME} gives",
         got=f"R14: {what}",
-        advice="It was edited, or written by another version of kdeploy; measure again.",
+        advice=_AGAIN,
     )
 
 

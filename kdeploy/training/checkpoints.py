@@ -3,6 +3,8 @@
     module.*  optimizers.*  average.*    tensors of one safetensors file
     step, loss, spent_ns, scaler, environment    its metadata; what the process computed on decides the last bits
 
+The file is sealed, and the one before it is kept: a training goes on from that where the newest was damaged.
+
 Bit-identical when torch version, CPU capability, thread count, number of processes and kdeploy version are those in the
 checkpoint; otherwise resuming goes on, and says which differ.
 """
@@ -11,20 +13,21 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from kdeploy import __version__
-from kdeploy.errors import InputError
+from kdeploy.errors import InputError, IntegrityError
 from kdeploy.system import distributed
 from kdeploy.system.files import commit_bytes
+from kdeploy.system.sealed_tensors import read_sealed, sealed
 
 KINDS = ("module", "optimizers", "average")
 
@@ -61,7 +64,7 @@ def environment() -> dict[str, str]:
 
 
 def write(path: Path, state: State, step: int, loss: float, spent_ns: int) -> None:
-    """Everything in one file, replaced atomically."""
+    """Everything in one file, replaced atomically; the one that was there becomes the one before it."""
     tensors = _tensors("module", state.module)
     if state.average is not None:
         tensors |= _tensors("average", state.average)
@@ -75,20 +78,52 @@ def write(path: Path, state: State, step: int, loss: float, spent_ns: int) -> No
     values = {"scaler": state.scaler.state_dict(), "environment": environment()}
     metadata = {"step": str(step), "loss": repr(loss), "spent_ns": str(spent_ns)}
     metadata |= {key: json.dumps(value) for key, value in values.items()}
-    commit_bytes(path, save(content, metadata=metadata))
+    if path.exists():
+        path.replace(before(path))
+    commit_bytes(path, sealed(lambda values: save(content, values), metadata))
 
 
-def resume(path: Path, state: State) -> Resumed:
-    """Load a checkpoint into the state, if there is one.
+def before(path: Path) -> Path:
+    """The checkpoint before another."""
+    return path.with_name(f"{path.name}.before")
 
-    Raises: InputError when the file is not one, or holds what this version does not know.
+
+def damaged(path: Path) -> Path:
+    """Where a damaged checkpoint is kept."""
+    return path.with_name(f"{path.name}.damaged")
+
+
+def remove(path: Path) -> None:
+    """Remove the checkpoint of a training that is done, with those beside it."""
+    for one in (damaged(path), before(path), path):
+        one.unlink(missing_ok=True)
+
+
+def resume(path: Path, state: State, say: Callable[[str], None]) -> Resumed:
+    """Load a checkpoint into the state, if there is one: the newest that is as it was written.
+
+    Args:
+        say: is told of a damaged one that is passed over; it is kept under another name.
+    Raises: InputError for one that is none, or holds what this version does not know; IntegrityError when there are
+        some, and all are damaged.
     """
-    if not path.exists():
-        return Resumed()
+    there = [one for one in (path, before(path)) if one.exists()]
+    for number, one in enumerate(there, start=1):
+        try:
+            return _resumed(one, state)
+        except IntegrityError as exc:
+            if number == len(there):
+                raise
+            say(f"  {exc}")
+            one.replace(damaged(path))
+    return Resumed()
+
+
+def _resumed(path: Path, state: State) -> Resumed:
+    advice = "The training goes on from the checkpoint before it; without one, remove it to train from the start."
+    content, metadata = read_sealed(path, must="must be a checkpoint as it was written", advice=advice)
     try:
-        with safetensors.safe_open(path, framework="pt") as stream:
-            metadata = stream.metadata()
-        tensors = load_file(path)
+        tensors = load(content)
         step, loss, spent_ns = int(metadata["step"]), float(metadata["loss"]), int(metadata["spent_ns"])
     except Exception as exc:
         raise InputError(

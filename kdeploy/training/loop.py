@@ -134,19 +134,19 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     Args:
         module: trained in place; on the CPU and in evaluation mode afterwards.
         loss: gives the loss of one step, of this process's rows; called under autocast.
-        checkpoint: a file that is written every 15 seconds and removed at the end.
+        checkpoint: a file that is written every 15 seconds, beside the one before it.
         description: what the progress bar says.
         watch: called after each step, for some again when the training was interrupted; it changes nothing.
         samples: which samples this process reads in a step, for `diagnostics.json` and as the weight of its gradient;
             None for as many as every other process.
     Raises: NonFiniteError before a step would use a loss that is not finite; Interrupted after a checkpoint;
         MissingError for fp16 without CUDA, or without a compiler; InputError for what is no checkpoint, or for one
-        that does not promise the same bits where they are required.
+        that does not promise the same bits where they are required; IntegrityError where every checkpoint is damaged.
     """
     _check_means(device, schedule.options)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
     loop = _Loop(module, loss, schedule, samples)
-    position = _Checkpoint(checkpoint, loop.state)
+    position = _Checkpoint(checkpoint, loop.state, progress)
     _say_differences(position.differs, checkpoint, description, schedule.options.require_exact, progress)
     module.train()
     with keeping_pages(), progress.task(description, schedule.steps) as advance:
@@ -177,8 +177,8 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
 class _Checkpoint:
     """How far a training is, `step` steps done and the loss of the last, kept in a file by the first process."""
 
-    def __init__(self, path: Path, state: State) -> None:
-        resumed = checkpoints.resume(path, state)
+    def __init__(self, path: Path, state: State, progress: Progress) -> None:
+        resumed = checkpoints.resume(path, state, progress.say)
         self.path, self.state = path, state
         self.step, self.loss, self.differs = resumed.step, resumed.loss, resumed.differs
         self._started, self._written = time.monotonic_ns() - resumed.spent_ns, time.monotonic()

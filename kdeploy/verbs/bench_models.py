@@ -113,7 +113,7 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
             command=command,
             progress=progress,
         )
-        return store.commit("bench", key, record, replace=True), record
+        return store.commit("bench", key, record, replaces=()), record
 
 
 class TestInputs(NamedTuple):

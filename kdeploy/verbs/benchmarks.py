@@ -55,7 +55,7 @@ def report_bench(folder: str | Path, options: Options | None = None) -> tuple[Pa
     if not store.has("report", key):
         with store.work("report", key) as work:
             store.commit("report", key, run_bench(work, bench=record, raw=folder / record.raw.path))
-    return store.folder("report", key), store.read("report", key, ReportRecord)
+    return store.files("report", key), store.read("report", key, ReportRecord)
 
 
 def copy_report(folder: Path, record: ReportRecord, out: Path) -> None:

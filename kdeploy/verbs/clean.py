@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from kdeploy.pipeline.stage import StageKey
 from kdeploy.pipeline.store import RECORD, Store
-from kdeploy.records.run import RunRecord
+from kdeploy.verbs.runs import read_index
 
 
 class Unnamed(NamedTuple):
@@ -19,20 +17,22 @@ class Unnamed(NamedTuple):
     bytes: int
 
 
-def unnamed(store: Store) -> list[Unnamed]:
-    """Stage folders that hold a record, and stand in no run's index."""
-    named = set()
+def clean(store: Store, *, remove: bool) -> list[Unnamed]:
+    """Find the finished work that no run names, and remove it when asked; what a running command uses stays."""
+    with store.removing() as used:
+        folders = unnamed(store, used)
+        for folder in folders if remove else ():
+            store.remove(folder.path.parent.name, folder.path.name)
+    return folders
+
+
+def unnamed(store: Store, used: Collection[str]) -> list[Unnamed]:
+    """Stage folders that hold a record, and stand in no run's index and not among those that are used."""
+    named = {store.root / name for name in used}
     for index in store.root.glob("*.json"):
-        stages = RunRecord.read(index).stages
-        named |= {store.folder(StageKey.parse(name).stage, key) for name, key in stages.items()}
+        named |= {store.folder(key.stage, fingerprint) for key, fingerprint in read_index(index).prints.items()}
     folders = sorted(path.parent for path in store.root.glob(f"[!.]*/*/{RECORD}"))
     return [Unnamed(folder, _size(folder)) for folder in folders if folder not in named]
-
-
-def remove(folders: Iterable[Path]) -> None:
-    """Remove folders, whole."""
-    for folder in folders:
-        shutil.rmtree(folder)
 
 
 def _size(folder: Path) -> int:

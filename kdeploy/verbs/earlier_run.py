@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from kdeploy.errors import InputError
-from kdeploy.pipeline.job import TeacherSource
 from kdeploy.pipeline.store import Store
 from kdeploy.records.distill import DistillRecord
-from kdeploy.records.run import RunRecord
 from kdeploy.records.samples import SamplesRecord
+from kdeploy.records.teacher import TeacherSource
+from kdeploy.verbs.runs import read_index
 
 
 def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
@@ -21,7 +21,7 @@ def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
     if not index.is_file():
         advice = f"Runs in {store.root}: {store.run_names()}."
         raise InputError(where, f"{key} must be the name of a run", got=name, advice=advice)
-    stages = RunRecord.read(index).stages
+    stages = {str(stage): fingerprint for stage, fingerprint in read_index(index).prints.items()}
     if "distill" not in stages or not store.has("distill", stages["distill"]):
         raise InputError(
             where,
@@ -31,5 +31,5 @@ def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
         )
     record = store.read("distill", stages["distill"], DistillRecord)
     samples = store.read("samples", stages["samples"], SamplesRecord)
-    file = store.folder("distill", stages["distill"]) / record.chosen.file
+    file = store.files("distill", stages["distill"]) / record.chosen.file
     return TeacherSource(file, record.preprocessing, samples.class_names)

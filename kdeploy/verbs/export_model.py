@@ -42,7 +42,7 @@ def export_model(
             inputs = made_inputs(ExternalModel(path, signature(path)))
             record = external.run(folder, path, inputs=inputs, bottleneck=bottleneck, target=target, progress=progress)
             store.commit("model", key, record)
-    return store.folder("model", key), store.read("model", key, ModelExportRecord)
+    return store.files("model", key), store.read("model", key, ModelExportRecord)
 
 
 def shipped(folder: Path, out: Path | None, source: Path) -> Path:

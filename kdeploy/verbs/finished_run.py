@@ -22,7 +22,7 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.report import REPORT
 from kdeploy.pipeline.samples import SAMPLES
-from kdeploy.pipeline.stage import R, Stage, StageKey
+from kdeploy.pipeline.stage import R, Stage
 from kdeploy.pipeline.store import Store
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.pipeline.verify import VERIFY
@@ -33,10 +33,10 @@ from kdeploy.records.export import ExportRecord
 from kdeploy.records.labels import LabelsRecord
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.records.report import ReportRecord
-from kdeploy.records.run import RunRecord
+from kdeploy.records.run import StageKey
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.verbs.runs import index_file, prints_of
+from kdeploy.verbs.runs import index_file, read_index
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
@@ -54,17 +54,23 @@ class FinishedRun:
         name: that of the recipe.
         store: the folder of all work.
         fingerprints: those of each stage of the run.
+        seals: those that the run has seen.
     """
 
     name: str
     store: Store
     fingerprints: Mapping[StageKey, str]
+    seals: Mapping[tuple[StageKey, str], str]
 
     def folder(self, stage: str) -> Path:
         """The folder with the files of a stage, such as `student.onnx` of `export`.
 
-        Raises: InputError when the stage is not done.
+        Raises: InputError when the stage is not done, IntegrityError when a file of it is not as it was written.
         """
+        key, fingerprint = self._done(stage)
+        return self.store.files(key.stage, fingerprint, self.seals.get((key, fingerprint)))
+
+    def _done(self, stage: str) -> tuple[StageKey, str]:
         key = StageKey.parse(stage)
         done = [one for one, key in self.fingerprints.items() if self.store.has(one.stage, key)]
         if key not in done:
@@ -74,11 +80,11 @@ class FinishedRun:
                 got=f"done: {', '.join(map(str, done)) or 'none'}",
                 advice=f"Do it: kdeploy {_VERBS.get(key.stage, key.stage)} {self.name}.",
             )
-        return self.store.folder(key.stage, self.fingerprints[key])
+        return key, self.fingerprints[key]
 
     def _read(self, stage: Stage[R]) -> R:
-        self.folder(stage.name)
-        return self.store.read(stage.name, self.fingerprints[stage.key], stage.record)
+        key, fingerprint = self._done(stage.name)
+        return self.store.read(stage.name, fingerprint, stage.record, self.seals.get((key, fingerprint)))
 
     @property
     def samples(self) -> SamplesRecord:
@@ -204,13 +210,13 @@ def open_run(subject: str | Path | Job, store: Store) -> FinishedRun:
     Raises: InputError when there is none.
     """
     if isinstance(subject, Job):
-        return FinishedRun(subject.recipe.name, subject.store, subject.prints)
+        return FinishedRun(subject.recipe.name, subject.store, subject.prints, subject.seals)
     path = index_file(str(subject), store)
     if not path.is_file():
         advice = f"Runs here: {store.run_names()}."
         raise InputError(str(subject), "must be the name of a run that was begun", got=f"no {path}", advice=advice)
-    index = RunRecord.read(path)
-    return FinishedRun(index.name, store, prints_of(index))
+    index = read_index(path)
+    return FinishedRun(index.name, store, index.prints, index.seals)
 
 
 def _stored(path: Path) -> np.ndarray:

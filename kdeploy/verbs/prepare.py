@@ -9,19 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdeploy.errors import MissingError
-from kdeploy.pipeline.job import Job, TeacherSource
+from kdeploy.errors import InputError, MissingError
+from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe import shipped
 from kdeploy.recipe.check import check, data_path, teacher_file
 from kdeploy.recipe.load import LoadedRecipe, load, parse
 from kdeploy.recipe.yaml12 import dotted
-from kdeploy.records.run import RunRecord
+from kdeploy.records.run import RunRecord, StageKey
+from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
 from kdeploy.system.progress import Progress
 from kdeploy.verbs.earlier_run import student_of
-from kdeploy.verbs.runs import find_run, has_run
+from kdeploy.verbs.runs import find_run, has_run, read_index
 
 RUNS = Path("runs")
 
@@ -38,6 +39,7 @@ class Options:
         command: recorded with timings.
         variant: of a recipe file, one of its `variants`.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
+        waits: for another process that works on the same stage, or is that an error?
     """
 
     runs: Path = RUNS
@@ -48,6 +50,7 @@ class Options:
     progress: Progress = field(default_factory=Progress)
     variant: str | None = None
     require_exact: bool = False
+    waits: bool = False
 
 
 def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> tuple[Job, RunRecord]:
@@ -68,7 +71,9 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         missing=lacking,
         command=options.command,
         require_exact=options.require_exact,
+        waits=options.waits,
         progress=options.progress,
+        seals=_seals(store.index(loaded.recipe.name)),
     )
     index = RunRecord(
         name=loaded.recipe.name,
@@ -79,6 +84,14 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         stages={},
     )
     return job, index
+
+
+def _seals(path: Path) -> dict[tuple[StageKey, str], str]:
+    """The seals that the run of this name has seen; none where another version wrote its index."""
+    try:
+        return read_index(path).seals if path.is_file() else {}
+    except InputError:
+        return {}
 
 
 def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path]:

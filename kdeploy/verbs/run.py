@@ -156,6 +156,7 @@ def sweep(subject: str | Path, options: Options | None = None, *, only: Collecti
     Args:
         subject: a recipe file with variants.
         only: the variants to do; all when it is empty.
+    Two sweeps in one folder share their stages: each waits for what the other works on.
     Raises: InputError when the recipe has no variants, or not those; all are read and checked before the first is done.
     """
     from kdeploy.verbs.sweep import row, variants_of
@@ -164,7 +165,7 @@ def sweep(subject: str | Path, options: Options | None = None, *, only: Collecti
     path = shipped.file_of(subject)
     loaded = load(path, options.overrides)
     names = variants_of(loaded, only)
-    prepared = [(name, *prepare(path, replace(options, variant=name))) for name in names]
+    prepared = [(name, *prepare(path, replace(options, variant=name, waits=True))) for name in names]
     rows = []
     for name, job, index in prepared:
         options.progress.say(f"variant {name}")

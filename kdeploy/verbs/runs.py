@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-from kdeploy.errors import InputError
+from kdeploy.errors import InputError, IntegrityError
 from kdeploy.pipeline.advance import advance
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.order import stages_of
-from kdeploy.pipeline.stage import StageKey
+from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe import shipped
-from kdeploy.records.run import RunRecord
+from kdeploy.records.run import DoneStage, RunRecord
 from kdeploy.system import distributed
 from kdeploy.system.files import commit_bytes, sweep_temporary
 
@@ -35,17 +36,17 @@ def find_run(name: str, store: Store) -> RunRecord:
         )
         advice = f"{shipped.advice(name)} Runs here: {store.run_names()}."
         raise InputError(name, must, got=got, advice=advice)
-    return RunRecord.read(path)
+    return read_index(path)
+
+
+def read_index(path: Path) -> RunRecord:
+    """A run's index. Raises: IntegrityError when it is not as it was written."""
+    return RunRecord.read(path, advice="Remove it, and run the recipe again: finished work is kept.")
 
 
 def index_file(name: str, store: Store) -> Path:
     """The index of a run that is named, or the file that is named itself; it may not be there."""
     return Path(name) if name.endswith(".json") else store.index(name)
-
-
-def prints_of(index: RunRecord) -> dict[StageKey, str]:
-    """The fingerprints of the stages that a run has done."""
-    return {StageKey.parse(name): key for name, key in index.stages.items()}
 
 
 def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Collection[str] = ()) -> None:
@@ -64,6 +65,14 @@ def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Coll
 
 def _write_index(job: Job, index: RunRecord) -> None:
     """Write `runs/<name>.json` with the stages that are done."""
-    done = {str(key): job.prints[key] for key, stage in stages_of(job).items() if job.has(stage)}
-    record = index.model_copy(update={"stages": done})
-    commit_bytes(job.store.index(index.name), record.to_json().encode())
+    seals = {key: _seal(job, stage) for key, stage in stages_of(job).items() if job.has(stage)}
+    done = {str(key): DoneStage(fingerprint=job.prints[key], seal=seal) for key, seal in seals.items() if seal}
+    commit_bytes(job.store.index(index.name), index.model_copy(update={"stages": done}).sealed())
+
+
+def _seal(job: Job, stage: Stage[Any]) -> str | None:
+    """The seal of a stage that is done; of one that was altered, and may be about to be forced, the one it had."""
+    try:
+        return job.finished(stage).seal
+    except IntegrityError:
+        return job.seals.get((stage.key, job.prints[stage.key]))

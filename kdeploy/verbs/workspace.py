@@ -44,11 +44,8 @@ def clean(runs: Path = RUNS, *, remove: bool = False) -> list[Unnamed]:
 
     Args:
         runs: the folder of all work.
-        remove: remove it as well. Unfinished work stays.
+        remove: remove it as well. Unfinished work stays, and what another command is about to use.
     """
-    from kdeploy.verbs import clean as cleaning
+    from kdeploy.verbs.clean import clean as clean_store
 
-    found = cleaning.unnamed(Store(runs))
-    if remove:
-        cleaning.remove([item.path for item in found])
-    return found
+    return clean_store(Store(runs), remove=remove)

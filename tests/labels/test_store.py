@@ -133,7 +133,8 @@ def test_a_damaged_block_is_refused_on_reading(tmp_path: Path):
     with pytest.raises(IntegrityError) as caught:
         Reader(tmp_path, HEADER)
     assert str(caught.value) == (
-        f"{path}: must be the block that was committed (its bytes differ). Run: kdeploy run --force labels."
+        f"{path}: must be as it was written (SHA-256 {hash_file(path)[:12]}, recorded {header.blocks[1].sha256[:12]}). "
+        "Do it again: kdeploy run RUN --force labels, or remove its folder."
     )
 
 
@@ -143,7 +144,8 @@ def test_a_store_that_is_not_full_is_refused_on_reading(tmp_path: Path):
     with pytest.raises(IntegrityError) as caught:
         Reader(tmp_path, HEADER)
     assert str(caught.value) == (
-        f"{tmp_path / 'header.json'}: must have all rows of view 1. Run the labels stage again."
+        f"{tmp_path / 'header.json'}: must have all rows of view 1. "
+        "Do it again: kdeploy run RUN --force labels, or remove its folder."
     )
 
 

@@ -9,7 +9,6 @@ import pytest
 from kdeploy.losses.options import LossOptions, Noise, Relations, Selection
 from kdeploy.pipeline import distill, teacher
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.settings import training_options
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.distill import Distill
@@ -17,7 +16,6 @@ from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.models import Recipe
 from kdeploy.recipe.student import Student
 from kdeploy.recipe.teacher import Labels, Teacher
-from kdeploy.training.options import TrainingOptions
 
 SOFT = {"loss": "soft-targets"}
 DECOUPLED = {"loss": "decoupled"}
@@ -140,14 +138,6 @@ def test_the_stage_gets_what_the_recipe_says(given: dict[str, Any], options: Los
 def test_a_fingerprint_says_nothing_that_equals_its_default(tmp_path: Path):
     assert settings({"precision": "fp32"}, tmp_path) == {"student": {}, "distill": {"precision": "fp32"}}
     assert teacher.settings(job(Distill(), tmp_path), 0)["train"].keys() == {"precision"}
-
-
-def test_the_stage_trains_as_the_recipe_says(tmp_path: Path):
-    asked = Distill(schedule="linear", lr_warm_up=0.1, clip=None, ema=0.99, compile=True, precision="fp32")
-    expected = TrainingOptions(schedule="linear", lr_warm_up=0.1, clip=None, ema=0.99, compile=True)
-    assert training_options(asked, job(asked, tmp_path)) == expected
-    plain = Distill(precision="fp32")
-    assert training_options(plain, job(plain, tmp_path)) == TrainingOptions()
 
 
 def test_a_students_dropout_counts(tmp_path: Path):

@@ -332,11 +332,11 @@ def test_a_name_that_is_too_long_is_refused(tmp_path):
 # stage folders
 
 
-def _finish(store: Store, name: str, *, replace: bool = False) -> Path:
+def _finish(store: Store, name: str, *, replaces: tuple[str, ...] | None = None) -> Path:
     with store.work("labels", "ab") as work:
         (work / "part").mkdir(exist_ok=True)
         (work / "part" / "block").write_text(name)
-        return store.commit("labels", "ab", Example(name=name), replace=replace)
+        return store.commit("labels", "ab", Example(name=name), replaces=replaces)
 
 
 def test_work_becomes_the_stage_folder(tmp_path):
@@ -379,7 +379,7 @@ def test_work_that_another_process_finished_first_stays(tmp_path):
 def test_a_result_is_replaced_when_asked(tmp_path):
     store = Store(tmp_path)
     _finish(store, "one")
-    _finish(store, "two", replace=True)
+    _finish(store, "two", replaces=("12",))
     assert store.read("labels", "ab", Example) == Example(name="two")
     assert (tmp_path / "labels" / "ab" / "part" / "block").read_text() == "two"
     assert [one.name for one in (tmp_path / ".work").iterdir()] == ["labels"]
@@ -410,10 +410,10 @@ def test_a_crash_at_any_rename_can_be_gone_on_from(tmp_path, monkeypatch, replac
         with monkeypatch.context() as patch:
             patch.setattr(Path, "rename", crash_after)
             with pytest.raises(KeyboardInterrupt):
-                _finish(store, "new", replace=replace)
+                _finish(store, "new", replaces=() if replace else None)
         assert store.has("labels", "ab") == (replace and count == 0)
         assert (tmp_path / ".work" / "labels" / "ab" / "part" / "block").read_text() == "new"
-    _finish(store, "new", replace=replace)
+    _finish(store, "new", replaces=() if replace else None)
     assert store.read("labels", "ab", Example) == Example(name="new")
 
 

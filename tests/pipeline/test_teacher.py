@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.pipeline import teacher
-from kdeploy.pipeline.job import Job, TeacherSource
+from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.models import Recipe
 from kdeploy.recipe.teacher import Teacher
+from kdeploy.records.teacher import TeacherSource
 
 DEEP = {"model": "deep-cnn", "train": {"precision": "fp32"}}
 MLP = {"model": "mlp", "train": {"precision": "fp32"}}

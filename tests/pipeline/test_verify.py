@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from kdeploy.records.export import ExportRecord
+from tests.altered import come_out_so
 from tests.program import inside
 
 
@@ -36,6 +37,7 @@ def test_a_student_that_was_changed_since_is_caught_and_the_node_named(runs, exp
     weight.flat[np.abs(weight).argmax()] *= 1.01
     tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
     onnx.save(model, path)
+    come_out_so(exported, ExportRecord)
     assert re.fullmatch(
         r"error: student on reference: must be within [\d.e-]+ of the trained network on 64 inputs \(off by [\d.e-]+ "
         r"at "
@@ -47,10 +49,7 @@ def test_a_student_that_was_changed_since_is_caught_and_the_node_named(runs, exp
 
 @pytest.mark.parametrize(("key", "model"), [("preprocessing", "student"), ("teacher_preprocessing", "teacher")])
 def test_a_wrong_mean_in_the_recorded_preprocessing_is_caught(key, model, runs, exported):
-    path = exported / "record.json"
-    record = json.loads(path.read_text())
-    record[key]["mean"] = [0.1]
-    path.write_text(json.dumps(record))
+    come_out_so(exported, ExportRecord, lambda record: record[key].update(mean=[0.1]))
     assert re.fullmatch(
         rf"error: {model} on reference: must be fed raw inputs within 0\.0001 of what the trained network was \(off by "
         r"0\.1 at input \d+\)\. The preprocessing in the record of the export is not the trained network's: "

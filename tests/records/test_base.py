@@ -59,7 +59,7 @@ def test_the_schema_comes_first_and_the_text_ends_with_a_newline(record):
 
 def test_a_record_is_read_from_a_file(tmp_path):
     path = tmp_path / "record.json"
-    path.write_text(Example(name="é").to_json(), encoding="utf-8")
+    path.write_bytes(Example(name="é").sealed())
     assert Example.read(path) == Example(name="é")
 
 

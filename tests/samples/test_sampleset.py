@@ -175,7 +175,7 @@ def test_a_set_with_one_changed_byte_is_not_opened(tmp_path: Path):
     assert found != record.sample_hash[:12]
     assert str(caught.value) == (
         f"{tmp_path}: must hold the samples that were saved in it (sample hash {found}, recorded "
-        f"{record.sample_hash[:12]}). Remove the folder and run again."
+        f"{record.sample_hash[:12]}). Do it again: kdeploy run RUN --force samples, or remove its folder."
     )
 
 
@@ -198,7 +198,7 @@ def test_a_set_whose_arrays_break_a_rule_is_not_opened(tmp_path: Path):
         SampleSet.open(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: must hold the samples that were saved in it ({tmp_path}: part unlabeled: row 1: "
-        "must have a label from -1 to -1 (1)). Remove the folder and run again."
+        "must have a label from -1 to -1 (1)). Do it again: kdeploy run RUN --force samples, or remove its folder."
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file, safe_open, save_file
+from safetensors.torch import load_file, safe_open, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdeploy.errors import InputError, Interrupted, MissingError, NonFiniteError
+from kdeploy.errors import InputError, IntegrityError, Interrupted, MissingError, NonFiniteError
 from kdeploy.records.teacher import Training
 from kdeploy.system.progress import Progress
+from kdeploy.system.sealed_tensors import sealed
 from kdeploy.training.loop import BatchPlan, Loss, device_named, software, train
 from kdeploy.training.options import TrainingOptions
 from kdeploy.training.schedules import Schedule
@@ -181,7 +183,8 @@ def test_the_time_of_a_resumed_training_is_that_of_all_its_processes(tmp_path: P
         told = stream.metadata()
     hour = 3_600_000_000_000
     assert 0 < int(told["spent_ns"]) < hour
-    save_file(load_file(tmp_path / "checkpoint"), tmp_path / "checkpoint", told | {"spent_ns": str(hour)})
+    tensors = load_file(tmp_path / "checkpoint")
+    (tmp_path / "checkpoint").write_bytes(sealed(partial(save, tensors), told | {"spent_ns": str(hour)}))
     found = trained(net(), tmp_path / "checkpoint")
     assert hour < found.duration_ns < 2 * hour
 
@@ -196,10 +199,11 @@ def test_one_process_trains_in_one_precision_and_then_in_another(tmp_path: Path)
 def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path):
     path = tmp_path / "checkpoint"
     path.write_bytes(b"not one")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(IntegrityError) as caught:
         trained(net(), path)
     assert str(caught.value) == (
-        f"{path}: must be a checkpoint ({caught.value.__cause__}). Remove it to train from the start."
+        f"{path}: must be a checkpoint as it was written (it has no seal). The training goes on from the checkpoint "
+        "before it; without one, remove it to train from the start."
     )
 
 

@@ -20,7 +20,7 @@ def left(runs: Path) -> Path:
 
 
 def test_what_a_run_names_is_not_shown(runs):
-    assert unnamed(Store(runs)) == []
+    assert unnamed(Store(runs), ()) == []
     assert inside("clean", "--runs", runs) == (0, "0 folders, 0.0 kB\n", "")
 
 
@@ -36,12 +36,12 @@ def test_an_unnamed_folder_is_removed_when_asked(runs, left):
     found = inside("clean", "--runs", runs, "--yes", "--json")
     assert (found.code, found.document["removed"]) == (0, True)
     assert not left.exists()
-    assert unnamed(Store(runs)) == []
+    assert unnamed(Store(runs), ()) == []
 
 
 def test_without_its_run_all_finished_work_is_unnamed(runs):
     (runs / "tiny.json").unlink()
-    assert {item.path.parent.name for item in unnamed(Store(runs))} == {
+    assert {item.path.parent.name for item in unnamed(Store(runs), ())} == {
         *("samples", "teacher", "labels", "distill", "export", "verify", "bench", "bundle", "report")
     }
 

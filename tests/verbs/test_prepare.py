@@ -29,7 +29,7 @@ def _prepared(subject: str | Path, *overrides: str) -> tuple[Job, RunRecord]:
 def _done(job: Job, index: RunRecord) -> None:
     """Leave what a first stage of this job would leave."""
     job.store.root.mkdir()
-    (job.store.root / f"{job.recipe.name}.json").write_text(index.to_json())
+    (job.store.root / f"{job.recipe.name}.json").write_bytes(index.sealed())
 
 
 def test_a_name_without_a_run_is_the_recipe_that_ships():

@@ -1,10 +1,9 @@
-"""What several stages depend on: resolved precision, the host."""
+"""What a recipe chose about a training, as this machine does it: the resolved precision."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kdeploy.pipeline.job import Job
 from kdeploy.recipe.teacher import Labels
 from kdeploy.recipe.training import Training
 from kdeploy.system import host
@@ -21,6 +20,10 @@ def resolved(section: Training | Labels) -> dict[str, Any]:
     return section.settings() | {"precision": precision(section.precision)}
 
 
-def training_options(section: Training, job: Job) -> TrainingOptions:
-    """What a recipe chose about a training."""
-    return section.options(TrainingOptions, precision=precision(section.precision), require_exact=job.require_exact)
+def training_options(section: Training, exact: bool) -> TrainingOptions:
+    """What a recipe chose about a training.
+
+    Args:
+        exact: refuse checkpoints from which a training would not end with the same bits?
+    """
+    return section.options(TrainingOptions, precision=precision(section.precision), require_exact=exact)
