@@ -25,12 +25,11 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.load import load
-from kdeploy.records.run import RunRecord
 from kdeploy.records.sweep import SweepRow
 from kdeploy.system import host
 from kdeploy.verbs import sweep
 from kdeploy.verbs.prepare import Options, prepare
-from kdeploy.verbs.runs import prints_of
+from kdeploy.verbs.runs import read_index
 
 
 def main(paths: Sequence[str]) -> None:
@@ -51,7 +50,7 @@ def swept(path: str) -> tuple[Sequence[SweepRow], list[str]]:
 def done(path: str, row: SweepRow) -> Job:
     """A variant's job, all of whose stages that a sweep does are done."""
     job, _ = prepare(path, Options(variant=row.variant))
-    job.prints = prints_of(RunRecord.read(job.store.root / f"{row.run}.json"))
+    job.prints = read_index(job.store.root / f"{row.run}.json").prints
     return job
 
 

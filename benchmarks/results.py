@@ -17,15 +17,14 @@ from kdeploy.pipeline.bench import BENCH
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BenchRow, Summary
-from kdeploy.records.run import RunRecord
 from kdeploy.verbs.prepare import Options, prepare
-from kdeploy.verbs.runs import prints_of
+from kdeploy.verbs.runs import read_index
 
 
 def main(name: str) -> None:
     options = Options(trust=True)
     job, _ = prepare(name, options)
-    job.prints = prints_of(RunRecord.read(job.store.root / f"{name}.json"))
+    job.prints = read_index(job.store.root / f"{name}.json").prints
     bench = job.read(BENCH)
     summary = api.show(name, options)
     sections.replace(

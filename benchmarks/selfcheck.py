@@ -132,7 +132,7 @@ def edited(folder: Path) -> tuple[str, str]:
     record = BenchRecord.read(path)
     found = record.comparison[0]
     better = found.model_copy(update={"claim": found.claim.model_copy(update={"status": "supported"})})
-    path.write_text(record.model_copy(update={"comparison": (better,)}).to_json(), encoding="utf-8")
+    path.write_bytes(record.model_copy(update={"comparison": (better,)}).sealed())
     try:
         recompute(folder)
     except KdeployError as exc:

@@ -58,7 +58,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
     Args:
         folder: exists.
         formats: by runtime, a file, with those that belong to it, or a folder of files.
-        evidence: JSON records by file name.
+        evidence: JSON records by path, of `kdeploy.bundles.evidence`.
         versions: of the packages that the bundle was tested with; `onnxruntime` among them.
     Raises: BundleError when the parts do not fit together, ModelError when the model cannot be bundled.
     """
@@ -66,9 +66,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
     _check_golden(golden, preprocessing, class_names)
     ports = bundled_ports(model)
     carried = {runtime: _format_files(runtime, path) for runtime, path in formats.items()}
-    contents = _fixed_files(model, preprocessing, class_names, golden) | {
-        f"evidence/{file}": content for file, content in evidence.items()
-    }
+    contents = _fixed_files(model, preprocessing, class_names, golden) | dict(evidence)
     for files in carried.values():
         contents |= {path: source.read_bytes() for path, source in files.items()}
     contents["README.md"] = readme(

@@ -27,7 +27,7 @@ def show(summary: Summary) -> None:
         "factored": " To ship the fused form: --bottleneck fuse",
         "fused": " To ship the factored form: --bottleneck factored",
     }
-    output.line(f"bottleneck: shipped {bottleneck.shipped} ({bottleneck.reason}).{hint.get(bottleneck.shipped, '')}")
+    output.line(f"bottleneck: shipped {bottleneck.shipped} ({bottleneck.why}).{hint.get(bottleneck.shipped, '')}")
     speeds(summary.bench)
     failed = [row for row in summary.parity if not row.passed]
     output.line(f"parity: {len(summary.parity) - len(failed)} of {len(summary.parity)} comparisons within budget")

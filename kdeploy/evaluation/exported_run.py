@@ -54,11 +54,11 @@ def exported_student(run: ExportedRun) -> ExportedStudent:
 
 
 def exported_logits(run: ExportedRun, inputs: np.ndarray) -> np.ndarray:
-    """The logits that `student.onnx` must give on all test inputs; as the training recorded them, where it did.
+    """The logits that `student.onnx` must give on test inputs; as the training recorded them, where it did.
 
     Args:
-        inputs: preprocessed, float32 (inputs, *shape).
-    Returns: float32 (inputs, classes).
+        inputs: preprocessed, float32 (inputs, *shape); the first ones of the test part, or all.
+    Returns: float32 (inputs, classes); those that were recorded are of all test inputs.
     """
     student, (folder, distilled) = exported_student(run), run.distilled
     if student.exact is None:

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ def _begin(job: Job, stage: Stage[Any], force: bool, stack: ExitStack) -> Path |
     key = job.prints[stage.key]
     if not (force or _is_due(job, stage)):
         return None
-    waiting = partial(_say_waiting, job, stage) if job.waits else None
+    waiting = (lambda holder: job.progress.say(f"{stage.key}: waiting for {holder}")) if job.waits else None
     folder = stack.enter_context(job.store.work(stage.name, key, waiting))
     if not (force or _is_due(job, stage)):
         return None  # another process finished it while we waited to begin
@@ -118,10 +117,6 @@ def _begin(job: Job, stage: Stage[Any], force: bool, stack: ExitStack) -> Path |
     job.store.work_from(stage.name, key, json.dumps(rests_on, sort_keys=True))
     job.progress.say(str(stage.key))
     return folder
-
-
-def _say_waiting(job: Job, stage: Stage[Any], holder: str) -> None:
-    job.progress.say(f"{stage.key}: waiting for {holder}, which works on it")
 
 
 def _is_due(job: Job, stage: Stage[Any]) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kdeploy.bundles.evidence import evidence
 from kdeploy.evaluation.gate import raise_if_failed
 from kdeploy.pipeline.bench import BENCH
 from kdeploy.pipeline.distill import DISTILL
-from kdeploy.pipeline.export import EXPORT
+from kdeploy.pipeline.export import EXPORT, exported_run
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.outcome import gate_results, gate_settings
 from kdeploy.pipeline.samples import SAMPLES
@@ -24,13 +25,16 @@ def run(job: Job, folder: Path) -> BundleRecord:
     from kdeploy.stages import bundle as stage
 
     raise_if_failed(gate_results(job))
-    samples, export = job.samples(), job.read(EXPORT)
+    samples, exported = job.samples(), exported_run(job)
+    canonical = samples.inputs[exported.record.preprocessing.input][samples.parts["test"][:32]]
     return stage.run(
         folder,
         name=job.recipe.name,
-        exported=(job.folder(EXPORT), export),
-        canonical=samples.inputs[export.preprocessing.input][samples.parts["test"][:32]],
-        evidence={f"{one.name}.json": (job.folder(one) / "record.json").read_bytes() for one in EVIDENCE},
+        exported=exported,
+        canonical=canonical,
+        evidence=evidence(
+            {one.name: job.read(one) for one in EVIDENCE}, {one.name: job.finished(one).seal for one in EVIDENCE}
+        ),
         versions=job.read(VERIFY).versions,
     )
 

@@ -11,12 +11,12 @@ from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.records.distill import DistillRecord
-from kdeploy.training.settings import resolved, training_options
+from kdeploy.training.settings import resolved
 
 
 def settings(job: Job) -> dict[str, Any]:
     """What the student is, and how it learns."""
-    return {"student": job.recipe.student.settings(), "distill": resolved(job.recipe.distill)}
+    return {"student": job.recipe.student.settings(), "distill": resolved(job.recipe.distill, job.threads)}
 
 
 def run(job: Job, folder: Path) -> DistillRecord:
@@ -37,7 +37,7 @@ def run(job: Job, folder: Path) -> DistillRecord:
         ),
         options=distill.options(
             stage.DistillOptions,
-            training=training_options(distill, job.require_exact),
+            training=job.training_options(distill),
             loss=distill.options(LossOptions),
         ),
         progress=job.progress,

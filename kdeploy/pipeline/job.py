@@ -12,10 +12,13 @@ from kdeploy.errors import KdeployError
 from kdeploy.pipeline.stage import R, Stage
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe.models import Recipe
+from kdeploy.recipe.training import Training
 from kdeploy.records.provenance import Finished
 from kdeploy.records.run import StageKey
 from kdeploy.records.teacher import TeacherSource
 from kdeploy.system.progress import Progress
+from kdeploy.training.options import TrainingOptions
+from kdeploy.training.settings import training_options
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
@@ -31,6 +34,7 @@ class Job:
         missing: packages that are not here, each with what to install; a job that is only planned may have some.
         teacher_sources: what each teacher comes with.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
+        threads: of a training that does not say how many.
         waits: for another process that works on a stage, or is that an error?
         prints: the fingerprint of each stage.
         seals: that of the record of each stage, as the run's index has it or as it was just written.
@@ -45,6 +49,7 @@ class Job:
     missing: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     require_exact: bool = False
+    threads: int = 1
     waits: bool = False
     progress: Progress = field(default_factory=Progress)
     prints: dict[StageKey, str] = field(default_factory=dict)
@@ -52,6 +57,10 @@ class Job:
     ran: list[str] = field(default_factory=list)
     _opened: SampleSet | None = field(default=None, repr=False)
     _doing: Stage[Any] | None = field(default=None, repr=False)
+
+    def training_options(self, section: Training) -> TrainingOptions:
+        """What the recipe chose about a training."""
+        return training_options(section, exact=self.require_exact, threads=self.threads)
 
     @property
     def count(self) -> int:

@@ -12,7 +12,7 @@ from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.system.files import hash_file, hash_folder, hash_module
-from kdeploy.training.settings import resolved, training_options
+from kdeploy.training.settings import resolved
 
 if TYPE_CHECKING:
     from kdeploy.samples.views.views import Views
@@ -24,7 +24,10 @@ def settings(job: Job, number: int) -> dict[str, Any]:
     said = teacher.settings() | {"file": None if source.file is None else hash_file(source.file)}
     if teacher.model is not None:
         views = None if teacher.train.views is None else {"seed": job.recipe.views.seed}
-        return said | {"train": resolved(teacher.train), "views": views or job.recipe.views.of_labeled.settings()}
+        return said | {
+            "train": resolved(teacher.train, job.threads),
+            "views": views or job.recipe.views.of_labeled.settings(),
+        }
     if source.preprocessing is not None:
         return said | {"preprocessing": source.preprocessing.model_dump(mode="json")}
     # code counts by its module, and a folder that stands for a Hugging Face repository by its files
@@ -60,9 +63,7 @@ def run(job: Job, folder: Path, number: int) -> TeacherRecord:
         made = stage.ExternalTeacher(teacher.origin, name, source.file, source.class_names)
     else:
         length = stage.Length(train.steps, train.epochs)
-        made = stage.TrainedTeacher(
-            teacher.model, length, train.seed, training_options(train, job.require_exact), teacher.net
-        )
+        made = stage.TrainedTeacher(teacher.model, length, train.seed, job.training_options(train), teacher.net)
     return stage.run(
         folder,
         teacher=made,

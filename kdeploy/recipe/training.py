@@ -38,4 +38,10 @@ class Training(Section):
         description="decay of a moving average of the weights, which becomes the network; 0 for none",
     )
     compile: bool = Field(default=False, description="run the network through torch.compile while it is trained")
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="of the CPU, which decide the last bits; OMP_NUM_THREADS or one a core when left out",
+    )
     precision: TrainingPrecision = Field(default="auto", description="fp16 needs CUDA")

@@ -118,14 +118,23 @@ class Format(Part):
 
 
 class Bottleneck(Part):
-    """Which form ships. `break_even` is the k above which fusing saves multiply-adds: D H / (D + H)."""
+    """Which form ships. `break_even` is the k above which fusing saves multiply-adds: D H / (D + H).
+
+    `reason` is the same each time; `timed` is what was measured for the choice, empty where nothing was.
+    """
 
     shipped: FormName
     reason: str
+    timed: str = ""
     break_even: float | None
     width: int | None
     inputs: int | None
     outputs: int | None
+
+    @property
+    def why(self) -> str:
+        """The whole reason, for people."""
+        return f"{self.reason}: {self.timed}" if self.timed else self.reason
 
 
 class RawForm(Part):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.base import Part
@@ -41,16 +42,17 @@ class Provenance(Part):
 
 
 class Finished(NamedTuple):
-    """Finished work as its record has it: the seal of that, and what was made from what."""
+    """Finished work as its record has it: the seal of that, what it says, and what was made from what."""
 
     seal: str
+    body: Mapping[str, Any]
     provenance: Provenance
 
     def source(self, *, measures: bool) -> Source:
         """As what rests on it writes it down; what was measured is in the record, all else in the files."""
-        lines = json.dumps({path: file.sha256 for path, file in self.provenance.files.items()}, sort_keys=True)
-        content = self.seal if measures else hashlib.sha256(lines.encode()).hexdigest()
-        return Source(seal=self.seal, content=content)
+        files = {path: file.sha256 for path, file in self.provenance.files.items()}
+        text = json.dumps(self.body if measures else files, sort_keys=True)
+        return Source(seal=self.seal, content=hashlib.sha256(text.encode()).hexdigest())
 
     @property
     def seals(self) -> tuple[str, ...]:
@@ -71,7 +73,9 @@ def read_finished(path: Path, *, stage: str, seen: str | None = None) -> Finishe
         must, advice = "must be the record of a finished stage", "Finish the recipe first: kdeploy run RECIPE."
         raise InputError(where, must, got="there is no such file", advice=advice)
     content = path.read_bytes()
-    found = Finished(seal_of(content, where=where, advice=advice), Provenance(**json.loads(content)["provenance"]))
+    seal, body = seal_of(content, where=where, advice=advice), json.loads(content)
+    del body["seal"]
+    found = Finished(seal, body, Provenance(**body.pop("provenance")))
     if seen is not None and seen not in found.seals:
         got = f"sealed {found.seal[:12]}, the run has seen {seen[:12]}"
         raise IntegrityError(where, "must be the record that the run has seen", got=got, advice=advice)

@@ -11,7 +11,7 @@ from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.bench import Status
 from kdeploy.records.circumstances import Host
 from kdeploy.records.distill import Gap, Verdict
-from kdeploy.records.export import FormName
+from kdeploy.records.export import Bottleneck, FormName
 from kdeploy.records.samples import DuplicatesInfo
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
@@ -86,15 +86,9 @@ class FormCost(Part):
     latency_ns: int | None
 
 
-class BottleneckScore(Part):
+class BottleneckScore(Bottleneck):
     """Which form ships and why, with the costs of all forms."""
 
-    shipped: FormName
-    reason: str
-    break_even: float | None
-    width: int | None
-    inputs: int | None
-    outputs: int | None
     forms: tuple[FormCost, ...]
 
 

@@ -40,6 +40,7 @@ class RunRecord(Record):
     recipe_path: str
     base: str  # the folder that model files of the recipe are relative to
     data_root: str
+    threads: int  # of trainings that do not say how many
     stages: dict[str, DoneStage]
 
     @property

@@ -40,12 +40,12 @@ def run(
         raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
     """
     page = render(PageInputs(summary, distill, export, bench, raw))
-    return _report(folder, page, summary.to_json(), markdown.of_run(summary, bench), bench)
+    return _report(folder, page, summary.sealed().decode(), markdown.of_run(summary, bench), bench)
 
 
 def run_bench(folder: Path, *, bench: BenchRecord, raw: Path | None) -> ReportRecord:
     """Write the report of a benchmark that belongs to no run into an existing folder; its data are the record."""
-    return _report(folder, render_bench(bench, raw), bench.to_json(), markdown.of_bench(bench), bench)
+    return _report(folder, render_bench(bench, raw), bench.sealed().decode(), markdown.of_bench(bench), bench)
 
 
 def _report(folder: Path, page: str, data: str, readme: str, bench: BenchRecord | None) -> ReportRecord:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kdeploy.bundles.verify import verify
 from kdeploy.bundles.write import Golden, write
-from kdeploy.models.signature import signature
+from kdeploy.evaluation.exported_run import ExportedRun, exported_logits
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.bundle import BundleRecord
-from kdeploy.records.export import ExportRecord
-from kdeploy.runtimes import installed
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 
 GOLDEN_SAMPLES = 32
@@ -23,45 +22,47 @@ def run(
     folder: Path,
     *,
     name: str,
-    exported: tuple[Path, ExportRecord],
+    exported: ExportedRun,
     canonical: np.ndarray,
     evidence: Mapping[str, bytes],
     versions: Mapping[str, str],
 ) -> BundleRecord:
-    """Write `folder/bundle/` and `folder/<name>.zip`.
+    """Write `folder/bundle/` and `folder/<name>.zip`, and check the bundle as whoever gets it will.
+
+    The golden outputs are the trained network's, so that a model file that is not that network is no bundle.
 
     Args:
-        exported: folder and record of the export.
-        canonical: test samples (samples, *shape) as they come, of which the first 32 become the golden ones.
-        evidence: file name to content: the records that back what the bundle claims.
+        canonical: the first test samples (samples, *shape) as they come, of which 32 become the golden ones.
+        evidence: path to content: the records that back what the bundle claims.
         versions: of the runtimes that the student was verified with.
+    Raises: ParityError when the exported student does not answer as the trained network does.
     """
-    place, record = exported
+    place, record = exported.folder, exported.record
     made = [one for one in record.formats if one.model == "student" and one.refused is None]
     formats = {FormatRequest(one.runtime, one.precision).folder: place / one.file for one in made}
     formats.pop("onnx", None)  # that is student.onnx itself
     formats |= {"raw": place / record.raw.file} if record.raw else {}
-    return write(
+    written = write(
         folder,
         name=name,
         model=place / record.student.file,
         formats=formats,
         preprocessing=[record.preprocessing],
         class_names=record.class_names,
-        golden=_golden(place / record.student.file, record, canonical[:GOLDEN_SAMPLES]),
+        golden=_golden(exported, canonical),
         evidence=evidence,
         versions=versions,
     )
+    verify(folder / written.folder)
+    return written
 
 
-def _golden(model: Path, record: ExportRecord, canonical: np.ndarray) -> Golden:
-    """Samples and what the shipped file says about them on onnxruntime, with one thread."""
-    session = installed.find("onnxruntime").load(model, threads=1)
-    prepared = apply_numpy(record.preprocessing, canonical)
-    logits = next(iter(session.run({signature(model).input: prepared}).values()))
-    session.close()
+def _golden(exported: ExportedRun, canonical: np.ndarray) -> Golden:
+    """Samples and what the trained network says about them."""
+    preprocessing, canonical = exported.record.preprocessing, np.ascontiguousarray(canonical[:GOLDEN_SAMPLES])
+    logits = exported_logits(exported, apply_numpy(preprocessing, canonical))[: len(canonical)]
     return Golden(
-        inputs={record.preprocessing.input: np.ascontiguousarray(canonical)},
+        inputs={preprocessing.input: canonical},
         logits=logits,
         atol=GOLDEN_RELATIVE * float(np.abs(logits).max()),
     )

@@ -140,7 +140,7 @@ def run(
         gap=gap(right, teacher.test_logits.argmax(1) == labels),
         chosen_seed=best.seed,
         chosen_because=f"agrees with the teacher on {best.held_out_agreement:.1%} of the held-out inputs, the most",
-        software=software(device_named(options.device), options.training.precision),
+        software=software(device_named(options.device), options.training.precision, options.training.threads),
     )
 
 

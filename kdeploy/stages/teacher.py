@@ -25,6 +25,7 @@ from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.models.whitening import SAMPLES
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.seal import again
+from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import TeacherRecord, Training
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
@@ -121,8 +122,14 @@ def run(
         test_accuracy=accuracy(logits["test"], samples.labels[samples.parts["test"]]),
         held_out_accuracy=accuracy(logits["held_out"], samples.labels[samples.parts["held_out"]]),
         training=training,
-        software=software(where, teacher.options.precision if isinstance(teacher, TrainedTeacher) else "fp32"),
+        software=_software(where, teacher),
     )
+
+
+def _software(device: torch.device, teacher: TrainedTeacher | ExternalTeacher) -> ComputedOn:
+    if isinstance(teacher, TrainedTeacher):
+        return software(device, teacher.options.precision, teacher.options.threads)
+    return software(device, "fp32")
 
 
 def _train(

@@ -104,6 +104,12 @@ def allowed_cpus() -> tuple[int, ...]:
     return tuple(range(logical_cpus()))
 
 
+def threads_per_core(root: Path = ROOT) -> int:
+    """How many logical CPUs share a core; 1 where the CPUs do not say."""
+    _, cores = _topology(root)
+    return max(1, len(cpu_blocks(root)) // cores) if cores else 1
+
+
 def caches_bytes(root: Path = ROOT) -> dict[str, int]:
     """The sizes of the caches `l1d`, `l2` and `l3` of the first CPU, in bytes, those that can be read."""
     sizes: dict[str, int] = {}

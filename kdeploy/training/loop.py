@@ -15,7 +15,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,11 +108,22 @@ def device_named(name: str) -> torch.device:
     return torch.device(name)
 
 
-def software(device: torch.device, precision: str) -> ComputedOn:
-    """What this process computes on."""
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """So many threads for torch on the CPU; None leaves them as they are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def software(device: torch.device, precision: str, threads: int | None = None) -> ComputedOn:
+    """What this process computes on; `threads` is what a training used, where it has its own number."""
     return ComputedOn(
         device=str(device),
-        threads=torch.get_num_threads(),
+        threads=threads or torch.get_num_threads(),
         precision=precision,
         versions=host.library_versions(("kdeploy", "torch", "numpy", "onnxruntime")),
     )
@@ -146,10 +158,15 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     _check_means(device, schedule.options)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
     loop = _Loop(module, loss, schedule, samples)
-    position = _Checkpoint(checkpoint, loop.state, progress)
+    with torch_threads(schedule.options.threads):
+        position = _Checkpoint(checkpoint, loop.state, progress)
     _say_differences(position.differs, checkpoint, description, schedule.options.require_exact, progress)
     module.train()
-    with keeping_pages(), progress.task(description, schedule.steps) as advance:
+    with (
+        torch_threads(schedule.options.threads),
+        keeping_pages(),
+        progress.task(description, schedule.steps) as advance,
+    ):
         advance(position.step)
         try:
             while position.step < schedule.steps:

@@ -24,6 +24,7 @@ class TrainingOptions:
         ema: decay of the exponential moving average that becomes the weights at the end; 0 for none.
         compile: run the module through torch.compile?
         optimizer: by name; `kdeploy.training.optimizers` says what each does.
+        threads: of the CPU, which decide the last bits; None for those that torch has.
         require_exact: refuse a checkpoint from which the same bits are not promised?
     """
 
@@ -37,6 +38,7 @@ class TrainingOptions:
     ema: float = 0.0
     compile: bool = False
     optimizer: Optimizer = "adamw"
+    threads: int | None = None
     require_exact: bool = False
 
 

@@ -21,6 +21,7 @@ from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
 from kdeploy.system.progress import Progress
+from kdeploy.system.threads import training_threads
 from kdeploy.verbs.earlier_run import student_of
 from kdeploy.verbs.runs import find_run, has_run, read_index
 
@@ -56,7 +57,7 @@ class Options:
 def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> tuple[Job, RunRecord]:
     """Read and check a subject; no work is done yet. When it is only planned, it may lack packages."""
     store = Store(options.runs)
-    loaded, data_root = _open(subject, store, options)
+    loaded, data_root, threads = _open(subject, store, options)
     advice = {name: _missing(name) for name in installed.names()}
     lacking = check(
         loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
@@ -71,6 +72,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         missing=lacking,
         command=options.command,
         require_exact=options.require_exact,
+        threads=threads,
         waits=options.waits,
         progress=options.progress,
         seals=_seals(store.index(loaded.recipe.name)),
@@ -81,6 +83,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         recipe_path=loaded.path,
         base=str(loaded.base),
         data_root=str(data_root),
+        threads=threads,
         stages={},
     )
     return job, index
@@ -94,15 +97,16 @@ def _seals(path: Path) -> dict[tuple[StageKey, str], str]:
         return {}
 
 
-def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path]:
+def _open(subject: str | Path, store: Store, options: Options) -> tuple[LoadedRecipe, Path, int]:
+    """The recipe, the folder that its data are relative to, and the threads of its trainings."""
     path = _recipe_file(subject, store)
     if path is not None:
-        return load(path, options.overrides, options.variant), data_root_of(options.data_root)
+        return load(path, options.overrides, options.variant), data_root_of(options.data_root), training_threads()
     index = find_run(str(subject), store)
     # a run's settings are a recipe again; JSON is YAML
     text = json.dumps(index.recipe).encode()
     loaded = parse(text, index.recipe_path, options.overrides, base=Path(index.base))
-    return loaded, options.data_root or Path(index.data_root)
+    return loaded, options.data_root or Path(index.data_root), index.threads
 
 
 def _recipe_file(subject: str | Path, store: Store) -> Path | None:

@@ -50,8 +50,8 @@ def test_a_record_that_was_altered_or_is_not_there_is_named(tmp_path):
 
 def test_two_works_with_the_same_files_say_the_same_unless_they_measured():
     files = {"a": FileDigest(sha256="1", bytes=1), "b": FileDigest(sha256="2", bytes=1)}
-    one, other = (Finished(seal, Provenance(files=files, rests_on={})) for seal in ("x", "y"))
+    one, other = (Finished(seal, {"ns": seal}, Provenance(files=files, rests_on={})) for seal in ("x", "y"))
     assert one.source(measures=False).content == other.source(measures=False).content
     assert one.source(measures=True).content != other.source(measures=True).content
-    changed = Finished("x", Provenance(files=files | {"b": FileDigest(sha256="3", bytes=1)}, rests_on={}))
+    changed = Finished("x", {}, Provenance(files=files | {"b": FileDigest(sha256="3", bytes=1)}, rests_on={}))
     assert one.source(measures=False).content != changed.source(measures=False).content

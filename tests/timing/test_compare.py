@@ -23,7 +23,7 @@ def result(folder: Path, student_ns: int = 100_000) -> Path:
 
     script = Script(latency_ns=latency)
     record = measure(request(folder), folder / "out", start=script.start, clock=script.clock)
-    (folder / "out" / "bench.json").write_text(record.to_json())
+    (folder / "out" / "bench.json").write_bytes(record.sealed())
     return folder / "out"
 
 
@@ -33,7 +33,7 @@ def changed(folder: Path, host: dict[str, str], arm: dict[str, str]) -> Path:
     document = json.loads(path.read_bytes())
     document["host"] |= host
     document["arms"][0]["artifact"] |= arm
-    path.write_text(BenchRecord.from_json(json.dumps(document), where="here").to_json())
+    path.write_bytes(BenchRecord.from_json(json.dumps(document), where="here").sealed())
     return folder
 
 

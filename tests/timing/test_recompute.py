@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     script = Script(latency_ns=noisy)
     asked = request(tmp_path, comparisons=2, floor=True)
     record = measure(asked, tmp_path / "out", start=script.start, clock=script.clock)
-    (tmp_path / "out" / "bench.json").write_text(record.to_json())
+    (tmp_path / "out" / "bench.json").write_bytes(record.sealed())
     (tmp_path / "teacher.onnx").unlink()
     return tmp_path / "out"
 
@@ -41,7 +41,7 @@ def test_outputs_that_were_promised_need_not_be_there_any_more(tmp_path: Path) -
         start=script.start,
         clock=script.clock,
     )
-    (tmp_path / "out" / "bench.json").write_text(record.to_json())
+    (tmp_path / "out" / "bench.json").write_bytes(record.sealed())
     (tmp_path / "expected.npz").unlink()
     [reason] = [reason for reason in recompute(tmp_path / "out").comparison[0].claim.reasons if reason.code == "R01"]
     assert reason.text == "the outputs of student are not those promised: they differ by 0.5"
@@ -53,11 +53,11 @@ def edited(path: Path, *place: str | int, to: object) -> None:
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = to
-    path.write_text(BenchRecord.from_json(json.dumps(document), where="here").to_json())
+    path.write_bytes(BenchRecord.from_json(json.dumps(document), where="here").sealed())
 
 
 def test_a_result_is_computed_again_byte_for_byte(folder: Path) -> None:
-    assert recompute(folder).to_json().encode() == (folder / "bench.json").read_bytes()
+    assert recompute(folder).sealed() == (folder / "bench.json").read_bytes()
 
 
 def test_an_edited_ratio_is_refused(folder: Path) -> None:

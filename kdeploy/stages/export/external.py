@@ -117,9 +117,9 @@ def _choose(choice: BottleneckForm, fused: GraphOutcome, measured: BenchRecord |
     if measured is None:
         return _bottleneck("fused" if choice == "fuse" else "factored", f"asked for (--bottleneck {choice})", pairs)
     form, times = forms.faster(measured)
-    return _bottleneck(form, f"{', '.join(map(forms.break_even_words, pairs))}: {times}", pairs)
+    return _bottleneck(form, ", ".join(map(forms.break_even_words, pairs)), pairs, times)
 
 
-def _bottleneck(form: FormName, reason: str, pairs: list[LinearPair]) -> Bottleneck:
+def _bottleneck(form: FormName, reason: str, pairs: list[LinearPair], timed: str = "") -> Bottleneck:
     """The choice, with the widths of the pair where there is only one."""
-    return forms.bottleneck(form, reason, pairs[0] if len(pairs) == 1 else None)
+    return forms.bottleneck(form, reason, pairs[0] if len(pairs) == 1 else None, timed)

@@ -146,7 +146,7 @@ def choose(
     if measured is None:
         return bottleneck("factored", f"fusing was refused: {fusing.reason}", pair)
     form, times = faster(measured)
-    return bottleneck(form, f"{break_even_words(pair)}: {times}", pair)
+    return bottleneck(form, break_even_words(pair), pair, times)
 
 
 def faster(measured: BenchRecord) -> tuple[FormName, str]:
@@ -191,11 +191,12 @@ def with_latencies(forms: Sequence[Form], measured: BenchRecord | None) -> tuple
     return tuple(form.model_copy(update={"latency_ns": named[form.form]}) for form in forms)
 
 
-def bottleneck(shipped: FormName, reason: str, pair: LinearPair | None) -> Bottleneck:
-    """The choice, with the widths of the pair."""
+def bottleneck(shipped: FormName, reason: str, pair: LinearPair | None, timed: str = "") -> Bottleneck:
+    """The choice, with the widths of the pair and what was measured for it."""
     return Bottleneck(
         shipped=shipped,
         reason=reason,
+        timed=timed,
         break_even=break_even(pair.inputs, pair.outputs) if pair else None,
         width=pair.width if pair else None,
         inputs=pair.inputs if pair else None,

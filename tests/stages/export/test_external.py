@@ -109,7 +109,7 @@ def test_auto_times_both_forms_and_ships_one(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(forms.Settings, "quick", lambda _asked: SHORT)
     record = run(tmp_path / "out", two_pairs(tmp_path / "net.onnx"), (12,), "auto")
     assert {form.form: bool(form.latency_ns) for form in record.forms} == {"factored": True, "fused": True}
-    assert record.bottleneck.reason.startswith("k 3 < break-even 9, k 20 >= break-even 4: ")
+    assert record.bottleneck.why.startswith("k 3 < break-even 9, k 20 >= break-even 4: ")
     shipped = next(form for form in record.forms if form.form == record.bottleneck.shipped)
     assert shipped.model.sha256 == record.model.sha256
 

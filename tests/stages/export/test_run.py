@@ -274,7 +274,7 @@ def test_auto_times_both_forms_and_ships_one(
     record = make_export(tmp_path, digits, taught, distilled, options=run.ExportOptions("auto"), formats=[])
     timed = {form.form: form.latency_ns for form in record.forms}
     assert all(timed.values())
-    assert record.bottleneck.reason.startswith("k 8 < break-even 28: ")
+    assert record.bottleneck.why.startswith("k 8 < break-even 28: ")
     assert record.student.sha256 == hash_file(tmp_path / f"student.{record.bottleneck.shipped}.onnx")
 
 

@@ -131,10 +131,10 @@ def test_a_whole_measurement_has_rooflines_and_refuses_what_cannot_be(
     assert candidate.roofline.peak_flops == pytest.approx(2 * 2048 / 0.1)
     assert candidate.roofline.call_floor_ns == 700_000
     assert [reason.code for reason in record.comparison[0].claim.reasons] == codes
-    (tmp_path / "out" / "bench.json").write_text(record.to_json())
+    (tmp_path / "out" / "bench.json").write_bytes(record.sealed())
     assert recompute(tmp_path / "out") == record
     faster = candidate.roofline.model_copy(update={"peak_flops": 1e12})
     arms = (baseline, candidate.model_copy(update={"roofline": faster}))
-    (tmp_path / "out" / "bench.json").write_text(record.model_copy(update={"arms": arms}).to_json())
+    (tmp_path / "out" / "bench.json").write_bytes(record.model_copy(update={"arms": arms}).sealed())
     with pytest.raises(IntegrityError, match=r"R14: arms.1.roofline.peak_flops is 1000000000000.0, and not 40960.0"):
         recompute(tmp_path / "out")

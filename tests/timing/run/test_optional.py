@@ -19,7 +19,7 @@ SECOND = 1_000_000_000
 
 def measured(script: Script, folder: Path, **settings: object) -> BenchRecord:
     record = measure(request(folder, looks=(1,), **settings), folder / "out", start=script.start, clock=script.clock)
-    (folder / "out" / "bench.json").write_text(record.to_json())
+    (folder / "out" / "bench.json").write_bytes(record.sealed())
     return record
 
 

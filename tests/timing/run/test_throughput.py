@@ -23,7 +23,7 @@ def asked(folder: Path, *sizes: tuple[int, int], **settings: object) -> Request:
 
 def measured(script: Script, wanted: Request, folder: Path) -> BenchRecord:
     record = measure(wanted, folder / "out", start=script.start, clock=script.clock)
-    (folder / "out" / "bench.json").write_text(record.to_json())
+    (folder / "out" / "bench.json").write_bytes(record.sealed())
     return record
 
 
