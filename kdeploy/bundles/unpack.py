@@ -10,23 +10,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import struct
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from kdeploy.bundles.closed_zip import ENCRYPTED, Entry, entries_of
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, IntegrityError, ResourceError
 
 MAX_TOTAL_BYTES = 4 * 1024**3
 MAX_RATIO = 200
 SMALL = 64 * 1024  # a file this small may be all zeros, and is no bomb
-MAX_DIRECTORY_BYTES = 2 * 1024 * 1024
-END = struct.Struct("<4s4H2LH")  # end of central directory: signature, disks, counts, size and offset, comment length
-ZIP64 = 0xFFFF
+CHUNK = 1 << 16
+STORED, DEFLATED = 0, 8
 
 
 @contextmanager
@@ -45,14 +44,10 @@ def _extract(archive: Path, folder: Path) -> None:
     where = str(archive)
     try:
         with archive.open("rb") as file:
-            _check_end(file.read(4), _tail(archive), where)
-            with zipfile.ZipFile(file) as opened:
-                entries = opened.infolist()
-                _check_entries(entries, opened.start_dir, where)
-                for entry in entries:
-                    _inflate(opened, entry, folder, where)
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, NotImplementedError) as exc:
-        raise BundleError(where, "must be a whole zip file", got=core.printable(str(exc))) from exc
+            entries = entries_of(file, where)
+            _check_entries(entries, where)
+            for entry in entries:
+                _write(file, entry, folder / entry.name, f"{where}/{entry.name}")
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             advice = "Set TMPDIR to a folder with more room."
@@ -60,73 +55,75 @@ def _extract(archive: Path, folder: Path) -> None:
         raise BundleError(where, "must be readable", got=str(exc.strerror)) from exc
 
 
-def _tail(archive: Path) -> bytes:
-    with archive.open("rb") as file:
-        file.seek(max(0, archive.stat().st_size - END.size))
-        return file.read()
-
-
-def _check_end(start: bytes, tail: bytes, where: str) -> None:
-    """Refuse what is not a plain zip from its first byte to its last, with a directory small enough to read."""
-    if start not in (b"PK\x03\x04", b"PK\x05\x06"):
-        raise BundleError(where, "must be a bundle folder or its zip", got="another kind of file")
-    if len(tail) < END.size or not tail.startswith(b"PK\x05\x06"):
-        raise BundleError(where, "must be a whole zip file", got="it does not end as one")
-    _, _, _, _, count, size, _, _ = END.unpack(tail)
-    if count == ZIP64 or count > core.MAX_FILES or size > MAX_DIRECTORY_BYTES:
-        raise IntegrityError(
-            where, f"must hold at most {core.MAX_FILES} files", got=f"{count} files, {size} bytes of names"
-        )
-
-
-def _check_entries(entries: list[zipfile.ZipInfo], end: int, where: str) -> None:
-    """Refuse an entry that is no plain file under a name and in bytes of its own; nothing is unpacked before."""
-    if len(entries) > core.MAX_FILES:
-        raise IntegrityError(where, f"must hold at most {core.MAX_FILES} files", got=f"{len(entries)}")
+def _check_entries(entries: list[Entry], where: str) -> None:
+    """Refuse an entry that is no plain file under a name of its own; nothing is unpacked before."""
     try:
-        core.check_names([entry.orig_filename for entry in entries], where)
+        core.check_names([entry.name for entry in entries], where)
     except core.Broken as problem:
         raise IntegrityError(where, problem.must, got=problem.got) from problem
     for entry in entries:
-        _check_entry(entry, where)
-    total = sum(entry.file_size for entry in entries)
+        _check_entry(entry, f"{where}/{entry.name}")
+    total = sum(entry.sums.size for entry in entries)
     if total > MAX_TOTAL_BYTES:
         raise IntegrityError(where, f"must unpack to at most {MAX_TOTAL_BYTES} bytes", got=f"{total}")
-    ordered = sorted(entries, key=lambda entry: entry.header_offset)
-    starts = [entry.header_offset for entry in ordered] + [end]
-    for entry, following in zip(ordered, starts[1:], strict=True):
-        if entry.header_offset + 30 + len(entry.orig_filename) + entry.compress_size > following:
-            raise IntegrityError(
-                f"{where}/{entry.filename}", "must not share bytes with another file", got="an overlap"
-            )
 
 
-def _check_entry(entry: zipfile.ZipInfo, where: str) -> None:
-    place, kind = f"{where}/{entry.filename}", stat.S_IFMT(entry.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG) or entry.is_dir():
+def _check_entry(entry: Entry, place: str) -> None:
+    kind = stat.S_IFMT(entry.mode)
+    if kind not in (0, stat.S_IFREG):
         raise IntegrityError(place, "must be a regular file", got=core.file_kind(kind))
-    if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise IntegrityError(place, "must be stored or deflated, not encrypted", got=f"method {entry.compress_type}")
-    _check_ratio(entry, entry.file_size, place)
-
-
-def _check_ratio(entry: zipfile.ZipInfo, size: int, place: str) -> None:
-    if size > max(SMALL, MAX_RATIO * entry.compress_size):
-        got = f"{size} bytes from {entry.compress_size}"
+    if entry.flags & ENCRYPTED or entry.method not in (STORED, DEFLATED):
+        raise IntegrityError(place, "must be stored or deflated, not encrypted", got=f"method {entry.method}")
+    if entry.sums.size > max(SMALL, MAX_RATIO * entry.sums.packed):
+        got = f"{entry.sums.size} bytes from {entry.sums.packed}"
         raise IntegrityError(place, f"must not unpack to more than {MAX_RATIO} times its size", got=got)
 
 
-def _inflate(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, where: str) -> None:
-    """Unpack one file, never more of it than its header says: a new one, no link, and not executable."""
-    target = folder / entry.filename
+def _write(file: BinaryIO, entry: Entry, target: Path, where: str) -> None:
+    """Unpack one file: a new one, no link, and not executable."""
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    written = 0
-    with os.fdopen(os.open(target, flags, 0o644), "wb") as file, opened.open(entry) as source:
-        while chunk := source.read(1 << 16):
-            written += len(chunk)
-            _check_ratio(entry, written, f"{where}/{entry.filename}")
-            file.write(chunk)
-    if written != entry.file_size:
-        must = f"must unpack to the {entry.file_size} bytes of its header"
-        raise IntegrityError(f"{where}/{entry.filename}", must, got=f"{written}")
+    crc, written = 0, 0
+    with os.fdopen(os.open(target, flags, 0o644), "wb") as unpacked_file:
+        for chunk in _unpacked(file, entry, where):
+            crc, written = zlib.crc32(chunk, crc), written + len(chunk)
+            if written > entry.sums.size:
+                break
+            unpacked_file.write(chunk)
+    if written != entry.sums.size:
+        got = f"{written}" if written < entry.sums.size else "more"
+        raise IntegrityError(where, f"must unpack to the {entry.sums.size} bytes of its header", got=got)
+    if crc != entry.sums.crc:
+        raise BundleError(where, "must unpack to what was packed", got="another CRC")
+
+
+def _unpacked(file: BinaryIO, entry: Entry, where: str) -> Iterator[bytes]:
+    """The content of one file in bounded pieces.
+
+    Raises: IntegrityError when its data go on behind their end.
+    """
+    packed = _packed(file, entry)
+    if entry.method == STORED:
+        yield from packed
+        return
+    inflation = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for piece in packed:
+            yield inflation.decompress(piece, CHUNK)
+            while inflation.unconsumed_tail:
+                yield inflation.decompress(inflation.unconsumed_tail, CHUNK)
+            if inflation.unused_data or (inflation.eof and next(packed, b"")):
+                raise IntegrityError(where, "must have no bytes behind its packed data", got="some")
+        yield inflation.flush(CHUNK)
+    except zlib.error as exc:
+        raise BundleError(where, "must unpack to what was packed", got=core.printable(str(exc))) from exc
+    if not inflation.eof:
+        raise BundleError(where, "must unpack to what was packed", got="its packed data have no end")
+
+
+def _packed(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    file.seek(entry.data)
+    left = entry.sums.packed
+    while chunk := file.read(min(CHUNK, left)):
+        left -= len(chunk)
+        yield chunk
