@@ -1,7 +1,8 @@
 """Admission of an ONNX file from outside, which is inspected before any runtime sees it.
 
     path -> a regular file of bounded size -> child process (memory, CPU and wall time bounded, no torch)
-         -> parse -> versions -> graph -> stored tensors and side files -> ONNX's checker -> activations -> Inspection
+         -> parse -> text -> versions -> graph -> stored tensors and side files, finite -> ONNX's checker
+         -> activations -> Inspection
 
 The threat: a file may be malformed to crash a native parser, lead a reader to other files, ask for a terabyte or for
 ever, or be read differently by two runtimes. What is refused, and why, stands with each check.

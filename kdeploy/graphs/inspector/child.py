@@ -18,10 +18,11 @@ LEAN = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # each thread and
 
 
 def inspect(path: Path, limits: InspectionLimits | None = None) -> Inspection:
-    """Inspect an ONNX file that may be hostile. Nothing but the child reads it, and its side files nobody.
+    """Inspect an ONNX file that may be hostile. Nothing but the child reads it and its side files.
 
     Raises: ModelError for what is no model, or none that runs here; IntegrityError for external data that leads out of
-        the folder or is not all there; ResourceError beyond a limit, also when the child was ended.
+        the folder or is not all there; NonFiniteError for NaN or infinity among its numbers; ResourceError beyond a
+        limit, also when the child was ended.
     """
     limits = limits or InspectionLimits()
     check_file(path, limits)

@@ -1,4 +1,5 @@
-"""The contents of a file, inspected: parse -> versions -> graph -> stored tensors -> ONNX's checker -> activations.
+"""The contents of a file, inspected: parse -> text -> versions -> graph -> stored tensors -> ONNX's checker
+-> activations.
 
 Each step relies on those before it. ONNX's checker sees a model without its large tensors, which are inputs to it: it
 copies what it checks, several times, and the tensors have been judged by then.
@@ -21,9 +22,11 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from kdeploy.errors import ModelError, ResourceError
 from kdeploy.graphs.inspector import graph as structure
 from kdeploy.graphs.inspector.activations import peak_bytes
+from kdeploy.graphs.inspector.finite import check_finite
 from kdeploy.graphs.inspector.record import Inspection, InspectionLimits
 from kdeploy.graphs.inspector.regular_file import check_file
 from kdeploy.graphs.inspector.tensors import check_tensors
+from kdeploy.graphs.inspector.text import check_text
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.graphs.inspector.wording import EXPORT_AGAIN, cause
 
@@ -35,15 +38,13 @@ SMALL = 1024  # elements; shapes are computed from such tensors, so their values
 def inspect_contents(path: Path, limits: InspectionLimits) -> Inspection:
     """Inspect a file in this process: use `kdeploy.graphs.inspector.child.inspect`, which bounds what that may take.
 
-    Raises: ModelError, IntegrityError, ResourceError.
+    Raises: ModelError, IntegrityError, NonFiniteError, ResourceError.
     """
     where = str(path)
     check_file(path, limits)
     model = _parsed(path.read_bytes(), where)
-    try:
-        return _inspected(model, path.parent, where, limits)
-    except UnicodeDecodeError as exc:
-        raise ModelError(where, "must have its names in UTF-8", got=cause(exc), advice=EXPORT_AGAIN) from exc
+    check_text(model, where)
+    return _inspected(model, path.parent, where, limits)
 
 
 def _inspected(model: onnx.ModelProto, folder: Path, where: str, limits: InspectionLimits) -> Inspection:
@@ -54,6 +55,7 @@ def _inspected(model: onnx.ModelProto, folder: Path, where: str, limits: Inspect
     outputs = structure.values(graph.output, "output", where)
     weights_bytes, side_files = check_tensors(graph, folder, where, limits)
     operators, differing = structure.operators(graph), unrepeatable(graph)
+    check_finite(graph, folder, where)
     _lighten(graph)
     _check_by_onnx(model, where)
     return Inspection(

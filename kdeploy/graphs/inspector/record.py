@@ -9,7 +9,7 @@ class InspectionLimits(Part):
     """The most that a file, and the process that reads it, may take.
 
     A file is in memory twice while it is parsed, so `file_bytes` is less than half of `memory_bytes`; weights in side
-    files are not read, only measured.
+    files are read in pieces.
     """
 
     file_bytes: int = 384 * 2**20

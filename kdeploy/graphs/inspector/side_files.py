@@ -4,9 +4,9 @@
     checksum, where there is one = SHA-1 of the side file
 
 A side file is a plain name next to the model and a file of its own: no link, soft or hard, may lead the reader to bytes
-that are someone else's (CVE-2024-27318, -2026-27489, -34446, -34447). Its size is looked at; it is read only where the
-model promises its checksum, which no loader compares. The keys are judged here because onnx's own loader sets
-attributes by them (CVE-2026-34445). A place outside of the folder, or bytes that are not those promised, are a matter
+that are someone else's (CVE-2024-27318, -2026-27489, -34446, -34447). Its size is looked at, and its checksum where the
+model promises one, which no loader compares. The keys are judged here because onnx's own loader sets attributes by them
+(CVE-2026-34445). A place outside of the folder, or bytes that are not those promised, are a matter
 of integrity; bytes that are not there are a broken model.
 """
 
