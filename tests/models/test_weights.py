@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import safetensors
+import safetensors.torch
 import torch
 from torch import nn
 
 from kdeploy.errors import IntegrityError, ModelError, NonFiniteError
-from kdeploy.models.weights import load_weights, save_weights
+from kdeploy.models.weights import _check_finite, load_weights, save_weights
 from kdeploy.system.files import hash_file
 
 
@@ -41,7 +42,7 @@ def test_a_net_with_a_nan_is_not_written(tmp_path: Path):
         net.weight[1, 0] = torch.nan
     with pytest.raises(NonFiniteError) as caught:
         save_weights(net, path, {})
-    assert str(caught.value) == f"{path}: weights must be finite (NaN or infinity in weight)."
+    assert str(caught.value) == f"{path}: weights must be finite (NaN or infinity: 1 of 6 in weight)."
     assert not path.exists()
 
 
@@ -125,7 +126,7 @@ def test_a_whole_module_in_a_pickle_is_refused(tmp_path: Path):
     assert caught.value.got == "it asks for torch.nn.modules.linear.Linear"
 
 
-@pytest.mark.parametrize(("found", "got"), [([1], "list"), ({"epoch": 3}, "dict")])
+@pytest.mark.parametrize(("found", "got"), [([1], "list"), ({"epoch": 3}, "dict"), ({3: torch.zeros(1)}, "dict")])
 def test_a_pickle_that_is_no_state_dict_is_refused(tmp_path: Path, found: object, got: str):
     path = tmp_path / "net.pt"
     torch.save(found, path)
@@ -143,3 +144,102 @@ def test_a_file_that_torch_did_not_write_is_refused(tmp_path: Path):
     with pytest.raises(ModelError) as caught:
         load_weights(nn.Linear(2, 2), path)
     assert str(caught.value).startswith(f"{path}: must be a file that torch.save wrote (")
+
+
+def safetensors_file(path: Path, header: str, data: bytes = bytes(24)) -> Path:
+    text = header.encode("utf-8", "surrogatepass")
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    return path
+
+
+ENTRY = '{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}'
+TWICE = "must have each key of its header once"
+NAMES = "must name each tensor with at most 200 letters, digits, '_', '.' and '-'"
+ALONE = "tensor 'weight' must have a dtype, a shape and data_offsets, and nothing else"
+AGAIN = "Get the file again from where it came, or save the weights anew."
+HEADERS = {
+    f'{{"weight":{ENTRY},"weight":{ENTRY}}}': f"{TWICE} ('weight' comes 2 times)",
+    f'{{"weight":{ENTRY},"\\u0077eight":{ENTRY}}}': f"{TWICE} ('weight' comes 2 times)",
+    f'{{"weight":{ENTRY},"__metadata__":{{"a":"1","a":"2"}}}}': f"{TWICE} ('a' comes 2 times)",
+    f'{{"__metadata__":{{}},"weight":{ENTRY},"__metadata__":{{}}}}': f"{TWICE} ('__metadata__' comes 2 times)",
+    '{"weight":{"dtype":"F32","dtype":"F16","shape":[2,3],"data_offsets":[0,24]}}': f"{TWICE} ('dtype' comes 2 times)",
+    f'{{"../../x":{ENTRY}}}': f"{NAMES} ('../../x')",
+    f'{{"":{ENTRY}}}': f"{NAMES} ('')",
+    f'{{"we\\u001b[31might":{ENTRY}}}': f"{NAMES} ('we\\x1b[31might')",
+    f'{{"wei\u202eght":{ENTRY}}}': f"{NAMES} ('wei\\u202eght')",
+    f'{{"weight\\u0000":{ENTRY}}}': f"{NAMES} ('weight\\x00')",
+    f'{{"{"w" * 201}":{ENTRY}}}': f"{NAMES} ('{'w' * 80}')",
+    '{"weight":["F32",[2,3],[0,24]]}': f"{ALONE} (['F32', [2, 3], [0, 24]])",
+    '{"weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24],"loader":"os:system"}}': (
+        f"{ALONE} ({{'dtype': 'F32', 'shape': [2, 3], 'data_offsets': [0, 24], 'loader': 'os:system')"
+    ),
+}
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
+def test_a_header_that_two_readers_may_take_differently_is_refused(tmp_path: Path, header: str):
+    path = safetensors_file(tmp_path / "net.safetensors", header)
+    with pytest.raises(IntegrityError) as caught:
+        load_weights(nn.Linear(3, 2, bias=False), path)
+    assert str(caught.value) == f"{path}: {HEADERS[header]}. {AGAIN}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["[]", "7", "{", f'{{"weight":{ENTRY},"__metadata__":{{"a":1}}}}', '{"weight":{"dtype":"F32"}}', "[" * 100_000],
+    ids=range(6),
+)
+def test_a_header_that_is_none_is_bad_input(tmp_path: Path, header: str):
+    path = safetensors_file(tmp_path / "net.safetensors", header)
+    with pytest.raises(ModelError) as caught:
+        load_weights(nn.Linear(3, 2, bias=False), path)
+    assert str(caught.value).startswith(f"{path}: must be a safetensors file (Error while deserializing header: ")
+
+
+def test_a_plain_header_by_hand_is_read(tmp_path: Path):
+    path = safetensors_file(tmp_path / "net.safetensors", f'{{"weight":{ENTRY},"__metadata__":{{"a":"1"}}}}  ')
+    net = nn.Linear(3, 2, bias=False)
+    load_weights(net, path)
+    assert not net.weight.any()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_weights_that_are_no_numbers_are_refused_named_and_counted(tmp_path: Path, suffix: str):
+    net, path = nn.Linear(2, 3), tmp_path / f"net{suffix}"
+    before = net.weight.detach().clone()
+    state = {"weight": torch.full((3, 2), torch.nan), "bias": torch.tensor([0.0, torch.inf, 1.0])}
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        safetensors.torch.save_file(state, path)
+    with pytest.raises(NonFiniteError) as caught:
+        load_weights(net, path)
+    assert str(caught.value) in (
+        f"{path}: weights must be finite (NaN or infinity: 6 of 6 in weight, 1 of 3 in bias).",
+        f"{path}: weights must be finite (NaN or infinity: 1 of 3 in bias, 6 of 6 in weight).",
+    )
+    assert torch.equal(net.weight, before)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e5m2, torch.complex64])
+def test_every_type_of_float_is_looked_at(tmp_path: Path, kind: torch.dtype):
+    state = {"a": torch.tensor([1, torch.nan]).to(kind), "b": torch.ones(2, dtype=torch.int64)}
+    with pytest.raises(NonFiniteError) as caught:
+        _check_finite(state, tmp_path)
+    assert caught.value.got == "NaN or infinity: 1 of 2 in a"
+
+
+def test_a_pickle_with_an_odd_name_is_refused(tmp_path: Path):
+    path = tmp_path / "net.pt"
+    torch.save({"../../x": torch.zeros(1)}, path)
+    with pytest.raises(IntegrityError) as caught:
+        load_weights(nn.Linear(2, 3), path)
+    assert str(caught.value) == f"{path}: {NAMES} ('../../x'). {AGAIN}"
+
+
+def test_a_net_whose_weights_could_not_be_read_again_is_not_written(tmp_path: Path):
+    net, path = nn.ModuleDict({"a/b": nn.Linear(2, 3)}), tmp_path / "net.safetensors"
+    with pytest.raises(ModelError) as caught:
+        save_weights(net, path, {})
+    assert str(caught.value) == f"{path}: {NAMES} ('a/b.weight'). Rename that layer."
+    assert not path.exists()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kdeploy.errors import ModelError
+from kdeploy.graphs.inspector.finite import ADVICE
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import bench_models, external_models
+from tests import made
 from tests.graphs.inspector import hostile
 from tests.models.test_classifier import linear_model
 
@@ -69,3 +74,34 @@ def test_an_input_without_axes_is_refused(tmp_path):
         f"{path}: must have an input of which only the batch is dynamic (input 'x' of shape (batch, )). "
         "Export it with a fixed shape."
     )
+
+
+CORPUS = Path(__file__).parent / "corpus"
+NO_TEXT = r"must have its text in UTF-8 (graph.node[2].op_type is b'Softm\xe1x'). Export the model again."
+NO_NUMBER = f"stored tensor 'w' must hold finite numbers (1 of 32 are NaN or infinite). {ADVICE}"
+RECIPE = """\
+name: given
+data: {{numpy: data.npz}}
+teacher: [{{onnx: {}}}]
+student: {{hidden: [4]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "rest"), [("operator-not-utf8.onnx", 3, NO_TEXT), ("nan-weight.onnx", 5, NO_NUMBER)]
+)
+@pytest.mark.parametrize("verb", ["show", "export", "verify", "bench", "init", "label"])
+def test_the_models_that_once_were_our_bugs_are_refused_at_every_entrance(
+    verb, name, code, rest, tmp_path, command, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = Path(shutil.copyfile(CORPUS / name, tmp_path / name))
+    made.points(tmp_path / "data.npz")
+    (tmp_path / "given.yaml").write_text(RECIPE.format(name))
+    words: dict[str, list[object]] = {
+        "bench": [path, linear_model(tmp_path / "good.onnx")],
+        "init": ["--teacher", path, "--data", tmp_path / "data.npz"],
+        "label": [tmp_path / "given.yaml", "--data-root", tmp_path],
+    }
+    found = command(verb, *words.get(verb, [path]))
+    assert (found.code, found.stderr.splitlines()[-1]) == (code, f"error: {path}: {rest}")
