@@ -1,19 +1,20 @@
 """manifest.json: what is in a bundle and how its model is called.
 
-    {"schema": "kdeploy.bundle/1", "needs_kdeploy", "name",
+    {"schema": "kdeploy.bundle/1.1", "needs_kdeploy", "name",
      "model": {"file", "inputs": [{"name", "from", "shape", "dtype"}], "output", "batch"},
      "formats": {runtime: path}, "golden_atol", "tested_with": {package: version},
-     "files": {path: {"sha256", "bytes"}}}
+     "files": {path: {"sha256", "bytes"}},
+     "seal": the SHA-256 of all bytes before its line}
 
 `from` is the canonical input that an input of the model is prepared from. `batch` and lengths in `shape` are null where
-the model leaves them open. Readers accept any minor version and ignore fields they do not know.
-Nothing inside the bundle vouches for the manifest itself; its SHA-256 is in the BundleRecord, outside.
+the model leaves them open. Readers accept any minor version and ignore fields they do not know, unless those name code.
+The seal shows that no byte of the manifest changed by itself; who changes one on purpose makes another seal. Its
+SHA-256 is in the BundleRecord, outside.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def manifest_bytes(
     ]
     [answer], batch = ports.outputs, _batch(ports.inputs[0])
     document = {
-        "schema": core.SCHEMA,
+        "schema": core.SEALED,
         "needs_kdeploy": NEEDS_KDEPLOY,
         "name": name,
         "model": {"file": core.MODEL, "inputs": inputs, "output": answer.name, "batch": batch},
@@ -62,7 +63,7 @@ def manifest_bytes(
             for path, content in sorted(contents.items())
         },
     }
-    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+    return core.sealed(document)
 
 
 def bundled_ports(model: Path) -> Ports:

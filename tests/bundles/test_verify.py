@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,8 +20,19 @@ import pytest
 
 from kdeploy.bundles.fixed_zip import npz_bytes
 from kdeploy.bundles.verify import verify
-from kdeploy.errors import BundleError
-from tests.bundles.conftest import FILES, NAME, Outcome, by_itself, edit_manifest, pixels, replace, run_program
+from kdeploy.errors import BundleError, KdeployError
+from tests.bundles.conftest import (
+    FILES,
+    NAME,
+    Outcome,
+    build,
+    by_itself,
+    edit_manifest,
+    pixels,
+    replace,
+    run_program,
+    write_model,
+)
 
 Check = Callable[[Path], Outcome]
 CHANGED = "The bundle was changed after it was made: get it again from where it came."
@@ -87,14 +99,52 @@ def test_a_core_that_no_longer_parses_is_found_before_it_runs(bundle: Path) -> N
     assert by_itself(bundle).code == 4
 
 
-def test_every_byte_of_the_manifest_is_read_as_text(bundle: Path) -> None:
+def test_a_byte_changed_anywhere_in_the_manifest_is_found(bundle: Path) -> None:
     data = (bundle / "manifest.json").read_bytes()
-    for place in range(0, len(data), 97):
+    for place in range(len(data)):
         spoiled = bytearray(data)
-        spoiled[place] ^= 0x80
+        spoiled[place] ^= 0x01
         (bundle / "manifest.json").write_bytes(spoiled)
-        with pytest.raises(BundleError, match=r"manifest\.json: must be strict JSON"):
+        with pytest.raises(KdeployError, match=r"manifest\.json: ") as caught:
             verify(bundle)
+        assert caught.value.exit_code in (3, 4)
+
+
+def test_a_name_changed_in_the_manifest_is_found(bundle: Path, check: Check) -> None:
+    data = (bundle / "manifest.json").read_bytes()
+    (bundle / "manifest.json").write_bytes(data.replace(NAME.encode(), NAME.encode().swapcase()))
+    message = f"must end with the SHA-256 of all before its last line (another). {CHANGED}"
+    assert check(bundle) == Outcome(4, f"{bundle / 'manifest.json'}: {message}")
+
+
+def test_an_error_allowed_beyond_reason_is_refused(bundle: Path, check: Check) -> None:
+    edit_manifest(bundle, lambda found: found.update(golden_atol=0.5))
+    outcome = check(bundle)
+    assert outcome.code == 3
+    assert re.fullmatch(rf"{bundle}/manifest\.json: golden_atol must be at most 0\.0[0-9]+ \(0\.5\)\.", outcome.message)
+
+
+def test_a_batch_left_open_that_the_model_fixes_is_found(tmp_path: Path, check: Check) -> None:
+    model = write_model(tmp_path / "five.onnx", batch=5)
+    build(tmp_path, model=model)
+    bundle = tmp_path / "out" / "bundle"
+    assert check(bundle) == Outcome(0, "")
+    edit_manifest(bundle, lambda found: (found["model"].update(batch=None), open_batch(found)))
+    outcome = check(bundle)
+    assert outcome.code == 3
+    assert outcome.message.startswith("student.onnx: must run on its own inputs (")
+
+
+def open_batch(found: dict[str, Any]) -> None:
+    found["model"]["inputs"][0]["shape"][0] = None
+
+
+def test_a_key_that_names_code_is_refused(bundle: Path, check: Check) -> None:
+    specs = json.loads((bundle / "preprocessing.json").read_bytes())
+    specs[0]["loader_module"] = "os"
+    replace(bundle, {"preprocessing.json": json.dumps(specs).encode()})
+    message = "must not name code (a key 'loader_module'). Get the bundle from someone you trust: a bundle is data."
+    assert check(bundle) == Outcome(4, f"{bundle / 'preprocessing.json'}: {message}")
 
 
 @pytest.mark.parametrize("name", FILES)

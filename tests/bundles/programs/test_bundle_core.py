@@ -77,8 +77,14 @@ def test_what_is_printed_obeys_no_terminal(text: str) -> None:
 
 GOOD: dict[str, Any] = {
     "schema": "kdeploy.bundle/1",
+    "needs_kdeploy": "0.1.0",
     "name": "m",
-    "model": {"inputs": [{"name": "x", "from": "image", "dtype": "float32"}], "output": "logits", "batch": None},
+    "model": {
+        "file": "student.onnx",
+        "inputs": [{"name": "x", "from": "image", "dtype": "float32", "shape": [None] * 4}],
+        "output": "logits",
+        "batch": None,
+    },
     "golden_atol": 0.001,
     "tested_with": {"onnxruntime": "1"},
     "files": {path: {"sha256": DIGEST, "bytes": 0} for path in core.NEEDED},
@@ -108,7 +114,7 @@ def parsed(found: Any) -> core.Manifest:
 def test_a_good_manifest_is_read() -> None:
     manifest = parsed(GOOD)
     assert manifest.files["labels.json"] == core.Promised(DIGEST, 0)
-    assert manifest.inputs == [core.ModelInput("x", "image", "float32")]
+    assert manifest.inputs == [core.ModelInput("x", "image", "float32", (None,) * 4)]
     assert (manifest.name, manifest.output, manifest.batch, manifest.atol) == ("m", "logits", None, 0.001)
 
 
@@ -116,7 +122,7 @@ MANIFESTS: dict[str, tuple[Any, int, str]] = {
     "a list": ([], 3, "must be a JSON object ([])"),
     "no schema": (changed("schema", ...), 3, "schema must be kdeploy.bundle/1 (None)"),
     "other schema": (changed("schema", "kdeploy.bench/2"), 3, "schema must be kdeploy.bundle/1 ('kdeploy.bench/2')"),
-    "no name": (changed("name", 7), 3, "name must be text (7)"),
+    "no name": (changed("name", 7), 3, "name must be a plain name (7)"),
     "no files": (changed("files", []), 3, "files must be an object ([])"),
     "many files": (
         changed("files", {f"f{number}": PROMISE for number in range(4097)}),
@@ -166,6 +172,45 @@ MANIFESTS: dict[str, tuple[Any, int, str]] = {
     "negative error": (changed("golden_atol", -1), 3, "golden_atol must be a number of at least 0 (-1)"),
     "text as error": (changed("golden_atol", "1"), 3, "golden_atol must be a number of at least 0 ('1')"),
     "versions": (changed("tested_with", [1]), 3, "tested_with must map names to versions ([1])"),
+    "no version": (
+        changed("tested_with|onnxruntime", "new"),
+        3,
+        "tested_with must map names to versions ({'onnxruntime': 'new'})",
+    ),
+    "needs": (changed("needs_kdeploy", "kdeploy"), 3, "needs_kdeploy must be a version ('kdeploy')"),
+    "a name that is a path": (changed("name", "../m"), 3, "name must be a plain name ('../m')"),
+    "another model": (changed("model|file", "teacher.onnx"), 3, "model.file must be student.onnx ('teacher.onnx')"),
+    "no shape": (
+        changed("model|inputs|0|shape", ...),
+        3,
+        "model.inputs.shape must be a list of lengths (None)",
+    ),
+    "length 0": (
+        changed("model|inputs|0|shape", [None, 0]),
+        3,
+        "model.inputs.shape must be a list of lengths ([None, 0])",
+    ),
+    "batch of another": (
+        changed("model|batch", 8),
+        3,
+        "model.batch must be the first length of each input ((8, [None, None, None, None]))",
+    ),
+    "a name twice": (
+        changed("model|inputs", [INPUT, INPUT]),
+        3,
+        "model.inputs must have names of their own (['x', 'x'])",
+    ),
+    "formats": (changed("formats", []), 3, "formats must be an object ([])"),
+    "a format outside": (
+        changed("formats", {"openvino": "../x"}),
+        4,
+        "formats.openvino must be a listed file of that folder ('../x')",
+    ),
+    "a format that is another file": (
+        changed("formats", {"openvino": "labels.json"}),
+        4,
+        "formats.openvino must be a listed file of that folder ('labels.json')",
+    ),
 }
 
 
@@ -179,7 +224,8 @@ def test_a_newer_version_without_its_need_is_still_named() -> None:
     message = (
         "m.json: schema must be kdeploy.bundle/1 (kdeploy.bundle/2). This bundle needs kdeploy of a newer version."
     )
-    assert str(problem(parsed, changed("schema", "kdeploy.bundle/2"))) == message
+    found = {key: value for key, value in changed("schema", "kdeploy.bundle/2").items() if key != "needs_kdeploy"}
+    assert str(problem(parsed, found)) == message
 
 
 @settings(max_examples=300)
@@ -191,6 +237,60 @@ def test_any_byte_changed_in_a_manifest_is_read_or_refused_but_never_crashes(pla
         core.parse_manifest(bytes(data), "m.json")
     except core.Problem as caught:
         assert caught.exit_code in (3, 4)
+
+
+OTHER_SEAL = f"m.json: must end with the SHA-256 of all before its last line (another). {core.CHANGED}"
+SEALED = core.sealed(GOOD | {"schema": core.SEALED})
+
+
+def test_a_sealed_manifest_is_read() -> None:
+    assert core.parse_manifest(SEALED, "m.json") == parsed(GOOD)
+    assert json.loads(SEALED) == GOOD | {"schema": "kdeploy.bundle/1.1", "seal": json.loads(SEALED)["seal"]}
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x04, 0x20, 0x80])
+def test_a_byte_changed_anywhere_in_a_sealed_manifest_is_found(mask: int) -> None:
+    for place in range(len(SEALED)):
+        data = bytearray(SEALED)
+        data[place] ^= mask
+        assert problem(core.parse_manifest, bytes(data), "m.json").exit_code in (3, 4)
+
+
+def test_a_manifest_that_lost_its_seal_or_has_more_behind_it_is_found() -> None:
+    head, _, rest = SEALED.partition(b',\n "seal"')
+    for data in (head + b"\n}\n", head + b',\n "x": 1,\n "seal"' + rest, SEALED + b"\n", SEALED.replace(b"\n", b"")):
+        assert str(problem(core.parse_manifest, data, "m.json")) == OTHER_SEAL
+
+
+def test_a_seal_is_looked_at_whatever_the_version_says() -> None:
+    data = core.sealed(GOOD).replace(b'"m"', b'"n"')
+    assert str(problem(core.parse_manifest, data, "m.json")) == OTHER_SEAL
+
+
+CODE = """code entrypoint entry_point loader loader_module python_function __class__ _target_ module import exec script
+hooks pre_load_hook loaderModule CODE code_paths auto_map class trust_remote_code eval-with plugin"""
+
+
+@pytest.mark.parametrize("key", CODE.split())
+def test_a_key_that_names_code_is_refused_wherever_it_stands(key: str) -> None:
+    message = f"m.json: must not name code (a key '{key}'). Get the bundle from someone you trust: a bundle is data."
+    for place in ("", "model|", "model|inputs|0|"):
+        caught = problem(parsed, changed(f"{place}{key}", "os:system"))
+        assert (caught.exit_code, str(caught)) == (4, message)
+    spec = SPEC | {"more": [{key: "os:system"}]}
+    manifest = parsed(GOOD)
+    assert str(problem(core.parse_specs, json.dumps([spec]).encode(), manifest, "m.json")) == message
+    assert str(problem(core.parse_labels, json.dumps({key: 1}).encode(), "m.json")) == message
+
+
+@pytest.mark.parametrize("key", ["invented", "class_names", "description", "decoded", "importance", "created", "x.y"])
+def test_other_keys_of_newer_versions_are_read(key: str) -> None:
+    assert parsed(changed(key, {"a": [None]})) == parsed(GOOD)
+
+
+def test_a_listed_file_may_have_any_good_name() -> None:
+    path = "formats/onnxruntime/module.onnx"
+    assert path in parsed(changed(f"files|{path}", PROMISE)).files
 
 
 SPEC = {"input": "image", "kind": "image", "shape": [3, 4, 4], "dtype": "uint8", "scale": 1.0}
@@ -206,6 +306,16 @@ SPECS = {
     "short mean": (SPEC | {"mean": [0.5]}, "mean must hold a number a channel ([0.5])"),
     "std of text": (SPEC | {"std": ["a", 1, 1]}, "std must hold a number a channel (['a', 1, 1])"),
 }
+
+
+def test_an_input_is_prepared_once_and_as_the_manifest_says() -> None:
+    data = json.dumps([SPEC, SPEC]).encode()
+    message = "p.json: must say of each input once how it is prepared (['image'])."
+    assert str(problem(core.parse_specs, data, parsed(GOOD), "p.json")) == message
+    for shape, got in (([None, 3, 4, 5], "(3, 4, 5)"), ([None, 3], "(3,)"), ([None, 3, 4, 4, 4], "(3, 4, 4, 4)")):
+        manifest = parsed(changed("model|inputs|0|shape", shape))
+        message = f"p.json: must prepare 'x' as (3, 4, 4) ({got})."
+        assert str(problem(core.parse_specs, json.dumps([SPEC]).encode(), manifest, "p.json")) == message
 
 
 @pytest.mark.parametrize(("spec", "message"), SPECS.values(), ids=SPECS)
