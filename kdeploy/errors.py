@@ -24,7 +24,7 @@ A message reads `where: what it must be (what came). What to do.` Only `kdeploy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 
@@ -43,6 +43,11 @@ class KdeployError(Exception):
     def __init__(self, where: str, must: str, *, got: str = "", advice: str = "") -> None:
         self.where, self.must, self.got, self.advice = where, must, got, advice
         super().__init__(sentence(where, must, got, advice))
+
+    def rephrase(self, change: Callable[[str], str]) -> None:
+        """Change what its parts say, as a name that people do not know for one that they do."""
+        self.where, self.must, self.got, self.advice = map(change, (self.where, self.must, self.got, self.advice))
+        self.args = (sentence(self.where, self.must, self.got, self.advice),)
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints under the key `error`."""
@@ -72,6 +77,10 @@ class RecipeError(InputError):
         self.problems = tuple(problems)
         InputError.__init__(self, where, "must be a valid recipe", got=f"{len(problems)} problem(s)")
         self.args = ("\n".join(problems),)
+
+    def rephrase(self, change: Callable[[str], str]) -> None:
+        self.problems = tuple(map(change, self.problems))
+        self.args = ("\n".join(self.problems),)
 
     def as_json(self) -> dict[str, Any]:
         return super().as_json() | {"problems": list(self.problems)}

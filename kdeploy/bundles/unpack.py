@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import BinaryIO
 from kdeploy.bundles.closed_zip import ENCRYPTED, Entry, entries_of
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, IntegrityError, ResourceError
+from kdeploy.runtimes.scratch import scratch_folder
 
 MAX_TOTAL_BYTES = 4 * 1024**3
 MAX_RATIO = 200
@@ -35,9 +35,9 @@ def unpacked(archive: Path) -> Iterator[Path]:
     Raises: BundleError when it is no whole zip, IntegrityError when it is a hostile one, ResourceError when the disk
         is full.
     """
-    with tempfile.TemporaryDirectory(prefix="kdeploy-bundle-") as folder:  # mkdtemp makes it 0700
-        _extract(archive, Path(folder))
-        yield Path(folder)
+    with scratch_folder(str(archive)) as folder:
+        _extract(archive, folder)
+        yield folder
 
 
 def _extract(archive: Path, folder: Path) -> None:

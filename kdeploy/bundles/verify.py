@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from kdeploy.bundles.unpack import unpacked
 from kdeploy.errors import BundleError, IntegrityError, KdeployError, ParityError
 from kdeploy.records.bundle import BundleVerdict
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.scratch import scratch_folder
 
 RUNTIME = "onnxruntime"
 ERRORS: dict[type[core.Problem], type[KdeployError]] = {
@@ -62,8 +62,8 @@ def _rerun(manifest: core.Manifest, contents: dict[str, bytes], shown: str) -> B
     """The golden run, by a private copy of the model's bytes as they were hashed."""
     runtime = installed.find(RUNTIME)
     version = f"{runtime.name} {runtime.version()}"
-    with tempfile.TemporaryDirectory(prefix="kdeploy-model-") as private:
-        model = Path(private) / core.MODEL
+    with scratch_folder(f"{shown}/{core.MODEL}") as private:
+        model = private / core.MODEL
         model.write_bytes(contents[core.MODEL])
         session = runtime.load(model, threads=1)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from kdeploy.errors import ModelError
 from kdeploy.models.signature import signature
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.scratch import scratch_folder
 
 
 class Classifier(Protocol):
@@ -123,10 +123,8 @@ class OnnxClassifier:
         if features is None:
             self.session = runtime.load(path, threads=threads)
             return
-        with tempfile.TemporaryDirectory() as scratch:
-            self.session = runtime.load(
-                _with_features(path, self.signature.output, features, Path(scratch)), threads=threads
-            )
+        with scratch_folder(str(path)) as scratch:
+            self.session = runtime.load(_with_features(path, self.signature.output, features, scratch), threads=threads)
 
     def logits(self, batch: Tensor) -> Tensor:
         """(batch, *shape) float32 to (batch, classes) float32."""

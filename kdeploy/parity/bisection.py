@@ -14,7 +14,6 @@ value of each node is the same node's in float64.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from kdeploy.parity.double import as_double
 from kdeploy.records.parity import NodeDifference
 from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Refused, Runtime, Source
+from kdeploy.runtimes.scratch import scratch_folder
 
 INPUTS = 3  # every value of the network is in memory, in float64
 
@@ -151,7 +151,7 @@ def _first(graph: onnx.GraphProto, judge: Callable[[str], tuple[float, float] | 
 
 
 def _answers(model: onnx.ModelProto, runtime: Runtime, inputs: np.ndarray) -> dict[str, np.ndarray]:
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         path = Path(scratch, "every-value.onnx")
         name = _input(model)
         onnx.save(_with_every_value(model), path)

@@ -17,7 +17,6 @@ accuracy is measured on labelled inputs, and judged where it matters: in the exp
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +30,7 @@ from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Session, Source
+from kdeploy.runtimes.scratch import scratch_folder
 
 BATCHES = (1, 2, 3, 7, 32)
 
@@ -49,9 +49,9 @@ def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_n
     Raises: ModelError when the runtime does not take the file.
     """
     name = of_graph(path).inputs[0].name
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder(str(path)) as scratch:
         source = Source(path, None, {name: inputs[:3]}, None)
-        artefact = installed.convert(runtime_name, source, Path(scratch))
+        artefact = installed.convert(runtime_name, source, scratch)
         logits, batches = answers(runtime_name, artefact, name, inputs)
     return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches)
 

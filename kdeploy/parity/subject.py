@@ -6,7 +6,6 @@ a row that says where: the first node that differs, the batch, the family or the
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, Ver
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.protocol import Runtime, Source
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system.progress import Progress
 
 REFERENCE_INPUTS = 64
@@ -145,11 +145,11 @@ def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
 def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow:
     runtime, input_name = installed.find(request.runtime), subject.signature.input
     inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder(str(subject.onnx)) as scratch:
         artefact = subject.artefacts.get(str(request))
         if artefact is None:
             source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
-            artefact = installed.convert(request.runtime, source, Path(scratch), precision=request.precision)
+            artefact = installed.convert(request.runtime, source, scratch, precision=request.precision)
         with closing(runtime.load(artefact, threads=1)) as session:
             return _measured(subject, request, invariance.Trial(session, input_name, inputs), families)
 
@@ -233,9 +233,9 @@ def _stale_artefact(
     artefact = subject.artefacts.get(runtime.name)
     if artefact is None or subject.truth is None:
         return None
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder(str(subject.onnx)) as scratch:
         source = Source(subject.onnx, None, {trial.input: inputs}, None)
-        with closing(runtime.load(runtime.convert(source, Path(scratch), precision="fp32"), threads=1)) as session:
+        with closing(runtime.load(runtime.convert(source, scratch, precision="fp32"), threads=1)) as session:
             fresh = session.run({trial.input: inputs})
     oracle, name = _with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
     budget = FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -21,6 +20,7 @@ from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage
 from kdeploy.recipe.fit import check_fit
 from kdeploy.records.base import Record
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import distributed
 
 
@@ -87,7 +87,7 @@ def _do_together(job: Job, stage: Stage[Any], force: bool) -> bool:
         if folder is None:
             return False
         if not distributed.is_first():
-            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="kdeploy-"))
+            place = stack.enter_context(scratch_folder())
             folder = Path(shutil.copytree(folder, Path(place, folder.name)))
         distributed.on_first(lambda: None)  # the copies are made, the work may change
         record = _record(job, stage, folder)

@@ -14,7 +14,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +26,7 @@ from kdeploy.runtimes import ports
 from kdeploy.runtimes.border import SINGLE, check_threads, last_line, only_fp32, reading
 from kdeploy.runtimes.ports import Ports
 from kdeploy.runtimes.protocol import Processors, Refused, Source
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.runtimes.session import CallSession
 
 LIMIT_S = 300.0
@@ -50,10 +50,10 @@ class Ncnn:
         model_ports = ports.fixed(ports.of_graph(source.onnx, runtime=self.name), runtime=self.name)
         _must_be_rows_of_floats(model_ports)
         artefact = folder / "model.param"
-        with tempfile.TemporaryDirectory() as scratch:
-            _pnnx(source.onnx, Path(scratch), model_ports)
+        with scratch_folder(str(source.onnx)) as scratch:
+            _pnnx(source.onnx, scratch, model_ports)
             for file in (artefact, artefact.with_suffix(".bin")):
-                shutil.copyfile(Path(scratch) / file.name, file)
+                shutil.copyfile(scratch / file.name, file)
         ports.keep(model_ports, artefact)
         return artefact
 

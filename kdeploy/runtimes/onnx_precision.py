@@ -20,7 +20,6 @@ The file says what it is in its metadata, which a session can read back.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -30,6 +29,7 @@ import numpy as np
 
 from kdeploy.runtimes.border import calibrated, converting
 from kdeploy.runtimes.protocol import Arrays
+from kdeploy.runtimes.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -62,7 +62,7 @@ def to_int8(model: Path, artefact: Path, calibration: Iterable[Arrays] | None) -
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     calibration = calibrated(calibration)
-    with tempfile.TemporaryDirectory() as scratch, _converting(model, "int8"):
+    with scratch_folder(str(model)) as scratch, _converting(model, "int8"):
         prepared, quantised = Path(scratch, "prepared.onnx"), Path(scratch, "quantised.onnx")
         quant_pre_process(model, prepared, skip_symbolic_shape=True)  # the symbolic one is for transformers
         quantize_static(

@@ -3,7 +3,7 @@
 Set and why: intra-op threads explicitly (the default is every core, whatever the affinity), one inter-op thread and
 sequential execution (a student is a chain), no spinning (two sessions of one process slow each other five times
 otherwise), all graph optimisations, and no telemetry: without `ORT_DISABLE_TELEMETRY` in the environment *before* the
-import, version 1.32 writes a device id under the home folder.
+import, version 1.32 writes a device id under the home folder. It logs nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from kdeploy.runtimes.protocol import Arrays, NotOffered, Processors, Source
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, NodeArg, SessionOptions
 
+SILENT = 4  # its log is colored lines on stderr; what went wrong is in the exception too
 PROVIDER = "CPUExecutionProvider"
 NUMPY_NAMES = {"float": "float32", "double": "float64", "string": "object"}  # the others have the same name in both
 PROCESSORS = {
@@ -49,7 +50,7 @@ class OnnxRuntime:
         return str(_onnxruntime().__version__)
 
     def convert(self, source: Source, folder: Path, *, precision: str) -> Path:
-        _hide_telemetry()
+        _onnxruntime()
         artefact = folder / "model.onnx"
         match precision:
             case "fp32":
@@ -114,7 +115,9 @@ def optimise(model: Path, target: Path) -> None:
 
 def _onnxruntime() -> ModuleType:
     _hide_telemetry()
-    return importlib.import_module("onnxruntime")
+    module = importlib.import_module("onnxruntime")
+    module.set_default_logger_severity(SILENT)  # of sessions that its own tools open
+    return module
 
 
 def _hide_telemetry() -> None:
@@ -129,7 +132,7 @@ def _options(threads: int) -> SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors; its warnings on stderr are about graphs we already check
+    options.log_severity_level = SILENT
     return options
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from typing import Any
 
 from kdeploy.errors import Interrupted, KdeployError, ResourceError
 from kdeploy.records.bench import BenchRecord
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.children import module_command, own_environment
 from kdeploy.timing.raw import RECORD_NAME
@@ -35,8 +35,8 @@ def run_in_fresh_process(request: Request, folder: Path, progress: Callable[[Ste
     when the orchestrator ends without a word.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as own:
-        path = Path(own) / "request.json"
+    with scratch_folder() as own:
+        path = own / "request.json"
         path.write_text(request.model_dump_json(), encoding="utf-8")
         conduct(path, folder, progress)
     return BenchRecord.read(folder / RECORD_NAME)

@@ -8,8 +8,8 @@ is inspected or checked before anything of it is read; a file of a runtime is th
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from kdeploy.parity.compare import answers
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord, Quality
 from kdeploy.runtimes import artefacts, installed
+from kdeploy.runtimes.scratch import scratch_folder, standing_for
 from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench
 from kdeploy.system import host
@@ -98,7 +99,10 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
     what = {"settings": settings.model_dump(mode="json"), "names": runtimes, "sizes": list(sizes)}
     reads = {role: _digest(one) for role, one in pair.items()} | {"inputs": tests.digest}
     key = fingerprint(BenchRecord.SCHEMA, what | {"host": host.host_id()}, reads)
-    with store.work("bench", key) as work, tempfile.TemporaryDirectory() as scratch:
+    with store.work("bench", key) as work, ExitStack() as stack:
+        scratch = stack.enter_context(scratch_folder())
+        for role, one in pair.items():
+            stack.enter_context(standing_for(scratch / role, str(one.path)))
         first, second = (
             _contender(one, name, graph, tests, Path(scratch, role), [] if names else runtimes, progress)
             for name, (role, one) in zip(called(baseline, candidate), pair.items(), strict=True)

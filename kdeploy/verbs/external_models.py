@@ -5,8 +5,8 @@ Nothing of a file is read before the inspector has admitted it; then its signatu
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.onnxfile import header
 from kdeploy.runtimes.protocol import Refused, Source
+from kdeploy.runtimes.scratch import scratch_folder, standing_for
 from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
@@ -97,9 +98,11 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
     if folder is not None:
         check_alike(models)
         inputs, names = read_folder(folder, models[0].shape, min(map(_affordable, models)))
-    with tempfile.TemporaryDirectory() as scratch:
+    with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_folder())
         subjects = []
         for number, model in enumerate(models):
+            stack.enter_context(standing_for(scratch / str(number), str(model.path)))
             own_inputs = made_inputs(model) if folder is None else inputs
             subjects.append(_subject(model, own_inputs, names, Path(scratch, str(number)), progress))
         record = compared(subjects=subjects, names=[], progress=progress)

@@ -7,7 +7,6 @@ or be an ONNX file.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from kdeploy.records.bench import BenchRecord
 from kdeploy.records.plan import SpeedPreview
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.reports.summary import bench_rows
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import bench
@@ -43,8 +43,8 @@ def preview_speed(job: Job, samples: SampleSet) -> SpeedPreview:
     A busy machine gives an answer too, with a wide interval: every block counts, and the claim says what disturbed it.
     """
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            return _previewed(job, samples, Path(scratch))
+        with scratch_folder() as scratch:
+            return _previewed(job, samples, scratch)
     except (_Unknown, KdeployError) as exc:
         return SpeedPreview(reason=str(exc))
 

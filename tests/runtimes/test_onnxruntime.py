@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+from kdeploy.bundles.programs import bundle_core
 from kdeploy.errors import ModelError
 from kdeploy.runtimes.onnxruntime import OnnxRuntime
 from kdeploy.runtimes.protocol import Source
@@ -86,3 +88,28 @@ def test_a_run_that_fails_inside_is_an_error_of_ours(tmp_path: Path):
         session.run({"x": np.zeros((5, 3), np.float32)})
     assert str(caught.value).startswith(f"{path}: must run in onnxruntime (")
     assert caught.value.__cause__ is not None
+
+
+def complaining(path: Path) -> Path:
+    """A model with a tensor that nobody reads, of which a warning is logged, and a Reshape that fails when it runs."""
+    shape = numpy_helper.from_array(np.array([-1, 3]), "shape")
+    unread = numpy_helper.from_array(np.zeros(3, np.float32), "unread")
+    ports = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in (("x", ["n", 4]), ("y", None))
+    ]
+    graph = helper.make_graph([helper.make_node("Reshape", ["x", "shape"], ["y"])], "g", *[[port] for port in ports])
+    graph.initializer.extend([shape, unread])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def test_its_log_does_not_reach_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    runtime, path = OnnxRuntime(), complaining(tmp_path / "model.onnx")
+    session = runtime.load(path, threads=1)
+    with pytest.raises(ModelError, match="must run in onnxruntime"):
+        session.run({"x": np.zeros((1, 4), np.float32)})
+    onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])  # as its quantization opens one
+    run, _ = bundle_core.open_model(path.read_bytes(), "model")
+    with pytest.raises(Exception, match="Non-zero status code returned while running Reshape"):
+        run({"x": np.zeros((1, 4), np.float32)})
+    assert capfd.readouterr() == ("", "")

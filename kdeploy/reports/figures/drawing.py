@@ -10,12 +10,12 @@ import io
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from kdeploy.formatting.untrusted import spelled_out
+from kdeploy.runtimes.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -146,8 +146,8 @@ def _private_configuration() -> Iterator[None]:
     if "MPLCONFIGDIR" in os.environ or "matplotlib" in sys.modules:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="kdeploy-matplotlib-") as folder:
-        os.environ["MPLCONFIGDIR"] = folder
+    with scratch_folder() as folder:
+        os.environ["MPLCONFIGDIR"] = str(folder)
         try:
             import matplotlib.font_manager  # noqa: F401  # builds the cache while the folder is there
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.teacher import TeacherRecord
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.stages.export import ensemble, formats, forms, precision, with_preprocessing
 from kdeploy.stages.export.describe import describe, torch_flops
 from kdeploy.stages.export.forms import Choice, LinearPair
@@ -236,7 +236,7 @@ def teacher_file(folder: Path, teacher: ExportedTeacher) -> Exported:
     if combination is None:
         networks, folds = _member(path, *teacher.members[0])
         return _exported(path, spec.model_shape, networks)._replace(folds=folds)
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         parts = [Path(scratch, f"{number}.onnx") for number in range(len(teacher.members))]
         members = [_member(part, *member) for part, member in zip(parts, teacher.members, strict=True)]
         rule = Rule(combination.mean, combination.weights)

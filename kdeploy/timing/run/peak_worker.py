@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from kdeploy.errors import KdeployError
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.children import die_with_parent
 from kdeploy.timing.machine import cpus
@@ -155,10 +155,10 @@ def _in_runtime(name: str, x: Array, w: Array, threads: int) -> Run:
         [numpy_helper.from_array(w, "w")],
     )
     inputs = {"x": x}
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         path = Path(scratch, "product.onnx")
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-        model = installed.convert(name, Source(path, None, inputs, None), Path(scratch))
+        model = installed.convert(name, Source(path, None, inputs, None), scratch)
         session = installed.find(name).load(model, threads=threads)
     return lambda: session.run(inputs)
 
