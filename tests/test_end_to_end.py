@@ -19,8 +19,10 @@ import onnx
 import pytest
 from PIL import Image
 
+from kdeploy.records.export import ExportRecord
 from kdeploy.runtimes import installed
 from kdeploy.samples.sampleset import SampleSet
+from tests.altered import come_out_so
 from tests.bundles.conftest import replace
 from tests.conftest import TinyRun
 from tests.program import STAGES, TINY, Outcome, inside, python, start
@@ -33,7 +35,8 @@ def _stamps(runs: Path) -> dict[Path, int]:
 
 
 def _stages(runs: Path) -> dict[str, str]:
-    return dict(json.loads((runs / "tiny.json").read_bytes())["stages"])
+    stages = json.loads((runs / "tiny.json").read_bytes())["stages"]
+    return {name: done["fingerprint"] for name, done in stages.items()}
 
 
 def _files(runs: Path) -> dict[str, str]:
@@ -188,11 +191,13 @@ class TestPrecisionAndPreprocessing:
         assert f"with its preprocessing: {raw}\n" in exported.stdout
         good = raw.read_bytes()
         _scale(raw, 1.05)
+        come_out_so(raw.parent, ExportRecord)
         spoiled = command("verify", "tiny", *self.CHOSEN, "--runs", runs, "--json")
         assert spoiled.code == 5
         where = spoiled.document["error"]["where"]
         assert where == "student with its preprocessing on reference"
         raw.write_bytes(good)
+        come_out_so(raw.parent, ExportRecord)
         verified = command("verify", "tiny", *self.CHOSEN, "--runs", runs, "--json")
         assert verified.code == 0, verified.stderr
         last = verified.document["rows"][-1]

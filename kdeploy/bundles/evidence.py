@@ -1,7 +1,7 @@
 """The evidence of a bundle: the records that back what it claims, and apart from them every time.
 
     evidence/<stage>.json     what the stage came to, the same bytes whenever it comes to the same
-    evidence/timings.json     {"schema", "seals": {stage: seal of its record}, "timed": {stage: {place: value}}, "bench"}
+    evidence/timings.json     {"schema", "seals": {stage: its record's}, "timed": {stage: {place: value}}, "bench"}
 
 so that two runs of one recipe differ in one file, which seals itself: nothing else in the bundle depends on it.
 """
@@ -14,7 +14,6 @@ from typing import Any
 
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.records.base import Record
-from kdeploy.records.seal import sealed
 
 MEASURED = "bench"  # this stage says nothing but times
 
@@ -31,7 +30,7 @@ def evidence(records: Mapping[str, Record], seals: Mapping[str, str]) -> dict[st
     timed = {name: dict(_taken(document)) for name, document in documents.items()}
     timings = {"schema": core.TIMINGS_SCHEMA, "seals": dict(seals), "timed": timed, MEASURED: measured}
     kept = {f"evidence/{name}.json": _text(document).encode() for name, document in documents.items()}
-    return kept | {core.TIMINGS: sealed(_text(timings))}
+    return kept | {core.TIMINGS: core.sealed(timings)}
 
 
 def _taken(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - whatever JSON holds

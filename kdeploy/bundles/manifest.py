@@ -1,13 +1,14 @@
 """manifest.json: what is in a bundle and how its model is called.
 
-    {"schema": "kdeploy.bundle/1.1", "needs_kdeploy", "name",
+    {"schema": "kdeploy.bundle/2", "needs_kdeploy", "name",
      "model": {"file", "inputs": [{"name", "from", "shape", "dtype"}], "output", "batch"},
      "formats": {runtime: path}, "golden_atol", "tested_with": {package: version},
-     "files": {path: {"sha256", "bytes"}},
+     "files": {path: {"sha256", "bytes"}, "evidence/timings.json": {"sealed": true}},
      "seal": the SHA-256 of all bytes before its line}
 
 `from` is the canonical input that an input of the model is prepared from. `batch` and lengths in `shape` are null where
 the model leaves them open. Readers accept any minor version and ignore fields they do not know, unless those name code.
+Times are others in each run, so their file seals itself, and nothing else in the bundle depends on it.
 The seal shows that no byte of the manifest changed by itself; who changes one on purpose makes another seal. Its
 SHA-256 is in the BundleRecord, outside.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, ModelError
@@ -25,7 +27,7 @@ from kdeploy.runtimes.border import Port
 from kdeploy.runtimes.onnxfile import header
 from kdeploy.runtimes.ports import Ports, of_graph
 
-NEEDS_KDEPLOY = "0.1.0"  # the first version that reads kdeploy.bundle/1
+NEEDS_KDEPLOY = "0.1.0"  # the first version that reads kdeploy.bundle/2
 
 
 def manifest_bytes(
@@ -51,7 +53,7 @@ def manifest_bytes(
     ]
     [answer], batch = ports.outputs, _batch(ports.inputs[0])
     document = {
-        "schema": core.SEALED,
+        "schema": core.SCHEMA,
         "needs_kdeploy": NEEDS_KDEPLOY,
         "name": name,
         "model": {"file": core.MODEL, "inputs": inputs, "output": answer.name, "batch": batch},
@@ -59,11 +61,15 @@ def manifest_bytes(
         "golden_atol": atol,
         "tested_with": dict(sorted(versions.items())),
         "files": {
-            path: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            path: {"sealed": True} if path == core.TIMINGS else _promise(content)
             for path, content in sorted(contents.items())
         },
     }
     return core.sealed(document)
+
+
+def _promise(content: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def bundled_ports(model: Path) -> Ports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kdeploy.bundles.evidence import evidence
 from kdeploy.evaluation.gate import raise_if_failed
@@ -17,7 +18,8 @@ from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.pipeline.verify import VERIFY
 from kdeploy.records.bundle import BundleRecord
 
-EVIDENCE = (SAMPLES, TEACHER, DISTILL, EXPORT, VERIFY, BENCH)  # whose records travel in the bundle
+# whose records travel in the bundle
+EVIDENCE: tuple[Stage[Any], ...] = (SAMPLES, TEACHER, DISTILL, EXPORT, VERIFY, BENCH)
 
 
 def run(job: Job, folder: Path) -> BundleRecord:
@@ -26,15 +28,14 @@ def run(job: Job, folder: Path) -> BundleRecord:
 
     raise_if_failed(gate_results(job))
     samples, exported = job.samples(), exported_run(job)
+    seals = {one.name: job.finished(one).seal for one in EVIDENCE}
     canonical = samples.inputs[exported.record.preprocessing.input][samples.parts["test"][:32]]
     return stage.run(
         folder,
         name=job.recipe.name,
         exported=exported,
         canonical=canonical,
-        evidence=evidence(
-            {one.name: job.read(one) for one in EVIDENCE}, {one.name: job.finished(one).seal for one in EVIDENCE}
-        ),
+        evidence=evidence({one.name: job.read(one) for one in EVIDENCE}, seals),
         versions=job.read(VERIFY).versions,
     )
 

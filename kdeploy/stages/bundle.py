@@ -12,6 +12,7 @@ from kdeploy.bundles.write import Golden, write
 from kdeploy.evaluation.exported_run import ExportedRun, exported_logits
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.bundle import BundleRecord
+from kdeploy.records.export import ExportRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 
 GOLDEN_SAMPLES = 32
@@ -38,15 +39,11 @@ def run(
     Raises: ParityError when the exported student does not answer as the trained network does.
     """
     place, record = exported.folder, exported.record
-    made = [one for one in record.formats if one.model == "student" and one.refused is None]
-    formats = {FormatRequest(one.runtime, one.precision).folder: place / one.file for one in made}
-    formats.pop("onnx", None)  # that is student.onnx itself
-    formats |= {"raw": place / record.raw.file} if record.raw else {}
     written = write(
         folder,
         name=name,
         model=place / record.student.file,
-        formats=formats,
+        formats=formats_of(place, record),
         preprocessing=[record.preprocessing],
         class_names=record.class_names,
         golden=_golden(exported, canonical),
@@ -55,6 +52,14 @@ def run(
     )
     verify(folder / written.folder)
     return written
+
+
+def formats_of(place: Path, record: ExportRecord) -> dict[str, Path]:
+    """The student's files in other formats, by the folders that they have in the bundle."""
+    made = [one for one in record.formats if one.model == "student" and one.refused is None]
+    formats = {FormatRequest(one.runtime, one.precision).folder: place / one.file for one in made}
+    formats.pop("onnx", None)  # that is student.onnx itself
+    return formats | ({"raw": place / record.raw.file} if record.raw else {})
 
 
 def _golden(exported: ExportedRun, canonical: np.ndarray) -> Golden:

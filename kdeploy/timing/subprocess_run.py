@@ -60,14 +60,15 @@ def conduct(path: Path, folder: Path, progress: Callable[[Step], None]) -> None:
 @contextmanager
 def orchestrator(path: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """The running orchestrator, and the signals that came meanwhile."""
-    process = subprocess.Popen(
-        module_command("kdeploy.timing", str(path), str(folder)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=own_environment(),
-        start_new_session=True,
-    )
+    with _held_back(signal.SIGINT):
+        process = subprocess.Popen(
+            module_command("kdeploy.timing", str(path), str(folder)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=own_environment(),
+            start_new_session=True,
+        )
     with forwarding(process) as received:
         try:
             yield process, received
@@ -77,6 +78,17 @@ def orchestrator(path: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[st
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Hold a signal back from a child that is started, until it lets it through: while it imports it has no handler
+    yet, and would print where it was. One for this process comes afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def arguments(folder: Path, **changes: Any) -> dict[str, Any]:
         "preprocessing": [SPEC],
         "class_names": LABELS,
         "golden": Golden({"image": pixels()}, direct_logits(model, pixels()), 1e-4),
-        "evidence": {"parity.json": b'{"schema": "kdeploy.parity/1"}\n'},
+        "evidence": {"evidence/parity.json": b'{"schema": "kdeploy.parity/1"}\n'},
         "versions": VERSIONS,
         **changes,
     }

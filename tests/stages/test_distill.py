@@ -23,8 +23,10 @@ from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.ensemble import Rule
 from kdeploy.models.weights import load_weights
+from kdeploy.records.seal import sealed
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import distill, labels
+from kdeploy.system.done import write_done
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.training.loop import software
@@ -125,7 +127,7 @@ def test_of_equal_seeds_the_first_is_exported(
     shutil.copytree(distilled.folder, tmp_path, dirs_exist_ok=True)
     for net, value in zip(distilled.record.students, agreements, strict=True):
         done = net.model_copy(update={"held_out_agreement": value})
-        (tmp_path / f"student-{net.seed}.json").write_text(done.model_dump_json())
+        write_done(tmp_path / f"student-{net.seed}.json", done, [tmp_path / net.file, tmp_path / net.logits])
     assert make_students(tmp_path, digits, taught.folder, labeled.folder).chosen_seed == chosen
 
 
@@ -360,7 +362,8 @@ def test_a_curve_goes_on_where_its_training_was_interrupted(
     part = _made(tmp_path / "part")
     with pytest.raises(Interrupted):
         make_students(part, digits, taught.folder, labeled.folder, options=seen, progress=Watching("student 1 of 1"))
-    (part / "student-0.curve.json").write_text("[0.5, 0.5]")  # what a later step had seen before it was lost
+    later = sealed('{\n "test_accuracy": [0.5, 0.5]\n}\n')  # what a later step had seen before it was lost
+    (part / "student-0.curve.json").write_bytes(later)
     again = make_students(part, digits, taught.folder, labeled.folder, options=seen)
     assert again.students[0].curve == whole.students[0].curve
 

@@ -138,5 +138,5 @@ def test_blocks_without_their_components_are_not_gone_on_with(taught: Done, digi
         _reduced(tmp_path, digits, taught.folder)
     assert str(caught.value) == (
         f"{path}: must be what the blocks beside it were stored with (there is no such file). "
-        "Run: kdeploy run --force labels."
+        "Do it again: kdeploy run RUN --force labels, or remove its folder."
     )

@@ -8,6 +8,7 @@ import pytest
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.seal import sealed
 from kdeploy.runtimes import artefacts
 from kdeploy.timing.analysis.claims import require_supported
 from kdeploy.timing.recompute import recompute
@@ -156,7 +157,8 @@ def test_the_command_prints_the_claim_again_and_refuses_an_edited_file_with_4(fo
     found = inside("bench", "recompute", folder)
     assert found.code == 0
     assert "student" in found.stdout
-    assert inside("bench", "recompute", folder, "--json").stdout == (folder / "bench.json").read_text()
+    printed = inside("bench", "recompute", folder, "--json").stdout
+    assert sealed(printed) == (folder / "bench.json").read_bytes()
     edited(folder / "bench.json", "noise", "blocks_void", to=3)
     assert inside("bench", "recompute", folder).code == 4
 

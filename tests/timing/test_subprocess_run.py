@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,8 @@ from kdeploy.timing import raw
 from kdeploy.timing.__main__ import benchmark
 from kdeploy.timing.request import ComparisonRequest, Request
 from kdeploy.timing.run.orchestrator import Step
-from kdeploy.timing.subprocess_run import failure, run_in_fresh_process
+from kdeploy.timing.subprocess_run import failure, orchestrator, run_in_fresh_process
+from tests import made
 from tests.timing.conftest import with_candidate
 
 
@@ -113,6 +118,33 @@ def test_an_interrupt_keeps_the_raw_samples_and_leaves_nobody(tiny: Request, tmp
     assert children() == []
     assert processes_about(str(tmp_path)) == []
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_before_the_orchestrator_is_ready_prints_nothing(
+    tiny: Request, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "request.json"
+    path.write_text(tiny.model_dump_json())
+    with orchestrator(path, tmp_path) as (process, received):
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        [document] = map(json.loads, process.stdout)
+        assert (document["error"]["kind"], process.wait(), received) == ("Interrupted", 130, [])
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.5, 2, 3.5, 5])
+def test_an_interrupt_of_the_whole_group_prints_no_traceback(seconds: float, tmp_path: Path) -> None:
+    models = [made.linear(tmp_path / f"{width}.onnx", (2,), width=width) for width in (4, 16)]
+    command = [sys.executable, "-P", "-m", "kdeploy", "bench", *map(str, models), "--runs", str(tmp_path / "runs")]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, start_new_session=True, cwd=tmp_path) as process:
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)
+        printed, complaints = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    assert all("interrupted after a clean checkpoint" in line for line in complaints.splitlines() if "error" in line)
+    assert "Traceback" not in complaints
 
 
 def test_an_error_of_the_caller_leaves_nobody(tiny: Request, tmp_path: Path) -> None:
