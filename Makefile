@@ -34,8 +34,10 @@ test: check  ## every check and test
 smoke: $(INSTALLED)  ## the whole path on 600 digits
 	$(BIN)/kdeploy run recipes/tiny.yaml
 
-kill-test: $(INSTALLED)  ## 20 kills over all stages, 3 inside of them; the results must be equal
-	$(BIN)/python tests/kill.py
+KILLS ?= 20
+
+kill-test: $(INSTALLED)  ## 20 kills over all stages, 3 inside of them, some of sweeps; the results must be equal
+	$(BIN)/python tests/kill.py --kills $(KILLS)
 
 long: $(INSTALLED)  ## 200 random nets exported and compared over three runtimes; about 10 minutes
 	$(BIN)/python -m pytest -m long --timeout 3600

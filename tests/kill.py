@@ -1,14 +1,17 @@
 """`make kill-test`: SIGKILLs spread over every stage of a run; the results must be those of a run nobody disturbed.
+`make kill-test KILLS=200` for more of them.
 
     reference   one run of recipes/tiny.yaml that nobody disturbs
     chains      start it again and again in one folder; kill the whole process group at a drawn moment of a stage that
                 is named beforehand; after the last kill of the chain, let it end
     inside      a chain whose moments are found on disk: the teacher's training inside an epoch, labelling between two
                 blocks, a student's training inside an epoch, each by what lies in `.work` when the process is dead
+    sweeps      a sweep of two variants that is killed at drawn moments, and ended by two at once in one folder
 
-Trainings write a checkpoint every tenth of a second instead of every 15 seconds, or none would ever be read here. A
-finished chain must have the weights, the ONNX files and the accuracies of the reference, and nothing broken beside
-them. Prints a table and exits with 1 on any difference. Takes about nine minutes on two cores.
+Beside every chain and every sweep `kdeploy clean --yes` runs again and again, and must never take what a run names or
+is about to name. Trainings write a checkpoint every tenth of a second instead of every 15 seconds, or none would be
+read here. A finished chain must have the weights, the ONNX files and the accuracies of the reference, and nothing
+broken beside them. Prints a table and exits with 1 on any difference. Takes about nine minutes on two cores.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ START = "start"  # before the first stage is named
 TEMPORARY = ".kdeploy-tmp-"
 PATIENCE_SECONDS = 300
 CHECKPOINT_SECONDS = "0.1"
+WEIGHTS = "[!.]*/*/*.safetensors"
+VARIANTS = "variants: {plain: {}, longer: {distill: {epochs: 13}}}\n"
 ATTEMPTS = 12  # to find a process between two blocks, or inside an epoch
 
 
@@ -57,13 +62,13 @@ class Moment(NamedTuple):
 class Running:
     """A run in a process group of its own, and which stage it is at, by what it prints on stderr."""
 
-    def __init__(self, runs: Path) -> None:
+    def __init__(self, runs: Path, *words: str | Path) -> None:
         self.named = [START]
         self.began = {START: time.monotonic()}
         self.lines: list[str] = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            [PROGRAM, "run", RECIPE, "--runs", runs, "--json"],
+            [PROGRAM, *(words or ("run", RECIPE)), "--runs", runs, "--json"],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -135,6 +140,35 @@ class Running:
             raise SystemExit("kill-test: a run must end by itself with 0. It said:\n" + "\n".join(self.lines))
         self.reader.join()
         return dict(json.loads(text))
+
+
+class Cleaning:
+    """`kdeploy clean --yes` of a folder, again and again while the block runs; it must end with 0 each time."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs, self.times, self.failed = runs, 0, ""
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._clean, daemon=True)
+
+    def __enter__(self) -> Cleaning:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def _clean(self) -> None:
+        while not self.over.wait(0.2):
+            words = [PROGRAM, "clean", "--runs", self.runs, "--yes"]
+            done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+            self.times += 1
+            self.failed = self.failed or (f"clean: {done.stderr.strip()}" if done.returncode else "")
+
+    @property
+    def wrong(self) -> list[str]:
+        """What went wrong, once the block has ended."""
+        return [self.failed] if self.failed else [] if self.times else ["clean never ran"]
 
 
 def parent(pid: int) -> int | None:
@@ -282,8 +316,10 @@ def kill_test(place: Path, kills: int, draws: random.Random) -> int:
     pending = chains(kills, seconds, draws)
     while pending:
         runs = place / f"chain-{len(hits)}"
-        hits += _chain(runs, pending.pop(0), len(hits))
-        found = differences(result(runs, Running(runs).finish()), reference) + broken(runs)
+        with Cleaning(runs) as cleaning:
+            hits += _chain(runs, pending.pop(0), len(hits))
+            summary = Running(runs).finish()
+        found = differences(result(runs, summary), reference) + broken(runs) + cleaning.wrong
         say(f"      finished: {'; '.join(found) or 'equal to the reference, nothing broken'}")
         wrong += found
         missed = [stage for stage in STAGES if stage not in hits]
@@ -294,6 +330,7 @@ def kill_test(place: Path, kills: int, draws: random.Random) -> int:
             pending[0].sort(key=lambda moment: STAGES.index(moment.stage))
     missed = [stage for stage in STAGES if stage not in hits]
     wrong += [f"no kill hit {stage}" for stage in missed] + inside(place / "inside", reference)
+    wrong += sweeps(place, max(2, kills // 10), draws)
     say(f"{len(hits)} kills, {len(set(hits))} stages hit: {'; '.join(wrong) or 'no difference'}")
     return 1 if wrong or len(hits) < kills else 0
 
@@ -308,6 +345,43 @@ def inside(runs: Path, reference: Result) -> list[str]:
     found = differences(result(runs, Running(runs).finish()), reference) + broken(runs)
     say(f"      finished: {'; '.join(found) or 'equal to the reference, nothing broken'}")
     return wrong + found
+
+
+def sweeps(place: Path, kills: int, draws: random.Random) -> list[str]:
+    """Kill a sweep at drawn moments, let two at once end it, and compare with one that nobody disturbed."""
+    recipe, runs = place / "sweep.yaml", place / "sweeps"
+    recipe.write_text(f"{RECIPE.read_text()}\n{VARIANTS}")
+    words = ("sweep", recipe)
+    began = time.monotonic()
+    rows = Running(place / "sweep", *words).finish()["rows"]
+    seconds = time.monotonic() - began
+    with Cleaning(runs) as cleaning:
+        for number in range(kills):
+            running = Running(runs, *words)
+            time.sleep(draws.uniform(0.2, 0.9) * seconds / (1 + number % 3))
+            say(f"      sweep killed in {running.kill()}")
+        both = [Running(runs, *words) for _ in range(2)]
+        ended = [running.finish()["rows"] for running in both]
+    found = cleaning.wrong + [f"sweep: {name}" for name in _unequal(place / "sweep", runs)]
+    found += ["sweep: other results" for one in ended if list(map(_scores, one)) != list(map(_scores, rows))]
+    waited = sum("waiting for" in line for running in both for line in running.lines)
+    say(f"      two sweeps at once, {waited} times one waited: {'; '.join(found) or 'equal to the reference'}")
+    return found
+
+
+def _unequal(reference: Path, runs: Path) -> list[str]:
+    """The weights that are not those of the reference."""
+    hashes = [
+        {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in place.glob(WEIGHTS)}
+        for place in (reference, runs)
+    ]
+    return sorted(name for name in hashes[0] | hashes[1] if hashes[0].get(name) != hashes[1].get(name))
+
+
+def _scores(row: dict[str, Any]) -> list[Any]:
+    """What two sweeps must agree on: the accuracies of every network."""
+    networks = [*row["students"], *row["baselines"]]
+    return [row["variant"], row["teacher_accuracy"], *(network["test_accuracy"] for network in networks)]
 
 
 def _hit(runs: Path, look: Callable[[Path], str]) -> str:

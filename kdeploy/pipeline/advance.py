@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Collection
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import GateError, IntegrityError
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.order import fingerprints, sources, stages_of
+from kdeploy.pipeline.order import sources, stages_of
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage
 from kdeploy.recipe.fit import check_fit
@@ -32,13 +32,6 @@ def advance(
     A gate that is not met stops the bundle, not the report: the error is raised at the end. A stage that rests on what
     is not there any more is done again: on another measurement, or on other files.
     """
-    job.prints = fingerprints(job)
-    stages = [(key.stage, fingerprint) for key, fingerprint in job.prints.items()]
-    with job.store.using(stages) if distributed.is_first() else nullcontext():
-        _advance(job, upto, force, done)
-
-
-def _advance(job: Job, upto: str, force: Collection[str], done: Callable[[Job], None]) -> None:
     failed: GateError | None = None
     for key, stage in stages_of(job).items():
         try:

@@ -31,7 +31,7 @@ class DoneStage(Part):
 
 
 class RunRecord(Record):
-    """The settings of a recipe's last run, and each stage that it has done."""
+    """The settings of a recipe's last run, the fingerprint of each of its stages, and those that it has done."""
 
     SCHEMA: ClassVar[str] = "kdeploy.run/3"
 
@@ -41,6 +41,7 @@ class RunRecord(Record):
     base: str  # the folder that model files of the recipe are relative to
     data_root: str
     threads: int  # of trainings that do not say how many
+    planned: dict[str, str]
     stages: dict[str, DoneStage]
 
     @property

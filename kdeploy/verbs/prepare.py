@@ -84,6 +84,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         base=str(loaded.base),
         data_root=str(data_root),
         threads=threads,
+        planned={},
         stages={},
     )
     return job, index

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.pipeline.advance import advance
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.order import stages_of
+from kdeploy.pipeline.order import fingerprints, stages_of
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe import shipped
@@ -58,16 +59,22 @@ def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Coll
     unknown = sorted(set(force) - set(known))
     if unknown:
         raise InputError("--force", f"must be one of {', '.join(known)}", got=unknown[0])
-    if distributed.is_first():
-        sweep_temporary(job.store.root)
-    advance(job, upto, force=force, done=lambda done: _write_index(done, index))
+    job.prints = fingerprints(job)
+    with ExitStack() as stack:
+        if distributed.is_first():
+            sweep_temporary(job.store.root)
+            stack.enter_context(job.store.using((key.stage, one) for key, one in job.prints.items()))
+            _write_index(job, index)
+        advance(job, upto, force=force, done=lambda done: _write_index(done, index))
 
 
 def _write_index(job: Job, index: RunRecord) -> None:
-    """Write `runs/<name>.json` with the stages that are done."""
+    """Write `runs/<name>.json` with the stages that are done, and all that it will come to: nobody may remove them."""
     seals = {key: _seal(job, stage) for key, stage in stages_of(job).items() if job.has(stage)}
     done = {str(key): DoneStage(fingerprint=job.prints[key], seal=seal) for key, seal in seals.items() if seal}
-    commit_bytes(job.store.index(index.name), index.model_copy(update={"stages": done}).sealed())
+    planned = {str(key): fingerprint for key, fingerprint in job.prints.items()}
+    record = index.model_copy(update={"planned": planned, "stages": done})
+    commit_bytes(job.store.index(index.name), record.sealed())
 
 
 def _seal(job: Job, stage: Stage[Any]) -> str | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdeploy import api
-from kdeploy.errors import BusyError, DataError, GateError, InputError, KdeployError
+from kdeploy.errors import BusyError, DataError, GateError, InputError, IntegrityError, KdeployError
 from kdeploy.pipeline import order
 from kdeploy.pipeline.bench import BENCH
 from kdeploy.pipeline.bundle import BUNDLE
@@ -22,10 +27,13 @@ from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.records.teacher import TeacherRecord
+from kdeploy.system.progress import Progress
 from kdeploy.training.settings import precision
 from kdeploy.verbs.prepare import Options, prepare
 from kdeploy.verbs.runs import advance_run, find_run
 from tests import made
+from tests.altered import come_out_so, flip, rewritten
 from tests.program import STAGES, TINY
 
 PLACE = Options(runs=Path("no-such-folder"))
@@ -184,6 +192,19 @@ def test_bf16_where_the_processor_has_it_is_the_precision_it_stands_for():
     assert _changed(f"distill.precision={precision('auto')}") == []
 
 
+class Said(Progress):
+    """Progress that keeps its lines; `waits` is set when one says that it waits."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.waits = threading.Event()
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+        if "waiting for" in text:
+            self.waits.set()
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """A recipe on files of its own."""
@@ -224,7 +245,69 @@ def test_what_shows_a_measurement_is_made_again_with_it(runs):
     assert job.ran == ["bench", "bundle", "report"]
     assert shown.read_bytes() != before
     raw = job.read(BENCH).raw.sha256
-    assert raw in (job.folder(BUNDLE) / "bundle" / "evidence" / "bench.json").read_text()
+    assert raw in (job.folder(BUNDLE) / "bundle" / "evidence" / "timings.json").read_text()
+
+
+def test_what_rests_on_what_another_run_measured_anew_is_made_again(runs):
+    other = Options(runs=runs, overrides=("name=other",))
+    assert api.run(TINY, other).ran == ["bundle", "report"]
+    assert api.run(TINY, Options(runs=runs), force=["bench"]).ran == ["bench", "bundle", "report"]
+    assert api.run(TINY, other).ran == ["bundle", "report"]
+    assert api.run(TINY, other).ran == []
+
+
+def test_a_measurement_that_says_the_same_changes_nothing(runs):
+    assert api.run(TINY, Options(runs=runs), force=["verify"]).ran == ["verify"]
+
+
+def test_what_is_made_again_with_the_same_files_changes_nothing_and_with_others_everything(recipe, tmp_path):
+    options = Options(tmp_path / "runs", tmp_path)
+    job = api.run(recipe, options, upto="labels")
+    shutil.rmtree(job.folder(TEACHER))
+    assert api.run(recipe, options, upto="labels").ran == ["teacher"]
+    # as if it had been trained on another machine
+    folder = job.folder(TEACHER)
+    flip(folder / "test_logits.npy", -3)
+    come_out_so(folder, TeacherRecord)
+    assert api.run(recipe, options, upto="labels").ran == ["labels"]
+
+
+@pytest.mark.parametrize("stage", ["samples", "bench", "bundle"])
+def test_an_edited_record_is_refused_until_its_stage_is_forced(runs, stage):
+    [path] = runs.glob(f"{stage}/*/record.json")
+    path.write_bytes(path.read_bytes().replace(b'"name": "tiny"', b'"name": "tony"').replace(b"0.9", b"0.8"))
+    changed = json.loads(path.read_bytes())["seal"]
+    if stage == "samples":
+        path.write_bytes(path.read_bytes().replace(b'"split_seed": 0', b'"split_seed": 1'))
+    with pytest.raises(IntegrityError) as caught:
+        api.show("tiny", Options(runs=runs))
+    assert str(caught.value).startswith(f"{path}: must be as it was written (sealed {changed[:12]}, its bytes give ")
+    assert str(caught.value).endswith(f"). Do it again: kdeploy run RUN --force {stage}, or remove its folder.")
+    assert stage in api.run(TINY, Options(runs=runs), force=[stage]).ran
+    assert api.show("tiny", Options(runs=runs)).name == "tiny"
+
+
+def test_a_record_that_was_edited_and_sealed_again_is_not_the_one_that_the_run_has_seen(runs):
+    [path] = runs.glob("distill/*/record.json")
+    rewritten(path, lambda record: record["students"][0].update(test_accuracy=1.0))
+    with pytest.raises(IntegrityError, match=r"must be the record that the run has seen \(sealed "):
+        api.show("tiny", Options(runs=runs))
+
+
+def test_a_sweep_waits_for_what_another_process_works_on(tmp_path, recipe):
+    text = recipe.read_text() + "\nvariants: {one: {}}\n"
+    (tmp_path / "sweep.yaml").write_text(text)
+    said = Said()
+    options = Options(tmp_path / "runs", tmp_path, progress=said)
+    job, _ = prepare(tmp_path / "sweep.yaml", replace(options, variant="one"))
+    key = order.fingerprints(job)[SAMPLES.key]
+    sweep = threading.Thread(target=api.sweep, args=(tmp_path / "sweep.yaml", options))
+    with job.store.work("samples", key):
+        sweep.start()
+        assert said.waits.wait(60)
+    sweep.join(120)
+    assert f"samples: waiting for pid {os.getpid()}" in said.lines
+    assert job.store.has("samples", key)
 
 
 def test_force_leaves_alone_what_another_process_works_on(runs):

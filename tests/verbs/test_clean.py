@@ -9,6 +9,7 @@ import pytest
 
 from kdeploy.pipeline.store import Store
 from kdeploy.verbs.clean import unnamed
+from tests.altered import rewritten
 from tests.program import inside
 
 
@@ -56,3 +57,18 @@ def test_unfinished_work_stays(runs):
 
 def test_a_folder_without_runs_has_nothing_to_clean(tmp_path):
     assert inside("clean", "--runs", tmp_path / "none") == (0, "0 folders, 0.0 kB\n", "")
+
+
+def test_what_a_run_is_about_to_make_stays_although_it_was_killed_before_it_could_name_it(runs):
+    rewritten(runs / "tiny.json", lambda run: run["stages"].clear())
+    assert inside("clean", "--runs", runs, "--yes").stdout == "0 folders, 0.0 kB\n"
+    assert inside("run", "tiny", "--runs", runs, "--json").document["stages_run"] == []
+
+
+def test_what_a_command_uses_stays(runs, left):
+    store = Store(runs)
+    with store.using([("report", left.name)]):
+        assert inside("clean", "--runs", runs, "--yes").stdout == "0 folders, 0.0 kB\n"
+    assert left.is_dir()
+    assert inside("clean", "--runs", runs, "--yes").stdout.startswith(f"removed: {left} ")
+    assert not left.exists()
