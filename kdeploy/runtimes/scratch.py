@@ -4,7 +4,7 @@
     TMPDIR/kdeploy-XXXXXXXX/files/   the private folder
 
 Whoever makes the first one in a process removes those of dead processes: of this user, an hour old, with a lock that
-nobody holds. A folder of another kind is none of ours, whatever its name. Here, below everything, since runtimes need
+nobody holds. A folder of another kind stays, whatever its name. Here, below everything, since runtimes need
 such folders too.
 """
 
@@ -79,7 +79,7 @@ def _sweep_once() -> None:
 
 
 def _remove(path: Path, status: os.stat_result) -> None:
-    """Remove a leftover if it is one of ours. Raises: OSError when it is not, or is in use."""
+    """Remove a leftover if a process of kdeploy made it. Raises: OSError when it is in use."""
     age = time.time() - status.st_mtime
     if status.st_uid != os.geteuid() or age < HOUR:
         return
