@@ -10,9 +10,9 @@ The names below are those of `kdeploy.api`. They are loaded on first use, so tha
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = (
+    False  # that of `typing`, which `python -m kdeploy` would import while the working folder is on the path
+)
 if TYPE_CHECKING:  # type checkers and editors see the functions themselves
     from kdeploy.api import (
         FinishedRun,
@@ -97,6 +97,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'kdeploy' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module("kdeploy.api"), name)
 
 

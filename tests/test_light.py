@@ -28,7 +28,7 @@ MOST_BYTES = 150 << 20
 OF_PYTHON = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")
 LIST = REPOSITORY / "requirements-light.txt"
 
-# `import torch` fails here, in child processes too, and stands with its importer in the file that HEAVY names
+# `import torch` fails here, in child processes too, and stands with its importer in the file that KDEPLOY_HEAVY names
 REFUSING = """
 import os, sys
 
@@ -39,7 +39,7 @@ class Refuse:
         frame = sys._getframe(1)
         while frame and "importlib" in frame.f_code.co_filename:
             frame = frame.f_back
-        with open(os.environ["HEAVY"], "a") as log:
+        with open(os.environ["KDEPLOY_HEAVY"], "a") as log:
             log.write(f"{name} is imported by {frame.f_code.co_filename}:{frame.f_lineno}\\n")
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
@@ -83,7 +83,9 @@ def refusing(tmp_path: Path) -> Run:
 
     def run(*words: str | Path) -> Outcome:
         log.write_text("")
-        found = outcome([sys.executable, "-m", "kdeploy", *words], tmp_path, PYTHONPATH=str(folder), HEAVY=str(log))
+        found = outcome(
+            [sys.executable, "-m", "kdeploy", *words], tmp_path, PYTHONPATH=str(folder), KDEPLOY_HEAVY=str(log)
+        )
         # the peaks of the machine are those of every engine that is here, torch among them
         assert [line for line in log.read_text().splitlines() if "peak_worker.py" not in line] == []
         return found

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ import numpy as np
 from kdeploy.errors import ModelError
 from kdeploy.runtimes import ports
 from kdeploy.runtimes.border import SINGLE, check_threads, last_line, only_fp32, reading
+from kdeploy.runtimes.environment import passed_on
 from kdeploy.runtimes.ports import Ports
 from kdeploy.runtimes.protocol import Processors, Refused, Source
 from kdeploy.runtimes.scratch import scratch_folder
@@ -94,7 +94,7 @@ def _pnnx(model: Path, scratch: Path, model_ports: Ports) -> None:
         "ncnnparam=model.param",
         "ncnnbin=model.bin",
     ]
-    quiet = os.environ | {"ORT_DISABLE_TELEMETRY": "1"}  # pnnx simplifies graphs with an ONNX Runtime of its own
+    quiet = passed_on() | {"ORT_DISABLE_TELEMETRY": "1"}  # pnnx simplifies graphs with an ONNX Runtime of its own
     try:
         done = subprocess.run(
             command, cwd=scratch, env=quiet, capture_output=True, text=True, timeout=LIMIT_S, check=False

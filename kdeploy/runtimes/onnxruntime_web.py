@@ -4,8 +4,9 @@ A session is a child process of Node that speaks frames over its stdin and stdou
 a time measured here holds two trips through a pipe, some tens of microseconds, that a web page does not make. It ends
 when its session is closed or forgotten, or when its stdin does.
 
-The package is looked for in the folder that KDEPLOY_NODE_MODULES names, then where Node would look from the working
-directory: `node_modules` in it and in each folder above, then NODE_PATH. Nothing is downloaded.
+The package is looked for in the folder that KDEPLOY_NODE_MODULES names, then in those of NODE_PATH, then where
+`npm install --global` puts it. Not where Node would look too, in `node_modules` of the working folder: what lies there
+may have come with others, and would be run. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import IO, Any
 import numpy as np
 
 from kdeploy.runtimes.border import SINGLE, Port, check_threads, only_fp32, reading
+from kdeploy.runtimes.environment import passed_on
 from kdeploy.runtimes.onnxfile import copy_model
 from kdeploy.runtimes.ports import Ports
 from kdeploy.runtimes.protocol import Processors, Source
@@ -42,10 +44,11 @@ class OnnxRuntimeWeb:
     name = "onnxruntime-web"
 
     def missing(self) -> str | None:
-        if shutil.which("node") is None:
-            return f"Install Node 20 or later, then: npm install {PACKAGE}."
+        if _node() is None:
+            return f"Install Node 20 or later, then: npm install --global {PACKAGE}."
         here = _package() is not None
-        return None if here else f"Install it with: npm install {PACKAGE} (here, or set {VARIABLE} to a node_modules)."
+        advice = f"Install it with: npm install --global {PACKAGE} (or set {VARIABLE} to the node_modules that has it)."
+        return None if here else advice
 
     def version(self) -> str:
         package = _package()
@@ -83,9 +86,11 @@ class Child:
     """Node with one model loaded. Raises: RuntimeError with what the child said when it cannot load, or run."""
 
     def __init__(self, model: Path) -> None:
-        command = ["node", str(PROGRAM), str(_package()), str(model.resolve())]
+        command = [str(_node()), str(PROGRAM), str(_package()), str(model.resolve())]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill; a pipe that nobody reads would fill up
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=passed_on()
+        )
         try:
             description, _ = self._receive()
         except BaseException:
@@ -165,8 +170,13 @@ def _package() -> Path | None:
 
 
 def _places() -> Iterator[Path]:
-    here = Path.cwd()
-    named = [os.environ.get(VARIABLE, ""), *os.environ.get("NODE_PATH", "").split(os.pathsep)]
-    yield from (Path(name) for name in named[:1] if name)
-    yield from (folder / "node_modules" for folder in (here, *here.parents))
-    yield from (Path(name) for name in named[1:] if name)
+    environment = passed_on()
+    named = [environment.get(VARIABLE, ""), *environment.get("NODE_PATH", "").split(os.pathsep)]
+    yield from (Path(name) for name in named if name)
+    if node := _node():
+        yield Path(node).parents[1] / "lib" / "node_modules"
+
+
+def _node() -> str | None:
+    """The program, wherever PATH has it but in the working folder."""
+    return shutil.which("node", path=passed_on().get("PATH", ""))

@@ -1,4 +1,8 @@
-"""Child processes: the command and the environment they start with, and their end when this process ends."""
+"""Child processes: the command and the environment they start with, and their end when this process ends.
+
+Every child that is a module of kdeploy is started by `module_command` in `own_environment`, and so imports nothing from
+the folder that the user happens to be in.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,28 @@ import signal
 import sys
 from pathlib import Path
 
+from kdeploy.runtimes.environment import passed_on
+
 _PR_SET_PDEATHSIG = 1
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
     """The command line that runs a module of kdeploy as a program, to be started in `own_environment`.
 
-    -P: the working directory, where a file may have come with others, is no place to import from.
+    -P: the working folder, where a file may have come with others, is no place to import from. Not -I, which would
+    lose the PYTHONPATH by which the same kdeploy, and what is installed beside it, is found.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def own_environment() -> dict[str, str]:
-    """This environment, with this very kdeploy first on the child's path."""
-    home = str(Path(__file__).resolve().parents[2])
-    paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    """What may pass of this environment, with this very kdeploy first on the child's path.
+
+    PYTHONSAFEPATH is -P for what the child starts in its turn.
+    """
+    environment = passed_on()
+    paths = [str(Path(__file__).resolve().parents[2]), environment.get("PYTHONPATH", "")]
+    return environment | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
 
 
 def die_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:

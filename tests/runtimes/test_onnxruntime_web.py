@@ -118,27 +118,58 @@ def test_the_package_is_found_where_the_variable_says(tmp_path: Path, monkeypatc
     package.mkdir(parents=True)
     (package / "package.json").write_text(json.dumps({"version": "9.8.7"}))
     monkeypatch.setenv("KDEPLOY_NODE_MODULES", str(package.parent))
-    monkeypatch.setattr(onnxruntime_web.shutil, "which", lambda _name: "/usr/bin/node")
+    monkeypatch.setenv("PATH", str(program(tmp_path / "bin" / "node").parent))
     assert (OnnxRuntimeWeb().missing(), OnnxRuntimeWeb().version()) == (None, "9.8.7")
 
 
-def test_the_package_is_found_in_a_folder_above_as_node_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    package = tmp_path / "node_modules" / "onnxruntime-web"
+def installed_below(folder: Path) -> Path:
+    """A package that is not one, in `node_modules` below a folder."""
+    package = folder / "node_modules" / "onnxruntime-web"
     package.mkdir(parents=True)
     (package / "package.json").write_text(json.dumps({"version": "9.8.7"}))
-    (tmp_path / "a" / "b").mkdir(parents=True)
+    return package.parent
+
+
+def program(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_package_is_found_in_node_path_and_where_it_was_installed_for_all(tmp_path, monkeypatch):
     monkeypatch.delenv("KDEPLOY_NODE_MODULES", raising=False)
-    monkeypatch.chdir(tmp_path / "a" / "b")
+    monkeypatch.setenv("PATH", str(program(tmp_path / "prefix" / "bin" / "node").parent))
+    monkeypatch.setenv("NODE_PATH", str(installed_below(tmp_path / "a")))
     assert OnnxRuntimeWeb().version() == "9.8.7"
+    monkeypatch.delenv("NODE_PATH")
+    assert OnnxRuntimeWeb().missing() is not None
+    installed_below(tmp_path / "prefix" / "lib")
+    assert (OnnxRuntimeWeb().missing(), OnnxRuntimeWeb().version()) == (None, "9.8.7")
+
+
+@pytest.mark.parametrize("node_path", [None, "", ".", "node_modules", "./node_modules:"])
+@pytest.mark.parametrize("path", ["", ".", "bin", ":"])
+def test_neither_node_nor_the_package_is_taken_from_the_working_folder(tmp_path, monkeypatch, path, node_path):
+    installed_below(tmp_path)
+    program(tmp_path / "node")
+    program(tmp_path / "bin" / "node")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KDEPLOY_NODE_MODULES", raising=False)
+    if node_path is None:
+        monkeypatch.delenv("NODE_PATH", raising=False)
+    else:
+        monkeypatch.setenv("NODE_PATH", node_path)
+    monkeypatch.setenv("PATH", path)
+    assert onnxruntime_web._package() is None
+    assert OnnxRuntimeWeb().missing() == "Install Node 20 or later, then: npm install --global onnxruntime-web."
 
 
 def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("KDEPLOY_NODE_MODULES", raising=False)
     monkeypatch.delenv("NODE_PATH", raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnxruntime_web.shutil, "which", lambda _name: "/usr/bin/node")
+    monkeypatch.setenv("PATH", str(program(tmp_path / "bin" / "node").parent))
     assert OnnxRuntimeWeb().missing() == (
-        "Install it with: npm install onnxruntime-web (here, or set KDEPLOY_NODE_MODULES to a node_modules)."
+        "Install it with: npm install --global onnxruntime-web (or set KDEPLOY_NODE_MODULES to the node_modules that "
+        "has it)."
     )
-    monkeypatch.setattr(onnxruntime_web.shutil, "which", lambda _name: None)
-    assert OnnxRuntimeWeb().missing() == "Install Node 20 or later, then: npm install onnxruntime-web."
