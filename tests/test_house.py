@@ -41,6 +41,7 @@ TESTED_ELSEWHERE = {
         __main__ cli/main graphs/inspector/__main__ timing/__main__
     """,
     "runs in a bundle: bundles/test_verify.py, bundles/programs/test_bundle_core.py": "bundles/programs/verify",
+    "the golden run of what bundles/test_verify.py checks": "bundles/golden bundles/problems",
     "evaluation/test_accuracy.py and stages/export/test_precision.py": "evaluation/precision_cost",
     "one formula a kind of operator: graphs/counting/test_formulas.py, and test_torch.py against torch": """
         graphs/counting/attention graphs/counting/concrete graphs/counting/contributed graphs/counting/einsum

@@ -4,5 +4,5 @@
              predict.py  verify.py  bundle_core.py  README.md
 
 The checks themselves live in `programs/bundle_core.py`, which travels in the bundle, so that the target and kdeploy can
-not disagree about what a whole bundle is. May import samples, system, records and runtimes.
+not disagree about what a whole bundle is. May import graphs and everything below it.
 """

@@ -46,7 +46,7 @@ The golden samples in `golden/` must come out within {atol:.3g} of the logits be
 ## Exit codes
 
 0 done, 2 the command line cannot be read, 3 bad input or no bundle, 4 a file was changed, added or removed, 5 the model
-gives other outputs here, 7 a package is missing.
+gives other outputs here, 7 a package is missing, 8 the model takes too much time or memory.
 """
 
 

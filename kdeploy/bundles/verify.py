@@ -1,7 +1,12 @@
 """Check a bundle, a folder or a zip, from outside it.
 
+    files: names, sizes, hashes -> the model, inspected as one that came from outside -> the golden run, in a child
+
 The files are checked by `bundle_core`, the very file that lies in the bundle (ours, never the received one), and the
 golden samples are computed again by kdeploy's own ONNX Runtime. Integrity only, not authenticity.
+
+A model that the inspector refuses is a matter of integrity here, unless it is no model at all: kdeploy bundles none
+with an endless Loop, so that one came from elsewhere.
 """
 
 from __future__ import annotations
@@ -13,30 +18,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from kdeploy.bundles.golden import RUNTIME
+from kdeploy.bundles.problems import translated
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.bundles.unpack import unpacked
-from kdeploy.errors import BundleError, IntegrityError, KdeployError, ParityError
+from kdeploy.errors import BundleError, IntegrityError, ModelError
+from kdeploy.graphs.inspector.admit import inspect
+from kdeploy.graphs.inspector.record import InspectionLimits
 from kdeploy.records.bundle import BundleVerdict
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.system.bounded import ask
+from kdeploy.system.limits import COMPLAINTS_BYTES, Limits, memory_of_this_machine, tasks_of_this_machine
 
-RUNTIME = "onnxruntime"
-ERRORS: dict[type[core.Problem], type[KdeployError]] = {
-    core.Broken: IntegrityError,
-    core.Differs: ParityError,
-}
+GIB = 2**30
+NOT_MADE_HERE = "kdeploy bundles no such model: do not run it, and get the bundle again from where it came."
 
 
 def verify(path: Path) -> BundleVerdict:
     """Is this bundle, byte for byte and answer for answer, what was tested?
 
     Raises: BundleError when it is no bundle this version reads, IntegrityError when a file was changed, added or
-        removed, ParityError when its model gives other outputs here, MissingError without ONNX Runtime.
+        removed or its model is none that kdeploy bundles, ParityError when that gives other outputs here, ResourceError
+        when it takes more than a golden run may, MissingError without ONNX Runtime.
     """
-    with _translated(), _opened(path) as folder:
+    with translated(), _opened(path) as folder:
         manifest = core.read_manifest(folder, str(path))
         contents = core.check_files(folder, manifest, str(path))
-        return _rerun(manifest, contents, str(path))
+        return _rerun(folder, manifest, contents, str(path))
 
 
 class Models(NamedTuple):
@@ -51,26 +60,55 @@ def models_of(folder: Path) -> Models:
 
     Raises: BundleError, IntegrityError.
     """
-    with _translated():
+    with translated():
         manifest = core.read_manifest(folder, str(folder))
         core.check_files(folder, manifest, str(folder))
+    _inspect(folder / core.MODEL, str(folder / core.MODEL))
     listed = json.loads((folder / core.MANIFEST).read_bytes()).get("formats", {})
     return Models(folder / core.MODEL, {name: folder / file for name, file in listed.items() if file in manifest.files})
 
 
-def _rerun(manifest: core.Manifest, contents: dict[str, bytes], shown: str) -> BundleVerdict:
-    """The golden run, by a private copy of the model's bytes as they were hashed."""
-    runtime = installed.find(RUNTIME)
-    version = f"{runtime.name} {runtime.version()}"
+def _rerun(folder: Path, manifest: core.Manifest, contents: dict[str, bytes], shown: str) -> BundleVerdict:
+    """The golden run, by a private copy of the bytes that were hashed."""
+    installed.find(RUNTIME)
     with scratch_folder(f"{shown}/{core.MODEL}") as private:
-        model = private / core.MODEL
-        model.write_bytes(contents[core.MODEL])
-        session = runtime.load(model, threads=1)
-        try:
-            agreement = core.check_golden(manifest, contents, shown, session.run, version)
-        finally:
-            session.close()
-    return BundleVerdict.model_validate(core.verdict(manifest, agreement, version))
+        for path, content in contents.items():
+            (private / path).parent.mkdir(exist_ok=True)
+            (private / path).write_bytes(content)
+        (private / core.MANIFEST).write_bytes((folder / core.MANIFEST).read_bytes())
+        _inspect(private / core.MODEL, f"{shown}/{core.MODEL}")
+        answer = ask(
+            "kdeploy.bundles.golden",
+            {"folder": str(private), "shown": shown},
+            _limits(sum(map(len, contents.values()))),
+            where=f"{shown}/{core.MODEL}",
+            doing="run on the golden samples",
+        )
+    agreement = core.Agreement(answer["samples"], answer["largest_error"])
+    return BundleVerdict.model_validate(core.verdict(manifest, agreement, answer["runtime"]))
+
+
+def _limits(size_bytes: int) -> Limits:
+    """Those of a golden run, in which a student answers some dozens of samples: time by the bytes that it reads."""
+    seconds = core.allowed_seconds(size_bytes, files=1)
+    return Limits(2 * seconds, seconds, memory_of_this_machine(), COMPLAINTS_BYTES, tasks_of_this_machine())
+
+
+def _inspect(model: Path, shown: str) -> None:
+    """Inspect the model of a bundle, of any size that an ONNX file may have.
+
+    Raises: IntegrityError for what no bundle has in it; ModelError for what is no ONNX file; ResourceError.
+    """
+    size = model.stat().st_size
+    limits = InspectionLimits(
+        file_bytes=2 * GIB, weights_bytes=2 * GIB, memory_bytes=GIB + 3 * size, seconds=10 + size // 2**25
+    )
+    try:
+        inspect(model, limits, where=shown)
+    except ModelError as exc:
+        if exc.must == "must be an ONNX model":
+            raise
+        raise IntegrityError(exc.where, exc.must, got=exc.got, advice=NOT_MADE_HERE) from exc
 
 
 @contextmanager
@@ -88,13 +126,3 @@ def _opened(path: Path) -> Iterator[Path]:
             yield folder
     else:
         raise BundleError(str(path), "must be a bundle folder or its zip", got=f"a {core.file_kind(mode)}")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the refusals of bundle_core, which knows nothing of kdeploy, into errors of kdeploy."""
-    try:
-        yield
-    except core.Problem as problem:
-        error = ERRORS.get(type(problem), BundleError)
-        raise error(problem.where, problem.must, got=problem.got, advice=problem.advice) from problem

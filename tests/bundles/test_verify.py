@@ -7,32 +7,39 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from kdeploy.bundles.fixed_zip import npz_bytes
-from kdeploy.bundles.verify import verify
-from kdeploy.errors import BundleError, KdeployError
+from kdeploy.bundles.programs import bundle_core as core
+from kdeploy.bundles.verify import models_of, verify
+from kdeploy.errors import BundleError, IntegrityError, KdeployError
 from tests.bundles.conftest import (
     FILES,
     NAME,
     Outcome,
     build,
     by_itself,
+    by_kdeploy,
     edit_manifest,
     pixels,
     replace,
     run_program,
     write_model,
 )
+from tests.program import environment
 
 Check = Callable[[Path], Outcome]
 CHANGED = "The bundle was changed after it was made: get it again from where it came."
@@ -390,3 +397,129 @@ def test_a_bundle_reached_by_a_link_and_read_only_is_checked(bundle: Path) -> No
 
 def test_a_model_of_two_inputs_is_checked(pair_bundle: Path, check: Check) -> None:
     assert check(pair_bundle) == Outcome(0, "")
+
+
+def tireless(folder: Path, name: str) -> bytes:
+    """A hostile model in place of the bundle's, with the same inputs and outputs."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 28, 28])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 10])
+    tensors = {"huge": [10**6, 10**6], "ten": [1, 10], "most": 2**62, "true": True}
+    nodes = {
+        "loop": [helper.make_node("Loop", ["most", "true", "start"], ["logits"], body=BODY, name="loop")],
+        "bomb": [
+            helper.make_node("ConstantOfShape", ["huge"], ["large"], name="large"),
+            helper.make_node("ReduceMax", ["large"], ["largest"], name="largest", keepdims=0),
+            helper.make_node("Expand", ["largest", "ten"], ["logits"], name="expand"),
+        ],
+    }[name]
+    kept = [numpy_helper.from_array(np.array(value), key) for key, value in tensors.items()]
+    kept.append(numpy_helper.from_array(np.zeros((1, 10), np.float32), "start"))
+    graph = helper.make_graph(nodes, name, [x], [logits], kept)
+    path = folder / "hostile.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+BODY = helper.make_graph(
+    [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["value"], ["next"])],
+    "body",
+    [
+        helper.make_tensor_value_info("round", TensorProto.INT64, []),
+        helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+        helper.make_tensor_value_info("value", TensorProto.FLOAT, [1, 10]),
+    ],
+    [
+        helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+        helper.make_tensor_value_info("next", TensorProto.FLOAT, [1, 10]),
+    ],
+)
+
+
+def hasten(folder: Path, *edits: tuple[str, str]) -> None:
+    """Edit the core of a bundle, so that its patience ends after two seconds of processor time."""
+    source = (folder / "bundle_core.py").read_text()
+    for before, after in (("return 20 + files + ", "return 2 + "), *edits):
+        assert before in source
+        source = source.replace(before, after)
+    replace(folder, {"bundle_core.py": source.encode()})
+
+
+def test_a_model_that_never_ends_is_found_by_its_operator_and_not_run(bundle: Path) -> None:
+    replace(bundle, {"student.onnx": tireless(bundle.parent, "loop")})
+    assert by_kdeploy(bundle) == Outcome(
+        4,
+        f"{bundle}/student.onnx: node 'loop' (Loop) must not be control flow. "
+        "kdeploy bundles no such model: do not run it, and get the bundle again from where it came.",
+    )
+
+
+def test_a_model_that_is_no_bundles_is_not_timed_either(bundle: Path) -> None:
+    replace(bundle, {"student.onnx": tireless(bundle.parent, "loop")})
+    with pytest.raises(IntegrityError, match="must not be control flow"):
+        models_of(bundle)
+
+
+@pytest.mark.parametrize("words", [("verify.py",), ("predict.py", "sample.npy")])
+def test_a_model_that_never_ends_does_end_in_the_programs_of_a_bundle(bundle: Path, words: tuple[str, ...]) -> None:
+    np.save(bundle.parent / "sample.npy", pixels(1))
+    replace(bundle, {"student.onnx": tireless(bundle.parent, "loop")})
+    hasten(bundle)
+    done = run_program(bundle, *words)
+    assert (done.returncode, done.stdout) == (8, "")
+    assert done.stderr == (
+        f"{bundle}/student.onnx: must answer within 2 s of processor time (it took more). Do not run it here.\n"
+    )
+
+
+def test_a_program_ends_by_the_clock_where_the_processor_time_is_not_limited(bundle: Path) -> None:
+    replace(bundle, {"student.onnx": tireless(bundle.parent, "loop")})
+    hasten(bundle, ("import resource\n", "raise ImportError\n"))  # as on Windows
+    done = run_program(bundle, "verify.py", "--json")
+    message = f"{bundle}/student.onnx: must answer within 2 s of processor time (it took 4 s by the clock)."
+    assert (done.returncode, done.stderr) == (8, f"{message} Do not run it here.\n")
+    error = json.loads(done.stdout)["error"]
+    assert (error["kind"], error["exit_code"]) == ("ResourceError", 8)
+
+
+def test_a_model_that_wants_a_terabyte_is_refused(bundle: Path) -> None:
+    replace(bundle, {"student.onnx": tireless(bundle.parent, "bomb")})
+    must = "must hold at most 4294967296 bytes at once while it runs (4000000003140 bytes at one row)."
+    assert by_kdeploy(bundle) == Outcome(8, f"{bundle}/student.onnx: {must}")
+    outcome = by_itself(bundle)
+    assert outcome.code == 8
+    assert "student.onnx: must run within the memory that it may take (" in outcome.message
+
+
+@pytest.mark.parametrize("program", ["verify.py", "predict.py"])
+def test_a_crash_is_a_sentence_too(bundle: Path, program: str) -> None:
+    np.save(bundle.parent / "sample.npy", pixels(1))
+    hasten(bundle, ("options = onnxruntime.SessionOptions()", "os.kill(os.getpid(), signal.SIGSEGV)"))
+    done = run_program(bundle, program, *(["sample.npy"] if program == "predict.py" else []))
+    must = "must answer within 2 s of processor time (it ended with -11)"
+    assert (done.returncode, done.stderr) == (8, f"{bundle}/student.onnx: {must}. Do not run it here.\n")
+
+
+def test_a_student_of_a_gibibyte_could_be_checked() -> None:
+    size = 2**30
+    assert core.allowed_seconds(size, 1) == 21 + 5 * 1024
+    assert core.MAX_MEMORY + 10 * size == 14 * 2**30
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_golden_run_leaves_no_process_behind(bundle: Path, number: int) -> None:
+    source = (
+        "from pathlib import Path; from kdeploy.bundles.verify import verify; import sys; verify(Path(sys.argv[1]))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", source, str(bundle)], env=environment(), stderr=subprocess.DEVNULL)
+    own = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    while parent.poll() is None and not (children := own.read_text().split()):
+        pass
+    parent.send_signal(number)
+    parent.wait(timeout=30)
+    for _ in range(100):
+        if not any(Path(f"/proc/{child}").exists() for child in children):
+            return
+        time.sleep(0.1)
+    pytest.fail("a child is still there")

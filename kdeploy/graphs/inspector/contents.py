@@ -35,12 +35,14 @@ IR_VERSIONS = range(3, onnx.IR_VERSION + 1)
 SMALL = 1024  # elements; shapes are computed from such tensors, so their values stay
 
 
-def inspect_contents(path: Path, limits: InspectionLimits) -> Inspection:
+def inspect_contents(path: Path, limits: InspectionLimits, *, where: str | None = None) -> Inspection:
     """Inspect a file in this process: use `kdeploy.graphs.inspector.child.inspect`, which bounds what that may take.
 
+    Args:
+        where: what messages call the file, its path by default.
     Raises: ModelError, IntegrityError, NonFiniteError, ResourceError.
     """
-    where = str(path)
+    where = where or str(path)
     check_file(path, limits)
     model = _parsed(path.read_bytes(), where)
     check_text(model, where)

@@ -4,7 +4,9 @@
     finish -> memory, end;  cold_start -> its imports, its session and its first calls, end
 
 Pinned before the runtime is imported, because runtimes size their pools by what they may run on then. Standard output
-belongs to the conversation, so whatever a runtime prints goes to standard error. Imports no pydantic and no torch.
+belongs to the conversation, so whatever a runtime prints goes to standard error. The file may have come from outside:
+memory and what is written are limited, time is not, since that could change a timing; the orchestrator ends a worker
+that is silent for too long. Imports no pydantic and no torch.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from kdeploy.errors import DataError, IntegrityError, KdeployError
 from kdeploy.runtimes import artefacts
 from kdeploy.system import wire
 from kdeploy.system.children import die_with_parent
+from kdeploy.system.limits import COMPLAINTS_BYTES, Limits, limit, memory_of_this_machine
 from kdeploy.timing.machine import counters, cpus, process_usage
 from kdeploy.timing.messages import (
     ArmCommand,
@@ -275,6 +278,7 @@ def converse(commands: int, answers: int) -> None:
     """Serve one orchestrator until it says finish, or goes away."""
     spec = cast("LoadCommand | ColdStartCommand", wire.receive(commands))
     die_with_parent(spec["parent"])
+    limit(Limits(math.inf, memory_bytes=memory_of_this_machine(), file_bytes=COMPLAINTS_BYTES))
     if spec["do"] == "cold_start":
         wire.send(answers, cold_start(spec))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +273,10 @@ def test_two_inputs_of_different_counts_or_from_one_array_are_refused(pair_bundl
         3,
         f"{tmp_path / 'one.npy'}: must be an .npz file with the arrays image, sound (another file).",
     )
+
+
+@pytest.mark.parametrize("name", ["n" * 300 + ".npy", "missing.npy", "."])
+def test_a_path_that_cannot_be_looked_at_is_a_sentence(bundle: Path, name: str) -> None:
+    code, message = refused(bundle, name)
+    assert code == 3
+    assert re.fullmatch(r"\S+: must be (readable|a regular file) \(.+\)\.", message)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from kdeploy.errors import IntegrityError, KdeployError, ModelError, ParityError, ResourceError
+from kdeploy.errors import IntegrityError, ModelError, ParityError, ResourceError
 from kdeploy.graphs.inspector.admit import admit
-from kdeploy.graphs.inspector.child import _understood, inspect
+from kdeploy.graphs.inspector.child import inspect
 from kdeploy.graphs.inspector.contents import inspect_contents
 from kdeploy.graphs.inspector.record import InspectionLimits
 from tests.graphs.inspector import hostile
@@ -21,17 +19,11 @@ from tests.program import python
 
 IMPORTS = """
 import sys
-from pathlib import Path
-from kdeploy.graphs.inspector.__main__ import answer
+from kdeploy.graphs.inspector.__main__ import inspected
 from kdeploy.graphs.inspector.record import InspectionLimits
-print(answer(Path(sys.argv[1]), InspectionLimits()))
+request = {"path": sys.argv[1], "where": sys.argv[1], "limits": InspectionLimits().model_dump()}
+print(inspected(request, print))
 print('imported:', *{'torch', 'onnxruntime', 'openvino', 'onnx'} & set(sys.modules))
-"""
-SPIN = """
-from kdeploy.graphs.inspector.__main__ import limit
-from kdeploy.graphs.inspector.record import InspectionLimits
-limit(InspectionLimits(seconds=1))
-while True: pass
 """
 
 
@@ -75,32 +67,20 @@ def test_a_model_beyond_the_memory_is_refused_and_the_host_lives(path):
     assert str(caught.value) == expected
 
 
+def test_a_private_copy_goes_by_the_name_of_the_original(path):
+    hostile.write(hostile.endless_loop(), path)
+    with pytest.raises(ModelError) as caught:
+        inspect(path, where="theirs.onnx")
+    got = str(caught.value)
+    assert got == "theirs.onnx: node 'loop' (Loop) must not be control flow. Export a graph without If, Loop and Scan."
+
+
 def test_a_child_that_takes_too_long_is_ended(path):
     hostile.write(good(), path)
     with pytest.raises(ResourceError) as caught:
         inspect(path, InspectionLimits(seconds=0))
     expected = f"{path}: must be inspected within {2**30} bytes of memory and 0 s (it took more than 0 s)."
     assert str(caught.value) == f"{expected} Do not run it here."
-
-
-def test_a_child_that_a_signal_ended_is_a_matter_of_resources(path):
-    done = subprocess.CompletedProcess([], -signal.SIGKILL, b"", b"")
-    with pytest.raises(ResourceError) as caught:
-        _understood(done, path, InspectionLimits())
-    expected = f"{path}: must be inspected within {2**30} bytes of memory and 10 s (signal 9)."
-    assert str(caught.value) == f"{expected} Do not run it here."
-
-
-def test_a_child_that_fails_by_itself_is_our_bug(path):
-    done = subprocess.CompletedProcess([], 1, b"", b"Traceback\nValueError: a bug\n")
-    with pytest.raises(KdeployError) as caught:
-        _understood(done, path, InspectionLimits())
-    assert str(caught.value) == f"{path}: must be inspected or refused (ValueError: a bug)."
-    assert caught.value.exit_code == 1
-
-
-def test_the_processor_time_is_limited():
-    assert python("-c", SPIN).code == -signal.SIGKILL
 
 
 def test_the_child_imports_no_torch_and_no_runtime(path):

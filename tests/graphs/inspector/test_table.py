@@ -28,12 +28,17 @@ Content = bytes | onnx.ModelProto | Callable[[Path], None]
 INSPECT = """
 import json, sys
 from pathlib import Path
-from kdeploy.graphs.inspector.__main__ import answer, limit
+from kdeploy.errors import KdeployError
 from kdeploy.graphs.inspector.record import InspectionLimits
-limit(InspectionLimits())
+from kdeploy.system.limits import Limits, limit
+limits = InspectionLimits()
+limit(Limits(limits.seconds, limits.seconds, limits.memory_bytes))
+from kdeploy.graphs.inspector.contents import inspect_contents
 for folder in sorted(Path(sys.argv[1]).iterdir()):
-    found = json.loads(answer(folder / "models" / "model.onnx", InspectionLimits()))
-    code = found["error"]["exit_code"] if "error" in found else 5 if found["inspection"]["unrepeatable"] else 0
+    try:
+        code = 5 if inspect_contents(folder / "models" / "model.onnx", limits).unrepeatable else 0
+    except (KdeployError, MemoryError) as exc:
+        code = getattr(exc, "exit_code", 8)
     print(json.dumps([folder.name, code]), flush=True)
 """
 
