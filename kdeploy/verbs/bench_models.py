@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kdeploy.bundles.verify import models_of
-from kdeploy.errors import InputError
+from kdeploy.errors import InputError, ModelError
 from kdeploy.evaluation.accuracy import accuracy
-from kdeploy.parity.compare import answers
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord, Quality
 from kdeploy.runtimes import artefacts, installed
@@ -31,15 +30,8 @@ from kdeploy.system.files import hash_file
 from kdeploy.system.fingerprint import fingerprint
 from kdeploy.system.progress import Progress
 from kdeploy.timing.request import Settings
-from kdeploy.verbs.external_models import (
-    MOST,
-    ExternalModel,
-    admitted,
-    check_alike,
-    converted,
-    made_inputs,
-    sides_of,
-)
+from kdeploy.verbs import external_work
+from kdeploy.verbs.external_models import MOST, ExternalModel, admitted, check_alike, made_inputs, sides_of
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,7 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
         for role, one in pair.items():
             stack.enter_context(standing_for(scratch / role, str(one.path)))
         first, second = (
-            _contender(one, name, graph, tests, Path(scratch, role), [] if names else runtimes, progress)
+            _contender(one, name, graph, tests, Path(scratch, role), runtimes, progress, wanted=bool(names))
             for name, (role, one) in zip(called(baseline, candidate), pair.items(), strict=True)
         )
         record = bench.run(
@@ -188,17 +180,21 @@ def _contender(
     folder: Path,
     names: Sequence[str],
     progress: Progress,
+    *,
+    wanted: bool,
 ) -> bench.Contender:
     """A model with its files for every runtime, as the benchmark takes it.
 
     Args:
-        names: the runtimes to convert for; one that refuses is left out.
+        names: the runtimes to convert for; one that refuses is left out, unless it is wanted by its name.
     """
     own = one.onnx or graph
     # two external files may differ in what they read, unless they were given the same inputs
     inputs = tests.inputs if tests.inputs.shape[1:] == own.shape else made_inputs(own)
     targets = [name for name in names if name not in one.artefacts]
-    conversions = converted(one.onnx, inputs, folder, targets, progress) if one.onnx is not None else {}
+    conversions: Mapping[str, Path] = {}
+    if one.onnx is not None and targets:
+        conversions = external_work.convert(one.onnx.path, inputs, folder, targets, wanted=wanted, progress=progress)
     return bench.Contender(
         name=name,
         onnx=own.path,
@@ -216,6 +212,9 @@ def _quality(one: TimedModel, own: ExternalModel, tests: TestInputs) -> Quality 
     if tests.labels is None:
         return None
     runtime, artefact = next(iter(one.artefacts.items()))
-    logits, _ = answers(runtime, artefact, own.signature.input, tests.inputs)
+    logits = external_work.logits(runtime, artefact, own.signature.input, tests.inputs)
+    if logits.ndim != 2 or logits.shape[1] != own.signature.classes:
+        must = f"must give logits of shape (inputs, {own.signature.classes}), as {own.name} does"
+        raise ModelError(str(artefact), must, got=f"shape {logits.shape}")
     labels = tests.labels[: len(logits)]
     return Quality(metric="top1", value=accuracy(logits, labels), n=len(labels), dataset_sha256=tests.digest)

@@ -7,7 +7,6 @@ from typing import Any
 
 from kdeploy.errors import InputError
 from kdeploy.graphs.inspector.admit import admit
-from kdeploy.models.signature import signature
 from kdeploy.pipeline.store import RECORD, Store
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.runtimes import installed
@@ -18,7 +17,8 @@ from kdeploy.system import host
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.fingerprint import fingerprint
 from kdeploy.system.progress import Progress
-from kdeploy.verbs.external_models import ExternalModel, made_inputs, sides_of
+from kdeploy.verbs import external_work
+from kdeploy.verbs.external_models import sides_of
 
 
 def export_model(
@@ -39,8 +39,7 @@ def export_model(
     key = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": sides_of(path)})
     if not store.has("model", key):
         with store.work("model", key) as folder:
-            inputs = made_inputs(ExternalModel(path, signature(path)))
-            record = external.run(folder, path, inputs=inputs, bottleneck=bottleneck, target=target, progress=progress)
+            record = external_work.export(folder, path, bottleneck, target, progress)
             store.commit("model", key, record)
     return store.files("model", key), store.read("model", key, ModelExportRecord)
 

@@ -1,6 +1,7 @@
 """External models: `.onnx` files that no recipe knows, counted and verified on inputs of their shapes.
 
-Nothing of a file is read before the inspector has admitted it; then its signature is, once.
+Nothing of a file is read before the inspector has admitted it; then its signature is, once. What converts, runs or
+counts it is done in a child within limits (`kdeploy.verbs.external_work`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from kdeploy.errors import ModelError
-from kdeploy.graphs.inspector.admit import admit
+from kdeploy.graphs.inspector.admit import admit, check_repeatable, inspect
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
 from kdeploy.parity.compare import compare
@@ -30,6 +31,7 @@ from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
+from kdeploy.verbs import external_work
 
 INPUTS = 64
 FEWEST, MOST = 16, 1000  # inputs out of a folder
@@ -69,7 +71,12 @@ def admitted(paths: Sequence[Path]) -> list[ExternalModel]:
     """
     for path in paths:
         admit(path)
-    return [ExternalModel(path, signature(path)) for path in paths]
+    return [model_of(path) for path in paths]
+
+
+def model_of(path: Path) -> ExternalModel:
+    """The external model in a file that was admitted. Raises: ModelError for a file that is not a classifier."""
+    return ExternalModel(path, signature(path))
 
 
 def count_model(path: Path, batch: int = 1) -> CountRecord:
@@ -79,7 +86,13 @@ def count_model(path: Path, batch: int = 1) -> CountRecord:
         batch: that of a model that does not fix its own.
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
-    [model] = admitted([path])
+    check_repeatable(inspect(path), path)
+    return external_work.count(path, batch)
+
+
+def counted(path: Path, batch: int) -> CountRecord:
+    """What `count_model` says of a model that was inspected."""
+    model = model_of(path)
     read = model.signature
     shape = (read.batch or batch, *model.shape)
     return CountRecord(model=path.name, input_shapes={read.input: shape}, compute=bench.counted(path, read, shape))
@@ -93,7 +106,14 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
     Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
         something else than the first; DataError for a folder without inputs for it.
     """
-    models = admitted(paths)
+    for path in paths:
+        admit(path)
+    return external_work.verify(paths, folder, progress)
+
+
+def verified(paths: Sequence[Path], progress: Progress, folder: Path | None) -> VerifyRecord:
+    """What `verify_models` says of models that were admitted."""
+    models = [model_of(path) for path in paths]
     names: Sequence[str] = ()
     if folder is not None:
         check_alike(models)
@@ -122,16 +142,28 @@ def _subject(
 
 
 def converted(
-    model: ExternalModel, inputs: np.ndarray, folder: Path, names: Iterable[str], progress: Progress
+    model: ExternalModel,
+    inputs: np.ndarray,
+    folder: Path,
+    names: Iterable[str],
+    progress: Progress,
+    *,
+    wanted: bool = False,
 ) -> dict[str, Path]:
     """The file of a model for each runtime; one that refuses it, as those do that start from torch, is left out.
 
-    `inputs` are float32 (inputs, *shape); the first of them are examples for the runtimes.
+    Args:
+        inputs: float32 (inputs, *shape); the first of them are examples for the runtimes.
+        wanted: each was asked for by name.
+    Raises: ModelError when a wanted runtime refuses.
     """
     artefacts = {}
     source = Source(model.path, None, {model.signature.input: inputs[:3]}, None)
     for name in names:
         (folder / name).mkdir(parents=True)
+        if wanted:
+            artefacts[name] = installed.convert(name, source, folder / name)
+            continue
         try:
             artefacts[name] = installed.find(name).convert(source, folder / name, precision="fp32")
         except Refused as refusal:

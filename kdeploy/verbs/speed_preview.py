@@ -14,6 +14,7 @@ import numpy as np
 from kdeploy.errors import KdeployError
 from kdeploy.evaluation.gate import check_speedup
 from kdeploy.graphs.inspector.admit import admit
+from kdeploy.graphs.inspector.trial import call_once
 from kdeploy.models import shallow, teachers
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.teacher import TEACHER, members_of, preprocessing_of
@@ -85,7 +86,9 @@ def _teacher_file(job: Job, samples: SampleSet, folder: Path) -> Preprocessing:
     else:
         file = job.teacher_sources[0].file
         assert file is not None
-        admit(file)
+        inspection = admit(file)
+        for name in job.recipe.bench.options(bench.BenchOptions).runtimes:
+            call_once(file, inspection, name)
         shutil.copyfile(file, path)
     return preprocessing
 

@@ -16,8 +16,6 @@ import kdeploy
 from kdeploy.errors import ModelError
 from kdeploy.parity.oracle import onnx_oracle
 from kdeploy.runtimes import installed
-from kdeploy.runtimes.openvino import OpenVino
-from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.system.files import hash_file
 from kdeploy.verbs.external_models import admitted, made_inputs
 from tests import made
@@ -59,29 +57,26 @@ def test_models_of_the_same_name_are_each_judged_by_their_own_graph(tmp_path):
     assert all(row["passed"] and row["families"] for row in found.document["rows"])
 
 
-def test_a_runtime_that_refuses_a_model_made_elsewhere_is_left_out_and_said(tmp_path, monkeypatch):
-    def refuse(self: OpenVino, source: Source, folder: Path, *, precision: str) -> Path:
-        raise Refused("it does not take models of this kind")
+needs_ncnn = pytest.mark.skipif("ncnn" not in installed.available(), reason="ncnn is not installed, which refuses")
+ONE_ROW = "ncnn takes one row at a time, and input 'x' has the shape (4, 1, 4, 4)"
 
-    monkeypatch.setattr(OpenVino, "convert", refuse)
-    path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
+
+@needs_ncnn
+def test_a_runtime_that_refuses_a_model_made_elsewhere_is_left_out_and_said(tmp_path):
+    path = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 4)
     found = inside("verify", path, "--json")
     assert found.code == 0, found.stderr
-    assert "openvino" not in {row["runtime"] for row in found.document["rows"]}
-    said = " ".join(found.stderr.split())
-    assert "a.onnx: left out on openvino: it does not take models of this kind" in said
+    assert {row["runtime"] for row in found.document["rows"]} == reading() - {"ncnn"}
+    assert f"a.onnx: left out on ncnn: {ONE_ROW}" in " ".join(found.stderr.split())
 
 
-def test_a_runtime_asked_for_by_name_that_refuses_is_an_error(tmp_path, monkeypatch):
-    def refuse(self: OpenVino, source: Source, folder: Path, *, precision: str) -> Path:
-        raise Refused("it does not take models of this kind")
-
-    monkeypatch.setattr(OpenVino, "convert", refuse)
-    path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
-    found = inside("bench", path, "--vs", path, "--runtime", "openvino", "--runs", tmp_path / "runs")
+@needs_ncnn
+def test_a_runtime_asked_for_by_name_that_refuses_is_an_error(tmp_path):
+    path = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 4)
+    found = inside("bench", path, "--vs", path, "--runtime", "ncnn", "--runs", tmp_path / "runs")
     assert found.code == 3
     assert found.stderr == (
-        "error: runtime 'openvino': must take a.onnx in fp32 (it does not take models of this kind). "
+        f"error: runtime 'ncnn': must take a.onnx in fp32 ({ONE_ROW}). "
         "Choose another, or ask for it in export.formats of a recipe, which has the torch module.\n"
     )
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 from kdeploy.errors import UsageError
 from kdeploy.recipe.load import parse
 from kdeploy.records.draft import DraftRecord
+from kdeploy.verbs import external_work
 from kdeploy.verbs.init import data as data_files
 from kdeploy.verbs.init import teacher as teachers
 from kdeploy.verbs.init import text
@@ -37,7 +39,7 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         raise UsageError("--out", "must be a file that is not there yet", got=str(out), advice=advice)
     signature = teachers.look_at(teacher)
     sample = data_files.look_at(data, size=signature.size)
-    fit = teachers.fit(teacher, signature, sample)
+    fit = teachers.Fit(**external_work.fit(teacher, asdict(signature), data, signature.size))
     inside = data.resolve().is_relative_to(data_root.resolve())
     root = data_root if inside else data.resolve().parent
     values = text.Values(

@@ -73,6 +73,8 @@ def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
     for words, options in _common(sample):
         spec = _plain(sample).model_copy(update=options | ({"size": size} if size else {}))
         logits = classifier.logits(apply(spec, torch.from_numpy(sample.inputs)))
+        if not torch.isfinite(logits).all():
+            raise ModelError(str(path), "must give finite logits of the data", got=f"NaN or infinite ones of {words}")
         right = float((logits.argmax(1) == labels).float().mean())
         keys = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
         preprocess = keys | ({"size": list(size)} if size else {})
