@@ -155,6 +155,21 @@ def test_no_child_gets_the_folder_by_an_empty_or_relative_entry(tmp_path, monkey
     assert place.marks == []
 
 
+def test_the_program_looks_for_others_outside_of_the_folder(tmp_path):
+    place = hostile(tmp_path / "here", tmp_path / "marks")
+    program = """
+import subprocess, sys
+from kdeploy.cli.main import main
+try:
+    main(["--version"])
+except SystemExit:
+    subprocess.run(["python3", "-c", ""], check=False)
+"""
+    path = f":.:{os.environ['PATH']}"
+    assert python("-P", "-c", program, folder=place.folder, PATH=path).code == 0
+    assert place.marks == []
+
+
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "planted-1",
     "HF_TOKEN": "planted-2",

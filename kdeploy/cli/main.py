@@ -9,6 +9,7 @@ from pathlib import Path
 from kdeploy.cli.application import app
 from kdeploy.cli.errors import exit_code_of
 from kdeploy.system import distributed
+from kdeploy.system.search_path import leave_out_working_folder
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -17,6 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: of the command line; None takes those of this process.
     """
+    leave_out_working_folder()
     # OpenMP's threads spin while they wait for each other, which on a busy machine takes the time that the others need;
     # it reads this when torch is imported
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
