@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -207,7 +208,8 @@ def test_the_environment_that_a_worker_really_has_holds_no_secret(tmp_path, monk
         monkeypatch.setenv(name, value)
     worker = WorkerProcess("baseline", patience_s=60)
     try:
-        content = Path(f"/proc/{worker._process.pid}/environ").read_bytes()
+        while not (content := Path(f"/proc/{worker._process.pid}/environ").read_bytes()):
+            time.sleep(0.01)  # until it has become the program
     finally:
         worker.close()
     assert b"PYTHONSAFEPATH=1" in content

@@ -1,4 +1,4 @@
-"""Where this process looks for programs. Libraries start a compiler, `ldconfig` or `uname` by name, but not from here."""
+"""Where this process looks for programs. Libraries start a compiler, `ldconfig` or `uname` by name; none from here."""
 
 from __future__ import annotations
 

@@ -8,26 +8,30 @@ read. Whatever that does to them, they do here; the record comes back as JSON, a
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kdeploy.records.base import Record
 from kdeploy.records.count import CountRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import VerifyRecord
+from kdeploy.runtimes import artefacts, installed
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
 from kdeploy.system.limits import GIB, Limits, memory_of_this_machine, tasks_of_this_machine
 from kdeploy.system.progress import Progress
 
 SECONDS = 3600  # by the clock: float64 in NumPy takes its time, and a model that never ends was seen in the trial
+CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for each MiB of it
 FILE_BYTES = 4 * GIB  # of a converted model
 
 
@@ -65,9 +69,14 @@ def convert(
 
 
 def logits(runtime: str, artefact: Path, input_name: str, inputs: np.ndarray) -> np.ndarray:
-    """The logits of a model, float32 (inputs, classes), as `kdeploy.parity.compare.answers` has them."""
+    """The logits of a model, float32 (inputs, classes), as `kdeploy.parity.compare.answers` has them.
+
+    A file of a runtime may hold an endless loop, so one call of it must end soon before all inputs get their time.
+    """
     with _stored(inputs) as file:
         request = {"do": "answer", "runtime": runtime, "artefact": str(artefact), "input": input_name, "inputs": file}
+        seconds = CALL_SECONDS + artefacts.size_bytes(artefact) // 2**20
+        _asked(request | {"do": "call"}, str(artefact), f"run once in {runtime}", Progress(), seconds)
         _asked(request, str(artefact), f"run in {runtime}", Progress())
         answers: np.ndarray = np.load(Path(file).with_name("logits.npy"), allow_pickle=False)
         return answers
@@ -90,14 +99,17 @@ def _names(paths: Sequence[Path]) -> str:
 
 @contextmanager
 def _stored(inputs: np.ndarray) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="kdeploy-inputs-") as folder:
-        np.save(file := Path(folder, "inputs.npy"), inputs, allow_pickle=False)
+    with scratch_folder() as folder:
+        np.save(file := folder / "inputs.npy", inputs, allow_pickle=False)
         yield str(file)
 
 
-def _asked(request: Mapping[str, Any], where: str, doing: str, progress: Progress) -> wire.Message:
-    cpu_seconds = SECONDS * (os.cpu_count() or 1)
-    limits = Limits(SECONDS, cpu_seconds, memory_of_this_machine(), FILE_BYTES, processes=tasks_of_this_machine())
+def _asked(
+    request: Mapping[str, Any], where: str, doing: str, progress: Progress, seconds: float | None = None
+) -> wire.Message:
+    seconds = seconds or SECONDS
+    cpu_seconds = math.ceil(seconds * (os.cpu_count() or 1))
+    limits = Limits(seconds, cpu_seconds, memory_of_this_machine(), FILE_BYTES, processes=tasks_of_this_machine())
     with ExitStack() as tasks:
         return ask(
             "kdeploy.verbs.external_work", request, limits, where=where, doing=doing, step=Relay(progress, tasks)
@@ -144,35 +156,40 @@ class Telling(Progress):
 
 def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[str, Any]:
     """What the parent asks for. Each kind of work imports what it needs: counting and comparing do without torch."""
-    from kdeploy.verbs import external_models as models
-
     progress = Telling(step)
     match request["do"]:
-        case "verify":
-            folder = request["folder"] and Path(request["folder"])
-            verified = models.verified([*map(Path, request["paths"])], progress, folder)
-            return {"record": verified.model_dump(mode="json")}
-        case "count":
-            return {"record": models.counted(Path(request["path"]), request["batch"]).model_dump(mode="json")}
-        case "export":
-            return {"record": _exported(request, progress)}
+        case "verify" | "count" | "export" as kind:
+            record = {"verify": _verified, "count": _counted, "export": _exported}[kind](request, progress)
+            return {"record": record.model_dump(mode="json")}
         case "convert":
             return {"artefacts": _converted(request, progress)}
         case "fit":
             return _fitted(request)
+        case "call":
+            return _called(request)
         case _:
             return _answered(request)
 
 
-def _exported(request: wire.Message, progress: Progress) -> dict[str, Any]:
+def _verified(request: wire.Message, progress: Progress) -> Record:
+    from kdeploy.verbs.external_models import verified
+
+    folder = request["folder"] and Path(request["folder"])
+    return verified([*map(Path, request["paths"])], progress, folder)
+
+
+def _counted(request: wire.Message, _progress: Progress) -> Record:
+    from kdeploy.verbs.external_models import counted
+
+    return counted(Path(request["path"]), request["batch"])
+
+
+def _exported(request: wire.Message, progress: Progress) -> Record:
     from kdeploy.stages.export import external
     from kdeploy.verbs.external_models import made_inputs, model_of
 
     path, wanted = Path(request["path"]), {key: request[key] for key in ("bottleneck", "target")}
-    record = external.run(
-        Path(request["folder"]), path, inputs=made_inputs(model_of(path)), progress=progress, **wanted
-    )
-    return record.model_dump(mode="json")
+    return external.run(Path(request["folder"]), path, inputs=made_inputs(model_of(path)), progress=progress, **wanted)
 
 
 def _converted(request: wire.Message, progress: Progress) -> dict[str, str]:
@@ -180,8 +197,8 @@ def _converted(request: wire.Message, progress: Progress) -> dict[str, str]:
 
     model, folder = model_of(Path(request["path"])), Path(request["folder"])
     inputs = np.load(request["inputs"], mmap_mode="r", allow_pickle=False)
-    artefacts = converted(model, inputs, folder, request["names"], progress, wanted=request["wanted"])
-    return {name: str(artefact) for name, artefact in artefacts.items()}
+    files = converted(model, inputs, folder, request["names"], progress, wanted=request["wanted"])
+    return {name: str(file) for name, file in files.items()}
 
 
 def _fitted(request: wire.Message) -> dict[str, Any]:
@@ -191,6 +208,15 @@ def _fitted(request: wire.Message) -> dict[str, Any]:
     sample = data.look_at(Path(request["data"]), size=size and tuple(size))
     signature = teacher.TeacherSignature(tuple(read["shape"]), read["classes"], read["batch"])
     return asdict(teacher.fit(Path(request["teacher"]), signature, sample))
+
+
+def _called(request: wire.Message) -> dict[str, Any]:
+    """One call, with the rows of a fixed batch."""
+    inputs = np.load(request["inputs"], mmap_mode="r", allow_pickle=False)
+    with closing(installed.find(request["runtime"]).load(Path(request["artefact"]), threads=1)) as session:
+        rows = int(session.settings.get("fixed_batch", 1))
+        session.run({request["input"]: np.array(inputs[:rows])})
+    return {}
 
 
 def _answered(request: wire.Message) -> dict[str, Any]:

@@ -144,6 +144,15 @@ def test_a_worker_that_never_answers_is_ended(tmp_path):
     )
 
 
+def test_a_file_of_a_runtime_that_never_answers_gets_no_accuracy(tmp_path, monkeypatch):
+    monkeypatch.setattr(external_work, "CALL_SECONDS", 3)
+    path = hostile.write(tireless(), tmp_path / "net.onnx")
+    with pytest.raises(ResourceError) as caught:
+        external_work.logits("onnxruntime", path, "x", np.zeros((2, 3), np.float32))
+    must = f"must be run once in onnxruntime within {memory_of_this_machine()} bytes of memory and 3 s"
+    assert str(caught.value).startswith(f"{path}: {must} (it ")
+
+
 def test_a_file_of_other_classes_than_its_graph_is_refused(tmp_path):
     path = own_file("openvino", tmp_path)
     other = made.linear(tmp_path / "b.onnx", SHAPE, classes=2)

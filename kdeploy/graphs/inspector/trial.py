@@ -9,7 +9,6 @@ nothing is said: the verb that wants to run it will.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from kdeploy.errors import InputError, MissingError, ResourceError
 from kdeploy.graphs.inspector.record import Inspection, Value
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
 from kdeploy.system.limits import GIB, Limits, memory_of_this_machine, tasks_of_this_machine
@@ -50,8 +50,8 @@ def called(request: wire.Message, _step: Callable[[wire.Message], None]) -> dict
     try:
         inputs = {value.name: _zeros(value) for value in map(Value.model_validate, request["inputs"])}
         source, name = Source(Path(request["path"]), None, inputs, None), request["runtime"]
-        with tempfile.TemporaryDirectory() as scratch:
-            artefact = source.onnx if name == RUNTIME else installed.convert(name, source, Path(scratch))
+        with scratch_folder(request["path"]) as scratch:
+            artefact = source.onnx if name == RUNTIME else installed.convert(name, source, scratch)
             installed.find(name).load(artefact, threads=1).run(inputs)
     except (InputError, MissingError, TypeError) as exc:  # TypeError: a type that NumPy has not
         if "alloc" in str(exc):  # by the runtime's own error, not Python's
