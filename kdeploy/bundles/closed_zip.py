@@ -10,9 +10,8 @@ the data, and what neither owns can be a program or another zip. So there is no 
 no zip64, and no byte between, before or behind.
 
 What is refused with which code: a file that neither begins nor ends as a zip is another kind of file, and one that
-begins as a zip and has no end was cut off; both are bad input, and so is one whose data do not unpack or have another
-CRC, since damage looks like that. All else is a zip in which something does not belong or two places disagree, which
-does not come about by itself: a matter of integrity.
+begins as a zip and has no end was cut off: both are bad input. All else is a zip in which a byte was changed, something
+does not belong or two places disagree: a matter of integrity.
 """
 
 from __future__ import annotations
@@ -106,6 +105,8 @@ def _directory(file: BinaryIO, length: int, where: str) -> tuple[int, int, int]:
 def _not_whole(file: BinaryIO, length: int, start: bytes, where: str) -> BundleError | IntegrityError:
     """The error of a file that does not end with an end record: is there a zip in it, or was one cut off?"""
     is_zip = start in (b"PK\x03\x04", b"PK\x05\x06")
+    if is_zip and _ends_but_for_its_mark(_read(file, max(0, length - END.size), END.size), length):
+        return _refuse(where, "must end with its end record, and without a comment", "an end that was altered")
     for end, record in _ends(file, length):
         *_, size, place, comment = END.unpack(record)
         behind = length - end - END.size
@@ -118,6 +119,15 @@ def _not_whole(file: BinaryIO, length: int, start: bytes, where: str) -> BundleE
     if is_zip:
         return BundleError(where, "must be a whole zip file", got="it does not end as one")
     return BundleError(where, "must be a bundle folder or its zip", got="another kind of file")
+
+
+def _ends_but_for_its_mark(tail: bytes, length: int) -> bool:
+    """Whether the last bytes are an end record, with a changed byte in its signature."""
+    if len(tail) < END.size:
+        return False
+    mark, *_, size, place, comment = END.unpack(tail)
+    changed = sum(one != other for one, other in zip(mark, b"PK\x05\x06", strict=True))
+    return changed == 1 and place + size == length - END.size and not comment
 
 
 def _ends(file: BinaryIO, length: int) -> Iterator[tuple[int, bytes]]:

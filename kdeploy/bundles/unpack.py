@@ -94,7 +94,7 @@ def _write(file: BinaryIO, entry: Entry, target: Path, where: str) -> None:
         got = f"{written}" if written < entry.sums.size else "more"
         raise IntegrityError(where, f"must unpack to the {entry.sums.size} bytes of its header", got=got)
     if crc != entry.sums.crc:
-        raise BundleError(where, "must unpack to what was packed", got="another CRC")
+        raise IntegrityError(where, "must unpack to what was packed", got="another CRC", advice=core.CHANGED)
 
 
 def _unpacked(file: BinaryIO, entry: Entry, where: str) -> Iterator[bytes]:
@@ -116,9 +116,11 @@ def _unpacked(file: BinaryIO, entry: Entry, where: str) -> Iterator[bytes]:
                 raise IntegrityError(where, "must have no bytes behind its packed data", got="some")
         yield inflation.flush(CHUNK)
     except zlib.error as exc:
-        raise BundleError(where, "must unpack to what was packed", got=core.printable(str(exc))) from exc
+        got = core.printable(str(exc))
+        raise IntegrityError(where, "must unpack to what was packed", got=got, advice=core.CHANGED) from exc
     if not inflation.eof:
-        raise BundleError(where, "must unpack to what was packed", got="its packed data have no end")
+        got = "its packed data have no end"
+        raise IntegrityError(where, "must unpack to what was packed", got=got, advice=core.CHANGED)
 
 
 def _packed(file: BinaryIO, entry: Entry) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdeploy.bundles.fixed_zip import zip_bytes
+from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.bundles.unpack import unpacked
 from kdeploy.bundles.verify import verify
 from kdeploy.errors import KdeployError, ResourceError
@@ -184,7 +185,6 @@ def as_tar(content: bytes) -> bytes:
 DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "truncated": (truncated, ": must be a whole zip file (it does not end as one)."),
     "truncated behind a zip inside": (cut_behind_npz, ": must be a whole zip file (it does not end as one)."),
-    "wrong CRC": (wrong_crc, "/README.md: must unpack to what was packed (another CRC)."),
     "tar": (as_tar, ": must be a bundle folder or its zip (another kind of file)."),
     "empty": (lambda content: b"", ": must be a bundle folder or its zip (another kind of file)."),
 }
@@ -196,6 +196,20 @@ def test_what_is_no_whole_zip_is_bad_input(
 ) -> None:
     content = (built / f"{NAME}.zip").read_bytes()
     assert outcome(written(tmp_path, damage(content))) == (3, message)
+
+
+def test_a_byte_that_was_changed_in_a_file_or_in_the_end_is_found(built: Path, tmp_path: Path) -> None:
+    content = (built / f"{NAME}.zip").read_bytes()
+    message = f"/README.md: must unpack to what was packed (another CRC). {core.CHANGED}"
+    assert outcome(written(tmp_path, wrong_crc(content))) == (4, message)
+    for place in (-22, -21, -20, -19):
+        spoiled = bytearray(content)
+        spoiled[place] ^= 4
+        assert outcome(written(tmp_path, bytes(spoiled))) == (
+            4,
+            ": must end with its end record, and without a comment (an end that was altered). "
+            "Unpack it and verify the folder, or pack it as a plain zip.",
+        )
 
 
 def test_a_zip_without_files_is_no_bundle(tmp_path: Path) -> None:

@@ -136,8 +136,11 @@ def test_the_stage_gets_what_the_recipe_says(given: dict[str, Any], options: Los
 
 
 def test_a_fingerprint_says_nothing_that_equals_its_default(tmp_path: Path):
-    assert settings({"precision": "fp32"}, tmp_path) == {"student": {}, "distill": {"precision": "fp32"}}
-    assert teacher.settings(job(Distill(), tmp_path), 0)["train"].keys() == {"precision"}
+    assert settings({"precision": "fp32"}, tmp_path) == {
+        "student": {},
+        "distill": {"threads": 1, "precision": "fp32"},
+    }
+    assert teacher.settings(job(Distill(), tmp_path), 0)["train"].keys() == {"threads", "precision"}
 
 
 def test_a_students_dropout_counts(tmp_path: Path):

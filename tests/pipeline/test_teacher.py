@@ -11,8 +11,8 @@ from kdeploy.recipe.models import Recipe
 from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.teacher import TeacherSource
 
-DEEP = {"model": "deep-cnn", "train": {"precision": "fp32"}}
-MLP = {"model": "mlp", "train": {"precision": "fp32"}}
+DEEP = {"model": "deep-cnn", "train": {"threads": 1, "precision": "fp32"}}
+MLP = {"model": "mlp", "train": {"threads": 1, "precision": "fp32"}}
 
 
 def settings(tmp_path: Path, given: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def settings(tmp_path: Path, given: dict[str, Any], **more: Any) -> dict[str, An
 
 
 def test_a_teacher_depends_on_what_it_says_beyond_defaults(tmp_path: Path):
-    expected = {"model": "deep-cnn", "file": None, "train": {"precision": "fp32"}, "views": {"shift": 2}}
+    expected = {"model": "deep-cnn", "file": None, "train": {"threads": 1, "precision": "fp32"}, "views": {"shift": 2}}
     assert settings(tmp_path, DEEP) == expected
 
 

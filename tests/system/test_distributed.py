@@ -31,7 +31,7 @@ data: {numpy: images.npz}
 views: {count: 2, shift: 1}
 teacher: [{onnx: teacher.onnx}]
 student: {bottleneck: 4, hidden: [16]}
-distill: {epochs: 6, batch: 24, lr: 1e-2, seeds: 3, precision: fp32, device: cpu}
+distill: {epochs: 6, batch: 24, lr: 1e-2, seeds: 3, precision: fp32, device: cpu, threads: 1}
 """
 
 
@@ -62,10 +62,7 @@ def _record(runs: Path) -> tuple[DistillRecord, Path]:
 
 def test_two_processes_come_to_the_nets_of_one(tmp_path: Path):
     recipe = _write(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     one = inside("distill", recipe, "--data-root", tmp_path, "--runs", tmp_path / "one", "--json")
-    torch.set_num_threads(threads)
     two = _together("distill", recipe, "--data-root", tmp_path, "--runs", tmp_path / "two", "--json")
     assert (one.code, two.code) == (0, 0), two.stderr
     assert two.document["schema"] == DistillRecord.SCHEMA  # one document: the second process prints nothing

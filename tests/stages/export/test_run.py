@@ -97,14 +97,15 @@ def bench(factored_ns: int, fused_ns: int, interval: tuple[float, float] | None)
 def test_auto_ships_the_faster_form_and_says_why(measured: BenchRecord, shipped: str, reason: str):
     found = choose("auto", PAIR, FUSED, measured)
     assert found.shipped == shipped
-    assert found.reason == f"k 64 < break-even 473: {reason}"
+    assert (found.reason, found.timed) == ("k 64 < break-even 473", reason)
+    assert found.why == f"k 64 < break-even 473: {reason}"
     assert (found.inputs, found.width, found.outputs) == (6272, 64, 512)
     assert found.break_even == pytest.approx(473.36, abs=0.01)
 
 
 def test_above_the_break_even_the_reason_says_so():
     found = choose("auto", LinearPair(10, 20, 10), FUSED, bench(200_000, 100_000, (1.9, 2.1)))
-    assert found.reason == "k 20 >= break-even 5: 100 us against 200 us factored, onnxruntime batch 1, measured"
+    assert found.why == "k 20 >= break-even 5: 100 us against 200 us factored, onnxruntime batch 1, measured"
 
 
 @pytest.mark.parametrize(("choice", "shipped"), [("fuse", "fused"), ("factored", "factored")])
