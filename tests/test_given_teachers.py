@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
 from tests import made
+from tests.models import user_code
 from tests.program import STAGES, inside, kdeploy, python
 
 RECIPE = """\
@@ -378,3 +380,94 @@ def test_teachers_of_ours_are_proved_together(tmp_path: Path) -> None:
     rows = [row for row in found.document["rows"] if row["model"] == "teacher"]
     assert rows
     assert all(row["passed"] for row in rows)
+
+
+CODE, CODE_NAME = Path(user_code.__file__), user_code.__name__
+BUILDERS = ("build_nothing", "build_and_leave", "build_without_words", "build_with_a_keyboard", "_raise")
+LOGITS = "must answer with logits, one tensor of floats of shape (batch, classes), for 48 inputs"
+SHAPE = "must take inputs of shape (batch, 1, 8, 8)"
+BRING = "Set teacher.preprocess, or bring data of the shape that it was trained on."
+
+
+def _line(words: str) -> int:
+    """Where these words stand in the user's code."""
+    return 1 + next(number for number, line in enumerate(CODE.read_text().splitlines()) if words in line)
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        ("build_nothing", "must build a network (ValueError: there is nothing to build, in {code}:{build_nothing})."),
+        ("build_and_leave", "must build a network (SystemExit: 0, in {code}:{build_and_leave})."),
+        ("build_without_words", "must build a network (Stop, in {code}:{build_without_words})."),
+        ("build_with_a_keyboard", "must build a network (KeyboardInterrupt, in {code}:{build_with_a_keyboard})."),
+        ("NUMBER", "must build a network ('int' object is not callable)."),
+        ("raises", f"{SHAPE} (ValueError: no answer today, in {{code}}:{{_raise}}). {BRING}"),
+        ("raises_nothing", f"{SHAPE} (AssertionError, in {{code}}:{{_raise}}). {BRING}"),
+        ("leaves", f"{SHAPE} (SystemExit: 4, in {{code}}:{{_raise}}). {BRING}"),
+        ("pair", f"{LOGITS} (tuple)."),
+        ("mapping", f"{LOGITS} (dict)."),
+        ("nothing", f"{LOGITS} (NoneType)."),
+        ("array", f"{LOGITS} (ndarray)."),
+        ("whole_numbers", f"{LOGITS} (int64 of shape (48, 3))."),
+        ("one_row", f"{LOGITS} (float32 of shape (1, 3))."),
+        ("one_number", f"{LOGITS} (float32 of shape ())."),
+        ("images", f"{LOGITS} (float32 of shape (48, 3, 1))."),
+        (
+            "single",
+            "must answer in float64 too, which its exports are compared with (RuntimeError: expected m1 and m2 to have "
+            "the same dtype, but got: double != float, in {code}:{single}).",
+        ),
+    ],
+)
+def test_what_a_teacher_does_wrong_is_told_as_its_own_fault(module: Path, function: str, sentence: str) -> None:
+    found = inside("label", _write(module, f'{{torch: "{CODE_NAME}:{function}"}}'), *_places(module), "--trust")
+    assert (found.code, found.stdout) == (3, "")
+    lines = {name: _line(f"def {name}(") + 1 for name in BUILDERS} | {"single": _line("single = ")}
+    assert found.stderr.splitlines()[-1] == f"error: {CODE_NAME}:{function}: {sentence.format(code=CODE, **lines)}"
+
+
+@pytest.mark.parametrize(
+    ("function", "got"),
+    [
+        ("noisy", r"its logits differ by up to \d\.\d+"),
+        ("counted", r"its logits differ by up to 0\.5"),
+        ("another_shape", r"\(48, 2\), and then \(48, 3\)"),
+        ("build_with_a_secret", r"its logits differ by up to 0\.\d+"),
+    ],
+)
+def test_a_teacher_that_answers_differently_is_refused_before_it_labels(module: Path, function: str, got: str) -> None:
+    found = inside("label", _write(module, f'{{torch: "{CODE_NAME}:{function}"}}'), *_places(module), "--trust")
+    assert (found.code, found.stdout) == (5, "")
+    assert re.fullmatch(
+        f"error: {CODE_NAME}:{function}: must answer the same when it is asked twice in evaluation mode \\({got}\\). "
+        "Take out what is random or counts its calls, and make what it computes with parameters or buffers\\.",
+        found.stderr.splitlines()[-1],
+    )
+    assert not (module / "runs" / "labels").exists()
+
+
+def test_a_teacher_that_answers_with_infinity_is_refused(module: Path) -> None:
+    found = inside("label", _write(module, f'{{torch: "{CODE_NAME}:infinite"}}'), *_places(module), "--trust")
+    assert (found.code, found.stderr.splitlines()[-1]) == (
+        5,
+        f"error: {CODE_NAME}:infinite: must answer with finite numbers (NaN or infinity for 48 of 48 inputs).",
+    )
+
+
+def test_what_a_teacher_prints_is_not_in_the_document(module: Path) -> None:
+    found = inside(
+        "label", _write(module, f'{{torch: "{CODE_NAME}:talkative"}}'), *_places(module), "--trust", "--json"
+    )
+    assert found.code == 0, found.stderr
+    assert found.document["rows"] > 0
+    assert "I am a teacher\n" in found.stderr
+
+
+def test_a_package_that_raises_when_it_is_looked_for_is_told_as_its_own_fault(module: Path) -> None:
+    (module / "code" / "angry").mkdir()
+    (module / "code" / "angry" / "__init__.py").write_text("import sys\n\nsys.exit('not today')\n")
+    recipe = _write(module, '{torch: "angry.net:build"}')
+    found = kdeploy("plan", recipe, *_places(module), "--trust", PYTHONPATH=str(module / "code"))
+    place = module / "code" / "angry" / "__init__.py"
+    assert found == (3, "", f"error: angry.net: must be importable (SystemExit: not today, in {place}:3).\n")

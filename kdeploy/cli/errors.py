@@ -16,6 +16,7 @@ from kdeploy.cli.subcommand import completed
 from kdeploy.errors import Interrupted, KdeployError, OtherProcessFailed
 from kdeploy.formatting.untrusted import printable
 from kdeploy.system.dependencies import missing_dependency
+from kdeploy.system.user_code import is_out_of_memory
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ def _unexpected(error: BaseException, as_json: bool) -> int:
     """The exit code of our bug, or of memory that ran out."""
     with tempfile.NamedTemporaryFile("w", prefix="kdeploy-error-", suffix=".log", delete=False) as log:
         log.write("".join(traceback.format_exception(error)))
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         kind, code, line = "ResourceError", 8, f"kdeploy ran out of memory. Use smaller batches. Details: {log.name}."
     else:
         what = f"{type(error).__name__}: {error}".splitlines()[0]

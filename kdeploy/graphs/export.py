@@ -18,6 +18,7 @@ from torch import nn
 
 from kdeploy.errors import ModelError, ParityError
 from kdeploy.system.files import commit_bytes
+from kdeploy.system.user_code import calling
 
 OPSET = 18
 OUTPUT = "logits"
@@ -43,7 +44,8 @@ def write(module: nn.Module, path: Path, *, input_name: str, shape: Sequence[int
     size = sum(value.numel() * value.element_size() for value in module.state_dict().values())
     if size > LIMIT_BYTES:
         raise ModelError(str(path), f"must have at most {LIMIT_BYTES} bytes of weights", got=f"{size} bytes")
-    model = _exported(module, path, input_name, shape)
+    with calling(str(path), "must be a network that torch can export"):  # it may leave where torch looks at it
+        model = _exported(module, path, input_name, shape)
     _plain(model)
     _must_be_deployable(model, path)
     commit_bytes(path, model.SerializeToString(deterministic=True))

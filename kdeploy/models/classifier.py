@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from kdeploy.errors import ModelError
+from kdeploy.models.answers import logits_from, must_be_finite
 from kdeploy.models.signature import signature
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.system import user_code
 
 
 class Classifier(Protocol):
@@ -34,10 +37,21 @@ class ModuleClassifier:
     Args:
         features: the layer whose output is its features, by its name in the module; None for what the last linear
             layer reads.
+        given: its name where it comes from outside, so that what it raises is told as its own fault, and its answers
+            are looked at; None for a network of ours.
     Raises: ModelError when there is no such layer.
     """
 
-    def __init__(self, module: nn.Module, *, device: torch.device, precision: str, features: str | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        device: torch.device,
+        precision: str,
+        features: str | None = None,
+        given: str | None = None,
+    ) -> None:
+        self.given = given
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
         self.module = module.to(device).eval()
         self.device, self.precision = device, precision
@@ -49,9 +63,21 @@ class ModuleClassifier:
         batch = batch.to(self.device)
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with self._calling(batch), autocast:
             logits: Tensor = self.module(batch)
+        if self.given is not None:
+            must_be_finite(logits_from(logits, len(batch), self.given), self.given)
         return logits.float().cpu()
+
+    def _calling(self, batch: Tensor) -> AbstractContextManager[None]:
+        if self.given is None:
+            return nullcontext()
+        return user_code.calling(
+            self.given,
+            f"must take inputs of shape (batch, {', '.join(map(str, batch.shape[1:]))})",
+            advice="Set teacher.preprocess, or bring data of the shape that it was trained on.",
+        )
 
     def logits_and_features(self, batch: Tensor) -> Tensor:
         """(batch, *shape) float32 to (batch, classes + width) float32 on the CPU: logits, and behind them the features.
@@ -115,10 +141,13 @@ class OnnxClassifier:
 
     Args:
         features: the tensor inside the graph that is its features, for `logits_and_features`.
+        given: its name for people; None is the file's.
     """
 
-    def __init__(self, path: Path, *, threads: int, features: str | None = None) -> None:
-        self.path, self.signature = path, signature(path)
+    def __init__(self, path: Path, *, threads: int, features: str | None = None, given: str | None = None) -> None:
+        self.path, self.signature, self.given = path, signature(path), given or str(path)
+        if self.signature.answers.dtype.kind != "f":
+            raise ModelError(self.given, "must answer with logits, in floats", got=str(self.signature.answers.dtype))
         runtime = installed.find("onnxruntime")
         if features is None:
             self.session = runtime.load(path, threads=threads)
@@ -144,8 +173,11 @@ class OnnxClassifier:
 
     def _run(self, batch: Tensor) -> Tensor:
         outputs = self.session.run({self.signature.input: batch.contiguous().numpy()})
-        parts = [torch.from_numpy(value.copy()).float().flatten(1) for value in outputs.values()]
-        return torch.cat(parts, 1)
+        logits, *features = map(torch.from_numpy, outputs.values())
+        logits_from(logits, len(batch), self.given)
+        # copies: a runtime may write its next answer where this one lies
+        parts = [value.clone().float().flatten(1) for value in (logits, *features)]
+        return must_be_finite(torch.cat(parts, 1), self.given)
 
 
 def _with_features(path: Path, logits: str, tensor: str, folder: Path) -> Path:

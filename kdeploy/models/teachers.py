@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +21,7 @@ from kdeploy.models import deep, mlp, pretrained, shallow, whitened
 from kdeploy.models.classifier import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
+from kdeploy.system.user_code import calling
 
 
 class TeacherSpec(NamedTuple):
@@ -75,7 +77,7 @@ def module(folder: Path, spec: TeacherSpec) -> nn.Module:
 
 def build_untrained(name: str) -> nn.Module:
     """The network that the user's function builds, with its first weights."""
-    return _build(name).eval()
+    return _build(name)
 
 
 def classifier(
@@ -88,19 +90,25 @@ def classifier(
             what its last linear layer reads.
     """
     if spec.origin == "onnx":
-        return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads(), features=features)
-    return ModuleClassifier(module(folder, spec), device=device, precision=precision, features=features)
+        return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads(), features=features, given=spec.name)
+    given = None if spec.origin in ("model", "run") else spec.name
+    return ModuleClassifier(module(folder, spec), device=device, precision=precision, features=features, given=given)
 
 
 def _build(name: str) -> nn.Module:
     """Import and call `package.module:function`. This runs the user's code; the caller has made sure that it may."""
+    with calling(name, "must build a network"):
+        network = _function(name)()
+        if not isinstance(network, nn.Module):
+            raise ModelError(name, "must return a torch.nn.Module", got=type(network).__name__)
+        return network.eval()
+
+
+def _function(name: str) -> Callable[[], object]:
     place, _, function = name.partition(":")
     try:
-        network = getattr(importlib.import_module(place), function)()
+        found: Callable[[], object] = getattr(importlib.import_module(place), function)
     except (ImportError, AttributeError) as exc:
-        raise ModelError(
-            name, "must be an importable package.module:function", got=str(exc), advice="Look at PYTHONPATH."
-        ) from exc
-    if not isinstance(network, nn.Module):
-        raise ModelError(name, "must return a torch.nn.Module", got=type(network).__name__)
-    return network
+        must, got = "must be an importable package.module:function", str(exc)
+        raise ModelError(name, must, got=got, advice="Look at PYTHONPATH.") from exc
+    return found

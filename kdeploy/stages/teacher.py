@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import accuracy, logits_of
+from kdeploy.evaluation.accuracy import BATCH, accuracy, logits_of
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models import pretrained, teachers
-from kdeploy.models.classifier import Classifier
+from kdeploy.models.answers import logits_from, must_repeat
+from kdeploy.models.classifier import Classifier, ModuleClassifier
 from kdeploy.models.signature import signature
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.models.whitened import WhitenedCnn
@@ -33,6 +34,7 @@ from kdeploy.samples.views.views import Views
 from kdeploy.system.done import read_done, write_done
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
+from kdeploy.system.user_code import calling
 from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, device_named, software, train
 from kdeploy.training.options import USUAL, TrainingOptions
@@ -106,7 +108,10 @@ def run(
         spec = teachers.TeacherSpec(teacher.origin, teacher.name)
         _take_in(folder, teacher, len(samples.class_names))
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
-    logits = _logits(classifier, feed, samples, teacher)
+    if isinstance(teacher, ExternalTeacher):
+        again = teachers.classifier(folder, spec, device=where, precision="fp32")
+        _must_answer(classifier, again, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
+    logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     _must_fit(logits["test"], samples, teacher)
     for part, part_logits in logits.items():
         np.save(folder / f"{part}_logits.npy", part_logits)
@@ -181,10 +186,11 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
         shutil.copyfile(path, target)
         return
     network, arguments = _build(teacher, classes)
-    if path is not None:
-        # Hugging Face's weights know nothing of the wrapper that makes them logits
-        load_weights(network.net if isinstance(network, pretrained.LogitsOf) else network, path)
-    save_weights(network, target, arguments)
+    with calling(teacher.name, "must be a network whose weights can be read and kept"):
+        if path is not None:
+            # Hugging Face's weights know nothing of the wrapper that makes them logits
+            load_weights(network.net if isinstance(network, pretrained.LogitsOf) else network, path)
+        save_weights(network, target, arguments)
 
 
 def _build(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str, Any]]:
@@ -206,24 +212,17 @@ def _inspect(path: Path) -> None:
         )
 
 
-def _logits(
-    classifier: Classifier, feed: Feed, samples: SampleSet, teacher: TrainedTeacher | ExternalTeacher
-) -> dict[str, np.ndarray]:
-    """The logits of the test and the held-out part, float32 (samples, classes) each.
+def _must_answer(classifier: Classifier, again: Classifier, batch: Tensor, name: str) -> None:
+    """Ask a teacher from outside twice, and as it is built again, about a batch of preprocessed inputs (rows, *shape).
 
-    What a user's network raises on inputs that it was not made for becomes a ModelError.
+    Raises: MeasuredError when it answers differently, ModelError when a module of it cannot answer in float64.
     """
-    try:
-        return {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
-    except RuntimeError as exc:
-        if isinstance(teacher, TrainedTeacher) or isinstance(exc, torch.OutOfMemoryError):
-            raise
-        raise ModelError(
-            teacher.name,
-            f"must take inputs of shape (batch, {', '.join(map(str, feed.preprocessing.model_shape))})",
-            got=str(exc).partition("\n")[0],
-            advice="Set teacher.preprocess, or bring data of the shape that it was trained on.",
-        ) from exc
+    must_repeat(classifier.logits, classifier.logits, batch, name)
+    must_repeat(classifier.logits, again.logits, batch, name)
+    if isinstance(again, ModuleClassifier):
+        with calling(name, "must answer in float64 too, which its exports are compared with"), torch.inference_mode():
+            exact = again.module.cpu().double()(batch[:2].double())
+        logits_from(exact, len(batch[:2]), name)
 
 
 def _must_know(teacher: ExternalTeacher, preprocessing: Preprocessing, samples: SampleSet) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ResourceError
+from kdeploy.system.user_code import calling
 
 TEMPORARY = ".kdeploy-tmp-"
 
@@ -32,10 +33,11 @@ def hash_folder(folder: Path) -> dict[str, str]:
 
 def hash_module(name: str) -> str | None:
     """The digest of a module's file, not of what that imports; None for a module that cannot be found."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ImportError:
-        return None
+    with calling(name, "must be importable"):  # the packages that it is in are imported
+        try:
+            spec = importlib.util.find_spec(name)
+        except ImportError:
+            return None
     origin = None if spec is None else spec.origin
     return hash_file(Path(origin)) if origin and Path(origin).is_file() else None
 

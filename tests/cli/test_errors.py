@@ -201,9 +201,10 @@ def test_a_bug_ends_with_1_and_its_traceback_is_in_a_file(capsys, tmp_path, monk
     assert log.read_text().endswith("ZeroDivisionError: one\ntwo\n")
 
 
-def test_memory_that_ran_out_ends_with_8(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_ran_out_ends_with_8(error, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert exit_code_of(_application(MemoryError()), []) == 8
+    assert exit_code_of(_application(error), []) == 8
     [log] = tmp_path.glob("kdeploy-error-*.log")
     assert capsys.readouterr().err == f"error: kdeploy ran out of memory. Use smaller batches. Details: {log}.\n"
 

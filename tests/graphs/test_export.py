@@ -219,3 +219,18 @@ def test_a_net_that_torch_cannot_export_is_refused_with_torchs_reason(tmp_path: 
         exported(Untraceable().eval(), path, (4,))
     assert str(caught.value) == f"{path}: must be a network that torch can export (no graph of this)."
     assert not path.exists()
+
+
+class Leaving(Wrong):
+    def spoil(self, logits: Tensor) -> Tensor:
+        raise SystemExit("that is all")
+
+
+def test_a_net_that_leaves_while_torch_looks_at_it_is_refused(tmp_path: Path):
+    path = tmp_path / "m.onnx"
+    with pytest.raises(ModelError) as caught:
+        exported(Leaving().eval(), path, (4,))
+    place = f"{__file__}:{Leaving.spoil.__code__.co_firstlineno + 1}"
+    assert (
+        str(caught.value) == f"{path}: must be a network that torch can export (SystemExit: that is all, in {place})."
+    )

@@ -179,3 +179,31 @@ def test_features_that_no_node_gives_are_refused(tmp_path: Path, name: str, advi
     with pytest.raises(ModelError) as caught:
         OnnxClassifier(path, threads=1, features=name)
     assert str(caught.value) == f"{path}: features must name what a node before the logits gives ({name}). {advice}"
+
+
+def test_an_onnx_file_that_answers_for_other_rows_than_it_says_is_refused(tmp_path: Path):
+    path = linear_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.node[0].output[0] = "each"
+    model.graph.node.append(helper.make_node("ReduceMean", ["each"], ["logits"], axes=[0], keepdims=1))
+    model.opset_import[0].version = 17
+    onnx.save(model, path)
+    with pytest.raises(ModelError) as caught:
+        OnnxClassifier(path, threads=1, given="m.onnx").logits(torch.rand(5, 3))
+    assert str(caught.value) == (
+        "m.onnx: must answer with logits, one tensor of floats of shape (batch, classes), for 5 inputs "
+        "(float32 of shape (1, 2))."
+    )
+
+
+@pytest.mark.parametrize(("kind", "name"), [(TensorProto.INT64, "int64"), (TensorProto.STRING, "object")])
+def test_an_onnx_file_that_answers_with_no_floats_is_refused(tmp_path: Path, kind: int, name: str):
+    path = linear_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.node[0].output[0] = "floats"
+    model.graph.node.append(helper.make_node("Cast", ["floats"], ["logits"], to=kind))
+    model.graph.output[0].type.tensor_type.elem_type = kind
+    onnx.save(model, path)
+    with pytest.raises(ModelError) as caught:
+        OnnxClassifier(path, threads=1)
+    assert str(caught.value) == f"{path}: must answer with logits, in floats ({name})."
