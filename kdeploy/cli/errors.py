@@ -7,7 +7,6 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import typer
@@ -16,6 +15,7 @@ from kdeploy.cli.subcommand import completed
 from kdeploy.errors import Interrupted, KdeployError, OtherProcessFailed
 from kdeploy.formatting.untrusted import printable
 from kdeploy.system.dependencies import missing_dependency
+from kdeploy.system.os_errors import error_of
 from kdeploy.system.user_code import is_out_of_memory
 
 T = TypeVar("T")
@@ -43,33 +43,38 @@ def exit_code_of(app: typer.Typer, arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         result = typer.main.get_command(app)(args=completed(app, arguments), prog_name="kdeploy", standalone_mode=False)
-    except SystemExit as exc:
-        if not isinstance(exc.__context__, BrokenPipeError):
-            raise
-        return _code(exc.__context__, as_json)  # click makes 1 of it
     except BaseException as exc:
         return _code(exc, as_json)
     return result if isinstance(result, int) else 0
 
 
+def told(error: KdeployError, *, as_json: bool = False) -> int:
+    """Print an error; returns its exit code."""
+    _tell(error.as_json(), str(error), as_json)
+    return error.code if isinstance(error, Interrupted) else error.exit_code
+
+
 def _code(error: BaseException, as_json: bool) -> int:
     if isinstance(error, AlreadyReported):
         error, as_json = error.error, False
-    error = missing_dependency(error) or error
+    error = _cause(error)
+    error = missing_dependency(error) or error_of(error) or error
     if isinstance(error, typer.TyperException):
         return _usage(error, as_json)
     if isinstance(error, OtherProcessFailed):
         return error.code  # the other process has reported it
     if isinstance(error, KdeployError):
-        _tell(error.as_json(), str(error), as_json)
-        return error.code if isinstance(error, Interrupted) else error.exit_code
+        return told(error, as_json=as_json)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return 130
-    if isinstance(error, BrokenPipeError):
-        # the reader of our output left (`| head`); what remains to be printed goes nowhere
-        sys.stdout = Path("/dev/null").open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
-        return 0
     return _unexpected(error, as_json)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """An EOFError or a broken pipe in place of what Typer makes of them: an interruption, and an exit."""
+    cause = error.__cause__ if isinstance(error, typer.Abort) else error.__context__
+    is_made = isinstance(error, typer.Abort | SystemExit) and isinstance(cause, EOFError | BrokenPipeError)
+    return cause if is_made and cause is not None else error
 
 
 def _usage(error: typer.TyperException, as_json: bool) -> int:
@@ -80,15 +85,26 @@ def _usage(error: typer.TyperException, as_json: bool) -> int:
 
 def _unexpected(error: BaseException, as_json: bool) -> int:
     """The exit code of our bug, or of memory that ran out."""
-    with tempfile.NamedTemporaryFile("w", prefix="kdeploy-error-", suffix=".log", delete=False) as log:
-        log.write("".join(traceback.format_exception(error)))
+    log = _logged("".join(traceback.format_exception(error)))
     if is_out_of_memory(error):
-        kind, code, line = "ResourceError", 8, f"kdeploy ran out of memory. Use smaller batches. Details: {log.name}."
+        kind, code, line = "ResourceError", 8, f"kdeploy ran out of memory. Use smaller batches. Details: {log}."
     else:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
-        kind, code, line = "Bug", 1, f"kdeploy failed: {what}. The traceback is in {log.name}. Please report it."
+        kind, code, line = "Bug", 1, f"kdeploy failed: {what}. The traceback is in {log}. Please report it."
     _tell({"kind": kind, "exit_code": code, "message": line}, line, as_json)
     return code
+
+
+def _logged(text: str) -> str:
+    """The file that keeps a text, or why there is none."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="kdeploy-error-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write(text)
+    except OSError as exc:
+        return f"no file ({exc.strerror})"
+    return log.name
 
 
 def _tell(document: dict[str, object], line: str, as_json: bool) -> None:

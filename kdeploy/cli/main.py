@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
+from kdeploy.cli import streams
 from kdeploy.cli.application import app
-from kdeploy.cli.errors import exit_code_of
+from kdeploy.cli.errors import exit_code_of, told
 from kdeploy.system import distributed
 from kdeploy.system.search_path import leave_out_working_folder
 
@@ -22,7 +22,9 @@ def main(arguments: list[str] | None = None) -> None:
     # OpenMP's threads spin while they wait for each other, which on a busy machine takes the time that the others need;
     # it reads this when torch is imported
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    streams.lasting()
     if not distributed.is_first():
-        # the first process speaks for all; this one's errors still go to stderr
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
-    sys.exit(exit_code_of(app, sys.argv[1:] if arguments is None else arguments))
+        streams.silence()  # the first process speaks for all; this one's errors still go to stderr
+    code = exit_code_of(app, sys.argv[1:] if arguments is None else arguments)
+    lost = streams.lost_answer()
+    sys.exit(told(lost) if code == 0 and lost is not None else code)

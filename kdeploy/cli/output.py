@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
 
 
 def document(text: str) -> None:
-    """Print the one JSON document of --json."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Print the one JSON document of --json; what the encoding of stdout does not have is escaped."""
+    # a character that is not ASCII stands inside of a string
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = text if _fits(text, encoding) else re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
     sys.stdout.flush()
+
+
+def _fits(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def record(result: Record, error: KdeployError | None = None) -> None:

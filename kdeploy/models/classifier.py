@@ -38,7 +38,7 @@ class ModuleClassifier:
         features: the layer whose output is its features, by its name in the module; None for what the last linear
             layer reads.
         given: its name where it comes from outside, so that what it raises is told as its own fault, and its answers
-            are looked at; None for a network of ours.
+            are looked at; None for a built-in network.
     Raises: ModelError when there is no such layer.
     """
 

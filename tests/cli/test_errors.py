@@ -214,6 +214,35 @@ def test_a_keyboard_interrupt_before_the_work_ends_with_130(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    "error", [EOFError("where is the rest?"), SystemExit(0), BrokenPipeError(32, "Broken pipe"), GeneratorExit()]
+)
+def test_what_typer_would_make_an_interruption_or_an_exit_of_is_a_bug(error, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert exit_code_of(_application(error), []) == 1
+    [log] = tmp_path.glob("kdeploy-error-*.log")
+    line = f"kdeploy failed: {type(error).__name__}: {error}. The traceback is in {log}. Please report it."
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {line}"
+
+
+def test_a_traceback_that_cannot_be_kept_is_no_error_of_its_own(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    assert exit_code_of(_application(ZeroDivisionError("one")), []) == 1
+    assert capsys.readouterr().err == (
+        "error: kdeploy failed: ZeroDivisionError: one. The traceback is in no file (No such file or directory). "
+        "Please report it.\n"
+    )
+
+
+def test_what_the_system_refuses_is_no_bug(capsys, tmp_path):
+    error = OSError(28, "No space left on device", str(tmp_path))
+    assert exit_code_of(_application(error), []) == 8
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}: must have room on its disk (No space left on device). "
+        "Free some space, or raise the limit, and run the same command again; finished work is kept.\n"
+    )
+
+
 def test_a_reader_that_leaves_early_is_no_error():
     process = subprocess.Popen(
         [PROGRAM, "recipes", "schema"],
