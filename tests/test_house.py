@@ -83,7 +83,7 @@ TESTED_ELSEWHERE = {
     "values without code: training/test_loop.py, losses/test_by_name.py": "losses/options training/options",
     "says nothing by default; cli/test_progress.py has the one with bars": "system/progress",
     "timing/run/test_orchestrator.py, timing/test_recompute.py and records/test_bench.py, which read whole results": """
-        timing/run/arm_record timing/run/record
+        timing/run/arm_record
     """,
     "promises without code: timing/run/test_worker_process.py sees each command answered": "timing/messages",
     "stages/test_distill.py": "training/tensorboard",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdeploy.evaluation.gate import check_run
+from kdeploy.formatting.places import relative
 from kdeploy.pipeline.bench import BENCH
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.export import EXPORT
@@ -41,7 +42,7 @@ def summary(job: Job, *, bundle: Stage[BundleRecord]) -> Summary:
     return summarise(
         RunRecords(*done, job.find(VERIFY), job.find(BENCH)),
         name=job.recipe.name,
-        recipe=job.recipe.model_dump(mode="json"),
+        recipe=relative(job.recipe.model_dump(mode="json")),
         stages_run=tuple(job.ran),
         gate=results,
         bundle=None if made is None else (job.folder(bundle) / made.folder).relative_to(job.store.root).as_posix(),

@@ -19,7 +19,7 @@ Stopped = Literal["target", "replicates", "time", "hard limit"]
 
 
 class Artifact(Part):
-    """The model that ran. `sha256` and `bytes` cover every file it is made of."""
+    """The model that ran. `path` is its name alone; `sha256` and `bytes` cover every file it is made of."""
 
     path: str
     sha256: str

@@ -14,6 +14,7 @@ import numpy as np
 from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import accuracy, stored_logits
 from kdeploy.evaluation.precision_cost import Labeled
+from kdeploy.formatting.places import command_without_places
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import Signature, signature
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
@@ -180,7 +181,7 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
         names: of the runtimes.
         sizes: pairs of threads and batch, each on every runtime.
         brief: more of them, of which only the throughput is measured.
-        command: what the user typed, for the record.
+        command: what the user typed, for the record, which leaves out the folders of this machine.
     """
     arms = {
         name: (_arm(folder, "baseline", baseline, name), _arm(folder, "candidate", candidate, name)) for name in names
@@ -195,7 +196,7 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
         throughput=throughput,
         floors=tuple(_floors(folder / "floor", names, sorted({size[0] for size in sizes}), progress)),
         settings=settings.model_copy(update={"peak_share": PEAK_SHARE}),
-        command=command,
+        command=command_without_places(command),
     )
     first = settings.looks[0]  # a comparison counts as one first look: later looks move the bar no further
 

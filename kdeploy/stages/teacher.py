@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import BATCH, accuracy, logits_of
+from kdeploy.formatting.places import without_places
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models import pretrained, teachers
@@ -118,7 +119,7 @@ def run(
     file = folder / spec.file
     return TeacherRecord(
         origin=spec.origin,
-        name=spec.name,
+        name=without_places(spec.name),  # a folder may stand for a Hugging Face repository
         file=spec.file,
         sha256=hash_file(file),
         preprocessing=preprocessing,

@@ -16,6 +16,7 @@ import numpy as np
 from torch import nn
 
 from kdeploy.errors import MissingError, ModelError
+from kdeploy.formatting.places import without_places
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
 from kdeploy.parity.oracle import Oracle
@@ -176,5 +177,5 @@ def _refused(request: FormatRequest, subject: ConvertedModel, reason: str, row: 
         file="",
         bytes=0,
         parity=row,
-        refused=reason,
+        refused=without_places(reason),  # a library says where it read
     )

@@ -28,7 +28,7 @@ def arm_record(measured: MeasuredComparison, result: ArmResult) -> Arm:
 
 def _artifact(arm: ArmRequest) -> Artifact:
     return Artifact(
-        path=str(arm.artefact),
+        path=arm.artefact.name,
         sha256=artefacts.digest(arm.artefact),
         bytes=artefacts.size_bytes(arm.artefact),
         format=arm.artefact.suffix.removeprefix(".") or "unknown",

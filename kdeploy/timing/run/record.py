@@ -6,12 +6,13 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 
+from kdeploy.formatting.places import without_places
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BenchRecord, Noise
 from kdeploy.records.circumstances import Host, Package, PairCost, Software, Timer, Tool
@@ -33,18 +34,40 @@ from kdeploy.timing.run.throughput import LeftOut
 Clock = Callable[[], int]
 
 _PACKAGES = ("kdeploy", "numpy", "onnx", "onnxruntime", "openvino")
-_TELLING_VARIABLES = (
-    "OMP_",
-    "GOMP_",
-    "KMP_",
-    "MKL_",
-    "OPENBLAS_",
-    "ORT_",
-    "OV_",
-    "MALLOC_",
+# variables that steer the runtimes, and what begins like them
+_TELLING_VARIABLES = {
+    "GOMP_CPU_AFFINITY",
+    "GOMP_SPINCOUNT",
+    "KMP_AFFINITY",
+    "KMP_BLOCKTIME",
+    "KMP_HW_SUBSET",
     "LD_PRELOAD",
-    "PYTHONHASH",
-)
+    "MALLOC_ARENA_MAX",
+    "MALLOC_CONF",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MKL_CBWR",
+    "MKL_DYNAMIC",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_NUM_THREADS",
+    "MKL_THREADING_LAYER",
+    "OMP_DYNAMIC",
+    "OMP_MAX_ACTIVE_LEVELS",
+    "OMP_NUM_THREADS",
+    "OMP_PLACES",
+    "OMP_PROC_BIND",
+    "OMP_SCHEDULE",
+    "OMP_STACKSIZE",
+    "OMP_THREAD_LIMIT",
+    "OMP_WAIT_POLICY",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "OPENBLAS_NUM_THREADS",
+    "ORT_DISABLE_TELEMETRY",
+    "PYTHONHASHSEED",
+}
+_TELLING_PREFIXES = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ORT_", "OV_", "MALLOC_", "LD_PRELOAD", "PYTHONHASH")
 
 
 @dataclass(frozen=True)
@@ -133,8 +156,20 @@ def software(measured: Sequence[MeasuredComparison]) -> Software:
         python=platform.python_version(),
         runtimes={one.request.runtime: one.workers("candidate")[0].loaded["version"] for one in measured},
         packages=tuple(Package(name=name, version=version) for name, version in packages.items()),
-        env={name: value for name, value in sorted(os.environ.items()) if name.startswith(_TELLING_VARIABLES)},
+        env=telling_variables(os.environ),
     )
+
+
+def telling_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an environment that steer the runtimes.
+
+    Of one that nobody knows, whose value may be a secret, it is only said that it is set.
+    """
+    return {
+        name: without_places(value) if name in _TELLING_VARIABLES else "(set)"
+        for name, value in sorted(environment.items())
+        if name.startswith(_TELLING_PREFIXES)
+    }
 
 
 def timer(clock: Clock) -> Timer:
