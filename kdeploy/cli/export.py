@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, Runs, Set, Trust
 from kdeploy.cli.overrides import export_overrides
 from kdeploy.cli.precision_cost import cost_lines
 from kdeploy.formatting import numbers
@@ -74,6 +74,7 @@ def command(
     preprocess: Preprocess = None,
     target: Target = None,
     out: Out = None,
+    overwrite: Overwrite = False,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
@@ -92,9 +93,9 @@ def command(
     if subject.endswith(".onnx"):
         recipe_only = {"--formats": formats, "--preprocess": preprocess, "--set": set_, "--data-root": data_root}
         options.refuse(recipe_only | {"--trust": trust}, "an .onnx file", "recipes and runs")
-        _model(Path(subject), bottleneck or "auto", target or "onnxruntime", out, runs, as_json)
+        _model(Path(subject), bottleneck or "auto", target or "onnxruntime", (out, overwrite), runs, as_json)
         return
-    options.refuse({"--out": out}, "a recipe or run", ".onnx files")
+    options.refuse({"--out": out, "--overwrite": overwrite}, "a recipe or run", ".onnx files")
     asked = export_overrides(bottleneck=bottleneck, formats=formats, preprocess=preprocess, target=target)
     overrides = [*(set_ or ()), *asked]
     with watched() as progress:
@@ -112,7 +113,9 @@ def command(
     output.next_command(f"kdeploy verify {run.name}")
 
 
-def _model(path: Path, bottleneck: str, target: str, out: Path | None, runs: Path, as_json: bool) -> None:
+def _model(
+    path: Path, bottleneck: str, target: str, place: tuple[Path | None, bool], runs: Path, as_json: bool
+) -> None:
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
@@ -122,7 +125,12 @@ def _model(path: Path, bottleneck: str, target: str, out: Path | None, runs: Pat
     with watched() as progress:
         asked = options.options(runs, None, None, False, progress)
         file, record = api.export_model(
-            path, asked, bottleneck=cast("ModelBottleneck", bottleneck), target=target, out=out
+            path,
+            asked,
+            bottleneck=cast("ModelBottleneck", bottleneck),
+            target=target,
+            out=place[0],
+            overwrite=place[1],
         )
     if as_json:
         output.record(record)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kdeploy.cli.options import AsJson, DataRoot
+from kdeploy.cli.options import AsJson, DataRoot, Overwrite
 from kdeploy.formatting import numbers
 
 Teacher = Annotated[Path, typer.Option("--teacher", metavar="FILE", help="The teacher: a classifier as .onnx.")]
@@ -26,6 +26,7 @@ def command(
     data: Data,
     name: Name = None,
     out: Out = Path("recipe.yaml"),
+    overwrite: Overwrite = False,
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
@@ -33,7 +34,7 @@ def command(
     from kdeploy import api
     from kdeploy.cli import output
 
-    record = api.init(teacher, data, name=name, out=out, data_root=data_root)
+    record = api.init(teacher, data, name=name, out=out, data_root=data_root, overwrite=overwrite)
     if as_json:
         output.record(record)
         return

@@ -41,6 +41,7 @@ Trust = Annotated[bool, typer.Option("--trust", help="Let the recipe's torch: ru
 RequireExact = Annotated[
     bool, typer.Option("--require-exact", help="Refuse a checkpoint that cannot be resumed bit for bit here.")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that --out has already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 RUNS = Path("runs")

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, RequireExact, Runs, Set, Trust
+from kdeploy.system.outputs import must_take_files
 
 Subject = Annotated[
     str,
@@ -28,6 +29,7 @@ Out = Annotated[
 def command(
     subject: Subject,
     out: Out = None,
+    overwrite: Overwrite = False,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
@@ -44,6 +46,8 @@ def command(
     if of_bench:
         recipe_only = {"--set": set_, "--data-root": data_root, "--trust": trust, "--require-exact": require_exact}
         options.refuse(recipe_only, "the folder of a benchmark", "recipes and runs")
+    if out is not None:
+        must_take_files(out)
     with watched() as progress:
         shared = options.options(runs, data_root, set_, trust, progress)
         if of_bench:
@@ -54,7 +58,7 @@ def command(
             folder, record = run.folder("report"), run.report
             after = f"kdeploy show {run.name}"
     if out is not None:
-        api.copy_report(folder, record, out)
+        api.copy_report(folder, record, out, overwrite=overwrite)
     if as_json:
         output.record(record)
         return

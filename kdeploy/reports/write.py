@@ -20,6 +20,7 @@ from kdeploy.records.report import ReportFile, ReportRecord, Summary
 from kdeploy.reports import comparisons, csv_table, markdown
 from kdeploy.reports.page import PageInputs, render, render_bench
 from kdeploy.system.files import commit_bytes
+from kdeploy.system.outputs import filled
 
 PAGE, DATA, MARKDOWN, TABLE = "report.html", "report.json", "report.md", "report.csv"
 
@@ -63,7 +64,11 @@ def _written(path: Path, text: str) -> ReportFile:
     return ReportFile(file=path.name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
-def copy_report(folder: Path, record: ReportRecord, out: Path) -> None:
-    """Copy the files of a report to another folder, each whole or not at all."""
-    for file in record.files:
-        commit_bytes(out / file.file, (folder / file.file).read_bytes())
+def copy_report(folder: Path, record: ReportRecord, out: Path, *, overwrite: bool) -> None:
+    """Copy the files of a report to another folder, each whole or not at all.
+
+    Raises: what `kdeploy.system.outputs.filled` raises.
+    """
+    with filled(out, overwrite=overwrite) as place:
+        for file in record.files:
+            commit_bytes(place / file.file, (folder / file.file).read_bytes())

@@ -74,10 +74,13 @@ def sweep_temporary(root: Path) -> None:
 
 
 @contextmanager
-def disk_errors(path: Path, root: Path) -> Iterator[None]:
+def disk_errors(path: Path, root: Path, *, option: str = "--runs") -> Iterator[None]:
     """Translate a full or read-only disk, for files inside `root`.
 
     Not by exception type alone: some libraries raise a bare RuntimeError.
+
+    Args:
+        option: what names another folder.
     """
     try:
         yield
@@ -93,7 +96,7 @@ def disk_errors(path: Path, root: Path) -> Iterator[None]:
             got = f"{why}{_free_bytes(path)} bytes free"
             raise ResourceError(str(path), "must have room on its disk", got=got, advice=advice) from exc
         if number in {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EIO}:
-            advice = "Name another folder with --runs."
+            advice = f"Name another folder with {option}."
             raise ResourceError(str(path), "must be writable", got=os.strerror(number), advice=advice) from exc
         raise
 

@@ -16,7 +16,7 @@ def error_of(error: BaseException) -> KdeployError | None:
     where it is about no file and no limit."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, OSError):
-        seen = seen.__cause__
+        seen = None if isinstance(seen, KdeployError) else seen.__cause__
     if seen is None or seen.errno is None:
         return None
     name, why = seen.filename, os.strerror(seen.errno)

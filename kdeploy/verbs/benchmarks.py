@@ -58,11 +58,18 @@ def report_bench(folder: str | Path, options: Options | None = None) -> tuple[Pa
     return store.files("report", key), store.read("report", key, ReportRecord)
 
 
-def copy_report(folder: Path, record: ReportRecord, out: Path) -> None:
-    """Copy the files of a report to a folder of yours, each whole or not at all."""
+def copy_report(folder: Path, record: ReportRecord, out: Path, *, overwrite: bool = False) -> None:
+    """Copy the files of a report to a folder of yours, each whole or not at all.
+
+    Args:
+        folder, record: what `report_bench` returns.
+        out: the folder, which need not be there.
+        overwrite: may files of these names with other content be replaced?
+    Raises: InputError where they are there and may not, or where `out` is no folder; IntegrityError for a link.
+    """
     from kdeploy.reports.write import copy_report as copy_files
 
-    copy_files(folder, record, out)
+    copy_files(folder, record, out, overwrite=overwrite)
 
 
 def export_pytest_benchmark(folder: Path, record: BenchRecord) -> Path:

@@ -16,6 +16,7 @@ from kdeploy.stages.export.external import BottleneckForm
 from kdeploy.system import host
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.fingerprint import fingerprint
+from kdeploy.system.outputs import filled, must_take_files
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
 from kdeploy.verbs.external_models import sides_of
@@ -44,15 +45,26 @@ def export_model(
     return store.files("model", key), store.read("model", key, ModelExportRecord)
 
 
-def shipped(folder: Path, out: Path | None, source: Path) -> Path:
+def check_out(out: Path | None, source: Path) -> None:
+    """Check the folder of the user's that a model is to go to, before the work.
+
+    Raises: InputError when it is no folder, or that of the model that is the source; IntegrityError for a link.
+    """
+    if out is None:
+        return
+    must_take_files(out)
+    if (out / external.MODEL).exists() and source.samefile(out / external.MODEL):
+        raise InputError("--out", "must be another folder than the model's", got=str(out))
+
+
+def shipped(folder: Path, out: Path | None, *, overwrite: bool) -> Path:
     """The path of the model that ships; with `out` it and its record are copied to that folder of the user's.
 
-    Raises: InputError when that would write over the model that it was made from.
+    Raises: what `kdeploy.system.outputs.filled` raises.
     """
     if out is None:
         return folder / external.MODEL
-    if (out / external.MODEL).exists() and source.samefile(out / external.MODEL):
-        raise InputError("--out", "must be another folder than the model's", got=str(out))
-    out.mkdir(parents=True, exist_ok=True)
-    commit_bytes(out / RECORD, (folder / RECORD).read_bytes())
-    return copy_model(folder / external.MODEL, out, runtime="export")
+    with filled(out, overwrite=overwrite) as place:
+        commit_bytes(place / RECORD, (folder / RECORD).read_bytes())
+        copy_model(folder / external.MODEL, place, runtime="export")
+    return out / external.MODEL

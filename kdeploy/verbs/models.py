@@ -22,6 +22,7 @@ def export_model(
     bottleneck: Literal["auto", "fuse", "factored"] = "auto",
     target: str = "onnxruntime",
     out: Path | None = None,
+    overwrite: bool = False,
 ) -> tuple[Path, ModelExportRecord]:
     """Fold the batch norms and fuse the linear pairs of an external `.onnx` classifier, proved against it.
 
@@ -30,16 +31,18 @@ def export_model(
         bottleneck: which form ships; `auto` is the faster one.
         target: the runtime on which `auto` times both forms.
         out: a folder for the model and its record; without one they stay in the folder of all work.
+        overwrite: may files of these names with other content be replaced there?
     Returns: the path of the model that ships, and the record; latencies are integer nanoseconds.
     Raises: IntegrityError or ModelError for a file that is not admitted, ParityError when a form is not the model.
     """
     from kdeploy.verbs import export_model as exporting
 
     options = options or Options()
+    exporting.check_out(out, Path(path))
     folder, record = exporting.export_model(
         Path(path), bottleneck=bottleneck, target=target, store=Store(options.runs), progress=options.progress
     )
-    return exporting.shipped(folder, out, Path(path)), record
+    return exporting.shipped(folder, out, overwrite=overwrite), record
 
 
 def show_model(path: str | Path, *, batch: int = 1) -> CountRecord:

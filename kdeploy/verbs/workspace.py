@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def init(
-    teacher: Path, data: Path, *, name: str | None = None, out: Path, data_root: Path | None = None
+    teacher: Path,
+    data: Path,
+    *,
+    name: str | None = None,
+    out: Path,
+    data_root: Path | None = None,
+    overwrite: bool = False,
 ) -> DraftRecord:
     """Write a recipe for an ONNX teacher and a place with data; what it assumed stands in comments.
 
@@ -24,12 +30,14 @@ def init(
         data: an `.npz` file, or a folder of parquet, image or sound files.
         name: of the recipe; None takes the teacher's file name.
         out: the file to write, which must not be there yet.
+        overwrite: may it be there?
         data_root: what data paths are relative to; None is the environment variable KDEPLOY_DATA, else ./data.
-    Raises: UsageError when `out` is there; InputError, DataError and ModelError when data or teacher cannot be used.
+    Raises: UsageError when `out` is there, IntegrityError when it is a link; InputError, DataError and
+        ModelError when data or teacher cannot be used.
     """
     from kdeploy.verbs.init.draft import draft
 
-    return draft(teacher, data, name=name, out=out, data_root=data_root_of(data_root))
+    return draft(teacher, data, name=name, out=out, data_root=data_root_of(data_root), overwrite=overwrite)
 
 
 def doctor() -> list[Finding]:

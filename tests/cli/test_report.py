@@ -35,6 +35,26 @@ def test_its_files_are_copied_where_the_user_wants_them(folder: Path, tmp_path: 
         assert hashlib.sha256((out / file["file"]).read_bytes()).hexdigest() == file["sha256"]
 
 
+def test_files_that_are_there_are_kept_without_overwrite(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    out.mkdir()
+    (out / "report.md").write_text("mine")
+    words = ("report", folder, "--runs", tmp_path / "runs", "--out", out)
+    found = inside(*words)
+    assert (found.code, found.stdout) == (3, "")
+    assert found.stderr == f"error: --out: must not hold what would be replaced ({out}/report.md). Pass --overwrite.\n"
+    assert [path.name for path in out.iterdir()] == ["report.md"]
+    assert inside(*words, "--overwrite").code == 0
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+
+
+def test_a_link_is_refused_before_anything_is_drawn(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    found = inside("report", folder, "--runs", tmp_path / "runs", "--out", tmp_path / "link")
+    assert (found.code, found.stdout) == (4, "")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_report_is_drawn_once_and_again_when_the_benchmark_is_another(folder: Path, tmp_path: Path) -> None:
     options = Options(runs=tmp_path / "runs")
     first, again = kdeploy.report(folder, options), kdeploy.report(folder, options)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kdeploy.errors import InputError
 from kdeploy.system.os_errors import error_of
 
 ROOM = "Free some space, or raise the limit, and run the same command again; finished work is kept."
@@ -59,4 +60,10 @@ def test_what_a_library_raises_from_it_is_the_same():
 
 @pytest.mark.parametrize("error", [ValueError("x"), OSError("no number"), BrokenPipeError(errno.EPIPE, "Broken pipe")])
 def test_what_is_about_no_file_and_no_limit_stays_what_it_is(error: Exception):
+    assert error_of(error) is None
+
+
+def test_an_error_with_a_sentence_of_its_own_keeps_it():
+    error = InputError("a.onnx", "must be an ONNX file")
+    error.__cause__ = FileNotFoundError(errno.ENOENT, "No such file or directory", "a.onnx")
     assert error_of(error) is None

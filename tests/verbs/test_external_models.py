@@ -298,6 +298,30 @@ def test_a_model_made_elsewhere_is_exported_once_and_handed_over(tmp_path: Path)
     assert again.stderr.endswith(f"next: kdeploy bench {path} --vs {tmp_path / 'out' / 'model.onnx'}\n")
 
 
+def test_a_model_that_is_there_is_kept_without_overwrite(tmp_path: Path) -> None:
+    path, out = two_pairs(tmp_path / "net.onnx"), tmp_path / "out"
+    out.mkdir()
+    (out / "model.onnx").write_text("mine")
+    words = ("export", path, "--bottleneck", "fuse", "--runs", tmp_path / "runs", "--out", out)
+    found = inside(*words)
+    assert found.code == 3
+    assert found.stderr.endswith(
+        f"error: --out: must not hold what would be replaced ({out}/model.onnx). Pass --overwrite.\n"
+    )
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [("model.onnx", "mine")]
+    assert inside(*words, "--overwrite").code == 0
+    assert sorted(file.name for file in out.iterdir()) == ["model.onnx", "record.json"]
+
+
+def test_a_model_goes_into_no_file_and_through_no_link(tmp_path: Path) -> None:
+    path = two_pairs(tmp_path / "net.onnx")
+    words = ("export", path, "--bottleneck", "fuse", "--runs", tmp_path / "runs", "--out")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    assert inside(*words, tmp_path / "link").code == 4
+    assert inside(*words, path).code == 3
+    assert not (tmp_path / "runs").exists()
+
+
 def test_what_was_made_does_not_replace_what_it_was_made_from(tmp_path: Path) -> None:
     path = two_pairs(tmp_path / "model.onnx")
     before = path.read_bytes()

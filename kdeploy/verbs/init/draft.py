@@ -17,24 +17,28 @@ from pathlib import Path
 from kdeploy.errors import UsageError
 from kdeploy.recipe.load import parse
 from kdeploy.records.draft import DraftRecord
+from kdeploy.system.files import commit_bytes
+from kdeploy.system.outputs import must_be_writable
 from kdeploy.verbs import external_work
 from kdeploy.verbs.init import data as data_files
 from kdeploy.verbs.init import teacher as teachers
 from kdeploy.verbs.init import text
 
 
-def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: Path) -> DraftRecord:
+def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: Path, overwrite: bool) -> DraftRecord:
     """Write a recipe for an external teacher.
 
     Args:
         data: an .npz file, or a folder of parquet files, images or sounds.
         name: that of the recipe; None takes the teacher's file name.
         out: the file to write, which must not be there.
+        overwrite: may it be there?
         data_root: what data paths are relative to; data outside of it get a root of their own.
-    Raises: UsageError when `out` is there; InputError and ModelError when the data or the teacher cannot be used;
-        what the inspector raises.
+    Raises: UsageError when `out` is there, IntegrityError when it is a link; InputError and ModelError when the data or
+        the teacher cannot be used; what the inspector raises.
     """
-    if out.exists():
+    must_be_writable(out, overwrite=True)
+    if out.exists() and not overwrite:
         advice = "Give another file with --out, or remove it."
         raise UsageError("--out", "must be a file that is not there yet", got=str(out), advice=advice)
     signature = teachers.look_at(teacher)
@@ -50,9 +54,7 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
     )
     recipe = text.write(values, signature, sample, fit)
     parse(recipe.encode(), str(out))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("x", encoding="utf-8") as file:
-        file.write(recipe)
+    commit_bytes(out, recipe.encode())
     return DraftRecord(
         name=values.name,
         recipe=str(out),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kdeploy import api
-from kdeploy.errors import DataError, InputError, KdeployError, ModelError, UsageError
+from kdeploy.errors import DataError, InputError, IntegrityError, KdeployError, ModelError, UsageError
 from kdeploy.recipe.load import load
 from tests import made
 from tests.program import STAGES, inside
@@ -64,7 +65,7 @@ def brightness(path: Path, *, scale: float, shape: tuple[int, ...] = (1, 8, 8)) 
     return path
 
 
-def refused(teacher: Path, data: Path, kind: type[KdeployError], **options: Path) -> str:
+def refused(teacher: Path, data: Path, kind: type[KdeployError], **options: Any) -> str:
     with pytest.raises(kind) as caught:
         api.init(teacher, data, **({"out": data.parent / "r.yaml"} | options))
     return str(caught.value)
@@ -168,6 +169,27 @@ def test_a_recipe_that_is_there_is_kept(tmp_path: Path):
         message == f"--out: must be a file that is not there yet ({out}). Give another file with --out, or remove it."
     )
     assert out.read_text() == "mine"
+
+
+def test_a_recipe_that_is_there_is_replaced_where_that_is_asked_for(tmp_path: Path):
+    out, teacher, data = tmp_path / "r.yaml", tmp_path / "t.onnx", tmp_path / "p.npz"
+    made.points(data)
+    made.linear(teacher, (2,))
+    out.write_text("mine")
+    found = inside("init", "--teacher", teacher, "--data", data, "--out", out, "--overwrite")
+    assert found.code == 0, found.stderr
+    assert load(out).recipe.name == "t"
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_recipe_goes_through_no_link(tmp_path: Path, overwrite: bool):
+    out = tmp_path / "r.yaml"
+    out.symlink_to(tmp_path / "gone")
+    message = refused(tmp_path / "t.onnx", tmp_path / "p.npz", IntegrityError, out=out, overwrite=overwrite)
+    assert message == (
+        f"--out: must not be a link, which may lead anywhere ({out}). Name the place itself that it leads to."
+    )
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_place_without_data_is_refused(tmp_path: Path):
