@@ -386,6 +386,13 @@ class TestVerbs:
         assert len(reference) > 15
         assert _files(story.runs) == reference
 
+    def test_the_bundle_is_the_same_but_for_the_file_of_its_times(self, story: Story, tiny: TinyRun) -> None:
+        ([one], [other]) = (list(runs.glob("bundle/*/bundle")) for runs in (story.runs, tiny.runs))
+        files = {path.relative_to(other).as_posix() for path in other.rglob("*") if path.is_file()}
+        assert files == {path.relative_to(one).as_posix() for path in one.rglob("*") if path.is_file()}
+        different = {name for name in files if (one / name).read_bytes() != (other / name).read_bytes()}
+        assert different == {"evidence/timings.json"}
+
     def test_after_them_run_has_nothing_to_do(self, story: Story) -> None:
         assert inside("run", TINY, "--runs", story.runs, "--json").document["stages_run"] == []
 
