@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import shutil
 import signal
 import sys
@@ -166,6 +167,26 @@ def test_a_resumed_training_ends_with_the_same_bits(
     assert found.resume_exact
     assert bits(resumed) == bits(whole)
     assert found.final_loss == expected.final_loss
+
+
+def test_a_training_that_is_resumed_after_any_of_twenty_drawn_steps_ends_with_the_same_bits(tmp_path: Path):
+    steps, plan = 60, PLAN
+    draws = random.Random(19)
+
+    def through(module: nn.Module, checkpoint: Path, progress: Progress) -> None:
+        schedule = Schedule(steps, replace(AVERAGED, threads=2))
+        train(module, loss, schedule, device=CPU, checkpoint=checkpoint, progress=progress, description="net")
+
+    whole = net()
+    through(whole, tmp_path / "never", Progress())
+    stops = draws.sample(range(1, steps), 20)
+    assert any(step % plan.steps_per_epoch for step in stops)  # in the middle of an epoch as well
+    for step in stops:
+        with pytest.raises(Interrupted):
+            through(net(), tmp_path / f"{step}", Interrupting(step))
+        resumed = net()
+        through(resumed, tmp_path / f"{step}", Progress())
+        assert bits(resumed) == bits(whole), step
 
 
 def test_a_resumed_training_does_only_the_steps_that_are_left(tmp_path: Path):
