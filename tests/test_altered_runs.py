@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -20,7 +21,7 @@ from kdeploy import api
 from kdeploy.errors import KdeployError
 from tests.altered import flip
 from tests.conftest import TinyRun
-from tests.program import Outcome, inside
+from tests.program import TINY, Outcome, inside, start
 
 KINDS = (
     "tiny.json",
@@ -175,3 +176,27 @@ def test_so_does_one_in_every_file_at_several_places(whole, kind):
     draw = random.Random(f"{kind} long")
     rows = [_altered(whole, path, place, draw.randrange(8)) for path in _files(whole[0], kind) for place in PLACES]
     assert [row for row in rows if set(row.values()) - {"4", "equal"}] == []
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one_and_ends_with_the_same_bits(
+    tiny: TinyRun, tmp_path: Path
+):
+    runs = tmp_path / "runs"
+    process = start("label", TINY, "--runs", runs, KDEPLOY_CHECKPOINT_SECONDS="0.05")
+    while not list(runs.glob(".work/teacher/*/teacher.checkpoint.before")) and process.poll() is None:
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    [before] = runs.glob(".work/teacher/*/teacher.checkpoint.before")  # it was killed in the training
+    newest = before.with_suffix("")
+    if not newest.exists():  # between the two renames of a new one
+        before.rename(newest)
+    shutil.copy(newest, before)
+    flip(newest, -1)
+    found = inside("label", TINY, "--runs", runs)
+    assert found.code == 0, found.stderr
+    assert f"{newest}: must be a checkpoint as it was written (sealed " in found.stderr.replace("\n", "")
+    [weights], [expected] = (list(place.glob("teacher/*/teacher.safetensors")) for place in (runs, tiny.runs))
+    assert weights.read_bytes() == expected.read_bytes()
+    assert not list(weights.parent.glob("*.checkpoint*"))
