@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -12,8 +13,8 @@ from typing import TypeVar
 import typer
 
 from kdeploy.cli.subcommand import completed
-from kdeploy.errors import Interrupted, KdeployError, OtherProcessFailed
-from kdeploy.formatting.untrusted import printable
+from kdeploy.errors import InputError, Interrupted, KdeployError, OtherProcessFailed
+from kdeploy.formatting.untrusted import is_unicode, printable
 from kdeploy.system.dependencies import missing_dependency
 from kdeploy.system.os_errors import error_of
 from kdeploy.system.user_code import is_out_of_memory
@@ -42,10 +43,17 @@ def exit_code_of(app: typer.Typer, arguments: list[str]) -> int:
     """Run the application; returns its exit code."""
     as_json = "--json" in arguments
     try:
+        _must_be_unicode("TMPDIR")
         result = typer.main.get_command(app)(args=completed(app, arguments), prog_name="kdeploy", standalone_mode=False)
     except BaseException as exc:
         return _code(exc, as_json)
     return result if isinstance(result, int) else 0
+
+
+def _must_be_unicode(variable: str) -> None:
+    if not is_unicode(os.environ.get(variable, "")):
+        must = "must be a folder with a name in UTF-8, as runtimes open files only there"
+        raise InputError(variable, must, got=os.environ[variable])
 
 
 def told(error: KdeployError, *, as_json: bool = False) -> int:

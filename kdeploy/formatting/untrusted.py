@@ -21,6 +21,15 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def is_unicode(text: str) -> bool:
+    r"""Whether a text is Unicode; the name of a file that is not UTF-8 has halves of surrogate pairs.
+
+    >>> is_unicode("naïve"), is_unicode("na\udcefve")
+    (True, False)
+    """
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def spelled_out(text: str) -> str:
     r"""A text for a page; its control, bidirectional and other invisible characters are written as their numbers.
 

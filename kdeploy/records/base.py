@@ -6,10 +6,12 @@ once). A field that was not measured is null, and its reason stands in `unavaila
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from kdeploy.errors import InputError
 from kdeploy.records.seal import is_sealed, seal_of, sealed
@@ -39,7 +41,10 @@ class Record(Part):
     APART: ClassVar[str] = ""
 
     def to_json(self) -> str:
-        body = self.model_dump_json(indent=1)
+        try:
+            body = self.model_dump_json(indent=1)
+        except PydanticSerializationError:  # a name of a file that is not UTF-8 is half of a surrogate pair
+            body = json.dumps(self.model_dump(mode="json"), indent=1)
         return '{\n "schema": "' + self.SCHEMA + '",' + body[1:] + "\n"
 
     @classmethod
@@ -48,8 +53,6 @@ class Record(Part):
 
         Raises: InputError when it is not JSON of this schema's major version.
         """
-        import json
-
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as exc:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from kdeploy.errors import DataError, KdeployError, ModelError, UsageError
+from kdeploy.formatting.untrusted import is_unicode
 from kdeploy.runtimes.protocol import Arrays, NotOffered, Processors, Refused
 
 BOTH = ("x86_64", "aarch64")
@@ -112,6 +113,9 @@ def reading(where: str, runtime: str) -> Iterator[None]:
     except KdeployError:
         raise
     except Exception as exc:
+        if not is_unicode(where):
+            must = f"must have a name in UTF-8, to be read by {runtime}"
+            raise ModelError(where, must, advice="Rename it, or the folder that it is in.") from exc
         advice = "Check the path, or export the model again."
         raise ModelError(where, f"must be a model that {runtime} reads", got=last_line(exc), advice=advice) from exc
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import InputError, MissingError
+from kdeploy.formatting.untrusted import is_unicode
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe import shipped
@@ -52,6 +53,11 @@ class Options:
     variant: str | None = None
     require_exact: bool = False
     waits: bool = False
+
+    def __post_init__(self) -> None:
+        if not is_unicode(str(self.runs)):
+            must = "must be a folder with a name in UTF-8, as runtimes open files only there"
+            raise InputError("--runs", must, got=str(self.runs))
 
 
 def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> tuple[Job, RunRecord]:

@@ -14,7 +14,8 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from kdeploy.errors import UsageError
+from kdeploy.errors import InputError, UsageError
+from kdeploy.formatting.untrusted import is_unicode
 from kdeploy.recipe.load import parse
 from kdeploy.records.draft import DraftRecord
 from kdeploy.system.files import commit_bytes
@@ -44,6 +45,10 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
     signature = teachers.look_at(teacher)
     sample = data_files.look_at(data, size=signature.size)
     fit = teachers.Fit(**external_work.fit(teacher, asdict(signature), data, signature.size))
+    for path in (teacher, data):
+        if not is_unicode(str(path.resolve())):
+            advice = "Rename it, or the folder that it is in."
+            raise InputError(str(path), "must have a name in UTF-8, to stand in a recipe", advice=advice)
     inside = data.resolve().is_relative_to(data_root.resolve())
     root = data_root if inside else data.resolve().parent
     values = text.Values(
