@@ -21,6 +21,7 @@ from kdeploy.runtimes.environment import passed_on
 from kdeploy.system.children import module_command, own_environment
 from tests import made
 from tests.cli.test_application import COMMANDS
+from tests.conftest import TinyRun
 from tests.program import PROGRAM, REPOSITORY, outcome, python
 
 _MODULES = """json signal typing numpy torch onnx onnxruntime openvino ncnn pnnx tract re random socket select struct
@@ -64,9 +65,10 @@ def hostile(folder: Path, marker: Path, names: list[str] = HOSTILE) -> Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def place(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("isolation")
     place = hostile(root / "here", root / "marks")
+    shutil.copytree(tiny.runs, place.folder / "runs")
     for name in ("a", "b"):
         made.linear(place.folder / f"{name}.onnx", (1, 8, 8))
     made.images(place.folder / "images.npz")
@@ -76,8 +78,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 QUICK = ("--runtime", "onnxruntime", "--runtime", "openvino", "--quick", "--max-time", "1", "--runs", "runs")
 # each command once or more, in the order in which they find what they need
 WORDS: dict[str, list[tuple[str, ...]]] = {
-    "run": [("run", "tiny", "--runs", "runs")],
-    "plan": [("plan", "tiny", "--speed", "--runs", "runs")],
+    "run": [("run", "tiny", "--runs", "runs", "--force", "bench")],
+    "plan": [("plan", "tiny", "--runs", "runs")],
     "label": [("label", "tiny", "--runs", "runs")],
     "distill": [("distill", "tiny", "--runs", "runs")],
     "sweep": [("sweep", "tiny", "--runs", "runs")],

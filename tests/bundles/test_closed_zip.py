@@ -13,6 +13,7 @@ import pytest
 
 from kdeploy.bundles.closed_zip import PLAIN_ZIP, Entry, Sums, entries_of
 from kdeploy.bundles.fixed_zip import zip_bytes
+from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.bundles.unpack import unpacked
 from kdeploy.errors import BundleError, IntegrityError, KdeployError
 
@@ -293,25 +294,33 @@ def test_bytes_behind_the_end_of_packed_data_are_refused(tmp_path: Path) -> None
     assert refusal(archive, tmp_path) == (4, "/a: must have no bytes behind its packed data (some).")
 
 
-DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "packed data that are none": (
-        lambda content: content[:31] + b"\xff" * 9 + content[40:],
-        "/a: must unpack to what was packed (Error -3 while decompressing data: invalid block type).",
-    ),
+CUT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a cut in a file": (lambda content: content[:40], ": must be a whole zip file (it does not end as one)."),
     "a cut in the end": (lambda content: content[:-1], ": must be a whole zip file (it does not end as one)."),
 }
 
 
-@pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
-def test_damage_is_bad_input(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+@pytest.mark.parametrize(("damage", "message"), CUT.values(), ids=CUT)
+def test_what_was_cut_off_is_bad_input(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo("a"), bytes(range(256)) * 9, zipfile.ZIP_DEFLATED)
     assert refusal(damage(buffer.getvalue()), tmp_path) == (3, message)
 
 
-def test_packed_data_without_an_end_are_bad_input(tmp_path: Path) -> None:
+def test_packed_data_that_are_none_were_altered(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("a"), bytes(range(256)) * 9, zipfile.ZIP_DEFLATED)
+    content = buffer.getvalue()
+    reason = "Error -3 while decompressing data: invalid block type"
+    assert refusal(content[:31] + b"\xff" * 9 + content[40:], tmp_path) == (
+        4,
+        f"/a: must unpack to what was packed ({reason}). {core.CHANGED}",
+    )
+
+
+def test_packed_data_without_an_end_were_altered(tmp_path: Path) -> None:
     packed = zlib.compressobj(wbits=-15)
     start = packed.compress(b"") + packed.flush(zlib.Z_SYNC_FLUSH)
     archive = zip_bytes({"a": start})
@@ -322,7 +331,10 @@ def test_packed_data_without_an_end_are_bad_input(tmp_path: Path) -> None:
         archive = edited(at, bytes(4), archive)
     for at in (22, directory + 24):
         archive = edited(at, bytes(4), archive)
-    assert refusal(archive, tmp_path) == (3, "/a: must unpack to what was packed (its packed data have no end).")
+    assert refusal(archive, tmp_path) == (
+        4,
+        f"/a: must unpack to what was packed (its packed data have no end). {core.CHANGED}",
+    )
 
 
 def test_one_flipped_byte_anywhere_is_found_or_changes_no_file(tmp_path: Path) -> None:

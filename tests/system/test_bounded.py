@@ -101,6 +101,8 @@ def test_what_a_child_started_ends_with_it():
 
 
 PARENT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
 import sys
 from kdeploy.system import bounded
 from kdeploy.system.limits import Limits
