@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TinyRun
-from tests.program import TINY, kdeploy
+from tests.program import TINY, inside, kdeploy
 
 NAME = os.fsdecode(b"na\xefve")  # Latin-1, half of a surrogate pair to Python
 
@@ -34,15 +34,15 @@ def test_every_verb_says_what_it_cannot_do_with_such_a_name(odd: Path, tiny: Tin
     shutil.copytree(bundle, odd / "bundle")
     words = ["--json"] if as_json else []
     codes = {
-        "plan": kdeploy("plan", odd / "tiny.yaml", "--runs", odd.parent / "runs", *words),
-        "run": kdeploy("run", TINY, "--runs", odd / "runs", *words),
-        "show RUN": kdeploy("show", odd / "tiny.json", *words),
-        "show MODEL": kdeploy("show", odd / "student.onnx", *words),
-        "verify": kdeploy("verify", odd / "student.onnx", student, *words),
-        "verify BUNDLE": kdeploy("verify", odd / "bundle", *words),
-        "export": kdeploy("export", student, "--out", odd / "out", *words),
-        "recipes": kdeploy("recipes", "--folder", odd, *words),
-        "clean": kdeploy("clean", "--runs", odd / "none", *words),
+        "plan": inside("plan", odd / "tiny.yaml", "--runs", odd.parent / "runs", *words),
+        "run": inside("run", TINY, "--runs", odd / "runs", *words),
+        "show RUN": inside("show", odd / "tiny.json", *words),
+        "show MODEL": inside("show", odd / "student.onnx", *words),
+        "verify": inside("verify", odd / "student.onnx", student, *words),
+        "verify BUNDLE": inside("verify", odd / "bundle", *words),
+        "export": inside("export", student, "--out", odd / "out", *words),
+        "recipes": inside("recipes", "--folder", odd, *words),
+        "clean": inside("clean", "--runs", odd / "none", *words),
     }
     assert {verb: found.code for verb, found in codes.items() if found.code not in (0, 2, 3, 4, 5, 8)} == {}
     assert [verb for verb, found in codes.items() if "Traceback" in found.stderr] == []
