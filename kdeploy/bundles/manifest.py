@@ -1,6 +1,6 @@
 """manifest.json: what is in a bundle and how its model is called.
 
-    {"schema": "kdeploy.bundle/2", "needs_kdeploy", "name",
+    {"schema": "kdeploy.bundle/1.1", "needs_kdeploy", "name",
      "model": {"file", "inputs": [{"name", "from", "shape", "dtype"}], "output", "batch"},
      "formats": {runtime: path}, "golden_atol", "tested_with": {package: version},
      "files": {path: {"sha256", "bytes"}, "evidence/timings.json": {"sealed": true}},
@@ -27,7 +27,7 @@ from kdeploy.runtimes.border import Port
 from kdeploy.runtimes.onnxfile import header
 from kdeploy.runtimes.ports import Ports, of_graph
 
-NEEDS_KDEPLOY = "0.1.0"  # the first version that reads kdeploy.bundle/2
+NEEDS_KDEPLOY = "0.1.0"  # the first version that reads kdeploy.bundle/1
 
 
 def manifest_bytes(
@@ -53,7 +53,7 @@ def manifest_bytes(
     ]
     [answer], batch = ports.outputs, _batch(ports.inputs[0])
     document = {
-        "schema": core.SCHEMA,
+        "schema": core.SEALED,
         "needs_kdeploy": NEEDS_KDEPLOY,
         "name": name,
         "model": {"file": core.MODEL, "inputs": inputs, "output": answer.name, "batch": batch},

@@ -1,4 +1,4 @@
-"""The records of a bundle: that it was written, and that it was checked. Its manifest is `kdeploy.bundle/2`."""
+"""The records of a bundle: that it was written, and that it was checked. Its manifest is `kdeploy.bundle/1.1`."""
 
 from __future__ import annotations
 

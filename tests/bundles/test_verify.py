@@ -337,17 +337,17 @@ def test_a_model_that_reads_other_inputs_is_refused(bundle: Path, check: Check) 
     assert outcome.code == 3 and outcome.message.startswith("student.onnx: must run on its own inputs (")
 
 
-@pytest.mark.parametrize("schema", ["kdeploy.bundle/2.7", "kdeploy.bundle/2"])
+@pytest.mark.parametrize("schema", ["kdeploy.bundle/1.7", "kdeploy.bundle/1"])
 def test_newer_minor_versions_and_unknown_fields_pass(bundle: Path, check: Check, schema: str) -> None:
     edit_manifest(bundle, lambda found: found.update(schema=schema, invented=[1, {"a": None}]))
     assert check(bundle) == Outcome(0, "")
 
 
 def test_a_newer_major_version_names_the_kdeploy_it_needs(bundle: Path, check: Check) -> None:
-    edit_manifest(bundle, lambda found: found.update(schema="kdeploy.bundle/3", needs_kdeploy="3.1"))
+    edit_manifest(bundle, lambda found: found.update(schema="kdeploy.bundle/2", needs_kdeploy="3.1"))
     assert check(bundle) == Outcome(
         3,
-        f"{bundle / 'manifest.json'}: schema must be kdeploy.bundle/2 (kdeploy.bundle/3). This bundle needs kdeploy "
+        f"{bundle / 'manifest.json'}: schema must be kdeploy.bundle/1 (kdeploy.bundle/2). This bundle needs kdeploy "
         ">= 3.1.",
     )
 

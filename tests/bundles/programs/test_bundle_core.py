@@ -76,7 +76,7 @@ def test_what_is_printed_obeys_no_terminal(text: str) -> None:
 
 
 GOOD: dict[str, Any] = {
-    "schema": "kdeploy.bundle/2",
+    "schema": "kdeploy.bundle/1",
     "needs_kdeploy": "0.1.0",
     "name": "m",
     "model": {
@@ -112,6 +112,12 @@ def parsed(found: Any) -> core.Manifest:
     return core.parse_manifest(content, "m.json")
 
 
+def test_a_manifest_from_before_there_were_seals_is_read() -> None:
+    assert core.parse_manifest(json.dumps(GOOD).encode(), "m.json") == parsed(GOOD)
+    with pytest.raises(core.Broken):
+        core.parse_manifest(json.dumps(GOOD | {"schema": core.SEALED}).encode(), "m.json")
+
+
 def test_a_good_manifest_is_read() -> None:
     manifest = parsed(GOOD)
     assert manifest.files["labels.json"] == core.Promised(DIGEST, 0)
@@ -121,8 +127,8 @@ def test_a_good_manifest_is_read() -> None:
 
 MANIFESTS: dict[str, tuple[Any, int, str]] = {
     "a list": ([], 3, "must be a JSON object ([])"),
-    "no schema": (changed("schema", ...), 3, "schema must be kdeploy.bundle/2 (None)"),
-    "other schema": (changed("schema", "kdeploy.bench/2"), 3, "schema must be kdeploy.bundle/2 ('kdeploy.bench/2')"),
+    "no schema": (changed("schema", ...), 3, "schema must be kdeploy.bundle/1 (None)"),
+    "other schema": (changed("schema", "kdeploy.bench/2"), 3, "schema must be kdeploy.bundle/1 ('kdeploy.bench/2')"),
     "no name": (changed("name", 7), 3, "name must be a plain name (7)"),
     "no files": (changed("files", []), 3, "files must be an object ([])"),
     "many files": (
@@ -223,9 +229,9 @@ def test_a_manifest_that_is_wrong_says_where(found: Any, code: int, message: str
 
 def test_a_newer_version_without_its_need_is_still_named() -> None:
     message = (
-        "m.json: schema must be kdeploy.bundle/2 (kdeploy.bundle/3). This bundle needs kdeploy of a newer version."
+        "m.json: schema must be kdeploy.bundle/1 (kdeploy.bundle/2). This bundle needs kdeploy of a newer version."
     )
-    found = {key: value for key, value in changed("schema", "kdeploy.bundle/3").items() if key != "needs_kdeploy"}
+    found = {key: value for key, value in changed("schema", "kdeploy.bundle/2").items() if key != "needs_kdeploy"}
     assert str(problem(parsed, found)) == message
 
 
@@ -241,12 +247,12 @@ def test_any_byte_changed_in_a_manifest_is_read_or_refused_but_never_crashes(pla
 
 
 OTHER_SEAL = f"m.json: must end with the SHA-256 of all before its last line (another). {core.CHANGED}"
-SEALED = core.sealed(GOOD)
+SEALED = core.sealed(GOOD | {"schema": core.SEALED})
 
 
 def test_a_sealed_manifest_is_read() -> None:
     assert core.parse_manifest(SEALED, "m.json") == parsed(GOOD)
-    assert json.loads(SEALED) == GOOD | {"seal": json.loads(SEALED)["seal"]}
+    assert json.loads(SEALED) == GOOD | {"schema": core.SEALED, "seal": json.loads(SEALED)["seal"]}
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x04, 0x20, 0x80])
