@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 EXTRAS := .venv-extras
 BUILT := build/dist
 
-.PHONY: demo test check smoke kill-test long extras bench results clean
+.PHONY: demo test isolated-test check smoke kill-test long extras bench results clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ check: $(INSTALLED)  ## style, types, layers, and what is built
 
 test: check  ## every check and test
 	$(BIN)/python -m pytest
+
+isolated-test: $(INSTALLED)  ## make test without network, where all but checkout and TMPDIR is read-only, the home too
+	unshare --map-root-user --mount --net $(BIN)/python tests/isolated.py $(MAKE) test
 
 smoke: $(INSTALLED)  ## the whole path on 600 digits
 	$(BIN)/kdeploy run recipes/tiny.yaml
