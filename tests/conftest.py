@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import pytest
 from tests.program import PATIENT, TINY, Outcome, inside, kdeploy
 
 os.environ |= PATIENT  # before anything imports torch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
 
 
 class TinyRun(NamedTuple):

@@ -25,7 +25,7 @@ from kdeploy.samples.sampleset import SampleSet
 from tests.altered import come_out_so
 from tests.bundles.conftest import replace
 from tests.conftest import TinyRun
-from tests.program import STAGES, TINY, Outcome, inside, python, start
+from tests.program import STAGES, TINY, Outcome, inside, kdeploy, python, start
 
 Command = Callable[..., Outcome]
 
@@ -317,7 +317,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     in_teacher = _interrupt_teacher(runs)
     left = sorted(str(path.relative_to(runs)) for path in runs.rglob("*") if path.is_file())
     verbs = {verb: inside(verb, TINY, "--runs", runs, "--json") for verb in ("label", "distill")}
-    verbs |= {verb: inside(verb, "tiny", "--runs", runs, "--json") for verb in ("export", "verify")}
+    verbs |= {verb: kdeploy(verb, "tiny", "--runs", runs, "--json") for verb in ("export", "verify")}
     process = start("run", TINY, "--runs", runs)
     _wait_for(process, "bench")
     # the orchestrator, and a worker of it

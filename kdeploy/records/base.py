@@ -16,6 +16,8 @@ from pydantic_core import PydanticSerializationError
 from kdeploy.errors import InputError
 from kdeploy.records.seal import is_sealed, seal_of, sealed
 
+_NO_JSON, _START = "must be a JSON record", b'{\n "schema": "kdeploy.'
+
 
 class Part(BaseModel):
     """A piece of a record. Unknown fields are ignored, so that an older kdeploy reads a newer minor version."""
@@ -56,7 +58,7 @@ class Record(Part):
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as exc:
-            raise InputError(where, "must be a JSON record", got=str(exc)) from exc
+            raise InputError(where, _NO_JSON, got=str(exc)) from exc
         schema = document.get("schema") if isinstance(document, dict) else None
         if not isinstance(schema, str) or schema.split(".", 2)[:2] != cls.SCHEMA.split(".", 2)[:2]:
             must, got = f"must have the schema {cls.SCHEMA}", f"schema {schema!r}"
@@ -86,7 +88,12 @@ class Record(Part):
         """The record in the bytes of a file."""
         if is_sealed(data):
             seal_of(data, where=where, advice=advice)
-        record = cls.from_json(data, where=where)
+        try:
+            record = cls.from_json(data, where=where)
+        except InputError as exc:
+            if exc.must == _NO_JSON and data.startswith(_START):  # it was one, and has lost its seal with its form
+                seal_of(data, where=where, advice=advice)
+            raise
         seal_of(data, where=where, advice=advice)
         return record
 

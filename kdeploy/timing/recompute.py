@@ -11,7 +11,6 @@ from pathlib import Path
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.seal import is_sealed, seal_of
 from kdeploy.runtimes import artefacts
 from kdeploy.timing import raw
 from kdeploy.timing.analysis.comparison import MeasuredComparison
@@ -51,9 +50,7 @@ def _record(path: Path) -> BenchRecord:
     try:
         return BenchRecord.from_json(content, where=str(path))
     except InputError:
-        if is_sealed(content):
-            seal_of(content, where=str(path), advice=_AGAIN)
-        raise
+        return BenchRecord.from_sealed(content, where=str(path), advice=_AGAIN)
 
 
 def _edited(path: Path, what: str) -> IntegrityError:

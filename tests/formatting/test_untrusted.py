@@ -12,7 +12,7 @@ from kdeploy.formatting import untrusted
 
 
 def test_the_examples_of_the_docstrings_hold() -> None:
-    assert doctest.testmod(untrusted) == (0, 3)
+    assert doctest.testmod(untrusted) == (0, 4)
 
 
 @pytest.mark.parametrize(
