@@ -44,4 +44,8 @@ def come_out_so(
     rewritten(path, edited)
     seal = json.loads(path.read_bytes())["seal"]
     for index in runs.glob("*.json"):
-        rewritten(index, lambda run: [one.update(seal=seal) for one in run["stages"].values() if one["seal"] == before])
+        rewritten(index, lambda run: run.update(seals=_replaced(run["seals"], before, seal)))
+
+
+def _replaced(seals: dict[str, str], before: str, seal: str) -> dict[str, str]:
+    return {name: seal if one == before else one for name, one in seals.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
-from kdeploy.records.base import Part, Record
+from kdeploy.records.base import Record
 
 
 class StageKey(NamedTuple):
@@ -23,15 +24,8 @@ class StageKey(NamedTuple):
         return self.stage if self.number is None else f"{self.stage}-{self.number}"
 
 
-class DoneStage(Part):
-    """A stage that a run has done: its fingerprint, and the seal of its record."""
-
-    fingerprint: str
-    seal: str
-
-
 class RunRecord(Record):
-    """The settings of a recipe's last run, the fingerprint of each of its stages, and those that it has done."""
+    """The settings of a recipe's last run, and the fingerprint of each of its stages."""
 
     SCHEMA: ClassVar[str] = "kdeploy.run/3"
 
@@ -41,15 +35,26 @@ class RunRecord(Record):
     base: str  # the folder that model files of the recipe are relative to
     data_root: str
     threads: int  # of trainings that do not say how many
-    planned: dict[str, str]
-    stages: dict[str, DoneStage]
+    stages: dict[str, str]  # that it has done, each its fingerprint
+    seals: dict[str, str]  # of the records of those
+    planned: dict[str, str]  # that are still to come
 
     @property
     def prints(self) -> dict[StageKey, str]:
         """The fingerprints of the stages that the run has done."""
-        return {StageKey.parse(name): done.fingerprint for name, done in self.stages.items()}
+        return _by_key(self.stages)
 
     @property
-    def seals(self) -> dict[tuple[StageKey, str], str]:
+    def seen(self) -> dict[tuple[StageKey, str], str]:
         """The seals that the run has seen, by stage and fingerprint."""
-        return {(StageKey.parse(name), done.fingerprint): done.seal for name, done in self.stages.items()}
+        return {(StageKey.parse(name), self.stages[name]): seal for name, seal in self.seals.items()}
+
+    @property
+    def named(self) -> set[tuple[str, str]]:
+        """The folders that the run has made or will make, each the name of a stage and a fingerprint."""
+        keys = (*self.prints.items(), *_by_key(self.planned).items())
+        return {(key.stage, fingerprint) for key, fingerprint in keys}
+
+
+def _by_key(stages: Mapping[str, str]) -> dict[StageKey, str]:
+    return {StageKey.parse(name): fingerprint for name, fingerprint in stages.items()}

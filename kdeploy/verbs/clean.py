@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdeploy.pipeline.store import RECORD, Store
-from kdeploy.records.run import StageKey
 from kdeploy.verbs.runs import read_index
 
 
@@ -31,9 +30,7 @@ def unnamed(store: Store, used: Collection[str]) -> list[Unnamed]:
     """Stage folders that hold a record, and stand in no run's index and not among those that are used."""
     named = {store.root / name for name in used}
     for index in store.root.glob("*.json"):
-        run = read_index(index)
-        named |= {store.folder(StageKey.parse(key).stage, fingerprint) for key, fingerprint in run.planned.items()}
-        named |= {store.folder(key.stage, fingerprint) for key, fingerprint in run.prints.items()}
+        named |= {store.folder(*place) for place in read_index(index).named}
     folders = sorted(path.parent for path in store.root.glob(f"[!.]*/*/{RECORD}"))
     return [Unnamed(folder, _size(folder)) for folder in folders if folder not in named]
 

@@ -216,7 +216,7 @@ def open_run(subject: str | Path | Job, store: Store) -> FinishedRun:
         advice = f"Runs here: {store.run_names()}."
         raise InputError(str(subject), "must be the name of a run that was begun", got=f"no {path}", advice=advice)
     index = read_index(path)
-    return FinishedRun(index.name, store, index.prints, index.seals)
+    return FinishedRun(index.name, store, index.prints, index.seen)
 
 
 def _stored(path: Path) -> np.ndarray:

@@ -90,8 +90,9 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         base=str(loaded.base),
         data_root=str(data_root),
         threads=threads,
-        planned={},
         stages={},
+        seals={},
+        planned={},
     )
     return job, index
 
@@ -99,7 +100,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
 def _seals(path: Path) -> dict[tuple[StageKey, str], str]:
     """The seals that the run of this name has seen; none where another version wrote its index."""
     try:
-        return read_index(path).seals if path.is_file() else {}
+        return read_index(path).seen if path.is_file() else {}
     except InputError:
         return {}
 

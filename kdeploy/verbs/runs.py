@@ -14,7 +14,7 @@ from kdeploy.pipeline.order import fingerprints, stages_of
 from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.store import Store
 from kdeploy.recipe import shipped
-from kdeploy.records.run import DoneStage, RunRecord
+from kdeploy.records.run import RunRecord
 from kdeploy.system import distributed
 from kdeploy.system.files import commit_bytes, sweep_temporary
 
@@ -71,10 +71,14 @@ def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Coll
 def _write_index(job: Job, index: RunRecord) -> None:
     """Write `runs/<name>.json` with the stages that are done, and all that it will come to: nobody may remove them."""
     seals = {key: _seal(job, stage) for key, stage in stages_of(job).items() if job.has(stage)}
-    done = {str(key): DoneStage(fingerprint=job.prints[key], seal=seal) for key, seal in seals.items() if seal}
-    planned = {str(key): fingerprint for key, fingerprint in job.prints.items()}
-    record = index.model_copy(update={"planned": planned, "stages": done})
-    commit_bytes(job.store.index(index.name), record.sealed())
+    done = {str(key): seal for key, seal in seals.items() if seal}
+    prints = {str(key): fingerprint for key, fingerprint in job.prints.items()}
+    stages = {
+        "stages": {name: fingerprint for name, fingerprint in prints.items() if name in done},
+        "seals": done,
+        "planned": {name: fingerprint for name, fingerprint in prints.items() if name not in done},
+    }
+    commit_bytes(job.store.index(index.name), index.model_copy(update=stages).sealed())
 
 
 def _seal(job: Job, stage: Stage[Any]) -> str | None:

@@ -60,7 +60,7 @@ def test_a_folder_without_runs_has_nothing_to_clean(tmp_path):
 
 
 def test_what_a_run_is_about_to_make_stays_although_it_was_killed_before_it_could_name_it(runs):
-    rewritten(runs / "tiny.json", lambda run: run["stages"].clear())
+    rewritten(runs / "tiny.json", lambda run: run.update(stages={}, seals={}, planned=run["stages"]))
     assert inside("clean", "--runs", runs, "--yes").stdout == "0 folders, 0.0 kB\n"
     assert inside("run", "tiny", "--runs", runs, "--json").document["stages_run"] == []
 
