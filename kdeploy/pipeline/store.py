@@ -44,8 +44,7 @@ class Store(StageFolders):
 
     def read(self, stage: str, key: str, kind: type[R], seen: str | None = None) -> R:
         """The record of finished work. Raises: InputError when it is not a record of that kind; as `finished`."""
-        self.finished(stage, key, seen)
-        return kind.read(self.folder(stage, key) / RECORD, advice=again(stage))
+        return kind.from_document(self.finished(stage, key, seen).body, where=str(self.folder(stage, key) / RECORD))
 
     def finished(self, stage: str, key: str, seen: str | None = None) -> Finished:
         """What a record says of its files and of what they were made from; see `kdeploy.records.provenance`."""

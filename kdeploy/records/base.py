@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from kdeploy.errors import InputError
-from kdeploy.records.seal import is_sealed, seal_of, sealed
+from kdeploy.records.seal import is_sealed, seal_of, sealed, unsealed
 
 _NO_JSON, _START = "must be a JSON record", b'{\n "schema": "kdeploy.'
 
@@ -59,6 +59,11 @@ class Record(Part):
             document = json.loads(text)
         except (ValueError, RecursionError) as exc:
             raise InputError(where, _NO_JSON, got=str(exc)) from exc
+        return cls.from_document(document, where=where)
+
+    @classmethod
+    def from_document(cls, document: object, *, where: str) -> Self:
+        """The record in what JSON holds. Raises: InputError when it is not of this schema's major version."""
         schema = document.get("schema") if isinstance(document, dict) else None
         if not isinstance(schema, str) or schema.split(".", 2)[:2] != cls.SCHEMA.split(".", 2)[:2]:
             must, got = f"must have the schema {cls.SCHEMA}", f"schema {schema!r}"
@@ -88,14 +93,13 @@ class Record(Part):
         """The record in the bytes of a file."""
         if is_sealed(data):
             seal_of(data, where=where, advice=advice)
+            return cls.from_json(data, where=where)
         try:
-            record = cls.from_json(data, where=where)
+            cls.from_json(data, where=where)
         except InputError as exc:
-            if exc.must == _NO_JSON and data.startswith(_START):  # it was one, and has lost its seal with its form
-                seal_of(data, where=where, advice=advice)
-            raise
-        seal_of(data, where=where, advice=advice)
-        return record
+            if exc.must != _NO_JSON or not data.startswith(_START):  # else it was one, and lost its seal with its form
+                raise
+        raise unsealed(where, advice)
 
 
 def _of_another_version(schema: object, known: str) -> str:

@@ -13,6 +13,7 @@ import re
 
 from kdeploy.errors import IntegrityError
 
+_MUST = "must be as it was written"
 _END = re.compile(rb',\n "seal": "([0-9a-f]{64})"\n}\n')
 _LENGTH = len(',\n "seal": ""\n}\n') + 64
 
@@ -40,11 +41,18 @@ def seal_of(data: bytes, *, where: str, advice: str = "") -> str:
     Raises: IntegrityError when it has none, or another one than its bytes.
     """
     found = _END.fullmatch(data[-_LENGTH:])
-    digest = _digest(data[:-_LENGTH])
-    if found is None or found[1].decode() != digest:
-        got = "it has no seal" if found is None else f"sealed {found[1].decode()[:12]}, its bytes give {digest[:12]}"
-        raise IntegrityError(where, "must be as it was written", got=got, advice=advice)
+    if found is None:
+        raise unsealed(where, advice)
+    digest, seal = _digest(data[:-_LENGTH]), found[1].decode()
+    if seal != digest:
+        got = f"sealed {seal[:12]}, its bytes give {digest[:12]}"
+        raise IntegrityError(where, _MUST, got=got, advice=advice)
     return digest
+
+
+def unsealed(where: str, advice: str) -> IntegrityError:
+    """The error of a document without a seal."""
+    return IntegrityError(where, _MUST, got="it has no seal", advice=advice)
 
 
 def again(stage: str) -> str:
