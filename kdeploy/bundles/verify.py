@@ -29,9 +29,8 @@ from kdeploy.records.bundle import BundleVerdict
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system.bounded import ask
-from kdeploy.system.limits import COMPLAINTS_BYTES, Limits, memory_of_this_machine, tasks_of_this_machine
+from kdeploy.system.limits import COMPLAINTS_BYTES, GIB, Limits
 
-GIB = 2**30
 NOT_MADE_HERE = "kdeploy bundles no such model: do not run it, and get the bundle again from where it came."
 
 
@@ -91,7 +90,7 @@ def _rerun(folder: Path, manifest: core.Manifest, contents: dict[str, bytes], sh
 def _limits(size_bytes: int) -> Limits:
     """Those of a golden run, in which a student answers some dozens of samples: time by the bytes that it reads."""
     seconds = core.allowed_seconds(size_bytes, files=1)
-    return Limits(2 * seconds, seconds, memory_of_this_machine(), COMPLAINTS_BYTES, tasks_of_this_machine())
+    return Limits.of_work(2 * seconds, seconds, COMPLAINTS_BYTES)
 
 
 def _inspect(model: Path, shown: str) -> None:

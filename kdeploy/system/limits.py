@@ -23,9 +23,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 GIB = 2**30
+CONVERTED_BYTES = 4 * GIB  # of a model that is converted
 COMPLAINTS_BYTES = 2**24  # of a process that writes none but standard error, which is a file too
 OF_A_CPU = 256 * 2**20  # address space for the stack and the arena of its threads
 PROC = Path("/proc")
@@ -39,6 +40,11 @@ class Limits(NamedTuple):
     memory_bytes: int | None = None
     file_bytes: int | None = None
     processes: int | None = None
+
+    @classmethod
+    def of_work(cls, seconds: float, cpu_seconds: int, file_bytes: int) -> Self:
+        """Those of work on a model from outside that may take what this machine has, but for time and files."""
+        return cls(seconds, cpu_seconds, memory_of_this_machine(), file_bytes, tasks_of_this_machine())
 
 
 def memory_of_this_machine() -> int:

@@ -27,12 +27,11 @@ from kdeploy.runtimes import artefacts, installed
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
-from kdeploy.system.limits import GIB, Limits, memory_of_this_machine, tasks_of_this_machine
+from kdeploy.system.limits import CONVERTED_BYTES, Limits
 from kdeploy.system.progress import Progress
 
 SECONDS = 3600  # by the clock: float64 in NumPy takes its time, and a model that never ends was seen in the trial
 CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for each MiB of it
-FILE_BYTES = 4 * GIB  # of a converted model
 
 
 def verify(paths: Sequence[Path], folder: Path | None, progress: Progress) -> VerifyRecord:
@@ -109,7 +108,7 @@ def _asked(
 ) -> wire.Message:
     seconds = seconds or SECONDS
     cpu_seconds = math.ceil(seconds * (os.cpu_count() or 1))
-    limits = Limits(seconds, cpu_seconds, memory_of_this_machine(), FILE_BYTES, processes=tasks_of_this_machine())
+    limits = Limits.of_work(seconds, cpu_seconds, CONVERTED_BYTES)
     with ExitStack() as tasks:
         return ask(
             "kdeploy.verbs.external_work", request, limits, where=where, doing=doing, step=Relay(progress, tasks)

@@ -22,11 +22,10 @@ from kdeploy.runtimes.protocol import Source
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
-from kdeploy.system.limits import GIB, Limits, memory_of_this_machine, tasks_of_this_machine
+from kdeploy.system.limits import CONVERTED_BYTES, Limits
 
 RUNTIME = "onnxruntime"
 SECONDS = 20  # of the processor, and one for each MiB of weights; by the clock twice that
-FILE_BYTES = 4 * GIB  # of a converted model
 ROWS, FREE_LENGTH = 1, 224  # as the activations are counted
 
 
@@ -39,7 +38,7 @@ def call_once(path: Path, inspection: Inspection, runtime: str = RUNTIME) -> Non
     ask(
         "kdeploy.graphs.inspector.trial",
         {"path": str(path), "inputs": [value.model_dump() for value in inspection.inputs], "runtime": runtime},
-        Limits(2 * seconds, seconds, memory_of_this_machine(), FILE_BYTES, tasks_of_this_machine()),
+        Limits.of_work(2 * seconds, seconds, CONVERTED_BYTES),
         where=str(path),
         doing="run once",
     )
