@@ -7,7 +7,6 @@ carry links and devices, and its filters were bypassed more than once.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import zlib
@@ -20,6 +19,7 @@ from kdeploy.bundles.closed_zip import ENCRYPTED, Entry, entries_of
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, IntegrityError, ResourceError
 from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.system.files import FULL
 
 MAX_TOTAL_BYTES = 4 * 1024**3
 MAX_RATIO = 200
@@ -49,7 +49,7 @@ def _extract(archive: Path, folder: Path) -> None:
             for entry in entries:
                 _write(file, entry, folder / entry.name, f"{where}/{entry.name}")
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if exc.errno in FULL:
             advice = "Set TMPDIR to a folder with more room."
             raise ResourceError(where, "must fit on the disk unpacked", got=str(exc.strerror), advice=advice) from exc
         raise BundleError(where, "must be readable", got=str(exc.strerror)) from exc

@@ -18,6 +18,7 @@ from kdeploy.errors import KdeployError, ResourceError
 from kdeploy.system.user_code import calling
 
 TEMPORARY = ".kdeploy-tmp-"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what a write says that has no room
 
 
 def hash_file(path: Path) -> str:
@@ -90,15 +91,19 @@ def disk_errors(path: Path, root: Path, *, option: str = "--runs") -> Iterator[N
         number = getattr(exc, "errno", None)
         if _is_outside(exc, root):
             raise
-        if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or (number is None and _free_bytes(path) < 1 << 16):
+        if number in FULL or (number is None and _free_bytes(path) < 1 << 16):
             why = "" if number is None else f"{os.strerror(number)}, "
-            advice = "Free some space, or raise the limit, and run the same command again; finished work is kept."
-            got = f"{why}{_free_bytes(path)} bytes free"
-            raise ResourceError(str(path), "must have room on its disk", got=got, advice=advice) from exc
+            raise no_room(str(path), f"{why}{_free_bytes(path)} bytes free") from exc
         if number in {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EIO}:
             advice = f"Name another folder with {option}."
             raise ResourceError(str(path), "must be writable", got=os.strerror(number), advice=advice) from exc
         raise
+
+
+def no_room(where: str, got: str) -> ResourceError:
+    """The error of a disk that is full, or of a limit on files."""
+    advice = "Free some space, or raise the limit, and run the same command again; finished work is kept."
+    return ResourceError(where, "must have room on its disk", got=got, advice=advice)
 
 
 def _is_outside(error: Exception, root: Path) -> bool:

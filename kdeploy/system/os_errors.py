@@ -6,8 +6,8 @@ import errno
 import os
 
 from kdeploy.errors import InputError, KdeployError, ResourceError
+from kdeploy.system.files import FULL, no_room
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BUSY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.EROFS, errno.ETXTBSY}
 
 
@@ -28,9 +28,8 @@ def _of_system(error: OSError, number: int) -> KdeployError | None:
         return ResourceError("TMPDIR", "must be a folder that can be written", got=str(error.strerror))
     why, named = os.strerror(number), error.filename
     name = os.fsdecode(named) if isinstance(named, str | bytes | os.PathLike) else ""
-    if number in _FULL:
-        advice = "Free some space, or raise the limit, and run the same command again; finished work is kept."
-        return ResourceError(name or "a file", "must have room on its disk", got=why, advice=advice)
+    if number in FULL:
+        return no_room(name or "a file", why)
     if number in _BUSY:
         return ResourceError(name or "this machine", "must be able to do what is asked of it", got=why)
     return InputError(name, "must be a file or folder that can be used here", got=why) if name else None
