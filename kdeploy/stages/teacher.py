@@ -110,8 +110,8 @@ def run(
         _take_in(folder, teacher, len(samples.class_names))
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     if isinstance(teacher, ExternalTeacher):
-        again = teachers.classifier(folder, spec, device=where, precision="fp32")
-        _must_answer(classifier, again, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
+        rebuilt = teachers.classifier(folder, spec, device=where, precision="fp32")
+        _must_answer(classifier, rebuilt, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     _must_fit(logits["test"], samples, teacher)
     for part, part_logits in logits.items():
