@@ -41,7 +41,7 @@ def advance(
         if stage is SAMPLES:  # before hours of teaching
             samples = job.read(SAMPLES)
             kinds = {name: one.kind for name, one in samples.inputs.items()}
-            check_fit(job.recipe, samples.shape, kinds, len(samples.class_names))
+            check_fit(job.recipe, samples.shape, kinds, labeled=samples.any_label)
         if distributed.is_first():
             done(job)
         if str(key) == upto:

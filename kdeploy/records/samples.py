@@ -95,6 +95,11 @@ class SamplesRecord(Record):
     duplicates: DuplicatesInfo | None = None  # null in a record from before they were looked for
 
     @property
+    def any_label(self) -> bool:
+        """Is there a label at all? Without one there is no labelled part, and no accuracy."""
+        return self.counts["labeled"] > 0
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of what the students read: one sample of the only input, or of the first."""
         return next(iter(self.inputs.values())).shape

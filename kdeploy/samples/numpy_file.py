@@ -1,7 +1,7 @@
 """Arrays in a NumPy archive: `FILE.npz`.
 
     x, or any names      inputs (N, ...), one or several
-    y                    integer labels (N,), -1 for none
+    y                    integer labels (N,), -1 for none; left out where nothing is labelled
     x_test, ..., y_test  the source's own test rows (each input's name with `_test`)
     part                 strings (N,): labelled, unlabelled, held_out or test; then nothing is divided
     classes              strings: the class names, else the numbers up to the largest label
@@ -32,7 +32,7 @@ from kdeploy.errors import DataError, IntegrityError, ResourceError
 from kdeploy.records.samples import InputKind
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
-from kdeploy.samples.split import PARTS, Counts, Rows
+from kdeploy.samples.split import PARTS, Counts, Rows, any_label
 
 Array = NDArray[Any]
 
@@ -180,7 +180,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 def _input_names(arrays: Mapping[str, Array], where: str) -> list[str]:
     own_test = {f"{name}_test" for name in arrays if name not in ("part", "classes")}
-    names = [name for name in arrays if name not in _RESERVED and name not in own_test]
+    names = [name for name in arrays if name not in (*_RESERVED, "y_test") and name not in own_test]
     if not names:
         raise DataError(where, "must have an input, such as x", got=", ".join(arrays) or "no arrays")
     return names
@@ -188,14 +188,23 @@ def _input_names(arrays: Mapping[str, Array], where: str) -> list[str]:
 
 def _labels(arrays: Mapping[str, Array], where: str) -> tuple[NDArray[np.int64], int | None]:
     """Labels of all rows, int64 (N,), the test rows last, and the row at which those begin."""
-    if "y" not in arrays:
-        raise DataError(where, "must have the labels y", got=", ".join(arrays), advice="Give -1 to unlabelled samples.")
-    labels = _integers(arrays["y"], f"{where}: y")
-    if not any(name.endswith("_test") and name.removesuffix("_test") in arrays for name in arrays):
+    inputs = _input_names(arrays, where)
+    labels = _known(arrays, "y", inputs[0], where)
+    tests = [f"{name}_test" for name in (*inputs, "y") if f"{name}_test" in arrays]
+    if not tests:
         return labels, None
-    if "y_test" not in arrays:
+    if "y" in arrays and "y_test" not in arrays:
         raise DataError(where, "must have the labels y_test beside its test inputs", got=", ".join(arrays))
-    return np.concatenate([labels, _integers(arrays["y_test"], f"{where}: y_test")]), len(labels)
+    if tests == ["y_test"]:
+        raise DataError(where, f"must have the test input {inputs[0]}_test beside y_test", got=", ".join(arrays))
+    return np.concatenate([labels, _known(arrays, "y_test", tests[0], where)]), len(labels)
+
+
+def _known(arrays: Mapping[str, Array], name: str, inputs: str, where: str) -> NDArray[np.int64]:
+    """The labels under a name, int64 (N,); -1 for each of the inputs where there are none."""
+    if name in arrays:
+        return _integers(arrays[name], f"{where}: {name}")
+    return np.full(len(np.atleast_1d(arrays[inputs])), -1, np.int64)
 
 
 def _integers(labels: Array, where: str) -> NDArray[np.int64]:
@@ -208,15 +217,17 @@ def _integers(labels: Array, where: str) -> NDArray[np.int64]:
 def _check_range(labels: NDArray[np.int64], first_test: int | None, classes: int, where: str) -> None:
     check_labels(labels[:first_test], least=-1, classes=classes, where=f"{where}: y")
     if first_test is not None:
-        check_labels(labels[first_test:], least=0, classes=classes, where=f"{where}: y_test")
+        check_labels(
+            labels[first_test:], least=0 if any_label(labels) else -1, classes=classes, where=f"{where}: y_test"
+        )
 
 
 def _rows_of(arrays: Mapping[str, Array], name: str, where: str) -> Array:
     """The rows of one input, its test rows after the others."""
-    if "y_test" not in arrays:
+    if not any(other.endswith("_test") for other in arrays if other.removesuffix("_test") in arrays):
         return arrays[name]
     if f"{name}_test" not in arrays:
-        raise DataError(where, f"must have the test input {name}_test beside y_test", got=", ".join(arrays))
+        raise DataError(where, f"must have the test input {name}_test beside the others", got=", ".join(arrays))
     train, test = arrays[name], arrays[f"{name}_test"]
     if train.dtype != test.dtype or train.shape[1:] != test.shape[1:]:
         got = f"{train.dtype} {train.shape} and {test.dtype} {test.shape}"

@@ -1,10 +1,10 @@
 """Images, sounds or rows of numbers in Hugging Face's parquet convention: a folder of `SPLIT-*.parquet` files.
 
 Column `image` (or `audio`) is struct<bytes, path>, or else one column, of any name, holds lists of numbers of one
-length. Column `label` is an integer (-1: no label), and the class names stand in the schema metadata under the key
-`huggingface`. Rows with the same value in the column that `groups` names are never divided between training, held-out
-and test part. The test part comes from the split `test`, or `validation` where there is no such split; everything else
-from `train`. Only the rows that some part takes are decoded.
+length. Column `label` is an integer (-1: no label), or is not there, and the class names stand in the schema metadata
+under the key `huggingface`. Rows with the same value in the column that `groups` names are never divided between
+training, held-out and test part. The test part comes from the split `test`, or `validation` where there is no such
+split; everything else from `train`. Only the rows that some part takes are decoded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kdeploy.samples.contents import Contents, Inputs
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sampleset import check_labels, numbered_classes
 from kdeploy.samples.sounds import Sounds
-from kdeploy.samples.split import Rows
+from kdeploy.samples.split import Rows, any_label
 from kdeploy.samples.vectors import Vectors, is_list_of_numbers
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class ParquetFolder:
         everything = np.concatenate(labels)
         class_names = _class_names(files[0], everything)
         for file, some in zip(files, labels, strict=True):
-            check_labels(some, least=0 if file in test else -1, classes=len(class_names), where=str(file))
+            least = 0 if file in test and any_label(everything) else -1
+            check_labels(some, least=least, classes=len(class_names), where=str(file))
 
         def decode(rows: Rows) -> Inputs:
             encoded = _encoded(files, first_rows, rows, decoder)
@@ -103,8 +104,11 @@ def _labels(file: Path, column: str) -> NDArray[np.int64]:
     """The labels of a file, int64 (rows,), after a check of its columns."""
     import pyarrow as pa
 
-    schema = opened(file).schema_arrow
+    opened_file = opened(file)
+    schema = opened_file.schema_arrow
     _check_columns(schema, column, file)
+    if "label" not in schema.names:
+        return np.full(opened_file.metadata.num_rows, -1, np.int64)
     labels = pa.chunked_array([batch["label"] for batch in batches(file, ["label"])], schema.field("label").type)
     if labels.null_count:
         row = labels.is_null().index(True).as_py()
@@ -115,8 +119,9 @@ def _labels(file: Path, column: str) -> NDArray[np.int64]:
 def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
     import pyarrow as pa
 
-    check_there(file, (column, "label"))
-    kind, label = schema.field(column).type, schema.field("label").type
+    check_there(file, (column,))
+    kind = schema.field(column).type
+    label = schema.field("label").type if "label" in schema.names else pa.int64()
     encoded = column in ("image", "audio")
     fits = _has_bytes(kind) if encoded else is_list_of_numbers(kind)
     if not fits or not pa.types.is_integer(label):

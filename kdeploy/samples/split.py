@@ -12,7 +12,7 @@ together, and what a group gives to the test or the held-out part keeps the rest
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -31,7 +31,8 @@ class Counts:
     """How many samples each part takes; None is the default.
 
     The defaults: test 20 % (the source's own test rows where it has some), held out 2 % and labelled 10 % of what is
-    left (all of it where the source itself has samples without a label), unlabelled the rest.
+    left (all of it where the source itself has samples without a label), unlabelled the rest. Where nothing is labelled
+    test and held out are drawn from all rows, and none is labelled.
     """
 
     labeled: int | None = None
@@ -69,14 +70,16 @@ def divide(
     """The sorted rows of each part, int64, by its name; rows that no part takes are in none.
 
     Args:
-        labels: int64 (N,); -1 for a row without a label, which only the unlabelled part can take.
+        labels: int64 (N,); -1 for a row without a label, which only the unlabelled part can take, unless all are.
         first_test: rows from this one on are the source's own test rows; None when it has none.
         groups: int64 (N,), the group of each row; None when every row stands for itself.
     Raises: DataError when the counts ask for more rows than there are.
     """
     rows = np.arange(len(labels), dtype=np.int64)
-    known = rows[:first_test][labels[:first_test] >= 0]
-    nameless = rows[:first_test][labels[:first_test] < 0]
+    if not any_label(labels):
+        counts = _without_labels(counts, where)
+    drawn = labels[:first_test] >= 0 if any_label(labels) else np.ones(len(rows[:first_test]), bool)
+    known, nameless = rows[:first_test][drawn], rows[:first_test][~drawn]
     order = order_of(labels, known, seed, groups)
     if first_test is None:
         test, order = _take(order, counts.test, len(order) // 5, "test", where)
@@ -93,6 +96,24 @@ def divide(
     unlabeled, _ = _take(hidden, counts.unlabeled, len(hidden), "unlabeled", where)
     parts = {"labeled": labeled, "unlabeled": unlabeled, "held_out": held_out, "test": test}
     return {name: np.sort(part) for name, part in parts.items()}
+
+
+def any_label(labels: NDArray[np.int64]) -> bool:
+    """Is any of the labels, int64 (N,), known?"""
+    return bool((labels >= 0).any())
+
+
+def _without_labels(counts: Counts, where: str) -> Counts:
+    """The counts of a source in which nothing is labelled."""
+    if counts.labeled:
+        advice = "Leave it out, or give the labels."
+        raise DataError(
+            f"{where}: split.labeled",
+            "must be left out where nothing is labelled",
+            got=str(counts.labeled),
+            advice=advice,
+        )
+    return replace(counts, labeled=0)
 
 
 def order_of(labels: NDArray[np.int64], rows: Rows, seed: int, groups: NDArray[np.int64] | None) -> Rows:

@@ -64,9 +64,10 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         name=values.name,
         recipe=str(out),
         source=sample.key,
-        classes=len(sample.class_names),
+        classes=len(sample.class_names) or signature.classes,
         preprocessing=fit.words,
         teacher_accuracy=fit.accuracy,
+        teacher_bits=fit.bits,
         looked_at=fit.rows,
         next=values.next_command,
     )
