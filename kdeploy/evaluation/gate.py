@@ -81,8 +81,8 @@ def drop_points(teacher_accuracy: float | None, student_accuracies: Sequence[flo
 
 def check_agreement(min_agreement: float, agreement: Agreement) -> GateResult:
     """The result of `min_agreement`, in percent."""
-    percent, (low, high) = 100 * agreement.value, (100 * end for end in agreement.interval)
-    passed = 100 * agreement.agreed >= min_agreement * agreement.inputs
+    percent, (low, high) = round(100 * agreement.value, 9), (100 * end for end in agreement.interval)
+    passed = percent >= min_agreement
     short = "at least" if passed else f"{min_agreement - percent:.4g} less than the"
     text = (
         f"says what the teacher says on {percent:.4g} % of {agreement.inputs} test inputs "

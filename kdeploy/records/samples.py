@@ -105,6 +105,11 @@ class SamplesRecord(Record):
         return next(iter(self.inputs.values())).shape
 
     @property
+    def kinds(self) -> dict[str, InputKind]:
+        """The kind of each input, by name."""
+        return {name: info.kind for name, info in self.inputs.items()}
+
+    @property
     def transfer_rows(self) -> int:
         """The number of samples of the transfer set."""
         counts = self.transfer.counts if self.transfer else self.counts

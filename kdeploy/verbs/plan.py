@@ -18,7 +18,7 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS, classifier_of, label_header
 from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.teacher import TEACHER, class_count
-from kdeploy.recipe.fit import check_student
+from kdeploy.recipe.fit import check_fit
 from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
@@ -37,6 +37,7 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
     if samples is None:
         decoded = sources.load(job.source, **job.recipe.data.division)
         samples = decoded.record
+    check_fit(job.recipe, samples.shape, samples.kinds, labeled=samples.any_label)
     classes = class_count(job, samples)
     student, shape = _student(job, samples.shape, classes), samples.shape
     count = _multiply_adds(student, shape)
@@ -121,7 +122,6 @@ def _speed(job: Job, number: int) -> _Speed:
 
 def _student(job: Job, shape: tuple[int, ...], classes: int) -> ShallowStudent:
     """The student without memory for its weights."""
-    check_student(job.recipe.student, shape)
     # batch norm folds away: the plan is of what ships
     sizes = job.recipe.student.arguments | {"batch_norm": False}
     with torch.device("meta"):

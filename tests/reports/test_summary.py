@@ -52,7 +52,7 @@ def test_costs_are_those_of_the_exported_files():
 
 def test_the_agreement_is_that_of_the_shipped_seed():
     found = summary()
-    assert (found.student.exported_seed, found.agreement) == (2, 0.983)
+    assert (found.student.exported_seed, found.agreement.value) == (2, 0.983)
 
 
 def test_without_a_baseline_it_is_null_with_the_verdict_s_reason():

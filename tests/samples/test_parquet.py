@@ -164,7 +164,7 @@ def test_a_file_with_damage_inside_is_refused(tmp_path: Path):
 def test_other_columns_are_refused(tmp_path: Path):
     file = tmp_path / "train-0.parquet"
     pq.write_table(pa.table({"text": [1], "label": [0]}), file)
-    assert refused({"parquet": str(tmp_path)}) == f"{file}: must have the columns image and label (text, label)."
+    assert refused({"parquet": str(tmp_path)}) == f"{file}: must have the column image (text, label)."
 
 
 @pytest.mark.parametrize(

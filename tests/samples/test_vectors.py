@@ -104,7 +104,7 @@ def test_no_row_at_all_is_refused():
 def test_two_columns_of_lists_are_none_to_choose(tmp_path: Path):
     other = pa.array(list(ROWS), pa.list_(pa.float32()))
     assert refused(saved(tmp_path, other=other)) == (
-        f"{tmp_path}/train-0.parquet: must have the columns image and label (spectrum, label, other)."
+        f"{tmp_path}/train-0.parquet: must have the column image (spectrum, label, other)."
     )
 
 
