@@ -48,7 +48,7 @@ class Verdict(Part):
 
     `seeds_interval`: Student's t over seeds; `inputs_interval`: bootstrap over test inputs of the seed-averaged
     difference. Both at `level`. Null when there is no baseline, with fewer than three seeds (`seeds_interval`), or
-    where nothing is labelled: then nothing can be said about accuracy.
+    without any label, as then nothing can be said about accuracy.
     """
 
     status: Literal["BETTER", "WORSE", "NO EVIDENCE"]
