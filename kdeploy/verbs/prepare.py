@@ -22,6 +22,7 @@ from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
 from kdeploy.system.progress import Progress
+from kdeploy.system.room import must_hold_torch
 from kdeploy.system.threads import training_threads
 from kdeploy.verbs.earlier_run import student_of
 from kdeploy.verbs.runs import find_run, has_run, read_index
@@ -64,6 +65,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
     """Read and check a subject; no work is done yet. When it is only planned, it may lack packages."""
     store = Store(options.runs)
     loaded, data_root, threads = _open(subject, store, options)
+    must_hold_torch(threads)
     advice = {name: _missing(name) for name in installed.names()}
     lacking = check(
         loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
