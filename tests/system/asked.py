@@ -36,6 +36,8 @@ def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[st
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "leave":
+            sys.stderr.write(request.get("saying", ""))
+            sys.stderr.flush()
             os._exit(0)
         case "mute":
             os.closerange(3, 100)
@@ -46,7 +48,7 @@ def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[st
         case "start":
             child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             return {"pid": child.pid}
-    raise ValueError("a bug")
+    raise ValueError(request.get("saying", "a bug"))
 
 
 if __name__ == "__main__":

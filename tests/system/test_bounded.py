@@ -29,9 +29,9 @@ def ask(do: str, limits: Limits = NO_HURRY, **request: Any) -> dict[str, Any]:
     return bounded.ask("tests.system.asked", {"do": do, **request}, limits, where="model.x", doing="tried")
 
 
-def refusal(do: str, limits: Limits = NO_HURRY) -> str:
+def refusal(do: str, limits: Limits = NO_HURRY, **request: Any) -> str:
     with pytest.raises(ResourceError) as caught:
-        ask(do, limits)
+        ask(do, limits, **request)
     return str(caught.value)
 
 
@@ -81,6 +81,15 @@ def test_a_child_that_fails_by_itself_is_our_bug(do, got):
         ask(do)
     assert str(caught.value) == f"model.x: must be tried or refused{got}."
     assert caught.value.exit_code == 1
+
+
+def test_a_child_that_a_library_ends_for_want_of_threads_is_refused():
+    said = "libgomp: Thread creation failed: Resource temporarily unavailable"
+    expected = f"must be tried within {2 * GIB} bytes of memory and 60 s ({said})"
+    assert refusal("leave", saying=said) == f"model.x: {expected}. Do not run it here."
+    assert refusal("bug", saying="can't start new thread") == (
+        f"model.x: must be tried within {2 * GIB} bytes of memory (can't start new thread)."
+    )
 
 
 def test_a_package_that_is_missing_in_a_child_is_no_other_error_than_here():
