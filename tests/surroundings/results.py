@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
 from kdeploy.system.files import hash_file
 
-# what says how long a stage took, or which command did it
-OF_THE_MOMENT = re.compile(r"(labels|teacher|distill|bench|report)/\w+/record\.json|report/\w+/report\.json|bench/.*")
+RESULTS = (".safetensors", ".onnx", ".npy", ".xml", ".bin")  # records say how long things took as well
 
 
 def copied(runs: Path, folder: Path, *without: str) -> Path:
@@ -27,5 +25,5 @@ def content_of(runs: Path) -> dict[str, str]:
 
 
 def results(runs: Path) -> dict[str, str]:
-    """That, without what is of the moment."""
-    return {path: digest for path, digest in content_of(runs).items() if not OF_THE_MOMENT.fullmatch(path)}
+    """That of what was computed: labels, weights and models."""
+    return {path: digest for path, digest in content_of(runs).items() if path.endswith(RESULTS)}

@@ -16,15 +16,15 @@ ADVICE = "Free some space, or raise the limit, and run the same command again; f
 
 # the stage, the KiB that are left for it, and the file that has no room
 @pytest.mark.parametrize(
-    ("stage", "verb", "spare", "full"),
+    ("stage", "verb", "spare", "full", "same"),
     [
-        ("labels", "label", 28, "view-00001/rows-00000000.npy"),
-        ("verify", "verify", 16, "record.json"),
-        ("report", "report", 40, "report.html"),
+        ("labels", "label", 28, "view-00001/rows-00000000.npy", "header.json"),
+        ("verify", "verify", 16, "record.json", "record.json"),
+        ("report", "report", 40, "report.html", "report.html"),
     ],
 )
 def test_a_disk_that_is_full_in_the_middle_of_a_stage_loses_nothing(
-    stage: str, verb: str, spare: int, full: str, tiny: TinyRun, tmp_path: Path
+    stage: str, verb: str, spare: int, full: str, same: str, tiny: TinyRun, tmp_path: Path
 ):
     [reference] = (tiny.runs / stage).iterdir()
     content = copied(tiny.runs, tmp_path, stage)
@@ -39,6 +39,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_stage_loses_nothing(
     assert content_of(tmp_path / "runs.full") == before
     assert second.code == 0
     assert results(content) == results(tiny.runs)
+    assert (content / stage / reference.name / same).read_bytes() == (reference / same).read_bytes()
     # what rests on the stage is as it was: nothing is done again
     assert kdeploy("show", "tiny", "--runs", content).code == 0
 
