@@ -24,6 +24,7 @@ from kdeploy.system import wire
 from kdeploy.system.children import die_with_parent, module_command, own_environment
 from kdeploy.system.dependencies import missing_dependency
 from kdeploy.system.limits import Limits, limit
+from kdeploy.system.os_errors import error_of
 
 LEAN = {"MALLOC_ARENA_MAX": "2"}  # each arena reserves address space
 DO_NOT = "Do not run it here."
@@ -138,7 +139,7 @@ def serve(work: Work) -> int:
     limit(limits)
     try:
         answer = work(envelope["request"], lambda step: wire.send(answers, {"step": step}))
-    except (KdeployError, MemoryError, ImportError) as exc:
+    except (KdeployError, MemoryError, ImportError, OSError) as exc:
         wire.send(answers, {"error": _error(exc, envelope["where"], envelope["doing"], limits).as_json()})
     else:
         wire.send(answers, {"answer": dict(answer)})
@@ -151,7 +152,7 @@ def _error(error: Exception, where: str, doing: str, limits: Limits) -> KdeployE
     if isinstance(error, MemoryError):
         must = f"must be {doing} within {limits.memory_bytes} bytes of memory"
         return ResourceError(where, must, got="it needs more")
-    missing = missing_dependency(error)
-    if missing is None:
+    known = missing_dependency(error) or error_of(error)
+    if known is None:
         raise error
-    return missing
+    return known
