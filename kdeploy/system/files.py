@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ResourceError
+from kdeploy.runtimes import regular_file
 from kdeploy.runtimes.full_disk import is_outside, lack_of_room
 from kdeploy.system.user_code import calling
 
@@ -22,7 +23,7 @@ TEMPORARY = ".kdeploy-tmp-"
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as stream:
+    with regular_file.opened(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -43,11 +44,16 @@ def hash_module(name: str) -> str | None:
 
 
 def commit_bytes(path: Path, content: bytes) -> None:
-    """Replace a file atomically: after a crash it holds the old content or the new, never part of one."""
+    """Replace a file atomically: after a crash it holds the old content or the new, never part of one.
+
+    Raises: InputError where something else than a file is; ResourceError where the disk takes no more.
+    """
     # a link is followed first, or the rename would replace the link itself
     path = path.resolve()
     with disk_errors(path, path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            regular_file.check(path)  # or the rename would put a file in the place of a device
         descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:

@@ -321,6 +321,16 @@ def test_a_name_that_is_too_long_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    """The rename would put a file in the place of a device, as root even of /dev/zero."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    with pytest.raises(InputError) as caught:
+        commit_bytes(tmp_path / "link", b"new")
+    assert str(caught.value) == f"{tmp_path / 'fifo'}: must be a regular file (a FIFO)."
+    assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+
+
 # stage folders
 
 
