@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests import made
 from tests.own_disk import on_own_disk
-from tests.program import PROGRAM, Outcome
+from tests.program import PROGRAM, Outcome, outcome
 
 ROOM = "Free some space, or raise the limit, and run the same command again; finished work is kept."
 
@@ -60,6 +61,36 @@ def test_a_fifo_in_place_of_a_file_of_a_run_is_refused_at_once(
     found = command(*words, "--runs", runs)
     assert (found.code in {3, 4}, found.stdout) == (True, "")
     assert found.stderr.startswith(f"error: {path}: must be ")
+
+
+@pytest.mark.parametrize("program", [[PROGRAM], [sys.executable, "-m", "kdeploy"]], ids=["script", "module"])
+@pytest.mark.parametrize("words", [["plan", "tiny"], ["clean"], ["verify", "m.onnx"]])
+def test_a_working_folder_that_was_removed_is_named(program: list[str | Path], words: list[str], tmp_path: Path):
+    (tmp_path / "gone").mkdir()
+    found = outcome(["sh", "-c", 'rmdir "$0" && exec "$@"', tmp_path / "gone", *program, *words], tmp_path / "gone")
+    must = "must be there (No such file or directory). Change to another folder, and run the same command again."
+    assert found == (3, "", f"error: the working folder: {must}\n")
+
+
+RUNS_OF = [["plan", "tiny"], ["run", "tiny"], ["show", "tiny"], ["clean"], ["report", "tiny"], ["bundle", "tiny"]]
+
+
+@pytest.mark.parametrize("words", RUNS_OF, ids=[words[0] for words in RUNS_OF])
+def test_a_file_in_place_of_the_folder_of_all_work_is_refused(
+    words: list[str], command: Callable[..., Outcome], tmp_path: Path
+):
+    (tmp_path / "file").write_text("mine")
+    found = command(*words, "--runs", tmp_path / "file")
+    expected = f"error: --runs: must be a folder, or not there yet ({tmp_path / 'file'} is a file).\n"
+    assert found == (3, "", expected)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_file_in_place_of_the_folder_of_data_is_refused(command: Callable[..., Outcome], tmp_path: Path):
+    (tmp_path / "file").touch()
+    found = command("plan", "tiny", "--data-root", tmp_path / "file", "--runs", tmp_path / "runs")
+    expected = f"error: --data-root: must be a folder, or not there yet ({tmp_path / 'file'} is a file).\n"
+    assert found == (3, "", expected)
 
 
 def _fifo(path: Path) -> None:
