@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,3 +97,41 @@ def test_a_file_in_place_of_the_folder_of_data_is_refused(command: Callable[...,
 def _fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
+
+
+SURROUNDINGS = {
+    "no home": {"HOME": "/nonexistent"},
+    "narrow": {"COLUMNS": "1"},
+    "wide": {"COLUMNS": "10000"},
+    "no width": {"COLUMNS": "junk"},
+    "plain": {"TERM": "dumb", "NO_COLOR": "1", "LANG": "C", "LC_ALL": "C"},
+    "threads": {"OMP_NUM_THREADS": "junk", "MKL_NUM_THREADS": "-1"},
+    "path": {"PYTHONPATH": "/nonexistent:junk::"},
+}
+
+
+@pytest.mark.parametrize("changes", SURROUNDINGS.values(), ids=SURROUNDINGS)
+def test_a_verb_answers_whatever_is_around_it(changes: dict[str, str], tmp_path: Path):
+    found = outcome([PROGRAM, "plan", "tiny", "--runs", "runs", "--json"], tmp_path, **changes)
+    assert (found.code, found.document["name"]) == (0, "tiny")
+    missing = outcome([PROGRAM, "plan", "none.yaml"], tmp_path, **changes)
+    assert (missing.code, missing.stdout) == (3, "")
+    assert missing.stderr.startswith("error: none.yaml: must be a recipe file (there is no such file).")
+
+
+def test_too_few_files_to_open_are_a_resource(tmp_path: Path):
+    made.linear(tmp_path / "m.onnx", (4,))
+    found = outcome(["sh", "-c", 'ulimit -n 8 && exec "$@"', "sh", PROGRAM, "show", "m.onnx"], tmp_path)
+    must = "must be able to do what is asked of it (Too many open files)"
+    assert found == (8, "", f"error: this machine: {must}.\n")
+
+
+@pytest.mark.parametrize(("mask", "mode"), [("077", 0o600), ("022", 0o644)])
+def test_files_are_for_whom_the_umask_says(mask: str, mode: int, tmp_path: Path):
+    made.linear(tmp_path / "m.onnx", (4,))
+    export = [PROGRAM, "export", "m.onnx", "--runs", "runs", "--out", "out"]
+    found = outcome(["sh", "-c", f'umask {mask} && exec "$@"', "sh", *export], tmp_path)
+    assert found.code == 0, found.stderr
+    written = [path for name in ("runs", "out") for path in (tmp_path / name).rglob("*") if path.is_file()]
+    assert written
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in written} == {path.name: mode for path in written}
