@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import typer
@@ -45,6 +46,7 @@ def exit_code_of(app: typer.Typer, arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         _must_be_unicode("TMPDIR")
+        _must_have_working_folder()
         must_hold_numpy()
         result = typer.main.get_command(app)(args=completed(app, arguments), prog_name="kdeploy", standalone_mode=False)
     except BaseException as exc:
@@ -56,6 +58,15 @@ def _must_be_unicode(variable: str) -> None:
     if not is_unicode(os.environ.get(variable, "")):
         must = "must be a folder with a name in UTF-8, as runtimes open files only there"
         raise InputError(variable, must, got=os.environ[variable])
+
+
+def _must_have_working_folder() -> None:
+    """Every relative path leads out of it, those of libraries and child processes too."""
+    try:
+        Path.cwd()
+    except OSError as exc:
+        advice = "Change to another folder, and run the same command again."
+        raise InputError("the working folder", "must be there", got=exc.strerror or str(exc), advice=advice) from exc
 
 
 def told(error: KdeployError, *, as_json: bool = False) -> int:

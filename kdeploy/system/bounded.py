@@ -25,6 +25,7 @@ from kdeploy.system import wire
 from kdeploy.system.children import die_with_parent, module_command, own_environment
 from kdeploy.system.dependencies import missing_dependency
 from kdeploy.system.limits import Limits, limit
+from kdeploy.system.os_errors import error_of
 
 LEAN = {"MALLOC_ARENA_MAX": "2"}  # each arena reserves address space
 DO_NOT = "Do not run it here."
@@ -156,7 +157,7 @@ def _error(error: Exception, where: str, doing: str, limits: Limits) -> KdeployE
     if is_shortage(error):
         must = f"must be {doing} within {limits.memory_bytes} bytes of memory"
         return ResourceError(where, must, got=str(error)[:300] or "it needs more")
-    missing = missing_dependency(error)
-    if missing is None:
+    known = missing_dependency(error) or error_of(error)
+    if known is None:
         raise error
-    return missing
+    return known

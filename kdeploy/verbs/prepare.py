@@ -21,6 +21,7 @@ from kdeploy.records.run import RunRecord, StageKey
 from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
+from kdeploy.system.folders import must_be_folder
 from kdeploy.system.progress import Progress
 from kdeploy.system.room import must_hold_torch
 from kdeploy.system.threads import training_threads
@@ -128,7 +129,12 @@ def _recipe_file(subject: str | Path, store: Store) -> Path | None:
 
 
 def data_root_of(folder: Path | None) -> Path:
-    """The folder that data paths are relative to: the one named, else that of KDEPLOY_DATA, else ./data."""
+    """The folder that data paths are relative to: the one named, else that of KDEPLOY_DATA, else ./data.
+
+    Raises: InputError when something else than a folder is named.
+    """
+    if folder is not None:
+        must_be_folder(folder, "--data-root")
     return folder or Path(os.environ.get("KDEPLOY_DATA") or "data")
 
 

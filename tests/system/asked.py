@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import IntegrityError
@@ -45,6 +46,8 @@ def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[st
             time.sleep(600)
         case "import":
             importlib.import_module("no_such_package")
+        case "write":
+            Path(request["path"]).write_bytes(b"")
         case "start":
             child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             return {"pid": child.pid}

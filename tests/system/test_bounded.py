@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kdeploy.errors import IntegrityError, KdeployError, ResourceError
+from kdeploy.errors import InputError, IntegrityError, KdeployError, ResourceError
 from kdeploy.system import bounded
 from kdeploy.system.limits import GIB, Limits
 from tests.program import REPOSITORY
@@ -46,6 +46,13 @@ def test_an_error_comes_back_as_its_own_kind():
     with pytest.raises(IntegrityError) as caught:
         ask("refuse")
     assert caught.value.as_json() == IntegrityError("x", "must be y", got="z", advice="Do w.").as_json()
+
+
+def test_what_the_system_refuses_a_child_is_no_bug(tmp_path: Path):
+    with pytest.raises(InputError) as caught:
+        ask("write", path=str(tmp_path / "no" / "file"))
+    must = "must be a file or folder that can be used here (No such file or directory)"
+    assert str(caught.value) == f"{tmp_path / 'no' / 'file'}: {must}."
 
 
 def test_a_child_that_takes_too_long_is_ended():
