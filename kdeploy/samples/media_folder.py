@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy.errors import DataError, ResourceError
+from kdeploy.runtimes import regular_file
 from kdeploy.samples.contents import Contents, Inputs
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sounds import Sounds
@@ -46,7 +47,7 @@ class MediaFolder:
         """SHA-256 over path and SHA-256 of each file that is read."""
         digest = hashlib.sha256()
         for file, _ in (*self._files("train"), *self._files("test")):
-            with file.open("rb") as stream:
+            with regular_file.opened(file) as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
             digest.update(f"{file.relative_to(self.folder).as_posix()} {found}\n".encode())
         return digest.hexdigest()
@@ -110,4 +111,4 @@ def encoded(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
         size_bytes = file.stat().st_size
         if size_bytes > _MOST_FILE_BYTES:
             raise ResourceError(str(file), f"must have at most {_MOST_FILE_BYTES} bytes", got=str(size_bytes))
-        yield str(file), file.read_bytes()
+        yield str(file), regular_file.read(file)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
+from kdeploy.runtimes import regular_file
 from kdeploy.samples.contents import Contents, Inputs
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sampleset import check_labels, numbered_classes
@@ -54,7 +55,7 @@ class ParquetFolder:
         digest = hashlib.sha256()
         train, test = files_of(self.folder)
         for file in (*train, *test):
-            with file.open("rb") as stream:
+            with regular_file.opened(file) as stream:
                 digest.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
         return digest.hexdigest()
 
@@ -180,6 +181,7 @@ def opened(file: Path) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
+        regular_file.check(file)
         return pq.ParquetFile(file)
     except (OSError, pa.ArrowException) as exc:
         raise _unreadable(file, exc) from exc

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from kdeploy.errors import DataError
+from kdeploy.runtimes import regular_file
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.speech import corpus, phones
 from kdeploy.samples.speech.corpus import Targets, Utterance
@@ -46,7 +47,7 @@ class Timit:
         for part in ("train", "test"):
             for file in (one for pair in _recordings(self.folder, part) for one in pair):
                 place = file.relative_to(self.folder).as_posix()
-                digest.update(f"{place} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+                digest.update(f"{place} {hashlib.sha256(regular_file.read(file)).hexdigest()}\n".encode())
         return digest.hexdigest()
 
     def contents(self, *, limit_bytes: int) -> Contents:
@@ -62,7 +63,7 @@ class Timit:
     def _utterances(self, part: str) -> Iterator[Utterance]:
         for transcript, sound in _recordings(self.folder, part):
             labels = partial(phones.labels, segments(transcript), targets=self.targets)
-            yield Utterance(str(sound), transcript.parent.name.lower(), sound.read_bytes(), labels)
+            yield Utterance(str(sound), transcript.parent.name.lower(), regular_file.read(sound), labels)
 
 
 def segments(transcript: Path) -> list[Segment]:
@@ -71,7 +72,7 @@ def segments(transcript: Path) -> list[Segment]:
     Raises: DataError with the line that is none.
     """
     sequence: list[Segment] = []
-    for number, line in enumerate(transcript.read_text(encoding="ascii", errors="replace").splitlines(), 1):
+    for number, line in enumerate(regular_file.read(transcript).decode("ascii", errors="replace").splitlines(), 1):
         words = line.split()
         end = sequence[-1].stop if sequence else 0
         if not (len(words) == 3 and words[0].isdecimal() and words[1].isdecimal() and words[2] in PHONES):
