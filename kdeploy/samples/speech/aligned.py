@@ -88,4 +88,4 @@ def _phones(file: Path) -> tuple[str, ...]:
     except (KeyError, TypeError) as exc:
         must = "must name its phones in the metadata key huggingface, as the classes of the list phone"
         raise DataError(str(file), must, got="no names") from exc
-    return tuple(str(name) for name in names)
+    return parquet.names_in(names, "phone", file)
