@@ -32,7 +32,7 @@ DIRECTORY = struct.Struct("<4s6H3L5H2L")  # maker in front of the same; then len
 END = struct.Struct("<4s4H2LH")  # signature, disks, counts, size and place of the directory, length of a comment
 DESCRIPTOR = struct.Struct("<3L")  # CRC and sizes, with a signature in front or without
 ENCRYPTED, DESCRIBED, UTF8 = 1 << 0, 1 << 3, 1 << 11
-NEWEST = 63  # of the versions that are needed to unpack a file, 6.3: what is beyond it, no reader of ours knows
+NEWEST = 63  # of the versions that are needed to unpack a file, 6.3: our reader knows none beyond it
 KNOWN_FLAGS = ENCRYPTED | 0b110 | DESCRIBED | UTF8  # 0b110: how hard the compressor tried
 PLAIN_ZIP = "Unpack it and verify the folder, or pack it as a plain zip."
 

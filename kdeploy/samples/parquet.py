@@ -118,14 +118,15 @@ def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
     check_there(file, (column, "label"))
     kind, label = schema.field(column).type, schema.field("label").type
     encoded = column in ("image", "audio")
-    fits = _has_bytes(kind) if encoded else is_list_of_numbers(kind)
+    fits = has_bytes(kind) if encoded else is_list_of_numbers(kind)
     if not fits or not pa.types.is_integer(label):
         form = "struct<bytes, path>" if encoded else "lists of floating point numbers"
         must = f"must have {column} as {form} and label as an integer"
         raise DataError(str(file), must, got=f"{column} {kind}, label {label}")
 
 
-def _has_bytes(kind: pa.DataType) -> bool:
+def has_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type is struct<bytes, path>."""
     import pyarrow as pa
 
     at = kind.get_field_index("bytes") if pa.types.is_struct(kind) else -1

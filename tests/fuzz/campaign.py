@@ -152,5 +152,5 @@ def campaign(name: str, generator: Generator, numbers: Iterable[int]) -> Result:
     """Run a campaign, and print its table."""
     start = time.monotonic()
     result = Result(name, list(endings(generator, numbers)), time.monotonic() - start)
-    print(result.table, *result.faults, sep="\n")
+    sys.stdout.write("\n".join([result.table, *result.faults, ""]))  # pytest -s shows it while the next one runs
     return result

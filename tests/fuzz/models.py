@@ -167,11 +167,18 @@ KINDS: tuple[Callable[[np.random.Generator], onnx.ModelProto], ...] = (
 
 # -- changes of one thing
 
-OPERATORS = """Relu Neg Sqrt Log Exp Reciprocal Abs Identity Sigmoid Tanh Erf Softmax Add Mul Sub Div Pow MatMul Max Min
-    Flatten Transpose Shape Cast Unsqueeze Squeeze Expand Tile ReduceSum ReduceMean ReduceMax ArgMax TopK NonZero Loop If
-    RandomNormal RandomUniformLike Dropout Concat Slice GatherND ScatterND Gather Where ConstantOfShape Range OneHot
-    Resize Einsum CumSum IsNaN IsInf Not Ceil Round Mod Gelu LSTM GRU MaxPool AveragePool GlobalMaxPool LpNormalization
-    InstanceNormalization Size DepthToSpace EyeLike Trilu QuantizeLinear Bernoulli StringConcat NoSuchOperator""".split()
+# fmt: off
+OPERATORS = (
+    "Relu", "Neg", "Sqrt", "Log", "Exp", "Reciprocal", "Abs", "Identity", "Sigmoid", "Tanh", "Erf", "Softmax", "Add",
+    "Mul", "Sub", "Div", "Pow", "MatMul", "Max", "Min", "Flatten", "Transpose", "Shape", "Cast", "Unsqueeze",
+    "Squeeze", "Expand", "Tile", "ReduceSum", "ReduceMean", "ReduceMax", "ArgMax", "TopK", "NonZero", "Loop", "If",
+    "RandomNormal", "RandomUniformLike", "Dropout", "Concat", "Slice", "GatherND", "ScatterND", "Gather", "Where",
+    "ConstantOfShape", "Range", "OneHot", "Resize", "Einsum", "CumSum", "IsNaN", "IsInf", "Not", "Ceil", "Round",
+    "Mod", "Gelu", "LSTM", "GRU", "MaxPool", "AveragePool", "GlobalMaxPool", "LpNormalization",
+    "InstanceNormalization", "Size", "DepthToSpace", "EyeLike", "Trilu", "QuantizeLinear", "Bernoulli",
+    "StringConcat", "NoSuchOperator",
+)
+# fmt: on
 LENGTHS = (0, 1, 2, 3, 4, 7, 64, 1000, 65536, 2**31 - 1, 2**31, 2**40, -1, 2**63 - 1)
 NUMBERS = (np.nan, np.inf, -np.inf, 0.0, 1e30, -1e38, 1e-42, 3e4)
 

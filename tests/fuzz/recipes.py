@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -150,8 +151,8 @@ def _array(rule: dict[str, Any], draw: random.Random) -> list[Any]:
 
 def _spoil(recipe: dict[str, Any], draw: random.Random) -> None:
     """Make one place wrong: another type or range, a key too few, too many or misspelt."""
-    places = list(_places(recipe))
-    holder, key = draw.choice(places)
+    chosen = list(places(recipe))
+    holder, key = draw.choice(chosen)
     match draw.randrange(5):
         case 0:
             del holder[key]
@@ -160,15 +161,15 @@ def _spoil(recipe: dict[str, Any], draw: random.Random) -> None:
         case 2 if isinstance(holder[key], int | float):
             holder[key] = draw.choice([-holder[key], holder[key] * 10**6, float(holder[key]), str(holder[key]), 2**70])
         case 3:
-            other, name = draw.choice(places)
+            other, name = draw.choice(chosen)
             holder[key] = json.loads(json.dumps(other[name]))
         case _:
             holder[key] = draw.choice(ODD)
 
 
-def _places(value: Any) -> Any:
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place of a document: what holds it, and its key there."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in list(pairs):
         yield value, key
-        yield from _places(inner)
+        yield from places(inner)

@@ -1,4 +1,4 @@
-"""A warm interpreter, `python -m tests.fuzz.warm`: it has imported kdeploy, and forks for each command it is asked to run.
+"""A warm interpreter, `python -m tests.fuzz.warm`: it has imported kdeploy, and forks for each command that it runs.
 
     campaign  --{"words", "folder", "said"}-->  this process  --fork-->  kdeploy WORDS, in a session of its own
               <--{"code", "seconds", "peak_bytes", "said"}--
@@ -44,9 +44,14 @@ def main() -> None:
     WARM.update(reserved=_memory(0), resident=_memory(1))
     _fork_bounded_children()
     alone = len(list(Path("/proc/self/task").iterdir())) == 1
-    print(json.dumps({"ready": alone}), flush=True)
+    _answer({"ready": alone})
     for line in sys.stdin:
-        print(json.dumps(_run(json.loads(line))), flush=True)
+        _answer(_run(json.loads(line)))
+
+
+def _answer(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +185,7 @@ def _started(module: str, complaints: IO[bytes], environment: Mapping[str, str])
         _be_the_module(module, environment, requests, theirs, complaints.fileno())
     os.close(requests)
     os.close(theirs)
-    with open(ours, "wb", buffering=0) as stdin, open(answers, "rb", buffering=0) as stdout:
+    with os.fdopen(ours, "wb", buffering=0) as stdin, os.fdopen(answers, "rb", buffering=0) as stdout:
         process = Forked(pid, stdin, stdout)
         try:
             yield process
@@ -206,5 +211,4 @@ def _be_the_module(
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)
     main()
