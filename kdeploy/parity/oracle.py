@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-from onnx.reference import ReferenceEvaluator
 
 from kdeploy.errors import NonFiniteError
-from kdeploy.models.signature import Signature, signature_of
+from kdeploy.models.signature import signature_of
 from kdeploy.parity.double import as_double
+from kdeploy.parity.evaluator import Evaluator
 from kdeploy.parity.rows import check_finite, check_rows
 from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.ports import of_graph
@@ -43,16 +43,21 @@ class GraphOracle:
             model = onnx.load(path)
             signature = signature_of(of_graph(model), self._where)
             self._batch = signature.batch
-            self._plain, self._exact = _evaluator(model, signature), _evaluator(as_double(model), signature)
+            self._plain = Evaluator(model, signature, self._where)
+            self._exact = Evaluator(as_double(model), signature, self._where)
 
     def __call__(self, inputs: np.ndarray) -> Oracle:
         """The oracle of some inputs, float32 (inputs, *shape).
 
-        Raises: ModelError when the evaluator cannot run the graph on them; ParityError when it has not a row for each.
+        Raises: ModelError when the evaluator cannot run the graph on them; ParityError when it has not a row for each;
+            ResourceError when its values take too much memory.
         """
         with reading(self._where, _EVALUATOR):
-            plain = in_batches(self._plain, inputs, self._batch, self._where)
-            exact = in_batches(self._exact, inputs.astype(np.float64), self._batch, self._where)
+            wide = inputs.astype(np.float64)
+            size = self._batch or min(len(inputs), self._exact.rows_at_once(wide[:1]))
+            plain, exact = (
+                in_batches(call, rows, size, self._where) for call, rows in ((self._plain, inputs), (self._exact, wide))
+            )
         return Oracle(exact, float(np.abs(plain - exact).max()))
 
 
@@ -80,20 +85,15 @@ def finite(oracle: Oracle, where: str) -> Oracle:
 _EVALUATOR = "ONNX's reference evaluator"
 
 
-def _evaluator(model: onnx.ModelProto, signature: Signature) -> Callable[[np.ndarray], np.ndarray]:
-    evaluator = ReferenceEvaluator(model)
-    return lambda batch: evaluator.run([signature.output], {signature.input: batch})[0]
-
-
 def in_batches(
     call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, fixed: int | None, where: str
 ) -> np.ndarray:
-    """The logits of all inputs at once, or in the one batch that a model takes, filled up with the first inputs.
+    """The logits of all inputs at once, or in batches of one size, the last filled up with the first inputs.
 
     Args:
         call: (batch, *shape) to (batch, classes).
         inputs: (inputs, *shape), of any dtype that `call` takes.
-        fixed: the batch that `call` takes; None for any.
+        fixed: that size; None for all at once.
         where: what messages call the model.
     Returns: (inputs, classes).
     Raises: ParityError when a batch has not a row for each of its inputs.
