@@ -123,7 +123,10 @@ def _manifest(files: Files) -> dict[str, Any]:
 def _written(manifest: Any) -> bytes:
     """A manifest that is sealed, whatever is in it."""
     fields = {key: value for key, value in manifest.items() if key != "seal"} if isinstance(manifest, dict) else {}
-    return core.sealed(fields) if fields else json.dumps(manifest).encode()
+    try:
+        return core.sealed(fields) if fields else json.dumps(manifest).encode()
+    except ValueError:  # NaN
+        return json.dumps(manifest).encode()
 
 
 def _other(name: str, content: bytes, draw: random.Random) -> bytes:
