@@ -26,6 +26,7 @@ import numpy as np
 from kdeploy.errors import DataError, ParityError
 from kdeploy.parity.budget import BUDGETS
 from kdeploy.parity.oracle import CHUNK, Oracle
+from kdeploy.parity.rows import check_rows
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.ports import of_graph
@@ -75,7 +76,7 @@ def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np
     Args:
         inputs: (inputs, *shape), of the dtype that the model takes.
     Returns: logits (inputs, classes), without those that are left over where the batch is fixed; and the sizes.
-    Raises: DataError for fewer inputs than a fixed batch has.
+    Raises: DataError for fewer inputs than a fixed batch has; ParityError when a batch has not a row for each input.
     """
     fixed = session.settings.get("fixed_batch")
     if fixed and len(inputs) < int(fixed):
@@ -90,6 +91,7 @@ def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np
         if fixed and len(batch) < size:
             break  # a fixed batch cannot take the few that are left over
         parts.append(next(iter(session.run({input_name: np.ascontiguousarray(batch)}).values())))
+        check_rows(parts[-1], len(batch), "parity")
         start += size
     return np.concatenate(parts), sizes
 

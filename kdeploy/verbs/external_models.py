@@ -19,6 +19,7 @@ from kdeploy.graphs.inspector.admit import admit, check_repeatable, inspect
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
 from kdeploy.parity.compare import compare
+from kdeploy.parity.oracle import finite
 from kdeploy.parity.subject import Subject, compared
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.records.count import CountRecord
@@ -138,7 +139,8 @@ def _subject(
     """A model with its own graph as the truth, converted in the folder for every runtime that takes it."""
     artefacts = converted(model, inputs, folder, installed.available(), progress)
     truth = GraphTruth(model.path, "its own graph in float64", model.signature)
-    return Subject(model.name, model.path, inputs, truth.oracle(inputs), artefacts, truth, names)
+    oracle = finite(truth.oracle(inputs), str(model.path))
+    return Subject(model.name, model.path, inputs, oracle, artefacts, truth, names)
 
 
 def converted(

@@ -208,6 +208,42 @@ def test_a_batch_that_is_baked_in_is_named(tmp_path):
     )
 
 
+def followed_by(path: Path, operator: str, *more: str, **attributes: object) -> Path:
+    """A sound classifier whose logits go through one more node."""
+    model = onnx.load(made.linear(path, (4,)))
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(helper.make_node(operator, ["before", *more], ["logits"], **attributes))
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("verb", ["export", "verify"])
+def test_logits_that_are_not_finite_are_measured_and_refused(tmp_path, verb):
+    path = followed_by(tmp_path / "a.onnx", "Log")
+    found = inside(verb, path, *(["--out", tmp_path / "out", "--runs", tmp_path] if verb == "export" else []))
+    assert found.code == 5
+    [sentence] = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+    assert re.fullmatch(
+        r"error: .*a\.onnx: must answer with finite logits \(\d+ of 64 inputs have NaN or infinity among theirs\)\. "
+        r"Nothing can be compared with those: look at how it was trained or exported\.",
+        sentence,
+    )
+
+
+@pytest.mark.parametrize("verb", ["export", "verify"])
+def test_a_batch_that_is_lost_on_the_way_is_measured_and_refused(tmp_path, verb):
+    path = followed_by(tmp_path / "a.onnx", "ReduceMean", axes=[0], keepdims=1)
+    model = onnx.load(path)
+    model.opset_import[0].version = 17  # from 18 on the axes are an input
+    onnx.save(model, path)
+    found = inside(verb, path, *(["--out", tmp_path / "out", "--runs", tmp_path] if verb == "export" else []))
+    assert found.code == 5
+    assert found.stderr.splitlines()[-1].endswith(
+        "must answer 64 inputs with a row of logits each (logits of shape (1, 3)). "
+        "Its batch is lost or baked in on the way: export it again with a dynamic one."
+    )
+
+
 def test_a_model_that_the_reference_evaluator_cannot_run_is_refused(tmp_path):
     path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
     model = onnx.load(path)
