@@ -25,6 +25,7 @@ import numpy as np
 
 from kdeploy.errors import DataError, ParityError
 from kdeploy.parity.budget import BUDGETS
+from kdeploy.parity.decisions import decided, margins
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.rows import check_rows
 from kdeploy.records.parity import ParityRow
@@ -113,9 +114,8 @@ def compare(
     error, scale = float(difference.max()), float(np.abs(exact).max())
     rule = BUDGETS[precision]
     budget = rule.allows(oracle.float32_error, scale)
-    ranked = np.sort(exact, axis=1)  # (inputs, classes), the top-1 last
-    same = logits.argmax(1) == exact.argmax(1)  # (inputs,)
-    flips = int((~same & (ranked[:, -1] - ranked[:, -2] > error)).sum())
+    same = decided(logits) == decided(exact)  # (inputs,)
+    flips = int((~same & (margins(exact) > error)).sum())
     return ParityRow(
         model=model,
         runtime=runtime,
