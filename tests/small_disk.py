@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from tests.program import PROGRAM, Outcome, outcome
 
@@ -27,22 +24,12 @@ cp -a "$disk" "$content"
 """
 
 
-def can_be_mounted() -> bool:
-    """Whether a process may mount a disk of its own here."""
-    try:
-        return subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode == 0
-    except OSError:
-        return False
-
-
 def twice(content: Path, spare: int, *words: str | Path) -> tuple[Outcome, Outcome]:
     """How `kdeploy WORDS --runs DISK` ends on a disk with so many KiB left, and again with more room.
 
-    `content` becomes the disk's at the end, and a folder `.full` beside it what there was in between. The test is
-    skipped where no disk can be mounted.
+    `content` becomes the disk's at the end, and a folder `.full` beside it what there was in between. The fixture
+    `own_mounts` skips where no disk can be mounted.
     """
-    if not can_be_mounted():
-        pytest.skip("unshare -rm is not permitted here, so no small disk can be mounted")
     (disk := content.parent / "disk").mkdir()
     command = [PROGRAM, *words, "--runs", disk]
     done = outcome(["unshare", "-rm", "sh", "-c", SCRIPT, "sh", disk, content, str(spare), *command], content.parent)

@@ -122,7 +122,7 @@ def _put(inside: dict[str, Any], steps: Sequence[str], value: object, key: str) 
 def _index(values: object, step: str, key: str) -> str | int:
     if not isinstance(values, list):
         return step
-    if not step.isdecimal() or int(step) >= len(values):
+    if not step.isdecimal() or len(step) > 18 or int(step) >= len(values):  # Python reads no number of any length
         last = len(values) - 1
         must = f"must name an entry from 0 to {last}" if values else "must not go into an empty list"
         raise UsageError(f"--set {key}", must, got=f"got {step!r}")

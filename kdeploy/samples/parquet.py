@@ -124,14 +124,15 @@ def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
     kind = schema.field(column).type
     label = schema.field("label").type if "label" in schema.names else pa.int64()
     encoded = column in ("image", "audio")
-    fits = _has_bytes(kind) if encoded else is_list_of_numbers(kind)
+    fits = has_bytes(kind) if encoded else is_list_of_numbers(kind)
     if not fits or not pa.types.is_integer(label):
         form = "struct<bytes, path>" if encoded else "lists of floating point numbers"
         must = f"must have {column} as {form} and label as an integer"
         raise DataError(str(file), must, got=f"{column} {kind}, label {label}")
 
 
-def _has_bytes(kind: pa.DataType) -> bool:
+def has_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type is struct<bytes, path>."""
     import pyarrow as pa
 
     at = kind.get_field_index("bytes") if pa.types.is_struct(kind) else -1
@@ -144,6 +145,14 @@ def _class_names(file: Path, labels: NDArray[np.int64]) -> tuple[str, ...]:
         names = features_of(file)["label"]["names"]
     except (KeyError, TypeError):
         return numbered_classes(labels, str(file))
+    return names_in(names, "label", file)
+
+
+def names_in(names: object, column: str, file: Path) -> tuple[str, ...]:
+    """The class names of a column, from what the metadata of a file says of them."""
+    if not isinstance(names, list):
+        must = f"must have a list of names for {column} in its metadata key huggingface"
+        raise DataError(str(file), must, got=json.dumps(names)[:80])
     return tuple(str(name) for name in names)
 
 
@@ -152,7 +161,7 @@ def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
     stored = (opened(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
         return json.loads(stored)["info"]["features"]
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         must = "must have JSON in its metadata key huggingface"
         raise DataError(str(file), must, got=str(exc)) from exc
     except (KeyError, TypeError):
@@ -169,11 +178,14 @@ def _groups(files: Sequence[Path], column: str) -> NDArray[np.int64]:
 
 
 def check_there(file: Path, columns: Sequence[str]) -> None:
-    """Refuse a file without these columns."""
+    """Refuse a file without these columns, or with one of them twice."""
     names = opened(file).schema_arrow.names
     if not set(columns) <= set(names):
         noun = "column" if len(columns) == 1 else "columns"
         raise DataError(str(file), f"must have the {noun} {' and '.join(columns)}", got=", ".join(names))
+    for column in columns:
+        if names.count(column) > 1:
+            raise DataError(str(file), f"must have one column {column}", got=str(names.count(column)))
 
 
 def opened(file: Path) -> pq.ParquetFile:

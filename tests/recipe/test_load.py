@@ -492,6 +492,10 @@ EXAMPLE = "For example: --set student.bottleneck=128."
         ),
         ("teacher.1.model=x", "--set teacher.1.model: must name an entry from 0 to 0 (got '1')."),
         ("teacher.-1.model=x", "--set teacher.-1.model: must name an entry from 0 to 0 (got '-1')."),
+        (
+            f"teacher.{'9' * 5000}=x",
+            f"--set teacher.{'9' * 5000}: must name an entry from 0 to 0 (got '{'9' * 5000}').",
+        ),
         ("teacher.²=x", "--set teacher.²: must name an entry from 0 to 0 (got '²')."),
         ("teacher.model=x", "--set teacher.model: must name an entry from 0 to 0 (got 'model')."),
         ("student.hidden.0=1", "--set student.hidden.0: must not go into an empty list (got '0')."),

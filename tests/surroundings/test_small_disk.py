@@ -15,6 +15,7 @@ ADVICE = "Free some space, or raise the limit, and run the same command again; f
 
 
 # the stage, the KiB that are left for it, and the file that has no room
+@pytest.mark.usefixtures("own_mounts")
 @pytest.mark.parametrize(
     ("stage", "verb", "spare", "full", "same"),
     [
@@ -44,6 +45,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_stage_loses_nothing(
     assert kdeploy("show", "tiny", "--runs", content).code == 0
 
 
+@pytest.mark.usefixtures("own_mounts")
 def test_a_block_of_labels_that_was_written_is_not_written_again(tiny: TinyRun, tmp_path: Path):
     content = copied(tiny.runs, tmp_path, "labels")
     twice(content, 28, "label", TINY)
