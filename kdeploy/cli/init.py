@@ -39,6 +39,8 @@ def command(
         output.record(record)
         return
     output.line(f"wrote {record.recipe}: {record.source}, {record.classes} classes")
+    for line in record.assumed:
+        output.line(f"assumed: {line}")
     right = f"right on {numbers.percent(record.teacher_accuracy)} of {record.looked_at} labelled samples"
     output.line(f"assumed: the teacher is given {record.preprocessing}, and {right}")
     output.next_command(record.next)

@@ -53,6 +53,9 @@ _SOURCES_OF_KEY = {
     "context": ("phones", "timit"),
     "targets": ("phones", "timit"),
     "groups": ("parquet", "hub", "phones"),
+    "x": ("numpy",),
+    "y": ("numpy",),
+    "layout": ("numpy",),
 }
 _ORIGINS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
 
@@ -66,7 +69,9 @@ class Origin(Section):
     parquet: str | None = Field(
         default=None, min_length=1, description="a folder in the Hugging Face convention for images, sounds or numbers"
     )
-    numpy: str | None = Field(default=None, min_length=1, description="an .npz file")
+    numpy: str | None = Field(
+        default=None, min_length=1, description="an .npz file; or an .npy file with its labels beside it"
+    )
     images: str | None = Field(
         default=None, min_length=1, description="a folder of CLASS/FILE, or of train/CLASS/FILE and test/CLASS/FILE"
     )
@@ -101,6 +106,12 @@ class Origin(Section):
         default=None,
         min_length=1,
         description="a column: rows with one value are never in two of training, held out, test",
+    )
+
+    x: str | None = Field(default=None, min_length=1, description="which array is the input")
+    y: str | None = Field(default=None, min_length=1, description="which array has the labels")
+    layout: Literal["NHW", "NHWC", "NCHW", "numbers"] | None = Field(
+        default=None, description="the axes of arrays of pixels; numbers: as they are"
     )
 
     @model_validator(mode="after")

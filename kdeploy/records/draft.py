@@ -22,4 +22,5 @@ class DraftRecord(Record):
     preprocessing: str
     teacher_accuracy: float
     looked_at: int
+    assumed: tuple[str, ...] = ()  # about the data
     next: str

@@ -75,6 +75,7 @@ def assemble(
         chosen=choice.rows(joined.labels, joined.parts, main.class_names),
         choice=choice,
         duplicates=same,
+        assumed=(*main.assumed, *(f"{part}: {line}" for part, other in others.items() for line in other.assumed)),
         where=main.where,
     )
 

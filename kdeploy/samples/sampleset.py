@@ -49,6 +49,7 @@ class SampleSet:
         chosen: sorted indices of the transfer set where it is not all of the labelled and the unlabelled part.
         choice: the classes by which `chosen` was chosen.
         duplicates: samples that are in the test part too, for the record; null when nobody looked.
+        assumed: what had to be assumed about the data, for the record.
         where: what an error of the checks names.
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
     """
@@ -64,6 +65,7 @@ class SampleSet:
     chosen: Rows | None = None
     choice: Choice = EVERYTHING
     duplicates: DuplicatesInfo | None = None
+    assumed: tuple[str, ...] = ()
     where: InitVar[str] = "samples"
 
     def __post_init__(self, where: str) -> None:
@@ -142,6 +144,7 @@ class SampleSet:
             split_seed=self.split_seed,
             transfer=self._transfer_record,
             duplicates=self.duplicates,
+            assumed=self.assumed,
         )
 
     @property
@@ -199,6 +202,7 @@ class SampleSet:
             if record.transfer
             else EVERYTHING,
             duplicates=record.duplicates,
+            assumed=record.assumed,
             where=str(folder),
         )
 

@@ -2,7 +2,7 @@
 
     {source: mnist-5k}      a data set that a dependency ships                     builtin.py
     {parquet: FOLDER}       images, sounds or numbers in Hugging Face's parquet convention  parquet.py
-    {numpy: FILE.npz}       arrays                                                 numpy_file.py
+    {numpy: FILE.npz}       arrays; also FILE.npy, and a folder of them            numpy_file.py
     {images: FOLDER}        image files                                            media_folder.py
     {audio: FOLDER}         sound files                                            media_folder.py
     {hub: ORG/NAME}         a data set on the Hugging Face hub                     hub.py
@@ -11,7 +11,8 @@
     {..., unlabeled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
 A key may come with how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds, `context` and
-`targets` of speech; of parquet `groups`, a column that says which rows are never divided. `content_hash` reads bytes
+`targets` of speech; `x`, `y` and `layout` of arrays; of parquet `groups`, a column that says which rows are never
+divided. `content_hash` reads bytes
 and decodes nothing. Paths come resolved: the data root is the caller's.
 """
 
@@ -43,7 +44,7 @@ from kdeploy.samples.transfer_set import Choice
 
 SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
 KEYS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
-DECODING = ("size", "seconds", "sample_rate", "context", "targets", "groups")
+DECODING = ("size", "seconds", "sample_rate", "context", "targets", "groups", "x", "y", "layout")
 OWN_PARTS = ("unlabeled", "held_out", "test")
 
 
@@ -118,7 +119,7 @@ def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a sourc
         case {"parquet": folder, **rest} if not rest:
             return ParquetFolder(Path(folder), pictures, sounds, groups)
         case {"numpy": file, **rest} if not rest:
-            return NumpyFile(Path(file))
+            return NumpyFile(Path(file), settings.get("x"), settings.get("y"), settings.get("layout"))
         case {"images": folder, **rest} if not rest:
             return MediaFolder("images", Path(folder), pictures)
         case {"audio": folder, **rest} if not rest:

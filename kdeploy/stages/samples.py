@@ -10,6 +10,7 @@ from kdeploy.errors import DataError
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 from kdeploy.samples.duplicates import Policy
+from kdeploy.system.progress import Progress
 
 
 def run(
@@ -20,8 +21,9 @@ def run(
     seed: int,
     transfer: Mapping[str, Sequence[str]] | None = None,
     duplicates: Policy = "report",
+    progress: Progress | None = None,
 ) -> SamplesRecord:
-    """Load a source and save its sample set in `folder`.
+    """Load a source, say what had to be assumed about it, and save its sample set in `folder`.
 
     Args: those of `kdeploy.samples.sources.load`.
     Raises: DataError when no sample is held out: the exported seed is chosen on those.
@@ -34,4 +36,6 @@ def run(
             got="0",
             advice="Set data.split.held_out, or bring more samples.",
         )
+    for line in samples.assumed:
+        (progress or Progress()).say(f"  assumed: {line}")
     return samples.save(folder)

@@ -32,6 +32,7 @@ class Sample:
         inputs: canonical samples, (rows that were looked at, *shape).
         labels: int64, one for each of these.
         rows: how many there are in all, test rows included.
+        assumed: what had to be assumed about them, a line each.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Sample:
     class_names: tuple[str, ...]
     split: Mapping[str, int]
     rows: int
+    assumed: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,6 +85,7 @@ def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
         class_names=contents.class_names,
         split=_split(contents),
         rows=len(contents.labels),
+        assumed=contents.assumed,
     )
 
 
@@ -91,11 +94,13 @@ def source_key(path: Path) -> str:
 
     Raises: InputError when it is none that a source reads.
     """
-    if path.is_file() and path.suffix == ".npz":
+    if path.is_file() and path.suffix.lower() in (".npz", ".npy"):
         return "numpy"
     if path.is_dir():
         if any(path.glob("*.parquet")):
             return "parquet"
+        if any(path.glob("*.npy")):
+            return "numpy"
         suffixes = {file.suffix.lower() for file in path.rglob("*")}
         for key, decoder in (("images", Pictures), ("audio", Sounds)):
             if suffixes.intersection(decoder.suffixes):
@@ -107,7 +112,7 @@ def source_key(path: Path) -> str:
 
 def _spread(contents: Contents) -> Rows:
     """Up to 256 labelled rows, int64, evenly spaced over those that are not test rows."""
-    rows = np.flatnonzero(contents.labels[: contents.first_test] >= 0)
+    rows = np.flatnonzero(contents.to_learn_from >= 0)
     if len(rows) < 3:
         advice = "Put each class into a folder of its own, or give the labels y."
         raise DataError(contents.where, "must have at least 3 labelled samples", got=str(len(rows)), advice=advice)
@@ -123,9 +128,10 @@ def _split(contents: Contents) -> dict[str, int]:
     """Counts that use all labels: a fifth is for the test part where the data have none, a fiftieth is held out."""
     if contents.given is not None:
         return {}
-    labels = int((contents.labels[: contents.first_test] >= 0).sum())
+    labels = int((contents.to_learn_from >= 0).sum())
     test = 0 if contents.first_test is not None else max(1, labels // 5)
-    held_out = max(1, min((labels - test) // 5, max(20, (labels - test) // 50)))
-    nameless = len(contents.labels[: contents.first_test]) - labels
-    counts = {"labeled": labels - test - held_out, "unlabeled": nameless, "held_out": held_out}
-    return counts | ({"test": test} if test else {})
+    own = contents.first_held_out is not None
+    held_out = 0 if own else max(1, min((labels - test) // 5, max(20, (labels - test) // 50)))
+    nameless = len(contents.to_learn_from) - labels
+    counts = {"labeled": labels - test - held_out, "unlabeled": nameless}
+    return counts | ({"held_out": held_out} if held_out else {}) | ({"test": test} if test else {})

@@ -68,6 +68,7 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         preprocessing=fit.words,
         teacher_accuracy=fit.accuracy,
         looked_at=fit.rows,
+        assumed=sample.assumed,
         next=values.next_command,
     )
 

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from kdeploy.formatting.untrusted import printable
 from kdeploy.models.shallow import break_even
 from kdeploy.verbs.init.data import Sample
 from kdeploy.verbs.init.teacher import Fit, TeacherSignature
@@ -38,6 +39,7 @@ def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -
         "#",
         f"# Drafted by kdeploy init: {sample.rows} samples of {len(sample.class_names)} classes.",
         f"name: {json.dumps(values.name)}",
+        *(f"# Assumed: {printable(line)}." for line in sample.assumed),
         f"data: {_flow(source)}",
         *_views(sample),
         f"# Assumed: the teacher is given {fit.words}.",
