@@ -76,6 +76,9 @@ TESTED_ELSEWHERE = {
     """,
     "promises without code; runtimes/test_contract.py checks who keeps them": "runtimes/protocol",
     "samples/test_media_folder.py, samples/test_parquet.py": "samples/contents samples/pictures",
+    "samples/test_meanings_of_folders.py": """
+        samples/class_order samples/damage samples/decoded samples/split_folders samples/tree
+    """,
     "samples/test_meanings_of_npz.py": "samples/arrays/labels samples/arrays/names samples/arrays/pixels",
     "the test of each view, beside samples/views/test_views.py": "samples/views/cut samples/views/numbers",
     "stages/export/test_run.py": "stages/export/describe stages/export/forms transforms/outcome",

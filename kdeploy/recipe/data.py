@@ -24,6 +24,7 @@ def _as_text(value: object) -> object:
 
 
 ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+ClassOrder = Annotated[tuple[ClassName, ...], Field(min_length=1, strict=False)]
 # in whatever order they were written, they are the same classes
 ClassNames = Annotated[tuple[ClassName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))]
 
@@ -56,6 +57,9 @@ _SOURCES_OF_KEY = {
     "x": ("numpy",),
     "y": ("numpy",),
     "layout": ("numpy",),
+    "mode": ("images", "parquet", "hub"),
+    "skip_bad": ("images", "audio", "parquet", "hub"),
+    "classes": ("numpy", "images", "audio", "parquet", "hub"),
 }
 _ORIGINS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
 
@@ -112,6 +116,13 @@ class Origin(Section):
     y: str | None = Field(default=None, min_length=1, description="which array has the labels")
     layout: Literal["NHW", "NHWC", "NCHW", "numbers"] | None = Field(
         default=None, description="the axes of arrays of pixels; numbers: as they are"
+    )
+
+    mode: Literal["L", "RGB"] | None = Field(default=None, description="to which images of other modes are converted")
+    skip_bad: bool | None = Field(default=None, description="leave out, and count, what cannot be decoded")
+    classes: str | ClassOrder | None = Field(
+        default=None,
+        description="the order of the classes: a list of names, or a file in the data's folder with a name a line",
     )
 
     @model_validator(mode="after")

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdeploy.records.samples import InputKind
+from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.split import Counts, Rows, divide
-from kdeploy.samples.windows import Canonical
 
 OWN_DEFAULTS = Counts()
-Inputs = Mapping[str, tuple[Canonical, InputKind]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Contents:
 
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
-    decode: Callable[[Rows], Inputs]
+    decode: Callable[[Rows], Decoded]
     where: str
     first_test: int | None = None
     given: Callable[[Counts], Mapping[str, Rows]] | None = None

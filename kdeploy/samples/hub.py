@@ -16,6 +16,7 @@ from kdeploy.errors import DataError, MissingError
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.parquet import AS_THEY_ARE, AS_THEY_SOUND, ParquetFolder
 from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.room import Room
 from kdeploy.samples.sounds import Sounds
 
 _STEP = r"\w[\w.-]*"  # no step begins with a dot, so that none leads out of the data set
@@ -42,8 +43,8 @@ class HubDataset:
     def content_hash(self) -> str:
         return self._local.content_hash()
 
-    def contents(self, *, limit_bytes: int) -> Contents:
-        return self._local.contents(limit_bytes=limit_bytes)
+    def contents(self, room: Room) -> Contents:
+        return self._local.contents(room)
 
     @cached_property
     def _local(self) -> ParquetFolder:

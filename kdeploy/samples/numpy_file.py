@@ -35,6 +35,8 @@ from kdeploy.samples.arrays import pixels
 from kdeploy.samples.arrays.labels import Labels
 from kdeploy.samples.arrays.names import SPLITS, Names, Split
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
 from kdeploy.samples.split import PARTS, Counts, Rows
 
@@ -84,8 +86,8 @@ class NumpyFile:
     def origin(self) -> dict[str, str]:
         return {"numpy": self.file.name}
 
-    def contents(self, *, limit_bytes: int) -> Contents:
-        arrays, where = self._arrays(limit_bytes), self.where
+    def contents(self, room: Room) -> Contents:
+        arrays, where = self._arrays(room.limit_bytes), self.where
         x = self.file.stem if self.x is None and self.file.suffix.lower() == ".npy" else self.x
         names = array_names.find(arrays, where, x=x, y=self.y)
         splits = _splits(arrays, names, where)
@@ -103,7 +105,7 @@ class NumpyFile:
         return Contents(
             labels=labels,
             class_names=class_names,
-            decode=lambda rows: {name: (some.array[rows], some.kind) for name, some in inputs.items()},
+            decode=lambda rows: Decoded({name: (some.array[rows], some.kind) for name, some in inputs.items()}),
             where=where,
             first_test=first_test,
             first_held_out=ends[0] if len(ends) > 2 else None,

@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
-from kdeploy.samples.contents import Contents, Inputs
+from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import check_labels, numbered_classes
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
@@ -62,7 +64,7 @@ class ParquetFolder:
     def origin(self) -> dict[str, str]:
         return {"parquet": self.folder.name}
 
-    def contents(self, *, limit_bytes: int) -> Contents:
+    def contents(self, room: Room) -> Contents:
         train, test = files_of(self.folder)
         files = [*train, *test]
         decoder = self._decoder(files[0])
@@ -73,10 +75,10 @@ class ParquetFolder:
         for file, some in zip(files, labels, strict=True):
             check_labels(some, least=0 if file in test else -1, classes=len(class_names), where=str(file))
 
-        def decode(rows: Rows) -> Inputs:
+        def decode(rows: Rows) -> Decoded:
             encoded = _encoded(files, first_rows, rows, decoder)
-            array = decoder.decode(encoded, len(rows), limit_bytes=limit_bytes, where=self.where)
-            return {decoder.input_name: (array, decoder.kind)}
+            array, left_out, assumed = decoder.decode(encoded, len(rows), room=room, where=self.where)
+            return Decoded({decoder.input_name: (array, decoder.kind)}, left_out, assumed)
 
         first_test = int(first_rows[len(train)]) if test else None
         groups = None if self.groups is None else _groups(files, self.groups)
@@ -216,9 +218,5 @@ def _encoded(
             cells = batch[decoder.column]
             encoded = cells if isinstance(decoder, Vectors) else cells.field("bytes")
             for row in local_rows[(local_rows >= start) & (local_rows < start + len(batch))]:
-                place, data = f"{file}: row {row}", encoded[int(row) - start].as_py()
-                if data is None and not isinstance(decoder, Vectors):
-                    must, advice = f"must carry the bytes of its {decoder.column}", "Embed them in the file."
-                    raise DataError(place, must, got="null", advice=advice)
-                yield place, data
+                yield f"{file}: row {row}", encoded[int(row) - start].as_py()
             start += len(batch)

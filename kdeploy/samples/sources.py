@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kdeploy.errors import DataError
-from kdeploy.samples.assemble import assemble
+from kdeploy.samples.assemble import Division, assemble
 from kdeploy.samples.builtin import Builtin
+from kdeploy.samples.class_order import Ordered, names_of
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.duplicates import Policy
 from kdeploy.samples.hub import HubDataset
@@ -34,6 +35,7 @@ from kdeploy.samples.media_folder import MediaFolder
 from kdeploy.samples.numpy_file import NumpyFile
 from kdeploy.samples.parquet import ParquetFolder
 from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.speech import corpus
@@ -42,9 +44,22 @@ from kdeploy.samples.speech.timit import Timit
 from kdeploy.samples.split import Counts
 from kdeploy.samples.transfer_set import Choice
 
-SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
+ROOM = Room()
 KEYS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
-DECODING = ("size", "seconds", "sample_rate", "context", "targets", "groups", "x", "y", "layout")
+DECODING = (
+    "size",
+    "seconds",
+    "sample_rate",
+    "context",
+    "targets",
+    "groups",
+    "x",
+    "y",
+    "layout",
+    "mode",
+    "skip_bad",
+    "classes",
+)
 OWN_PARTS = ("unlabeled", "held_out", "test")
 
 
@@ -56,7 +71,7 @@ class Source(Protocol):
     @property
     def origin(self) -> dict[str, str]: ...  # for the record: no path of this machine
     def content_hash(self) -> str: ...
-    def contents(self, *, limit_bytes: int) -> Contents: ...
+    def contents(self, room: Room) -> Contents: ...
 
 
 def content_hash(settings: Mapping[str, Any]) -> str:
@@ -78,7 +93,7 @@ def load(
     seed: int = 0,
     transfer: Mapping[str, Sequence[str]] | None = None,
     duplicates: Policy = "report",
-    limit_bytes: int = SIZE_LIMIT_BYTES,
+    room: Room = ROOM,
 ) -> SampleSet:
     """Read, decode and divide a source, or several.
 
@@ -87,29 +102,37 @@ def load(
         seed: decides the division.
         transfer: the classes of the transfer set, under one of the keys `only` and `without`; all when left out.
         duplicates: what is done with a training sample that is in the test part too.
-        limit_bytes: the most that the decoded samples of a source may take.
-    Raises: DataError, and IntegrityError for a file that would run code; ResourceError above the limit;
+        room: where the decoded samples are put.
+    Raises: DataError, and IntegrityError for a file that would run code; ResourceError where there is no room;
         MissingError when a package that ships or decodes the data is not installed.
     """
     main, others = _sources(settings)
     counts = Counts.of(split or {}, where=main.where)
     return assemble(
-        main.contents(limit_bytes=limit_bytes),
-        {part: source.contents(limit_bytes=limit_bytes) for part, source in others.items()},
-        counts,
-        seed=seed,
-        choice=Choice.of(transfer or {}),
-        policy=duplicates,
+        main.contents(room),
+        {part: source.contents(room) for part, source in others.items()},
+        Division(counts, seed, Choice.of(transfer or {}), duplicates),
         source=main.origin
         | {part: ", ".join(f"{key} {name}" for key, name in other.origin.items()) for part, other in others.items()},
         content_sha256=content_hash(settings),
+        room=room,
     )
 
 
-def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a source, a line
+def source_of(settings: Mapping[str, Any]) -> Source:
     """The source that the settings name; exactly one key, apart from how to decode it."""
-    pictures = Pictures(None if settings.get("size") is None else tuple(settings["size"]))
-    sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"))
+    classes = settings.get("classes")
+    if classes is None:
+        return _plain_source(settings, ())
+    place = next((Path(str(settings[key])) for key in KEYS if key in settings), Path())
+    names = names_of(classes, place if place.is_dir() else place.parent)
+    return Ordered(_plain_source(settings, names), names)
+
+
+def _plain_source(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Source:  # noqa: PLR0911 - a source, a line
+    size, skip_bad = settings.get("size"), bool(settings.get("skip_bad"))
+    pictures = Pictures(None if size is None else tuple(size), settings.get("mode"), skip_bad)
+    sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"), skip_bad)
     groups: str | None = settings.get("groups")
     context: int = settings.get("context") or corpus.CONTEXT
     targets: corpus.Targets = settings.get("targets") or "states"
@@ -121,9 +144,9 @@ def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a sourc
         case {"numpy": file, **rest} if not rest:
             return NumpyFile(Path(file), settings.get("x"), settings.get("y"), settings.get("layout"))
         case {"images": folder, **rest} if not rest:
-            return MediaFolder("images", Path(folder), pictures)
+            return MediaFolder("images", Path(folder), pictures, classes)
         case {"audio": folder, **rest} if not rest:
-            return MediaFolder("audio", Path(folder), sounds)
+            return MediaFolder("audio", Path(folder), sounds, classes)
         case {"hub": name, **rest} if not rest:
             return HubDataset(name, pictures, sounds, groups)
         case {"phones": folder, **rest} if not rest:

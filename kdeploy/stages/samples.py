@@ -10,6 +10,7 @@ from kdeploy.errors import DataError
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 from kdeploy.samples.duplicates import Policy
+from kdeploy.samples.room import Room
 from kdeploy.system.progress import Progress
 
 
@@ -28,7 +29,8 @@ def run(
     Args: those of `kdeploy.samples.sources.load`.
     Raises: DataError when no sample is held out: the exported seed is chosen on those.
     """
-    samples = sources.load(source, split=split, seed=seed, transfer=transfer, duplicates=duplicates)
+    room = Room(folder)
+    samples = sources.load(source, split=split, seed=seed, transfer=transfer, duplicates=duplicates, room=room)
     if not len(samples.parts["held_out"]):
         raise DataError(
             "data",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kdeploy.errors import DataError, IntegrityError, KdeployError, ResourceError
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.sources import content_hash, load
 
@@ -181,7 +182,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path):
 
 def test_arrays_beyond_the_size_limit_are_refused(tmp_path: Path):
     settings = saved(tmp_path, x=FLOATS, y=LABELS)
-    assert refused_raw(settings, ResourceError, limit_bytes=2_000) == (
+    assert refused_raw(settings, ResourceError, room=Room(limit=2_000)) == (
         "data.npz: must unpack to at most 2000 bytes (2176). Store fewer samples."
     )
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kdeploy.errors import DataError, KdeployError, ResourceError
+from kdeploy.samples.room import Room
 from kdeploy.samples.sources import load
 from kdeploy.samples.vectors import Vectors
 from tests.samples.test_parquet import real
@@ -90,14 +91,14 @@ def test_a_null_among_the_numbers_is_named(tmp_path: Path):
 
 
 def test_numbers_above_the_limit_are_refused(tmp_path: Path):
-    assert refused(saved(tmp_path), ResourceError, limit_bytes=100) == (
+    assert refused(saved(tmp_path), ResourceError, room=Room(limit=100)) == (
         f"{tmp_path}: must decode to at most 100 bytes (960). Take fewer samples with split."
     )
 
 
 def test_no_row_at_all_is_refused():
     with pytest.raises(DataError) as caught:
-        Vectors("spectrum").decode([], 0, limit_bytes=100, where="data")
+        Vectors("spectrum").decode([], 0, room=Room(limit=100), where="data")
     assert str(caught.value) == "data: must have at least 1 sample (0)."
 
 

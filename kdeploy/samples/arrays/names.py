@@ -25,14 +25,14 @@ Split = Literal["train", "val", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PART, CLASSES = "part", ("classes", "class_names", "label_names", "target_names")
-_WORDS: dict[str, Split] = {
+WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _LABELS = ("y", "label", "labels", "target", "targets", "class", "category")
 _INPUTS = ("x", "image", "images", "data", "input", "inputs", "feature", "features", "pixels", "img", "imgs")
-_SPLIT = "|".join(_WORDS)
+_SPLIT = "|".join(WORDS)
 _PATTERNS = (
     re.compile(rf"(?P<split>{_SPLIT})[_.-](?P<base>.+)", re.IGNORECASE),
     re.compile(rf"(?P<base>.+)[_.-](?P<split>{_SPLIT})", re.IGNORECASE),
@@ -115,7 +115,7 @@ def _candidate(name: str) -> tuple[str, Split | None]:
     for pattern in _PATTERNS:
         if match := pattern.fullmatch(name):
             groups = {key.rstrip("2"): value.lower() for key, value in match.groupdict().items() if value}
-            return groups["base"], _WORDS[groups["split"]]
+            return groups["base"], WORDS[groups["split"]]
     return name.lower(), None
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kdeploy.errors import DataError
 from kdeploy.samples import parquet
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.room import Room
 from kdeploy.samples.speech import corpus, phones
 from kdeploy.samples.speech.corpus import STATES, Targets, Utterance
 
@@ -43,7 +44,7 @@ class AlignedPhones:
     def content_hash(self) -> str:
         return parquet.ParquetFolder(self.folder).content_hash()
 
-    def contents(self, *, limit_bytes: int) -> Contents:
+    def contents(self, room: Room) -> Contents:
         train, test = parquet.files_of(self.folder)
         names = _phones(train[0])
         return corpus.contents(
@@ -52,7 +53,7 @@ class AlignedPhones:
             class_names=phones.class_names(names, self.targets),
             context=self.context,
             where=self.where,
-            limit_bytes=limit_bytes,
+            room=room,
         )
 
     def _utterances(self, files: Sequence[Path], count: int) -> Iterator[Utterance]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kdeploy.errors import DataError
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.room import Room
 from kdeploy.samples.speech import corpus, phones
 from kdeploy.samples.speech.corpus import Targets, Utterance
 from kdeploy.samples.speech.phones import PHONES, Segment
@@ -49,14 +50,14 @@ class Timit:
                 digest.update(f"{place} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
         return digest.hexdigest()
 
-    def contents(self, *, limit_bytes: int) -> Contents:
+    def contents(self, room: Room) -> Contents:
         return corpus.contents(
             self._utterances("train"),
             self._utterances("test"),
             class_names=phones.class_names(PHONES, self.targets),
             context=self.context,
             where=self.where,
-            limit_bytes=limit_bytes,
+            room=room,
         )
 
     def _utterances(self, part: str) -> Iterator[Utterance]:

@@ -14,6 +14,7 @@ from kdeploy.errors import DataError, InputError
 from kdeploy.records.samples import InputKind
 from kdeploy.samples import sources
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
@@ -27,7 +28,7 @@ class Sample:
 
     Args:
         key: that of the recipe, such as `images`.
-        size: (height, width) to which its images must be resized, or None.
+        options: keys of the recipe that say how it must be decoded, such as the size of images of many.
         split: counts that use every label; empty where the data say their parts themselves.
         inputs: canonical samples, (rows that were looked at, *shape).
         labels: int64, one for each of these.
@@ -36,7 +37,7 @@ class Sample:
     """
 
     key: str
-    size: tuple[int, int] | None
+    options: Mapping[str, Any]
     name: str
     kind: InputKind
     inputs: NDArray[Any]
@@ -51,33 +52,31 @@ class Sample:
         return self.inputs.shape[1:]
 
 
-def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
+def look_at(path: Path, *, size: tuple[int, int] | None, mode: str | None = None) -> Sample:
     """The data at a path, with some labelled rows of them.
 
     Args:
         size: (height, width) for images of different sizes; None takes the first image's.
+        mode: that of images of different modes; None takes none of them.
     Raises: InputError when no source can read them; DataError when they have several inputs or too few labels.
     """
     key = source_key(path)
-    contents = sources.source_of({key: str(path)}).contents(limit_bytes=sources.SIZE_LIMIT_BYTES)
+    contents = sources.source_of({key: str(path)}).contents(sources.ROOM)
     rows = _spread(contents)
-    target = None
+    options: dict[str, Any] = {}
     try:
-        inputs_by_name = contents.decode(rows)
-    except DataError:
+        decoded = contents.decode(rows)
+    except DataError as exc:
         if key not in ("images", "parquet"):
             raise
-        # of different sizes, or damaged: then the second try says so
-        target = size or _first_size(contents, rows)
-        again = sources.source_of({key: str(path), "size": target})
-        inputs_by_name = again.contents(limit_bytes=sources.SIZE_LIMIT_BYTES).decode(rows)
-    if len(inputs_by_name) != 1:
+        decoded, options = _converted({key: str(path)}, rows, size, mode, exc)
+    if len(decoded.inputs) != 1:
         must, advice = "must have one input for a recipe to be drafted", "Write the recipe by hand."
-        raise DataError(str(path), must, got=", ".join(inputs_by_name), advice=advice)
-    name, (inputs, kind) = next(iter(inputs_by_name.items()))
+        raise DataError(str(path), must, got=", ".join(decoded.inputs), advice=advice)
+    name, (inputs, kind) = next(iter(decoded.inputs.items()))
     return Sample(
         key=key,
-        size=target,
+        options=options,
         name=name,
         kind=kind,
         inputs=np.asarray(inputs),
@@ -85,8 +84,27 @@ def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
         class_names=contents.class_names,
         split=_split(contents),
         rows=len(contents.labels),
-        assumed=contents.assumed,
+        assumed=(*contents.assumed, *decoded.assumed),
     )
+
+
+def _converted(
+    source: dict[str, Any], rows: Rows, size: tuple[int, int] | None, mode: str | None, refused: DataError
+) -> tuple[Decoded, dict[str, Any]]:
+    """The rows in one mode, resized, or both, and the keys of the recipe that say so; the fewest that are enough.
+
+    Raises: the last error, or the first where nothing could be converted; of damage each of them says the same.
+    """
+    converted: dict[str, Any] = {"mode": mode}
+    for modes, resized in (({}, True), (converted, False), (converted, True)):
+        if modes and mode is None:
+            continue
+        try:
+            options = modes | ({"size": list(size or _first_size(source | modes, rows))} if resized else {})
+            return sources.source_of(source | options).contents(sources.ROOM).decode(rows), options
+        except DataError as exc:
+            refused = exc
+    raise refused
 
 
 def source_key(path: Path) -> str:
@@ -119,8 +137,9 @@ def _spread(contents: Contents) -> Rows:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64))]
 
 
-def _first_size(contents: Contents, rows: Rows) -> tuple[int, int]:
-    array, _ = next(iter(contents.decode(rows[:1]).values()))
+def _first_size(source: Mapping[str, Any], rows: Rows) -> tuple[int, int]:
+    first = sources.source_of(source).contents(sources.ROOM).decode(rows[:1])
+    array, _ = next(iter(first.inputs.values()))
     return array.shape[2], array.shape[3]
 
 

@@ -31,7 +31,7 @@ class Values:
 def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -> str:
     """The text of the recipe."""
     source: dict[str, Any] = {sample.key: values.data}
-    source |= {} if sample.size is None else {"size": list(sample.size)}
+    source |= sample.options
     source |= {"split": dict(sample.split)} if sample.split else {}
     onnx: dict[str, Any] = {"onnx": values.teacher} | ({"preprocess": fit.preprocess} if fit.preprocess else {})
     lines = [
