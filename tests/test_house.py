@@ -79,6 +79,7 @@ TESTED_ELSEWHERE = {
     "samples/test_meanings_of_folders.py": """
         samples/class_order samples/damage samples/decoded samples/split_folders samples/tree
     """,
+    "samples/test_meanings_of_parquet.py": "samples/parquet_columns samples/parquet_files",
     "samples/test_meanings_of_npz.py": "samples/arrays/labels samples/arrays/names samples/arrays/pixels",
     "the test of each view, beside samples/views/test_views.py": "samples/views/cut samples/views/numbers",
     "stages/export/test_run.py": "stages/export/describe stages/export/forms transforms/outcome",

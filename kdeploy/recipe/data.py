@@ -54,8 +54,8 @@ _SOURCES_OF_KEY = {
     "context": ("phones", "timit"),
     "targets": ("phones", "timit"),
     "groups": ("parquet", "hub", "phones"),
-    "x": ("numpy",),
-    "y": ("numpy",),
+    "x": ("numpy", "parquet", "hub"),
+    "y": ("numpy", "parquet", "hub"),
     "layout": ("numpy",),
     "mode": ("images", "parquet", "hub"),
     "skip_bad": ("images", "audio", "parquet", "hub"),
@@ -112,8 +112,8 @@ class Origin(Section):
         description="a column: rows with one value are never in two of training, held out, test",
     )
 
-    x: str | None = Field(default=None, min_length=1, description="which array is the input")
-    y: str | None = Field(default=None, min_length=1, description="which array has the labels")
+    x: str | None = Field(default=None, min_length=1, description="which array or column is the input")
+    y: str | None = Field(default=None, min_length=1, description="which array or column has the labels")
     layout: Literal["NHW", "NHWC", "NCHW", "numbers"] | None = Field(
         default=None, description="the axes of arrays of pixels; numbers: as they are"
     )

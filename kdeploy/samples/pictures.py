@@ -67,7 +67,6 @@ class Pictures:
     size: tuple[int, int] | None = None
     mode: Mode | None = None
     skip_bad: bool = False
-    column: ClassVar[str] = "image"
     input_name: ClassVar[str] = "image"
     kind: ClassVar[InputKind] = "image"
     noun: ClassVar[str] = "images"

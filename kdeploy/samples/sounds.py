@@ -34,7 +34,6 @@ class Sounds:
     seconds: float | None = None
     sample_rate: int | None = None
     skip_bad: bool = False
-    column: ClassVar[str] = "audio"
     input_name: ClassVar[str] = "sound"
     kind: ClassVar[InputKind] = "array"
     noun: ClassVar[str] = "sounds"

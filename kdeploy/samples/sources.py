@@ -134,21 +134,22 @@ def _plain_source(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Sour
     pictures = Pictures(None if size is None else tuple(size), settings.get("mode"), skip_bad)
     sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"), skip_bad)
     groups: str | None = settings.get("groups")
+    x, y = settings.get("x"), settings.get("y")
     context: int = settings.get("context") or corpus.CONTEXT
     targets: corpus.Targets = settings.get("targets") or "states"
     match {key: value for key, value in settings.items() if key not in (*DECODING, *OWN_PARTS)}:
         case {"source": name, **rest} if not rest:
             return Builtin(name)
         case {"parquet": folder, **rest} if not rest:
-            return ParquetFolder(Path(folder), pictures, sounds, groups)
+            return ParquetFolder(Path(folder), pictures, sounds, groups, x, y)
         case {"numpy": file, **rest} if not rest:
-            return NumpyFile(Path(file), settings.get("x"), settings.get("y"), settings.get("layout"))
+            return NumpyFile(Path(file), x, y, settings.get("layout"))
         case {"images": folder, **rest} if not rest:
             return MediaFolder("images", Path(folder), pictures, classes)
         case {"audio": folder, **rest} if not rest:
             return MediaFolder("audio", Path(folder), sounds, classes)
         case {"hub": name, **rest} if not rest:
-            return HubDataset(name, pictures, sounds, groups)
+            return HubDataset(name, pictures, sounds, groups, x, y)
         case {"phones": folder, **rest} if not rest:
             return AlignedPhones(Path(folder), context, targets, groups)
         case {"timit": folder, **rest} if not rest:

@@ -25,12 +25,6 @@ class Vectors:
     column: str
     kind: ClassVar[InputKind] = "array"
 
-    @classmethod
-    def among(cls, schema: pa.Schema) -> Vectors | None:
-        """The only column of lists of floating point numbers; None when there is none, or more than one."""
-        found = [column.name for column in schema if is_list_of_numbers(column.type)]
-        return cls(found[0]) if len(found) == 1 else None
-
     @property
     def input_name(self) -> str:
         return self.column
@@ -60,4 +54,6 @@ def is_list_of_numbers(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(holds(kind) for holds in lists) and pa.types.is_floating(kind.value_type)
+    if not any(holds(kind) for holds in lists):
+        return False
+    return bool(pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))

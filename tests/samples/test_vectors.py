@@ -77,8 +77,7 @@ def test_a_file_whose_column_is_of_another_type_is_refused(tmp_path: Path):
     settings = saved(tmp_path)
     pq.write_table(pa.table({"spectrum": ["a"], "label": [0]}), tmp_path / "train-1.parquet")
     assert refused(settings) == (
-        f"{tmp_path}/train-1.parquet: must have spectrum as lists of floating point numbers and label as an integer "
-        "(spectrum string, label int64)."
+        f"{tmp_path}/train-1.parquet: must have spectrum as train-0.parquet has it, list<element: float> (string)."
     )
 
 
@@ -102,10 +101,10 @@ def test_no_row_at_all_is_refused():
     assert str(caught.value) == "data: must have at least 1 sample (0)."
 
 
-def test_two_columns_of_lists_are_none_to_choose(tmp_path: Path):
+def test_two_columns_of_lists_are_asked_about(tmp_path: Path):
     other = pa.array(list(ROWS), pa.list_(pa.float32()))
     assert refused(saved(tmp_path, other=other)) == (
-        f"{tmp_path}/train-0.parquet: must have the columns image and label (spectrum, label, other)."
+        f"{tmp_path}/train-0.parquet: must say which column is the input (spectrum, other). Set data.x to its name."
     )
 
 

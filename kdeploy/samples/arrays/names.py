@@ -30,7 +30,7 @@ WORDS: dict[str, Split] = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_LABELS = ("y", "label", "labels", "target", "targets", "class", "category")
+LABELS = ("y", "label", "labels", "target", "targets", "class", "category")
 _INPUTS = ("x", "image", "images", "data", "input", "inputs", "feature", "features", "pixels", "img", "imgs")
 _SPLIT = "|".join(WORDS)
 _PATTERNS = (
@@ -76,7 +76,7 @@ def beside(name: str, others: Iterable[str]) -> list[str]:
     """Those of the other names that belong to the input `name`: its other splits, labels, `part` and `classes`."""
     names = [name, *others]
     base = _parsed(name, names)[0]
-    wanted = {base, PART, *CLASSES, *_LABELS, *(f"{base}_{label}" for label in _LABELS)}
+    wanted = {base, PART, *CLASSES, *LABELS, *(f"{base}_{label}" for label in LABELS)}
     return [other for other in names[1:] if _parsed(other, names)[0] in wanted]
 
 
@@ -106,7 +106,7 @@ def _parsed(name: str, names: Iterable[str]) -> tuple[str, Split]:
     """The base of a name, and its split: a split is one only where the base is known, or another array has it too."""
     base, split = _candidate(name)
     others = {_candidate(other)[0] for other in names if other != name}
-    if split is not None and (base in (*_LABELS, *_INPUTS) or base in others):
+    if split is not None and (base in (*LABELS, *_INPUTS) or base in others):
         return base, split
     return name.lower(), "train"
 
@@ -132,7 +132,7 @@ def _labels(
     """The base of the labels."""
     if y is not None:
         return y
-    named = [key for key in sets if key in _LABELS and key != x]
+    named = [key for key in sets if key in LABELS and key != x]
     found = named or [key for key, some in sets.items() if key != x and _may_be_labels(arrays, some, sets)]
     if len(found) == 1:
         return found[0]

@@ -42,7 +42,8 @@ class AlignedPhones:
         return {"phones": self.folder.name}
 
     def content_hash(self) -> str:
-        return parquet.ParquetFolder(self.folder).content_hash()
+        train, test = parquet.files_of(self.folder)
+        return parquet.digest_of([*train, *test])
 
     def contents(self, room: Room) -> Contents:
         train, test = parquet.files_of(self.folder)
