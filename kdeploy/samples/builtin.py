@@ -43,6 +43,10 @@ class Builtin:
     def where(self) -> str:
         return self.name
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return [self.file()]
+
     def content_hash(self) -> str:
         return hashlib.sha256(self.file().read_bytes()).hexdigest()
 

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +30,7 @@ class Unordered(Protocol):
     def where(self) -> str: ...
     @property
     def origin(self) -> dict[str, str]: ...
+    def files(self) -> list[Path]: ...
     def content_hash(self) -> str: ...
     def contents(self, room: Room) -> Contents: ...
 
@@ -50,12 +50,12 @@ class Ordered:
     def origin(self) -> dict[str, str]:
         return self.source.origin
 
-    @cached_property
-    def _hash(self) -> str:
-        return hashlib.sha256(json.dumps([self.source.content_hash(), self.classes]).encode()).hexdigest()
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return self.source.files()
 
     def content_hash(self) -> str:
-        return self._hash
+        return hashlib.sha256(json.dumps([self.source.content_hash(), self.classes]).encode()).hexdigest()
 
     def contents(self, room: Room) -> Contents:
         return in_order_of(self.source.contents(room), self.classes)

@@ -43,6 +43,10 @@ class HubDataset:
     def origin(self) -> dict[str, str]:
         return {"hub": self.name}
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return self._local.files()
+
     def content_hash(self) -> str:
         return self._local.content_hash()
 

@@ -61,6 +61,10 @@ class MediaFolder:
     def origin(self) -> dict[str, str]:
         return {self.key: self.folder.name}
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return [file for file, _ in self._all()]
+
     def content_hash(self) -> str:
         """SHA-256 over path and SHA-256 of each file that is read."""
         digest = hashlib.sha256()

@@ -74,6 +74,10 @@ class NumpyFile:
     def where(self) -> str:
         return str(self.file)
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return self._files() or [self.file]
+
     def content_hash(self) -> str:
         """SHA-256 of the archive; of several files, over their names and the SHA-256 of each."""
         files = self._files()

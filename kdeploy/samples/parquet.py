@@ -58,6 +58,10 @@ class ParquetFolder:
     def where(self) -> str:
         return str(self.folder)
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return [*self._files.all, *self._named_files()]
+
     def content_hash(self) -> str:
         """SHA-256 over name and SHA-256 of each file that is read."""
         return digest_of(self._files.all, self._named_files())

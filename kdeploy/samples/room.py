@@ -49,7 +49,10 @@ class Room:
 
     @property
     def limit_bytes(self) -> int:
-        return shutil.disk_usage(self.folder or tempfile.gettempdir()).free if self.limit is None else self.limit
+        if self.limit is not None:
+            return self.limit
+        place = self.folder or Path(tempfile.gettempdir())
+        return shutil.disk_usage(next(one for one in (place, *place.resolve().parents) if one.is_dir())).free
 
     def array(self, shape: Sequence[int], dtype: DTypeLike, where: str, advice: str) -> NDArray[Any]:
         """An array of zeros.
@@ -64,6 +67,8 @@ class Room:
             )
         if size_bytes <= _IN_MEMORY:
             return np.zeros(shape, dtype)
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder) as file:
             os.posix_fallocate(file.fileno(), 0, size_bytes)
             return np.memmap(file, dtype, "r+", shape=tuple(shape))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,8 @@ from kdeploy.errors import DataError, IntegrityError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
 from kdeploy.records.seal import again
+from kdeploy.samples.known import Known
+from kdeploy.samples.room import pieces
 from kdeploy.samples.split import PARTS, Rows
 from kdeploy.samples.transfer_set import EVERYTHING, Choice
 from kdeploy.samples.windows import Canonical, Windows
@@ -33,7 +36,6 @@ from kdeploy.samples.windows import Canonical, Windows
 RECORD_FILE = "samples.json"
 _INPUT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # it becomes a file name
 _MOST_UNNAMED_CLASSES = 100_000  # a label beyond is a mistake, and naming them all would fill the memory
-_CHUNK = 4096  # samples looked at or hashed in one go, so that a mapped file is never read whole into memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +167,14 @@ class SampleSet:
         (folder / RECORD_FILE).write_bytes(self.record.sealed())
         return self.record
 
+    def remember(self, folder: Path, known: Known) -> str:
+        """The hash of the set that is saved in a folder: the one that is known, else its own, which is then known."""
+        files = sorted([*folder.glob("*.np[yz]"), *(folder / "inputs").glob("*.npy")])
+        return known.of("samples", files, lambda: self.sample_hash, below=folder)
+
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Memory-map a saved set.
+    def open(cls, folder: Path, known: Known | None = None) -> Self:
+        """Memory-map a saved set; its arrays are read for their hash, unless that is known.
 
         Raises: InputError when the record cannot be read; IntegrityError when it is not as it was written, or the
             arrays are not those it describes.
@@ -178,8 +185,9 @@ class SampleSet:
             opened = cls._mapped(folder, record)
         except (DataError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
             raise _altered(folder, str(exc).removesuffix(".")) from exc
-        if opened.sample_hash != record.sample_hash:
-            raise _altered(folder, f"sample hash {opened.sample_hash[:12]}, recorded {record.sample_hash[:12]}")
+        found = opened.remember(folder, known) if known else opened.sample_hash
+        if found != record.sample_hash:
+            raise _altered(folder, f"sample hash {found[:12]}, recorded {record.sample_hash[:12]}")
         return opened
 
     @classmethod
@@ -288,8 +296,8 @@ def _save_rows(path: Path, rows: Mapping[str, Rows]) -> None:
 
 
 def _chunks(array: Canonical) -> Iterator[tuple[int, NDArray[Any]]]:
-    for start in range(0, len(array), _CHUNK):
-        yield start, array[start : start + _CHUNK]
+    for piece in pieces(len(array), array.dtype.itemsize * math.prod(array.shape[1:])):
+        yield piece.start, array[piece]
 
 
 def _check_arrays(samples: SampleSet, where: str) -> None:

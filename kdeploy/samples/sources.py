@@ -31,6 +31,7 @@ from kdeploy.samples.class_order import Ordered, names_of
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.duplicates import Policy
 from kdeploy.samples.hub import HubDataset
+from kdeploy.samples.known import Known
 from kdeploy.samples.media_folder import MediaFolder
 from kdeploy.samples.numpy_file import NumpyFile
 from kdeploy.samples.parquet import ParquetFolder
@@ -70,20 +71,31 @@ class Source(Protocol):
     def where(self) -> str: ...
     @property
     def origin(self) -> dict[str, str]: ...  # for the record: no path of this machine
+    def files(self) -> list[Path]: ...  # every one that the content hash is over
     def content_hash(self) -> str: ...
     def contents(self, room: Room) -> Contents: ...
 
 
-def content_hash(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of the bytes that the sources read.
+def content_hash(settings: Mapping[str, Any], known: Known | None = None) -> str:
+    """SHA-256 of the bytes that the sources read; files whose hash is known are not read for it.
 
     Raises: DataError when a file is absent; MissingError when the package that ships the data is.
     """
     main, others = _sources(settings)
+    own = {key: value for key, value in settings.items() if key not in OWN_PARTS}
     if not others:
-        return main.content_hash()
-    hashes = [main.content_hash(), *([part, source.content_hash()] for part, source in others.items())]
+        return _hash_of(main, own, known)
+    parts = ([part, _hash_of(source, settings[part], known)] for part, source in others.items())
+    hashes = [_hash_of(main, own, known), *parts]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+
+
+def _hash_of(source: Source, settings: Mapping[str, Any], known: Known | None) -> str:
+    if known is None:
+        return source.content_hash()
+    classes = source.classes if isinstance(source, Ordered) else ()  # which a file may name
+    purpose = json.dumps(["content", settings, classes], sort_keys=True, default=str)
+    return known.of(purpose, source.files(), source.content_hash)
 
 
 def load(
@@ -94,6 +106,7 @@ def load(
     transfer: Mapping[str, Sequence[str]] | None = None,
     duplicates: Policy = "report",
     room: Room = ROOM,
+    known: Known | None = None,
 ) -> SampleSet:
     """Read, decode and divide a source, or several.
 
@@ -103,6 +116,7 @@ def load(
         transfer: the classes of the transfer set, under one of the keys `only` and `without`; all when left out.
         duplicates: what is done with a training sample that is in the test part too.
         room: where the decoded samples are put.
+        known: hashes of files.
     Raises: DataError, and IntegrityError for a file that would run code; ResourceError where there is no room;
         MissingError when a package that ships or decodes the data is not installed.
     """
@@ -114,7 +128,7 @@ def load(
         Division(counts, seed, Choice.of(transfer or {}), duplicates),
         source=main.origin
         | {part: ", ".join(f"{key} {name}" for key, name in other.origin.items()) for part, other in others.items()},
-        content_sha256=content_hash(settings),
+        content_sha256=content_hash(settings, known),
         room=room,
     )
 

@@ -11,6 +11,7 @@ from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 from kdeploy.samples.duplicates import Policy
 from kdeploy.samples.room import Room
+from kdeploy.system.known_hashes import KnownHashes
 from kdeploy.system.progress import Progress
 
 
@@ -23,6 +24,7 @@ def run(
     transfer: Mapping[str, Sequence[str]] | None = None,
     duplicates: Policy = "report",
     progress: Progress | None = None,
+    known: KnownHashes | None = None,
 ) -> SamplesRecord:
     """Load a source, say what had to be assumed about it, and save its sample set in `folder`.
 
@@ -30,7 +32,9 @@ def run(
     Raises: DataError when no sample is held out: the exported seed is chosen on those.
     """
     room = Room(folder)
-    samples = sources.load(source, split=split, seed=seed, transfer=transfer, duplicates=duplicates, room=room)
+    samples = sources.load(
+        source, split=split, seed=seed, transfer=transfer, duplicates=duplicates, room=room, known=known
+    )
     if not len(samples.parts["held_out"]):
         raise DataError(
             "data",
@@ -40,4 +44,7 @@ def run(
         )
     for line in samples.assumed:
         (progress or Progress()).say(f"  assumed: {line}")
-    return samples.save(folder)
+    record = samples.save(folder)
+    if known is not None:
+        samples.remember(folder, known)
+    return record

@@ -21,6 +21,7 @@ from kdeploy.records.run import RunRecord, StageKey
 from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
+from kdeploy.system.known_hashes import KnownHashes
 from kdeploy.system.progress import Progress
 from kdeploy.system.threads import training_threads
 from kdeploy.verbs.earlier_run import student_of
@@ -42,6 +43,7 @@ class Options:
         variant: of a recipe file, one of its `variants`.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
         waits: for another process that works on the same stage, or is that an error?
+        rehash: read the data again for their hashes, also files whose size and times say that they did not change?
     """
 
     runs: Path = RUNS
@@ -53,6 +55,7 @@ class Options:
     variant: str | None = None
     require_exact: bool = False
     waits: bool = False
+    rehash: bool = False
 
     def __post_init__(self) -> None:
         if not is_unicode(str(self.runs)):
@@ -69,11 +72,12 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
     )
     source = _source(loaded, data_root)
+    known = KnownHashes(options.runs / ".known", options.rehash, keeps=not planned)
     job = Job(
         recipe=loaded.recipe,
         store=store,
         source=source,
-        content=sources.content_hash(source),
+        content=sources.content_hash(source, known),
         teacher_sources=tuple(_teacher_sources(loaded, data_root, store)),
         missing=lacking,
         command=options.command,
@@ -81,6 +85,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         threads=threads,
         waits=options.waits,
         progress=options.progress,
+        known=known,
         seals=_seals(store.index(loaded.recipe.name)),
     )
     index = RunRecord(

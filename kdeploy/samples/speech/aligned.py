@@ -41,9 +41,13 @@ class AlignedPhones:
     def origin(self) -> dict[str, str]:
         return {"phones": self.folder.name}
 
-    def content_hash(self) -> str:
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
         train, test = parquet.files_of(self.folder)
-        return parquet.digest_of([*train, *test])
+        return [*train, *test]
+
+    def content_hash(self) -> str:
+        return parquet.digest_of(self.files())
 
     def contents(self, room: Room) -> Contents:
         train, test = parquet.files_of(self.folder)

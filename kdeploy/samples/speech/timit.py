@@ -41,13 +41,16 @@ class Timit:
     def origin(self) -> dict[str, str]:
         return {"timit": self.folder.name}
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return [one for part in ("train", "test") for pair in _recordings(self.folder, part) for one in pair]
+
     def content_hash(self) -> str:
         """SHA-256 over the place and the SHA-256 of each file that is read."""
         digest = hashlib.sha256()
-        for part in ("train", "test"):
-            for file in (one for pair in _recordings(self.folder, part) for one in pair):
-                place = file.relative_to(self.folder).as_posix()
-                digest.update(f"{place} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        for file in self.files():
+            place = file.relative_to(self.folder).as_posix()
+            digest.update(f"{place} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
         return digest.hexdigest()
 
     def contents(self, room: Room) -> Contents:
