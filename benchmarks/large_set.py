@@ -91,7 +91,9 @@ def main(count: int, side: int, place: Path | None) -> bool:
         make(folder / "data" / "pictures", count, side)
         print(f"made {count} pictures in {time.monotonic() - began:.0f} s")
         recipe = folder / "large.yaml"
-        recipe.write_text("name: large\ndata: {images: pictures}\nteacher: [{model: mlp, hidden: [64]}]\n", encoding="utf-8")
+        recipe.write_text(
+            "name: large\ndata: {images: pictures}\nteacher: [{model: mlp, hidden: [64]}]\n", encoding="utf-8"
+        )
         seconds, most = decoded(recipe, folder / "runs", folder / "data")
         size = count * side * side * 3
         print(f"samples: {size / 1e9:.2f} GB decoded in {seconds:.0f} s, RssAnon at most {most / 2**20:.0f} MiB")

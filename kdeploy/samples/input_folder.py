@@ -116,8 +116,8 @@ def _rows(file: Path, shape: tuple[int, ...]) -> Floats:
 
 def _array(file: Path) -> NDArray[np.generic]:
     if file.suffix.lower() == ".npy":
-        return read_array(file, limit_bytes=LIMIT_BYTES)
-    arrays = read_archive(file, limit_bytes=LIMIT_BYTES)
+        return read_array(file)
+    arrays = read_archive(file, Room(limit=LIMIT_BYTES))
     name = "x" if "x" in arrays else next(iter(arrays), None)
     if name is None or (name != "x" and len(arrays) > 1):
         raise DataError(str(file), "must have one array, or one called x", got=", ".join(arrays) or "none")

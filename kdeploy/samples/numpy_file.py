@@ -36,7 +36,7 @@ from kdeploy.samples.arrays.labels import Labels
 from kdeploy.samples.arrays.names import SPLITS, Names, Split
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.decoded import Decoded
-from kdeploy.samples.room import Room
+from kdeploy.samples.room import IN_MEMORY, Room, pieces
 from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
 from kdeploy.samples.split import PARTS, Counts, Rows
 
@@ -91,7 +91,7 @@ class NumpyFile:
         return {"numpy": self.file.name}
 
     def contents(self, room: Room) -> Contents:
-        arrays, where = self._arrays(room.limit_bytes), self.where
+        arrays, where = self._arrays(room), self.where
         x = self.file.stem if self.x is None and self.file.suffix.lower() == ".npy" else self.x
         names = array_names.find(arrays, where, x=x, y=self.y)
         splits = _splits(arrays, names, where)
@@ -101,7 +101,7 @@ class NumpyFile:
         first_test = ends[-2] if len(ends) > 1 else None
         _check_range(labels, ends, [names.labels[split] for split in splits], len(class_names), where)
         inputs = {
-            name: pixels.read(_rows_of(arrays, named, names.labels, where), f"{where}: {name}", self.layout)
+            name: pixels.read(_rows_of(arrays, named, names.labels, where, room), f"{where}: {name}", self.layout)
             for name, named in names.inputs.items()
         }
         _check_inputs(inputs, labels, where)
@@ -109,7 +109,7 @@ class NumpyFile:
         return Contents(
             labels=labels,
             class_names=class_names,
-            decode=lambda rows: Decoded({name: (some.array[rows], some.kind) for name, some in inputs.items()}),
+            decode=lambda rows: Decoded({name: (some.taken(rows, room), some.kind) for name, some in inputs.items()}),
             where=where,
             first_test=first_test,
             first_held_out=ends[0] if len(ends) > 2 else None,
@@ -129,11 +129,9 @@ class NumpyFile:
         belonging = {*array_names.beside(self.file.stem, others), *asked}
         return sorted([self.file, *(others[name] for name in belonging)])
 
-    def _arrays(self, limit_bytes: int) -> dict[str, Array]:
+    def _arrays(self, room: Room) -> dict[str, Array]:
         files = self._files()
-        if files is None:
-            return read_archive(self.file, limit_bytes=limit_bytes)
-        return {file.stem: read_array(file, limit_bytes=limit_bytes) for file in files}
+        return read_archive(self.file, room) if files is None else {file.stem: read_array(file) for file in files}
 
 
 def _npy_files(folder: Path) -> list[Path]:
@@ -145,32 +143,33 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_archive(file: Path, *, limit_bytes: int) -> dict[str, Array]:
+def read_archive(file: Path, room: Room) -> dict[str, Array]:
     """Every array of an `.npz` by its name, of any shape; none may hold objects.
 
-    Raises: IntegrityError for an array of objects, which would unpickle; ResourceError above the limit; DataError for
-        a bomb or a corrupt file.
+    Raises: IntegrityError for an array of objects, which would unpickle; ResourceError where there is no room for all;
+        DataError for a bomb or a corrupt file.
     """
     _check_there(file)
     try:
         with zipfile.ZipFile(file) as archive:
-            _check_sizes(archive, file, limit_bytes)
-            return {member.filename.removesuffix(".npy"): _member(archive, member, file) for member in archive.filelist}
+            _check_sizes(archive, file, room.limit_bytes)
+            return {one.filename.removesuffix(".npy"): _member(archive, one, file, room) for one in archive.filelist}
     except _UNREADABLE as exc:
         raise DataError(str(file), "must be a readable .npz file", got=_reason(exc)) from exc
 
 
-def read_array(file: Path, *, limit_bytes: int) -> Array:
-    """The array of an `.npy`, of any shape, read with the care of `read_archive`.
+def read_array(file: Path) -> Array:
+    """The array of an `.npy`, of any shape, read with the care of `read_archive`; a large one is mapped, not read.
 
-    Raises: what `read_archive` raises.
+    Raises: what `read_archive` raises, but for room.
     """
-    size_bytes = file.stat().st_size
-    if size_bytes > limit_bytes:
-        raise ResourceError(str(file), f"must have at most {limit_bytes} bytes", got=str(size_bytes))
     try:
         with file.open("rb") as stream:
-            _check_header(*_header(stream), size_bytes - stream.tell(), str(file))
+            shape, fortran, dtype = _header(stream)
+            start = stream.tell()
+            _check_header(shape, dtype, file.stat().st_size - start, str(file))
+            if math.prod(shape) * dtype.itemsize > IN_MEMORY:
+                return np.memmap(file, dtype, "r", start, shape, "F" if fortran else "C")
             stream.seek(0)
             array: Array = npy_format.read_array(stream, allow_pickle=False)
     except _UNREADABLE as exc:
@@ -203,13 +202,28 @@ def _check_sizes(archive: zipfile.ZipFile, file: Path, limit_bytes: int) -> None
         raise ResourceError(str(file), must, got=str(size_bytes), advice="Store fewer samples.")
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path) -> Array:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, room: Room) -> Array:
     where = f"{file}: {member.filename}"
     with archive.open(member) as stream:
-        _check_header(*_header(stream), member.file_size - stream.tell(), where)
+        shape, fortran, dtype = _header(stream)
+        _check_header(shape, dtype, member.file_size - stream.tell(), where)
+        if math.prod(shape) * dtype.itemsize > IN_MEMORY:
+            return _unpacked(stream, shape[::-1] if fortran else shape, dtype, room, where, turned=fortran)
     with archive.open(member) as stream:
         array: Array = npy_format.read_array(stream, allow_pickle=False)
     return array
+
+
+def _unpacked(
+    stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], room: Room, where: str, *, turned: bool
+) -> Array:
+    """A large array, its bytes written where it will be, piece by piece; `turned`, its axes in the other order."""
+    array = room.array(shape, dtype, where, "Store fewer samples.")
+    flat = array.reshape(-1).view(np.uint8).data
+    for piece in pieces(len(flat), 1):
+        if stream.readinto(flat[piece]) != len(flat[piece]):  # type: ignore[attr-defined]  # zipfile's streams have it
+            raise EOFError("the file ends too early")
+    return array.T if turned else array
 
 
 def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], held_bytes: int, where: str) -> None:
@@ -221,14 +235,15 @@ def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], held_bytes: int,
         raise DataError(where, "must hold as many bytes as its header says", got=got)
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The shape of an array, whether its first axis is the one that changes fastest, and its type."""
     version = npy_format.read_magic(stream)
     read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
     try:
-        shape, _, dtype = read(stream)
+        shape, fortran, dtype = read(stream)
     except MemoryError as exc:  # a header is short, so this is the parser's depth and not the machine's memory
         raise ValueError("its header is nested too deeply") from exc
-    return shape, dtype
+    return shape, fortran, dtype
 
 
 def _splits(arrays: Mapping[str, Array], names: Names, where: str) -> tuple[Split, ...]:
@@ -270,7 +285,9 @@ def _check_range(
         check_labels(labels[start:end], least=0 if start else -1, classes=classes, where=f"{where}: {name}")
 
 
-def _rows_of(arrays: Mapping[str, Array], named: Mapping[Split, str], labels: Mapping[Split, str], where: str) -> Array:
+def _rows_of(
+    arrays: Mapping[str, Array], named: Mapping[Split, str], labels: Mapping[Split, str], where: str, room: Room
+) -> Array:
     """The rows of one input, split after split."""
     splits = [split for split in SPLITS if split in labels]
     for split in splits:
@@ -284,7 +301,9 @@ def _rows_of(arrays: Mapping[str, Array], named: Mapping[Split, str], labels: Ma
             got = f"{some[0].dtype} {some[0].shape} and {array.dtype} {array.shape}"
             must = f"must have {named[splits[0]]} and {named[split]} of one shape and dtype"
             raise DataError(where, must, got=got)
-    return some[0] if len(some) == 1 else np.concatenate(some)
+    if len(some) == 1:
+        return some[0]
+    return room.joined([(array, np.arange(len(array))) for array in some], some[0].dtype, where)
 
 
 def _check_inputs(inputs: Mapping[str, pixels.Pixels], labels: Array, where: str) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from kdeploy.errors import ResourceError
 
-_IN_MEMORY = 256 << 20
+IN_MEMORY = 256 << 20  # bytes of an array
 _PIECE_BYTES = 16 << 20
 
 
@@ -65,7 +65,7 @@ class Room:
             raise ResourceError(
                 where, f"must decode to at most {limit_bytes} bytes", got=str(size_bytes), advice=advice
             )
-        if size_bytes <= _IN_MEMORY:
+        if size_bytes <= IN_MEMORY:
             return np.zeros(shape, dtype)
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -248,9 +248,10 @@ def check_labels(labels: NDArray[np.int64], *, least: int, classes: int, where: 
 
 
 def check_finite(array: Canonical, where: str) -> None:
-    """Refuse a NaN or an infinity in an array (N, ...), naming its row."""
+    """Refuse what is NaN or infinite as float32 in an array (N, ...), naming its row."""
     for start, chunk in _chunks(array):
-        finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+        with np.errstate(over="ignore"):  # what overflows becomes infinite
+            finite = np.isfinite(chunk.astype(np.float32, copy=False)).reshape(len(chunk), -1).all(axis=1)
         if not finite.all():
             row = start + int(np.argmin(finite))
             advice = "Remove the sample or repair it."

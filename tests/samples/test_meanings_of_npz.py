@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from kdeploy.errors import DataError
+from kdeploy.samples import numpy_file, room
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.sources import content_hash, load
 
@@ -346,3 +348,35 @@ def test_an_npy_file_without_labels_is_asked_about(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         load({"numpy": str(tmp_path / "x.npy")})
     assert str(caught.value) == f"{tmp_path / 'x.npy'}: must have the labels y (x). Give -1 to unlabelled samples."
+
+
+@pytest.mark.parametrize("form", ["npz", "packed", "npy"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_is_large_is_the_same_without_being_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, order: str
+):
+    array = np.asarray(COLOR / 255, order=order)
+    file = tmp_path / ("x.npy" if form == "npy" else "data.npz")
+    if form == "npy":
+        np.save(file, array)
+        np.save(tmp_path / "y.npy", Y)
+    else:
+        {"npz": np.savez, "packed": np.savez_compressed}[form](file, x=array, y=Y)
+    small = load({"numpy": str(file)})
+    for module in (room, numpy_file):
+        monkeypatch.setattr(module, "IN_MEMORY", 1000)
+    monkeypatch.setattr(room, "_PIECE_BYTES", 500)
+    large = load({"numpy": str(file)}, room=Room(tmp_path))
+    assert isinstance(large.inputs["x"], np.memmap)
+    assert large.sample_hash == small.sample_hash
+
+
+def test_a_large_archive_that_was_cut_off_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = saved(tmp_path, {"x": TABLE, "y": Y})
+    monkeypatch.setattr(numpy_file, "IN_MEMORY", 1000)
+    data = bytearray(file.read_bytes())
+    data[600] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        load({"numpy": str(file)})
+    assert str(caught.value) == f"{file}: must be a readable .npz file (Bad CRC-32 for file 'x.npy')."

@@ -14,7 +14,7 @@ from kdeploy.samples.room import Room, pieces
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(room, "IN_MEMORY", 1000)
     monkeypatch.setattr(room, "_PIECE_BYTES", 64)
 
 

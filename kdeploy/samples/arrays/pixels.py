@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
 from kdeploy.records.samples import InputKind
+from kdeploy.samples.room import Room
 
 Layout = Literal["NHW", "NHWC", "NCHW", "numbers"]
 _AXES = {"NHW": 3, "NHWC": 4, "NCHW": 4}
@@ -29,11 +30,21 @@ _MUST = "must be pixels (N, H, W), (N, H, W, channels) or (N, channels, H, W), o
 
 
 class Pixels(NamedTuple):
-    """An input with one meaning: canonical samples, their kind, and what was assumed."""
+    """An input with one meaning: its samples with their axes in order, their kind, and what was assumed.
+
+    They are made canonical only as they are taken, so that a mapped file is never read whole into memory.
+    """
 
     array: NDArray[Any]
     kind: InputKind
     assumed: tuple[str, ...] = ()
+
+    def taken(self, rows: NDArray[np.int64], room: Room) -> NDArray[Any]:
+        """Canonical samples at some rows."""
+        out = room.taken(self.array, rows, np.uint8 if self.kind == "image" else np.float32, "data")
+        if self.kind == "image" and self.array.dtype.kind == "b":
+            np.multiply(out, np.uint8(255), out=out)
+        return out
 
 
 def read(array: NDArray[Any], where: str, layout: Layout | None = None) -> Pixels:
@@ -67,8 +78,7 @@ def _numbers(array: NDArray[Any], where: str, name: str, *, asked: bool) -> Pixe
     said = () if asked or array.dtype.kind == "f" else (f"{name} {_form(array)} is read as numbers, not as pixels",)
     if array.ndim == 1:
         array, said = array[:, None], (f"{name} {array.shape} is read as one number a sample",)
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused
-        return Pixels(np.ascontiguousarray(array, dtype=np.float32), "array", said)
+    return Pixels(array, "array", said)
 
 
 def _float_pixels(array: NDArray[Any], where: str, name: str, layout: Layout | None) -> Pixels:
@@ -76,7 +86,7 @@ def _float_pixels(array: NDArray[Any], where: str, name: str, layout: Layout | N
     plain = _numbers(array, where, name, asked=True)
     if found == "NHWC":
         said = () if layout else (f"{name} {array.shape} is read with its channels last (NHWC)",)
-        return plain._replace(array=np.ascontiguousarray(plain.array.transpose(0, 3, 1, 2)), assumed=said)
+        return plain._replace(array=plain.array.transpose(0, 3, 1, 2), assumed=said)
     return plain._replace(array=plain.array[:, None]) if found == "NHW" else plain
 
 
@@ -88,23 +98,23 @@ def _whole_pixels(array: NDArray[Any], where: str, name: str, layout: Layout | N
     pixels = _channels_first(array, found)
     said: tuple[str, ...] = ()
     if array.dtype.kind == "b":
-        pixels, said = pixels * np.uint8(255), (f"{name} is read as pixels 0 and 255",)
+        said = (f"{name} is read as pixels 0 and 255",)
     elif array.dtype != np.uint8:
-        pixels, said = pixels.astype(np.uint8), (f"{name} {array.dtype} from 0 to 255 is read as pixels",)
+        said = (f"{name} {array.dtype} from 0 to 255 is read as pixels",)
     return _of_channels(pixels, where, name, said, asked=layout is not None)
 
 
 def _of_channels(pixels: NDArray[Any], where: str, name: str, said: tuple[str, ...], *, asked: bool) -> Pixels:
     """Pixels (N, channels, H, W) as an image, or as numbers where they have other channels than an image."""
-    if pixels.shape[1] == 4 and (pixels[:, 3] == 255).all():
+    if pixels.shape[1] == 4 and pixels.dtype.kind != "b" and int(pixels[:, 3].min(initial=255)) == 255:
         pixels, said = pixels[:, :3], (*said, f"the fourth channel of {name} is 255 everywhere and is left out")
     if pixels.shape[1] in (1, 3):
-        return Pixels(np.ascontiguousarray(pixels), "image", said)
+        return Pixels(pixels, "image", said)
     if not asked:
         advice = "Set data.layout to NHWC or NCHW to read them as numbers, or save the first three channels."
         must = "must say whether its fourth channel is one to learn from, or transparency"
         raise DataError(where, must, got=_form(pixels), advice=advice)
-    line = f"the {pixels.shape[1]} channels of {name} are read as numbers from 0 to 255"
+    line = f"the {pixels.shape[1]} channels of {name} are read as numbers"
     return _numbers(pixels, where, name, asked=True)._replace(assumed=(*said, line))
 
 
