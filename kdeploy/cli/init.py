@@ -12,7 +12,10 @@ from kdeploy.formatting import numbers
 
 Teacher = Annotated[Path, typer.Option("--teacher", metavar="FILE", help="The teacher: a classifier as .onnx.")]
 Data = Annotated[
-    Path, typer.Option("--data", metavar="PATH", help="An .npz file, or a folder of parquet, image or sound files.")
+    Path,
+    typer.Option(
+        "--data", metavar="PATH", help="An .npz, .npy or .parquet file, or a folder of such, of images or of sounds."
+    ),
 ]
 Name = Annotated[
     str | None,

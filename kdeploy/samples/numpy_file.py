@@ -36,6 +36,7 @@ from kdeploy.samples.arrays.labels import Labels
 from kdeploy.samples.arrays.names import SPLITS, Names, Split
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.foreign_files import described
 from kdeploy.samples.room import IN_MEMORY, Room, pieces
 from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
 from kdeploy.samples.split import PARTS, Counts, Rows
@@ -155,6 +156,9 @@ def read_archive(file: Path, room: Room) -> dict[str, Array]:
             _check_sizes(archive, file, room.limit_bytes)
             return {one.filename.removesuffix(".npy"): _member(archive, one, file, room) for one in archive.filelist}
     except _UNREADABLE as exc:
+        if file.suffix.lower() not in (".npz", ".npy"):
+            got, advice = described(file)
+            raise DataError(str(file), "must be an .npz file", got=got, advice=advice) from exc
         raise DataError(str(file), "must be a readable .npz file", got=_reason(exc)) from exc
 
 

@@ -110,7 +110,7 @@ class Pictures:
         left_out, said = damage.settled(count, where)
         if images is None:
             raise DataError(where, "must have at least 1 sample", got="0")
-        return DecodedArray(images[:good], left_out, (*said, *(f"{n} {what}" for what, n in changes.items())))
+        return DecodedArray(images[:good], left_out, (*said, *(f"{n} {what}" for what, n in sorted(changes.items()))))
 
     def _decoded(self, place: str, data: bytes | None, changes: Counter[str]) -> Image:
         """An image of mode L or RGB, with its pixels read."""

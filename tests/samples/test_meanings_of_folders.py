@@ -148,7 +148,7 @@ TAKEN: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], dict[str, int], 
         animated,
         BOTH,
         {},
-        ["8 images of several frames read as the first", "8 images of mode P read as RGB"],
+        ["8 images of mode P read as RGB", "8 images of several frames read as the first"],
     ),
 }
 

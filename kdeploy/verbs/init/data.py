@@ -15,9 +15,11 @@ from kdeploy.records.samples import InputKind
 from kdeploy.samples import sources
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.foreign_files import described
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
+from kdeploy.samples.tree import files_in
 
 ROWS = 256  # rows that are decoded, spread over the labelled ones
 
@@ -112,20 +114,23 @@ def source_key(path: Path) -> str:
 
     Raises: InputError when it is none that a source reads.
     """
-    if path.is_file() and path.suffix.lower() in (".npz", ".npy"):
+    suffix = path.suffix.lower() if path.is_file() else ""
+    if suffix in (".npz", ".npy"):
         return "numpy"
+    if suffix == ".parquet":
+        return "parquet"
     if path.is_dir():
-        if any(path.glob("*.parquet")):
+        suffixes = {file.suffix.lower() for file in files_in(path)}
+        if ".parquet" in suffixes and (any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))):
             return "parquet"
         if any(path.glob("*.npy")):
             return "numpy"
-        suffixes = {file.suffix.lower() for file in path.rglob("*")}
         for key, decoder in (("images", Pictures), ("audio", Sounds)):
             if suffixes.intersection(decoder.suffixes):
                 return key
-    got = "an empty folder or one of other files" if path.is_dir() else "no such data"
-    must = "must be an .npz file, or a folder of .parquet, image or sound files"
-    raise InputError(str(path), must, got=got, advice="See the README for how data are laid out.")
+    got, advice = described(path)
+    must = "must be an .npz, .npy or .parquet file, or a folder of such files, of images or of sounds"
+    raise InputError(str(path), must, got=got, advice=advice)
 
 
 def _spread(contents: Contents) -> Rows:
