@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _SETTLED_NS = 2_000_000_000
@@ -25,7 +25,7 @@ class KnownHashes:
     """The hashes kept in a folder.
 
     Args:
-        folder: made when the first is kept; None keeps none.
+        folder: made when the first is kept and the folder that it is in is there; None keeps none.
         rehash: compute every hash, whatever is known?
         keeps: may new ones be written down?
     """
@@ -33,6 +33,7 @@ class KnownHashes:
     folder: Path | None = None
     rehash: bool = False
     keeps: bool = True
+    _computed: dict[str, str] = field(default_factory=dict, repr=False)
 
     def of(self, purpose: str, files: Iterable[Path], compute: Callable[[], str], *, below: Path | None = None) -> str:
         """The hash of these files for a purpose: the one that is known, else `compute()`, which is then known.
@@ -48,8 +49,8 @@ class KnownHashes:
         if known is not None:
             return known
         started_ns = time.time_ns()
-        found = compute()
-        if self.keeps and changed_ns < started_ns - _SETTLED_NS and _signature(purpose, listed, below)[0] == key:
+        found = self._computed.get(key) or compute()
+        if changed_ns < started_ns - _SETTLED_NS and _signature(purpose, listed, below)[0] == key:
             self._keep(key, found)
         return found
 
@@ -61,10 +62,13 @@ class KnownHashes:
         return found if check == _check(key, found) else None
 
     def _keep(self, key: str, found: str) -> None:
+        self._computed[key] = found
         place = Path(self.folder or "", key)
+        if not self.keeps:
+            return
         temporary = place.with_name(f"{key}.{os.getpid()}")
         with suppress(OSError):  # a folder that cannot be written costs time, and nothing else
-            place.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(exist_ok=True)
             temporary.write_text(f"{found} {_check(key, found)}", encoding="ascii")
             temporary.replace(place)
 

@@ -81,6 +81,15 @@ def test_rehash_computes_and_keeps(tmp_path: Path, files: list[Path]):
     assert KnownHashes(tmp_path / "known").of("x", files, compute) == "hash-2"
 
 
+def test_what_was_computed_before_there_was_a_folder_is_kept_when_there_is(tmp_path: Path, files: list[Path]):
+    known, compute = KnownHashes(tmp_path / "runs" / "known"), Counted()
+    known.of("x", files, compute)
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "runs").mkdir()
+    assert known.of("x", files, compute) == "hash-1"
+    assert KnownHashes(tmp_path / "runs" / "known").of("x", files, compute) == "hash-1"
+
+
 def test_a_file_of_just_now_is_not_trusted(tmp_path: Path):
     (tmp_path / "a").write_text("a")
     known, compute = KnownHashes(tmp_path / "known"), Counted()
@@ -88,13 +97,13 @@ def test_a_file_of_just_now_is_not_trusted(tmp_path: Path):
 
 
 def test_an_entry_with_damage_is_as_none(tmp_path: Path, files: list[Path]):
-    known, compute = KnownHashes(tmp_path / "known"), Counted()
-    known.of("x", files, compute)
+    compute = Counted()
+    KnownHashes(tmp_path / "known").of("x", files, compute)
     (entry,) = (tmp_path / "known").iterdir()
     whole = entry.read_bytes()
     for place in range(len(whole)):
         entry.write_bytes(whole[:place] + bytes([whole[place] ^ 0x81]) + whole[place + 1 :])
-        assert known.of("x", files, compute) == f"hash-{place + 2}"
+        assert KnownHashes(tmp_path / "known").of("x", files, compute) == f"hash-{place + 2}"
         entry.write_bytes(whole[:place])
         assert KnownHashes(tmp_path / "known", keeps=False).of("x", files, lambda: "computed") == "computed"
 
@@ -102,5 +111,6 @@ def test_an_entry_with_damage_is_as_none(tmp_path: Path, files: list[Path]):
 def test_nothing_is_kept_where_nothing_may_be(tmp_path: Path, files: list[Path]):
     compute = Counted()
     for known in (KnownHashes(), KnownHashes(tmp_path / "known", keeps=False), KnownHashes(files[0] / "known")):
-        assert known.of("x", files, compute) == f"hash-{compute.count}"
+        known.of("x", files, compute)
+    assert compute.count == 3
     assert not (tmp_path / "known").exists()
