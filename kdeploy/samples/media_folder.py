@@ -114,11 +114,20 @@ class MediaFolder:
         for split, root in roots.items():
             here = sorted(files_in(root))
             media = [file for file in here if self._is_media(file)]
-            left_out += [file for file in here if not self._is_media(file)]
+            left_out += sorted({*here}.difference(media))
             files[split] = list(zip(media, _class_names(root, media), strict=True))
         if not files["train"]:
             raise self._nothing(roots["train"])
+        self._check_links(left_out)
         return _Listed(files, (*_said_of_splits(roots), *self._said_of(left_out)))
+
+    def _check_links(self, left_out: Sequence[Path]) -> None:
+        """Refuse links that lead nowhere: what they led to, a class perhaps, would silently be missing."""
+        broken = [] if self.decoder.skip_bad else [file for file in left_out if not file.exists()]
+        if broken:
+            advice = "Remove them, or set data.skip_bad to true to leave them out."
+            must = "must have no links that lead nowhere"
+            raise DataError(self.where, must, got=self._named(broken), advice=advice)
 
     def _nothing(self, root: Path) -> DataError:
         suffixes = ", ".join(self.decoder.suffixes)
@@ -131,10 +140,13 @@ class MediaFolder:
         return file.suffix.lower() in self.decoder.suffixes and file.is_file()
 
     def _said_of(self, left_out: Sequence[Path]) -> tuple[str, ...]:
-        names = ", ".join(file.relative_to(self.folder).as_posix() for file in left_out[:_NAMED])
-        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
         count = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
-        return (f"{count} left out, which are no {self.decoder.noun}: {names}{more}",) if left_out else ()
+        return (f"{count} left out, no {self.decoder.noun}: {self._named(left_out)}",) if left_out else ()
+
+    def _named(self, files: Sequence[Path]) -> str:
+        """The first of some files, by their paths in the folder, and how many more there are."""
+        names = ", ".join(file.relative_to(self.folder).as_posix() for file in files[:_NAMED])
+        return names + (f" and {len(files) - _NAMED} more" if len(files) > _NAMED else "")
 
     def _check_packages(self, files: Sequence[Path]) -> None:
         """Refuse, before anything is decoded, a file that needs a package which is not here."""

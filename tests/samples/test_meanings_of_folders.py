@@ -138,7 +138,7 @@ TAKEN: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], dict[str, int], 
         beside,
         BOTH,
         SPLIT,
-        ["4 files left out, which are no images: README.md, cat/notes.txt, dog/list.csv and 1 more"],
+        ["4 files left out, no images: README.md, cat/notes.txt, dog/list.csv and 1 more"],
     ),
     "palettes": (palettes, BOTH, {}, ["8 images of mode P read as RGB"]),
     "one bit": (one_bit, BOTH, {}, ["8 images of mode 1 read as L"]),
@@ -188,6 +188,13 @@ def bus(root: Path) -> Path:
     return filled(root, "bus", "train")
 
 
+def nowhere(root: Path) -> Path:
+    filled(root, "cat", "dog")
+    (root / "emu").symlink_to(root / "gone")
+    (root / "dog" / "x.png").symlink_to(root / "gone.png")
+    return root
+
+
 ASKED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a class called train": (
         bus,
@@ -202,6 +209,11 @@ ASKED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "two of a split": (
         lambda root: filled(root, *TWO, "val/cat", "valid/cat"),
         "{root}: must have one folder of the val rows (val and valid). Leave one of them out, or join them.",
+    ),
+    "links to nothing": (
+        nowhere,
+        "{root}: must have no links that lead nowhere (dog/x.png, emu). "
+        "Remove them, or set data.skip_bad to true to leave them out.",
     ),
     "a loop": (
         loop,
@@ -292,6 +304,12 @@ def test_bad_files_are_left_out_and_counted_where_the_recipe_says_so(tmp_path: P
     np.testing.assert_array_equal(samples.inputs["image"], expected)
     known = samples.labels >= 0
     assert (samples.labels[known] == np.array([file.parent.name == "dog" for file in good])[known]).all()
+
+
+def test_links_that_lead_nowhere_are_left_out_and_counted_where_the_recipe_says_so(tmp_path: Path):
+    samples = load({"images": str(nowhere(tmp_path)), "skip_bad": True}, split={"labeled": 8})
+    assert samples.assumed == ("2 files left out, no images: dog/x.png, emu",)
+    assert samples.class_names == ("cat", "dog")
 
 
 def test_nothing_but_bad_files_is_refused(tmp_path: Path):
@@ -390,6 +408,6 @@ def test_mp3_is_a_sound_like_others(tmp_path: Path):
             soundfile.write(tmp_path / name / f"{row}.{'mp3' if row % 2 else 'wav'}", tone, 8000)
     (tmp_path / "up" / "words.txt").write_text("words")
     samples = load({"audio": str(tmp_path), "seconds": 0.5}, split=SPLIT)
-    assert samples.assumed == ("1 file left out, which are no sounds: up/words.txt",)
+    assert samples.assumed == ("1 file left out, no sounds: up/words.txt",)
     assert samples.inputs["sound"].shape == (14, 4000)
     assert np.abs(samples.inputs["sound"]).max(1).min() > 0.4

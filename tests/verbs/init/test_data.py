@@ -99,7 +99,7 @@ CASES: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], list[str], str]]
         modes,
         tuple(NAMES),
         [
-            "1 file left out, which are no images: notes.txt",
+            "1 file left out, no images: notes.txt",
             "15 images of mode L read as RGB",
             "15 images of mode P read as RGB",
             "15 images of mode RGBA read as RGB",
