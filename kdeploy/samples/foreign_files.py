@@ -47,7 +47,7 @@ def described(path: Path) -> tuple[str, str]:
 
 
 def _folder(folder: Path) -> tuple[str, str]:
-    suffixes = Counter(file.suffix.lower() or file.name for file in islice(files_in(folder), _MOST_FILES))
+    suffixes = Counter(entry.suffix or entry.name for entry in islice(files_in(folder), _MOST_FILES))
     if not suffixes:
         return "an empty folder", _LAYOUT
     most = [suffix for suffix, _ in suffixes.most_common(_NAMED)]

@@ -31,7 +31,7 @@ from kdeploy.samples.room import Room
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
 from kdeploy.samples.split_folders import split_folders
-from kdeploy.samples.tree import files_in
+from kdeploy.samples.tree import Entry, files_in, sorted_files_in
 
 _MOST_FILE_BYTES = 256 << 20  # of one encoded sample
 _NAMED = 3  # of the files that are left out
@@ -112,10 +112,10 @@ class MediaFolder:
         files: dict[Split, list[tuple[Path, str | None]]] = {}
         left_out: list[Path] = []
         for split, root in roots.items():
-            here = sorted(files_in(root))
-            media = [file for file in here if self._is_media(file)]
-            left_out += sorted({*here}.difference(media))
-            files[split] = list(zip(media, _class_names(root, media), strict=True))
+            here = sorted_files_in(root)
+            media = [entry.name for entry in here if self._is_media(entry)]
+            left_out += [root / entry.name for entry in here if not self._is_media(entry)]
+            files[split] = [(root / name, top) for name, top in zip(media, _class_names(root, media), strict=True)]
         if not files["train"]:
             raise self._nothing(roots["train"])
         self._check_links(left_out)
@@ -134,10 +134,10 @@ class MediaFolder:
         return DataError(str(root), f"must be a folder with files of {suffixes}", got="none")
 
     def _holds_media(self, folder: Path) -> bool:
-        return any(self._is_media(file) for file in files_in(folder))
+        return any(self._is_media(entry) for entry in files_in(folder))
 
-    def _is_media(self, file: Path) -> bool:
-        return file.suffix.lower() in self.decoder.suffixes and file.is_file()
+    def _is_media(self, entry: Entry) -> bool:
+        return entry.is_file and entry.suffix in self.decoder.suffixes
 
     def _said_of(self, left_out: Sequence[Path]) -> tuple[str, ...]:
         count = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
@@ -160,12 +160,12 @@ class MediaFolder:
                 raise MissingError(str(file), must, got="not installed", advice=advice)
 
 
-def _class_names(root: Path, files: Sequence[Path]) -> list[str | None]:
+def _class_names(root: Path, names: Sequence[str]) -> list[str | None]:
     """The name of the class of each file, which is that of the folder that it or its folders are in."""
-    classes = [file.relative_to(root).parts[0] if file.parent != root else None for file in files]
+    classes = [name.partition("/")[0] if "/" in name else None for name in names]
     if None in classes and any(classes):
         must = "must be in a class folder as others are, or all in none"
-        raise DataError(str(files[classes.index(None)]), must, got="no class folder")
+        raise DataError(str(root / names[classes.index(None)]), must, got="no class folder")
     return classes
 
 

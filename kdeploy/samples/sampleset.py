@@ -53,6 +53,7 @@ class SampleSet:
         duplicates: samples that are in the test part too, for the record; null when nobody looked.
         assumed: what had to be assumed about the data, for the record.
         where: what an error of the checks names.
+        finite: is it known that there is no NaN, so that not every float has to be read?
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
     """
 
@@ -69,9 +70,10 @@ class SampleSet:
     duplicates: DuplicatesInfo | None = None
     assumed: tuple[str, ...] = ()
     where: InitVar[str] = "samples"
+    finite: InitVar[bool] = False
 
-    def __post_init__(self, where: str) -> None:
-        _check_arrays(self, where)
+    def __post_init__(self, where: str, finite: bool) -> None:
+        _check_arrays(self, where, finite)
         _check_parts(self, where)
         _check_chosen(self, where)
         _check_labels(self, where)
@@ -212,6 +214,7 @@ class SampleSet:
             duplicates=record.duplicates,
             assumed=record.assumed,
             where=str(folder),
+            finite=True,  # or their hash is another
         )
 
     @property
@@ -301,13 +304,13 @@ def _chunks(array: Canonical) -> Iterator[tuple[int, NDArray[Any]]]:
         yield piece.start, array[piece]
 
 
-def _check_arrays(samples: SampleSet, where: str) -> None:
+def _check_arrays(samples: SampleSet, where: str, finite: bool) -> None:
     if not samples.inputs or samples.inputs.keys() != samples.kinds.keys():
         got = f"inputs {sorted(samples.inputs)}, kinds {sorted(samples.kinds)}"
         raise DataError(where, "must have at least one input, and a kind for each", got=got)
     _check_names(samples.inputs, where)
     for name, array in samples.inputs.items():
-        _check_input(array, samples.kinds[name], f"{where}: input {name}")
+        _check_input(array, samples.kinds[name], f"{where}: input {name}", finite)
         if len(array) != len(samples.labels):
             got = f"{len(array)} samples, {len(samples.labels)} labels"
             raise DataError(f"{where}: input {name}", "must have as many samples as there are labels", got=got)
@@ -320,7 +323,7 @@ def _check_names(names: Iterable[str], where: str) -> None:
             raise DataError(f"{where}: name of an input", must, got=repr(name))
 
 
-def _check_input(array: Canonical, kind: InputKind, where: str) -> None:
+def _check_input(array: Canonical, kind: InputKind, where: str, finite: bool) -> None:
     got = f"{array.dtype} {array.shape}"
     if kind == "image" and (array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3)):
         raise DataError(where, "must be uint8 (N, 1 or 3, height, width) for an image", got=got)
@@ -328,7 +331,7 @@ def _check_input(array: Canonical, kind: InputKind, where: str) -> None:
         raise DataError(where, "must be float32 (N, ...) for an array", got=got)
     if 0 in array.shape[1:]:
         raise DataError(where, "must have samples that are not empty", got=got)
-    if kind == "array":
+    if kind == "array" and not finite:
         check_finite(array, where)
 
 

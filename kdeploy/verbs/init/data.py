@@ -120,7 +120,7 @@ def source_key(path: Path) -> str:
     if suffix == ".parquet":
         return "parquet"
     if path.is_dir():
-        suffixes = {file.suffix.lower() for file in files_in(path)}
+        suffixes = {entry.suffix for entry in files_in(path)}
         if ".parquet" in suffixes and (any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))):
             return "parquet"
         if any(path.glob("*.npy")):
