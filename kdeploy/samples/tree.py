@@ -23,7 +23,8 @@ class Entry(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        return os.path.splitext(self.name)[1].lower()  # noqa: PTH122 - of many thousands, where Path takes its time
+        _, dot, suffix = self.name.rpartition("/")[2].rpartition(".")
+        return (dot + suffix).lower() if dot else ""
 
 
 def files_in(folder: Path) -> Iterator[Entry]:
@@ -45,7 +46,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def _below(folder: str, prefix: str, above: dict[tuple[int, int], str]) -> Iterator[Entry]:
-    found = os.stat(folder)  # noqa: PTH116 - as above
+    found = Path(folder).stat()
     key = (found.st_dev, found.st_ino)
     if key in above:
         advice = "Remove the link."

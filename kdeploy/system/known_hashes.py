@@ -79,7 +79,7 @@ def _signature(purpose: str, files: Iterable[Path], below: Path | None) -> tuple
     for file in files:
         found = file.stat()
         fields = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        name = os.fspath(file.relative_to(below) if below else file.absolute())
+        name = str(file).removeprefix(str(below))
         digest.update(f"\0{name}\0{fields}".encode("utf-8", "surrogateescape"))
         latest_ns = max(latest_ns, found.st_mtime_ns, found.st_ctime_ns)
     return digest.hexdigest(), latest_ns
