@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -42,3 +43,12 @@ def runs(tiny: TinyRun, tmp_path: Path) -> Path:
 @pytest.fixture
 def command() -> Callable[..., Outcome]:
     return inside
+
+
+@pytest.fixture
+def own_mounts() -> None:
+    """Skip where a process may not mount a small disk of its own."""
+    try:
+        subprocess.run(["unshare", "-rm", "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("unshare -rm is not permitted here, so no small disk can be mounted")

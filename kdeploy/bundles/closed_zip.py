@@ -32,6 +32,7 @@ DIRECTORY = struct.Struct("<4s6H3L5H2L")  # maker in front of the same; then len
 END = struct.Struct("<4s4H2LH")  # signature, disks, counts, size and place of the directory, length of a comment
 DESCRIPTOR = struct.Struct("<3L")  # CRC and sizes, with a signature in front or without
 ENCRYPTED, DESCRIBED, UTF8 = 1 << 0, 1 << 3, 1 << 11
+NEWEST = 63  # of the versions that are needed to unpack a file, 6.3: our reader knows none beyond it
 KNOWN_FLAGS = ENCRYPTED | 0b110 | DESCRIBED | UTF8  # 0b110: how hard the compressor tried
 PLAIN_ZIP = "Unpack it and verify the folder, or pack it as a plain zip."
 
@@ -149,8 +150,8 @@ def _listed(directory: bytes, where: str) -> Iterator[Entry]:
             raise _refuse(where, "must have a directory of files alone", f"other bytes behind file {count}")
         if (count := count + 1) > core.MAX_FILES:
             raise IntegrityError(where, f"must hold at most {core.MAX_FILES} files", got=f"{count} or more")
-        _, _, _, flags, method, _, _, *sums, length, extra, comment, disk, _, attributes, start = DIRECTORY.unpack_from(
-            directory, at
+        _, _, version, flags, method, _, _, *sums, length, extra, comment, disk, _, attributes, start = (
+            DIRECTORY.unpack_from(directory, at)
         )
         at += DIRECTORY.size + length
         if at > len(directory):
@@ -159,7 +160,15 @@ def _listed(directory: bytes, where: str) -> Iterator[Entry]:
         if extra or comment or disk:
             got = f"{extra} bytes of extra fields, {comment} of a comment, on disk {disk}"
             raise _refuse(f"{where}/{core.printable(name)}", "must have a name and data, and nothing else", got)
+        _check_version(version, f"{where}/{core.printable(name)}")
         yield Entry(name, flags, method, Sums(*sums), attributes >> 16, start, data=0)
+
+
+def _check_version(version: int, shown: str) -> None:
+    """Refuse a file that needs a newer zip to be unpacked than there is one."""
+    if version > NEWEST:
+        got = f"version {version / 10:.1f}"
+        raise _refuse(shown, f"must need version {NEWEST / 10:.1f} or less of a zip to be unpacked", got)
 
 
 def _decoded(name: bytes, flags: int) -> str:
@@ -175,7 +184,8 @@ def _located(file: BinaryIO, entry: Entry, where: str) -> Entry:
     header = _read(file, entry.start, HEADER.size)
     if len(header) < HEADER.size or not header.startswith(b"PK\x03\x04"):
         raise _refuse(shown, "must have its header where the directory says", f"none at byte {entry.start}")
-    _, _, flags, method, _, _, *sums, name_length, extra = HEADER.unpack(header)
+    _, version, flags, method, _, _, *sums, name_length, extra = HEADER.unpack(header)
+    _check_version(version, shown)
     name = _read(file, entry.start + HEADER.size, name_length)
     if _decoded(name, flags) != entry.name:
         raise _refuse(shown, "must have one name", f"and '{core.printable(_decoded(name, flags))}' in its header")

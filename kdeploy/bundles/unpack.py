@@ -18,8 +18,8 @@ from typing import BinaryIO
 from kdeploy.bundles.closed_zip import ENCRYPTED, Entry, entries_of
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, IntegrityError, ResourceError
+from kdeploy.runtimes.full_disk import FULL
 from kdeploy.runtimes.scratch import scratch_folder
-from kdeploy.system.files import FULL
 
 MAX_TOTAL_BYTES = 4 * 1024**3
 MAX_RATIO = 200

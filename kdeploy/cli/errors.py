@@ -8,16 +8,18 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import typer
 
 from kdeploy.cli.subcommand import completed
 from kdeploy.errors import InputError, Interrupted, KdeployError, OtherProcessFailed
+from kdeploy.formatting.shortage import is_shortage
 from kdeploy.formatting.untrusted import is_unicode, printable
 from kdeploy.system.dependencies import missing_dependency
 from kdeploy.system.os_errors import error_of
-from kdeploy.system.user_code import is_out_of_memory
+from kdeploy.system.room import must_hold_numpy
 
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ def exit_code_of(app: typer.Typer, arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         _must_be_unicode("TMPDIR")
+        _must_have_working_folder()
+        must_hold_numpy()
         result = typer.main.get_command(app)(args=completed(app, arguments), prog_name="kdeploy", standalone_mode=False)
     except BaseException as exc:
         return _code(exc, as_json)
@@ -54,6 +58,15 @@ def _must_be_unicode(variable: str) -> None:
     if not is_unicode(os.environ.get(variable, "")):
         must = "must be a folder with a name in UTF-8, as runtimes open files only there"
         raise InputError(variable, must, got=os.environ[variable])
+
+
+def _must_have_working_folder() -> None:
+    """Every relative path leads out of it, those of libraries and child processes too."""
+    try:
+        Path.cwd()
+    except OSError as exc:
+        advice = "Change to another folder, and run the same command again."
+        raise InputError("the working folder", "must be there", got=exc.strerror or str(exc), advice=advice) from exc
 
 
 def told(error: KdeployError, *, as_json: bool = False) -> int:
@@ -92,26 +105,33 @@ def _usage(error: typer.TyperException, as_json: bool) -> int:
 
 
 def _unexpected(error: BaseException, as_json: bool) -> int:
-    """The exit code of our bug, or of memory that ran out."""
-    log = _logged("".join(traceback.format_exception(error)))
-    if is_out_of_memory(error):
-        kind, code, line = "ResourceError", 8, f"kdeploy ran out of memory. Use smaller batches. Details: {log}."
+    """The exit code of our bug, or of memory or threads that ran out."""
+    log, what = _logged(error), f"{type(error).__name__}: {error}".splitlines()[0]
+    if is_shortage(error):
+        advice = "Use smaller batches, or raise the limits of this process."
+        kind, code, line = (
+            "ResourceError",
+            8,
+            f"kdeploy ran out of memory or threads ({what}). {advice} Details: {log}.",
+        )
     else:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
         kind, code, line = "Bug", 1, f"kdeploy failed: {what}. The traceback is in {log}. Please report it."
     _tell({"kind": kind, "exit_code": code, "message": line}, line, as_json)
     return code
 
 
-def _logged(text: str) -> str:
-    """The file that keeps a text, or why there is none."""
+def _logged(error: BaseException) -> str:
+    """The file that keeps a traceback, or why there is none."""
     try:
+        text = "".join(traceback.format_exception(error))
         with tempfile.NamedTemporaryFile(
             "w", prefix="kdeploy-error-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
         ) as log:
             log.write(text)
     except OSError as exc:
         return f"no file ({exc.strerror})"
+    except MemoryError:
+        return "no file (there is no memory for it)"
     return log.name
 
 

@@ -74,6 +74,9 @@ def signature_of(ports: Ports, where: str) -> Signature:
     [reads], [answers] = ports
     if reads.dtype != np.float32:
         raise ModelError(where, "must take float32", got=f"input {reads.name!r} is of another type")
+    if reads.shape[:1] == (0,):
+        got = f"input {reads.name!r} of shape {reads.shape}"
+        raise ModelError(where, "must take at least 1 row", got=got, advice="Export it with a dynamic batch.")
     shape = [length or None for length in answers.shape]
     if len(shape) != 2 or shape[1] is None:
         raise ModelError(where, "must give logits of shape (batch, classes)", got=f"shape {shape}")

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from kdeploy.errors import IntegrityError, ModelError, NonFiniteError
+from kdeploy.runtimes import regular_file
 from kdeploy.system.files import commit_bytes, hash_file
 
 PICKLES = {".pt", ".pth", ".bin"}
@@ -87,7 +88,7 @@ def _check_header(path: Path) -> None:
     file = 8 bytes, the length | that many bytes of JSON, name -> dtype, shape, data_offsets | data
     """
     try:
-        with path.open("rb") as stream:
+        with regular_file.opened(path) as stream:
             length = int.from_bytes(stream.read(8), "little")
             content = stream.read(length) if length <= LONGEST_HEADER else b""
         header = json.loads(content, object_pairs_hook=lambda pairs: _once(pairs, path))

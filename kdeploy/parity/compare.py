@@ -25,7 +25,9 @@ import numpy as np
 
 from kdeploy.errors import DataError, ParityError
 from kdeploy.parity.budget import BUDGETS
+from kdeploy.parity.decisions import decided, margins
 from kdeploy.parity.oracle import CHUNK, Oracle
+from kdeploy.parity.rows import check_rows
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.ports import of_graph
@@ -75,7 +77,7 @@ def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np
     Args:
         inputs: (inputs, *shape), of the dtype that the model takes.
     Returns: logits (inputs, classes), without those that are left over where the batch is fixed; and the sizes.
-    Raises: DataError for fewer inputs than a fixed batch has.
+    Raises: DataError for fewer inputs than a fixed batch has; ParityError when a batch has not a row for each input.
     """
     fixed = session.settings.get("fixed_batch")
     if fixed and len(inputs) < int(fixed):
@@ -90,6 +92,7 @@ def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np
         if fixed and len(batch) < size:
             break  # a fixed batch cannot take the few that are left over
         parts.append(next(iter(session.run({input_name: np.ascontiguousarray(batch)}).values())))
+        check_rows(parts[-1], len(batch), "parity")
         start += size
     return np.concatenate(parts), sizes
 
@@ -111,9 +114,8 @@ def compare(
     error, scale = float(difference.max()), float(np.abs(exact).max())
     rule = BUDGETS[precision]
     budget = rule.allows(oracle.float32_error, scale)
-    ranked = np.sort(exact, axis=1)  # (inputs, classes), the top-1 last
-    same = logits.argmax(1) == exact.argmax(1)  # (inputs,)
-    flips = int((~same & (ranked[:, -1] - ranked[:, -2] > error)).sum())
+    same = decided(logits) == decided(exact)  # (inputs,)
+    flips = int((~same & (margins(exact) > error)).sum())
     return ParityRow(
         model=model,
         runtime=runtime,

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kdeploy.parity.decisions import decided
+
 SEED = 20261122
 EACH = 8  # inputs a family
 STEPS = 30  # of a bisection: float32 has 24 bits
@@ -71,7 +73,7 @@ def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) ->
         inputs: real ones, float32 (inputs, *shape).
     Returns: float32 (ties, *shape).
     """
-    top = logits(inputs).argmax(1)  # (inputs,)
+    top = decided(logits(inputs))  # (inputs,)
     other = np.array([_of_another_class(top, row) for row in range(min(len(inputs), EACH))])
     first = np.flatnonzero(other >= 0)
     if not len(first):
@@ -79,7 +81,7 @@ def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) ->
     here, there, classes = inputs[first].copy(), inputs[other[first]].copy(), top[first]
     for _ in range(STEPS):
         middle = here + (there - here) / 2  # (ties, *shape)
-        stays = (logits(middle).argmax(1) == classes).reshape(-1, *(1,) * (inputs.ndim - 1))
+        stays = (decided(logits(middle)) == classes).reshape(-1, *(1,) * (inputs.ndim - 1))
         here, there = np.where(stays, middle, here), np.where(stays, there, middle)
     return np.ascontiguousarray(here)
 

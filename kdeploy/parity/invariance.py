@@ -39,7 +39,7 @@ class Trial(NamedTuple):
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """The logits (inputs, classes) of inputs, float32 (inputs, *shape), in one batch, or in several fixed ones."""
-        return in_batches(self.run, inputs, self.fixed)
+        return in_batches(self.run, inputs, self.fixed, "parity")
 
     @property
     def fixed(self) -> int | None:

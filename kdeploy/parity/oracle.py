@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-from onnx.reference import ReferenceEvaluator
 
-from kdeploy.models.signature import Signature, signature_of
+from kdeploy.errors import NonFiniteError
+from kdeploy.models.signature import signature_of
 from kdeploy.parity.double import as_double
+from kdeploy.parity.evaluator import Evaluator
+from kdeploy.parity.rows import check_finite, check_rows
 from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.ports import of_graph
 
@@ -41,44 +43,65 @@ class GraphOracle:
             model = onnx.load(path)
             signature = signature_of(of_graph(model), self._where)
             self._batch = signature.batch
-            self._plain, self._exact = _evaluator(model, signature), _evaluator(as_double(model), signature)
+            self._plain = Evaluator(model, signature, self._where)
+            self._exact = Evaluator(as_double(model), signature, self._where)
 
     def __call__(self, inputs: np.ndarray) -> Oracle:
         """The oracle of some inputs, float32 (inputs, *shape).
 
-        Raises: ModelError when the evaluator cannot run the graph on them.
+        Raises: ModelError when the evaluator cannot run the graph on them; ParityError when it has not a row for each;
+            ResourceError when its values take too much memory.
         """
         with reading(self._where, _EVALUATOR):
-            plain = in_batches(self._plain, inputs, self._batch)
-            exact = in_batches(self._exact, inputs.astype(np.float64), self._batch)
+            wide = inputs.astype(np.float64)
+            size = self._batch or min(len(inputs), self._exact.rows_at_once(wide[:1]))
+            plain, exact = (
+                in_batches(call, rows, size, self._where) for call, rows in ((self._plain, inputs), (self._exact, wide))
+            )
         return Oracle(exact, float(np.abs(plain - exact).max()))
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
     """The oracle of an external model: its graph, in float64, on inputs float32 (inputs, *shape).
 
-    Raises: ModelError when ONNX's reference evaluator cannot run it.
+    Raises: ModelError when ONNX's reference evaluator cannot run it; ParityError when it has not a row for each input;
+        NonFiniteError when it, or float32, has no finite answer to one.
     """
-    return GraphOracle(path)(inputs)
+    return finite(GraphOracle(path)(inputs), str(path))
+
+
+def finite(oracle: Oracle, where: str) -> Oracle:
+    """An oracle that can be compared with: that of real inputs must be.
+
+    Raises: NonFiniteError.
+    """
+    check_finite(oracle.logits, where)
+    if not np.isfinite(oracle.float32_error):
+        got, advice = "infinity or NaN in float32", "Its numbers are too large or too small for float32."
+        raise NonFiniteError(where, "must have in float32 the logits of float64", got=got, advice=advice)
+    return oracle
 
 
 _EVALUATOR = "ONNX's reference evaluator"
 
 
-def _evaluator(model: onnx.ModelProto, signature: Signature) -> Callable[[np.ndarray], np.ndarray]:
-    evaluator = ReferenceEvaluator(model)
-    return lambda batch: evaluator.run([signature.output], {signature.input: batch})[0]
-
-
-def in_batches(call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, fixed: int | None) -> np.ndarray:
-    """The logits of all inputs at once, or in the one batch that a model takes, filled up with the first inputs.
+def in_batches(
+    call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, fixed: int | None, where: str
+) -> np.ndarray:
+    """The logits of all inputs at once, or in batches of one size, the last filled up with the first inputs.
 
     Args:
         call: (batch, *shape) to (batch, classes).
         inputs: (inputs, *shape), of any dtype that `call` takes.
-        fixed: the batch that `call` takes; None for any.
+        fixed: that size; None for all at once.
+        where: what messages call the model.
     Returns: (inputs, classes).
+    Raises: ParityError when a batch has not a row for each of its inputs.
     """
     size = fixed or len(inputs)
     filled = inputs[np.arange(len(inputs) + -len(inputs) % size) % len(inputs)]
-    return np.concatenate([call(filled[at : at + size]) for at in range(0, len(filled), size)])[: len(inputs)]
+    answers = []
+    for at in range(0, len(filled), size):
+        answers.append(call(filled[at : at + size]))
+        check_rows(answers[-1], size, where)
+    return np.concatenate(answers)[: len(inputs)]

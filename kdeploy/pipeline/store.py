@@ -20,6 +20,7 @@ from kdeploy.records.base import Record
 from kdeploy.records.provenance import Finished, Provenance, Source, read_finished
 from kdeploy.records.seal import again, sealed, with_field
 from kdeploy.system.files import commit_bytes, disk_errors
+from kdeploy.system.folders import must_be_folder
 from kdeploy.system.stage_folder import StageFolders, clear, digests
 from kdeploy.system.unaltered import check_unaltered
 
@@ -29,7 +30,11 @@ R = TypeVar("R", bound=Record)
 
 
 class Store(StageFolders):
-    """The folder `runs/`."""
+    """The folder `runs/`. Raises: InputError where something else than a folder is."""
+
+    def __init__(self, root: Path) -> None:
+        must_be_folder(root, "--runs")
+        super().__init__(root)
 
     def index(self, name: str) -> Path:
         """The file of a run, which says what its stages are."""

@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from kdeploy.errors import IntegrityError, MissingError, RecipeError
+from kdeploy.formatting.file_kinds import not_a_file
 from kdeploy.recipe.data import Origin
 from kdeploy.recipe.formats import ALL, ONNX, FormatRequest
-from kdeploy.recipe.load import LoadedRecipe, not_a_file
+from kdeploy.recipe.load import LoadedRecipe
 from kdeploy.recipe.yaml12 import Place, dotted
 
 # the package that a kind of source needs, and its extra

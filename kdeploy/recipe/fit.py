@@ -30,7 +30,7 @@ def check_fit(
 
 
 def check_student(student: Student, shape: Sequence[int]) -> None:
-    """Refuse a student for images where a sample, of this shape, is none.
+    """Refuse a student for images where a sample, of this shape, is none, or is pooled away.
 
     Raises: DataError.
     """
@@ -42,6 +42,19 @@ def check_student(student: Student, shape: Sequence[int]) -> None:
                 got=f"samples of shape {tuple(shape)}",
                 advice=f"Remove student.{key}.",
             )
+    if student.conv:
+        _check_pools(student, (shape[1], shape[2]))
+
+
+def _check_pools(student: Student, size: tuple[int, int]) -> None:
+    """Refuse pooling that leaves nothing of an image of this (height, width)."""
+    for number, convolution in enumerate(student.conv):
+        left = (size[0] // convolution.pool, size[1] // convolution.pool)
+        if min(left) < 1:
+            must = f"must be at most {min(size)}, as its input is {size[0]} x {size[1]}"
+            advice = "Pool less: nothing would be left of the image."
+            raise DataError(f"student.conv[{number}].pool", must, got=str(convolution.pool), advice=advice)
+        size = left
 
 
 def check_views(views: Views, kinds: Mapping[str, Literal["image", "array"]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import stat
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kdeploy.errors import InputError, RecipeError, UsageError
+from kdeploy.formatting.file_kinds import not_a_file
 from kdeploy.recipe import variants, yaml12
 from kdeploy.recipe.models import Recipe
 from kdeploy.recipe.yaml12 import Document, Place, dotted
@@ -80,21 +80,6 @@ def parse(
     return LoadedRecipe(recipe, path, document, overridden, base)
 
 
-def not_a_file(path: Path) -> str:
-    """Why a path is not a regular file, without opening it (a FIFO would block); empty when it is one."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return "a broken link" if path.is_symlink() else "there is no such file"
-    except OSError as exc:
-        return exc.strerror or str(exc)
-    except ValueError:
-        return "not a path"
-    if stat.S_ISREG(mode):
-        return ""
-    return "a folder" if stat.S_ISDIR(mode) else "a FIFO" if stat.S_ISFIFO(mode) else "a device or a socket"
-
-
 def _not_a_mapping(value: object) -> str:
     got = "an empty file" if value is None else "a list" if isinstance(value, list) else _as_yaml(value)
     return f"a recipe must be a mapping (got {got}). See one: kdeploy recipes show mnist-5k."
@@ -137,7 +122,7 @@ def _put(inside: dict[str, Any], steps: Sequence[str], value: object, key: str) 
 def _index(values: object, step: str, key: str) -> str | int:
     if not isinstance(values, list):
         return step
-    if not step.isdecimal() or int(step) >= len(values):
+    if not step.isdecimal() or len(step) > 18 or int(step) >= len(values):  # Python reads no number of any length
         last = len(values) - 1
         must = f"must name an entry from 0 to {last}" if values else "must not go into an empty list"
         raise UsageError(f"--set {key}", must, got=f"got {step!r}")

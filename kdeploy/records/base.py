@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from kdeploy.errors import InputError
 from kdeploy.records.seal import is_sealed, seal_of, sealed, unsealed
+from kdeploy.runtimes import regular_file
 
 _NO_JSON, _START = "must be a JSON record", b'{\n "schema": "kdeploy.'
 
@@ -86,7 +87,7 @@ class Record(Part):
         Raises: IntegrityError when it is not as it was written; what `from_json` raises, and for a file that another
             version wrote, whose seal may be in another place.
         """
-        return cls.from_sealed(path.read_bytes(), where=str(path), advice=advice)
+        return cls.from_sealed(regular_file.read(path), where=str(path), advice=advice)
 
     @classmethod
     def from_sealed(cls, data: bytes, *, where: str, advice: str = "") -> Self:

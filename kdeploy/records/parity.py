@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from kdeploy.recipe.formats import FormatRequest
-from kdeploy.records.base import Part, Record
+from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.precision import Cost
 from kdeploy.records.table import Row, Table
 
@@ -92,6 +92,7 @@ class VerifyRecord(Table, Record):
     rows: tuple[ParityRow, ...]
     versions: dict[str, str]
     costs: tuple[Cost, ...] = ()  # of the formats in another precision than fp32, on the test inputs
+    unavailable: tuple[Unavailable, ...] = ()  # `MODEL on RUNTIME`: what did not run there, and why
 
     @property
     def passed(self) -> bool:

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.base import Part
 from kdeploy.records.seal import again, seal_of
+from kdeploy.runtimes import regular_file
 
 
 class FileDigest(Part):
@@ -72,10 +75,15 @@ def read_finished(path: Path, *, stage: str, seen: str | None = None) -> Finishe
     if not path.is_file():
         must, advice = "must be the record of a finished stage", "Finish the recipe first: kdeploy run RECIPE."
         raise InputError(where, must, got="there is no such file", advice=advice)
-    content = path.read_bytes()
+    content = regular_file.read(path)
     seal, body = seal_of(content, where=where, advice=advice), json.loads(content)
     del body["seal"]
-    found = Finished(seal, body, Provenance(**body.pop("provenance")))
+    try:
+        made = Provenance.model_validate(body.pop("provenance", None))
+    except ValidationError as exc:
+        must, got = "must be the record of a finished stage", "it does not say what it was made from"
+        raise IntegrityError(where, must, got=got, advice=advice) from exc
+    found = Finished(seal, body, made)
     if seen is not None and seen not in found.seals:
         got = f"sealed {found.seal[:12]}, the run has seen {seen[:12]}"
         raise IntegrityError(where, "must be the record that the run has seen", got=got, advice=advice)

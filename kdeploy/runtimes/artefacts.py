@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from kdeploy.runtimes import regular_file
+
 
 def files_of(artefact: Path) -> tuple[Path, ...]:
     """The files of a model, its own first."""
@@ -35,5 +37,5 @@ def size_bytes(artefact: Path) -> int:
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of one file, read in pieces."""
-    with path.open("rb") as file:
+    with regular_file.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from kdeploy.errors import DataError, KdeployError, ModelError, UsageError
+from kdeploy.errors import DataError, KdeployError, ModelError, ResourceError, UsageError
+from kdeploy.formatting.shortage import is_shortage
 from kdeploy.formatting.untrusted import is_unicode
 from kdeploy.runtimes.protocol import Arrays, NotOffered, Processors, Refused
 
@@ -110,9 +111,10 @@ def reading(where: str, runtime: str) -> Iterator[None]:
     """Turns whatever a library raises while it reads a model into a ModelError."""
     try:
         yield
-    except KdeployError:
+    except (KdeployError, MemoryError):
         raise
     except Exception as exc:
+        _raise_shortage(where, f"must be read by {runtime}", exc)
         if not is_unicode(where):
             must = f"must have a name in UTF-8, to be read by {runtime}"
             raise ModelError(where, must, advice="Rename it, or the folder that it is in.") from exc
@@ -129,6 +131,7 @@ def converting(where: str, must: str) -> Iterator[None]:
     except (KdeployError, MemoryError):
         raise
     except Exception as exc:  # a converter raises what ONNX, NumPy and it itself do
+        _raise_shortage(where, must, exc)
         raise ModelError(where, must, got=last_line(exc)) from exc
 
 
@@ -159,9 +162,18 @@ def calibrated(calibration: Iterable[Arrays] | None) -> Iterable[Arrays]:
 def failed(where: str, runtime: str, exc: Exception) -> NoReturn:
     """Translate an error inside a run, whose inputs had been accepted.
 
-    Raises: ModelError.
+    Raises: ModelError; ResourceError where memory or threads ran out.
     """
+    _raise_shortage(where, f"must run in {runtime}", exc)
     raise ModelError(where, f"must run in {runtime}", got=last_line(exc)) from exc
+
+
+def _raise_shortage(where: str, must: str, exc: Exception) -> None:
+    """Raise ResourceError where memory or threads ran out: that is no fault of the model."""
+    if is_shortage(exc):
+        advice = "Use smaller batches, or raise the limits of this process."
+        must = f"{must} within the memory and threads that there are"
+        raise ResourceError(where, must, got=last_line(exc), advice=advice) from exc
 
 
 def last_line(exc: BaseException) -> str:

@@ -14,6 +14,7 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,7 +56,18 @@ class Ncnn:
             for file in (artefact, artefact.with_suffix(".bin")):
                 shutil.copyfile(scratch / file.name, file)
         ports.keep(model_ports, artefact)
+        _check_layers(artefact)
+        self._check_answers(artefact, source)
         return artefact
+
+    def _check_answers(self, artefact: Path, source: Source) -> None:
+        """Refuse a net that does not answer one row as the graph declares: pnnx counts axes without the batch, and some
+        of its reductions are over others than the graph's."""
+        try:
+            with closing(self.load(artefact, threads=1)) as session:
+                session.run({name: np.ascontiguousarray(rows[:1]) for name, rows in source.example.items()})
+        except ModelError as exc:
+            raise Refused(f"ncnn does not run what pnnx makes of it: {exc.got}") from exc
 
     def processors(self, precision: str) -> Processors:
         return SINGLE
@@ -80,6 +92,14 @@ def _must_be_rows_of_floats(model_ports: Ports) -> None:
             raise Refused(f"ncnn takes float32, and input '{port.name}' is {port.dtype}")
         if port.shape[:1] != (1,):
             raise Refused(f"ncnn takes one row at a time, and input '{port.name}' has the shape {port.shape}")
+
+
+def _check_layers(artefact: Path) -> None:
+    """Refuse a net with layers that pnnx left as torch has them, with a dot in their name, and ncnn does not know."""
+    _, _, *lines = artefact.read_text().splitlines()
+    unknown = sorted({kind for kind in (line.split()[0] for line in lines) if "." in kind})
+    if unknown:
+        raise Refused(f"ncnn has no layer for {', '.join(unknown)}")
 
 
 def _pnnx(model: Path, scratch: Path, model_ports: Ports) -> None:

@@ -90,8 +90,10 @@ class OpenVino:
             raise NotOffered(f"{self.name} converts to {', '.join(HINTS)}, not to {precision}")
         with reading(str(source.onnx), self.name):
             model = openvino.convert_model(source.onnx)
+        _name_nodes(model)
         if precision == "int8":
             model = _quantised(model, source)
+            _name_nodes(model)
         if precision != "fp32":
             model.set_rt_info(precision, TAG)
             _refuse_other(_compiled(model, threads=1), precision)
@@ -189,6 +191,14 @@ def _converted_to(model: Model) -> str:
 def _arithmetic(compiled: CompiledModel) -> str:
     precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     return PRECISIONS.get(precision, precision)
+
+
+def _name_nodes(model: Model) -> None:
+    """Name every node but the inputs by its place. OpenVINO numbers those that it makes over the whole process, so that
+    the bytes of a file would depend on what was converted before it."""
+    inner = (node for node in model.get_ordered_ops() if node.get_type_name() != "Parameter")
+    for place, node in enumerate(inner):
+        node.set_friendly_name(f"node_{place}")
 
 
 def _refuse_other(compiled: CompiledModel, precision: str) -> None:

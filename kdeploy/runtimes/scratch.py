@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 
 from kdeploy.errors import KdeployError
+from kdeploy.runtimes.full_disk import lack_of_room
 
 PREFIX = "kdeploy-"
 LOCK, FILES = "lock", "files"
@@ -36,6 +37,7 @@ def scratch_folder(shown: str | None = None) -> Iterator[Path]:
 
     Args:
         shown: what an error about a file in it is about: the file that this was copied or made from.
+    Raises: ResourceError where its disk is full, whatever was made of that.
     """
     _sweep_once()
     outer = Path(tempfile.mkdtemp(prefix=PREFIX))  # which only this user may enter
@@ -47,6 +49,11 @@ def scratch_folder(shown: str | None = None) -> Iterator[Path]:
             folder.mkdir(mode=0o700)
             with standing_for(folder, shown):
                 yield folder
+    except Exception as exc:
+        full = lack_of_room(exc, outer.parent, outer)
+        if full is not None:
+            raise full from exc
+        raise
     finally:
         for path in (outer / FILES, outer):  # the lock last, or what is left would not be known as ours
             shutil.rmtree(path, ignore_errors=True)

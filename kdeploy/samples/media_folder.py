@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kdeploy.errors import DataError, MissingError, ResourceError
+from kdeploy.runtimes import regular_file
 from kdeploy.samples.arrays.labels import in_order
 from kdeploy.samples.arrays.names import Split
 from kdeploy.samples.contents import Contents
@@ -69,7 +70,7 @@ class MediaFolder:
         """SHA-256 over path and SHA-256 of each file that is read."""
         digest = hashlib.sha256()
         for file, _ in self._all():
-            with file.open("rb") as stream:
+            with regular_file.opened(file) as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
             digest.update(f"{file.relative_to(self.folder).as_posix()} {found}\n".encode())
         return digest.hexdigest()
@@ -189,4 +190,4 @@ def encoded(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
         size_bytes = file.stat().st_size
         if size_bytes > _MOST_FILE_BYTES:
             raise ResourceError(str(file), f"must have at most {_MOST_FILE_BYTES} bytes", got=str(size_bytes))
-        yield str(file), file.read_bytes()
+        yield str(file), regular_file.read(file)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
+from kdeploy.runtimes import regular_file
 from kdeploy.samples import parquet_columns
 from kdeploy.samples.arrays import labels as label_forms
 from kdeploy.samples.contents import Contents
@@ -118,6 +119,7 @@ class ParquetFolder:
     def _columns(self) -> Columns:
         file = self._files.all[0]
         schema = opened(file).schema_arrow
+        check_there(file, schema.names)
         return parquet_columns.find(Look(file, schema, features_of(file), _first_values(file)), self.x, self.y)
 
     @property
@@ -159,7 +161,7 @@ def _check_type(file: Path, first: Path, column: str) -> None:
 
 
 def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
+    with regular_file.opened(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -208,10 +210,16 @@ def _as_numpy(some: pa.ChunkedArray, file: Path, column: str) -> NDArray[Any]:
 
 def _joined(files: Sequence[Path], values: Sequence[NDArray[Any]], column: str) -> NDArray[Any]:
     for file, some in zip(files, values, strict=True):
-        if len(some) and (some.dtype.kind in "U" or some.ndim > 1) != (values[0].dtype.kind in "U" or some.ndim > 1):
+        if len(some) and (some.dtype.kind in "U" or some.ndim > 1) != (
+            values[0].dtype.kind in "U" or values[0].ndim > 1
+        ):
             got = f"{values[0].dtype} in {files[0].name}, {some.dtype} in {file.name}"
             raise DataError(f"{file}: {column}", "must have labels in one form in all files", got=got)
     return np.concatenate([some for some in values if len(some)] or values)
+
+
+def _form(labels: NDArray[Any]) -> tuple[bool, int]:
+    return labels.dtype.kind == "U", labels.ndim
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -226,6 +234,14 @@ def _class_names(file: Path, column: str) -> tuple[str, ...] | None:
         names = features_of(file)[column]["names"]
     except (KeyError, TypeError):
         return None
+    return names_in(names, column, file)
+
+
+def names_in(names: object, column: str, file: Path) -> tuple[str, ...]:
+    """The class names of a column, from what the metadata of a file says of them."""
+    if not isinstance(names, list):
+        must = f"must have a list of names for {column} in its metadata key huggingface"
+        raise DataError(str(file), must, got=json.dumps(names)[:80])
     return tuple(str(name) for name in names)
 
 
@@ -234,7 +250,7 @@ def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
     stored = (opened(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
         return json.loads(stored)["info"]["features"]
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         must = "must have JSON in its metadata key huggingface"
         raise DataError(str(file), must, got=str(exc)) from exc
     except (KeyError, TypeError):
@@ -251,11 +267,14 @@ def _groups(files: Sequence[Path], column: str) -> NDArray[np.int64]:
 
 
 def check_there(file: Path, columns: Sequence[str]) -> None:
-    """Refuse a file without these columns."""
+    """Refuse a file without these columns, or with one of them twice."""
     names = opened(file).schema_arrow.names
     if not set(columns) <= set(names):
         noun = "column" if len(columns) == 1 else "columns"
         raise DataError(str(file), f"must have the {noun} {' and '.join(columns)}", got=", ".join(names))
+    for column in columns:
+        if names.count(column) > 1:
+            raise DataError(str(file), f"must have one column {column}", got=str(names.count(column)))
 
 
 def opened(file: Path) -> pq.ParquetFile:
@@ -263,6 +282,7 @@ def opened(file: Path) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
+        regular_file.check(file)
         return pq.ParquetFile(file)
     except (OSError, pa.ArrowException) as exc:
         raise _unreadable(file, exc) from exc
@@ -315,7 +335,7 @@ def _cell(value: Any, place: str, root: Path, *, encoded: bool) -> Any:  # noqa:
     if isinstance(value, dict):
         data = value.get("bytes")
         value = data if data is not None else value.get("path")
-    return _inside(root, value, place).read_bytes() if isinstance(value, str) else value
+    return regular_file.read(_inside(root, value, place)) if isinstance(value, str) else value
 
 
 def _inside(root: Path, name: str, place: str) -> Path:

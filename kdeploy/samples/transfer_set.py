@@ -68,7 +68,7 @@ EVERYTHING = Choice()
 def _number(name: str, class_names: Sequence[str], where: str) -> int:
     if name in class_names:
         return class_names.index(name)
-    if name.isdecimal() and int(name) < len(class_names):
+    if name.isdecimal() and len(name) <= 18 and int(name) < len(class_names):  # Python reads no number of any length
         return int(name)
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
     raise DataError(where, f"must name a class, or its number: {known}", got=name)

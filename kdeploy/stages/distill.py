@@ -31,6 +31,7 @@ from kdeploy.models.weights import save_weights
 from kdeploy.records.distill import DistillRecord, Network
 from kdeploy.records.seal import again, seal_of, sealed
 from kdeploy.records.teacher import Training
+from kdeploy.runtimes import regular_file
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system import distributed
@@ -288,7 +289,7 @@ def _scores(path: Path) -> list[float]:
     """The curve so far. Raises: IntegrityError when it is not as it was written."""
     if not path.exists():
         return []
-    content = path.read_bytes()
+    content = regular_file.read(path)
     seal_of(content, where=str(path), advice=again("distill"))
     return list(json.loads(content)["test_accuracy"])
 

@@ -20,10 +20,12 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from kdeploy.errors import KdeployError, ResourceError
+from kdeploy.formatting.shortage import is_shortage, says_shortage
 from kdeploy.system import wire
 from kdeploy.system.children import die_with_parent, module_command, own_environment
 from kdeploy.system.dependencies import missing_dependency
 from kdeploy.system.limits import Limits, limit
+from kdeploy.system.os_errors import error_of
 
 LEAN = {"MALLOC_ARENA_MAX": "2"}  # each arena reserves address space
 DO_NOT = "Do not run it here."
@@ -114,7 +116,10 @@ def _ended(status: int, complaints: IO[bytes], where: str, doing: str, limits: L
         return _beyond(where, doing, limits, f"it ended with signal {-status}")
     complaints.seek(0)
     last = complaints.read(2**20).decode(errors="replace").strip().splitlines()[-1:]
-    return KdeployError(where, f"must be {doing} or refused", got="".join(last)[:300])
+    got = "".join(last)[:300]
+    if says_shortage(got):
+        return _beyond(where, doing, limits, got)
+    return KdeployError(where, f"must be {doing} or refused", got=got)
 
 
 def _beyond(where: str, doing: str, limits: Limits, got: str) -> ResourceError:
@@ -138,7 +143,7 @@ def serve(work: Work) -> int:
     limit(limits)
     try:
         answer = work(envelope["request"], lambda step: wire.send(answers, {"step": step}))
-    except (KdeployError, MemoryError, ImportError) as exc:
+    except Exception as exc:
         wire.send(answers, {"error": _error(exc, envelope["where"], envelope["doing"], limits).as_json()})
     else:
         wire.send(answers, {"answer": dict(answer)})
@@ -146,12 +151,13 @@ def serve(work: Work) -> int:
 
 
 def _error(error: Exception, where: str, doing: str, limits: Limits) -> KdeployError:
+    """What to tell of an error; one of our own making is raised again, and ends the child."""
     if isinstance(error, KdeployError):
         return error
-    if isinstance(error, MemoryError):
+    if is_shortage(error):
         must = f"must be {doing} within {limits.memory_bytes} bytes of memory"
-        return ResourceError(where, must, got="it needs more")
-    missing = missing_dependency(error)
-    if missing is None:
+        return ResourceError(where, must, got=str(error)[:300] or "it needs more")
+    known = missing_dependency(error) or error_of(error)
+    if known is None:
         raise error
-    return missing
+    return known

@@ -14,6 +14,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from kdeploy.records.seal import seal_of, sealed
+from kdeploy.runtimes import regular_file
 from kdeploy.system.files import commit_bytes, hash_file
 from kdeploy.system.unaltered import check_unaltered
 
@@ -34,7 +35,7 @@ def read_done(path: Path, kind: type[M], advice: str) -> M | None:
     """
     if not path.exists():
         return None
-    content = path.read_bytes()
+    content = regular_file.read(path)
     seal_of(content, where=str(path), advice=advice)
     document = json.loads(content)
     for name, digest in document["files"].items():

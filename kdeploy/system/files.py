@@ -1,4 +1,4 @@
-"""Files that are whole or not there: replaced atomically, their digests, and a full disk as an error with advice."""
+"""Files that are whole or not there: replaced atomically, their digests, and an error for a disk that takes no more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import hashlib
 import importlib.util
 import os
-import shutil
 import stat
 import tempfile
 import time
@@ -15,15 +14,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ResourceError
+from kdeploy.runtimes import regular_file
+from kdeploy.runtimes.full_disk import is_outside, lack_of_room
 from kdeploy.system.user_code import calling
 
 TEMPORARY = ".kdeploy-tmp-"
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what a write says that has no room
 
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as stream:
+    with regular_file.opened(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -44,11 +44,16 @@ def hash_module(name: str) -> str | None:
 
 
 def commit_bytes(path: Path, content: bytes) -> None:
-    """Replace a file atomically: after a crash it holds the old content or the new, never part of one."""
+    """Replace a file atomically: after a crash it holds the old content or the new, never part of one.
+
+    Raises: InputError where something else than a file is; ResourceError where the disk takes no more.
+    """
     # a link is followed first, or the rename would replace the link itself
     path = path.resolve()
     with disk_errors(path, path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            regular_file.check(path)  # or the rename would put a file in the place of a device
         descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -78,47 +83,20 @@ def sweep_temporary(root: Path) -> None:
 def disk_errors(path: Path, root: Path, *, option: str = "--runs") -> Iterator[None]:
     """Translate a full or read-only disk, for files inside `root`.
 
-    Not by exception type alone: some libraries raise a bare RuntimeError.
-
     Args:
         option: what names another folder.
     """
     try:
         yield
-    except KdeployError:
-        raise
     except Exception as exc:
-        number = getattr(exc, "errno", None)
-        if _is_outside(exc, root):
-            raise
-        if number in FULL or (number is None and _free_bytes(path) < 1 << 16):
-            why = "" if number is None else f"{os.strerror(number)}, "
-            raise no_room(str(path), f"{why}{_free_bytes(path)} bytes free") from exc
+        full = lack_of_room(exc, path, root)
+        if full is not None:
+            raise full from exc
+        number = None if isinstance(exc, KdeployError) or is_outside(exc, root) else getattr(exc, "errno", None)
         if number in {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EIO}:
             advice = f"Name another folder with {option}."
             raise ResourceError(str(path), "must be writable", got=os.strerror(number), advice=advice) from exc
         raise
-
-
-def no_room(where: str, got: str) -> ResourceError:
-    """The error of a disk that is full, or of a limit on files."""
-    advice = "Free some space, or raise the limit, and run the same command again; finished work is kept."
-    return ResourceError(where, "must have room on its disk", got=got, advice=advice)
-
-
-def _is_outside(error: Exception, root: Path) -> bool:
-    """Whether an error is about a file outside of a folder, as one that was only read."""
-    name = getattr(error, "filename", None)
-    if not isinstance(name, str | os.PathLike):
-        return False
-    path, root = Path(name).absolute(), root.absolute()
-    return not path.is_relative_to(root) and not root.is_relative_to(path)
-
-
-def _free_bytes(path: Path) -> int:
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return shutil.disk_usage(path).free
 
 
 def _mode_for(path: Path) -> int:

@@ -6,7 +6,7 @@ import errno
 import os
 
 from kdeploy.errors import InputError, KdeployError, ResourceError
-from kdeploy.system.files import FULL, no_room
+from kdeploy.runtimes.full_disk import FULL, no_room
 
 _BUSY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.EROFS, errno.ETXTBSY}
 

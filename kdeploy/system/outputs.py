@@ -11,14 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kdeploy.errors import InputError, IntegrityError
+from kdeploy.formatting.file_kinds import kind_of
 from kdeploy.system.files import TEMPORARY, disk_errors, hash_file, sync_folder
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISREG, "a file"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 
 def must_take_files(out: Path) -> None:
@@ -74,6 +68,6 @@ def _must_be(out: Path, kind: str) -> None:
     if stat.S_ISLNK(mode):
         advice = "Name the place itself that it leads to."
         raise IntegrityError("--out", "must not be a link, which may lead anywhere", got=str(out), advice=advice)
-    found = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
+    found = kind_of(mode) or "a file"
     if found != kind:
         raise InputError("--out", f"must be {kind}, or not there yet", got=f"{out} is {found}")

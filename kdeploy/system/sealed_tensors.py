@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kdeploy.errors import IntegrityError
+from kdeploy.runtimes import regular_file
 
 _ZEROS = "0" * 64
 _MARK = '"seal":"'  # as the format writes its header
@@ -31,7 +32,7 @@ def read_sealed(path: Path, *, must: str, advice: str) -> tuple[bytes, dict[str,
         must, advice: for the message.
     Raises: IntegrityError when it is not as it was written; OSError when it cannot be read.
     """
-    content = path.read_bytes()
+    content = regular_file.read(path)
     try:
         length = int.from_bytes(content[:8], "little")
         metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]

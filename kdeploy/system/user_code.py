@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from kdeploy.errors import KdeployError, ModelError
+from kdeploy.formatting.shortage import is_shortage
 
 _OURS = str(Path(__file__).parents[1])
 
@@ -19,7 +20,7 @@ _OURS = str(Path(__file__).parents[1])
 def calling(name: str, must: str, *, advice: str = "") -> Iterator[None]:
     """While it runs, what it prints goes to stderr, as stdout belongs to --json; what it raises becomes a ModelError.
 
-    That is so for sys.exit too; not for Ctrl-C, and not for memory that ran out.
+    That is so for sys.exit too; not for Ctrl-C, and not for memory or threads that ran out.
 
     Args:
         name: of the code.
@@ -31,18 +32,9 @@ def calling(name: str, must: str, *, advice: str = "") -> Iterator[None]:
     except (KdeployError, MemoryError):
         raise
     except BaseException as exc:
-        if _is_from_the_keyboard(exc) or is_out_of_memory(exc):
+        if _is_from_the_keyboard(exc) or is_shortage(exc):
             raise
         raise ModelError(name, must, got=told(exc), advice=advice) from exc
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of the machine or of an accelerator: torch has errors of its own for it."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "DefaultCPUAllocator" in str(error)
-    )
 
 
 def told(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kdeploy.errors import InputError, IntegrityError
 from kdeploy.records.bench import BenchRecord
-from kdeploy.runtimes import artefacts
+from kdeploy.runtimes import artefacts, regular_file
 from kdeploy.timing import raw
 from kdeploy.timing.analysis.comparison import MeasuredComparison
 from kdeploy.timing.analysis.gates import Surroundings
@@ -36,8 +36,8 @@ def recompute(folder: Path) -> BenchRecord:
     again = _computed(record, samples)
     if len(record.arms) != 2 * len(again.comparison):
         raise _edited(path, f"{len(record.arms)} arms, and not {2 * len(again.comparison)}")
-    if again.sealed() != path.read_bytes():
-        stored, computed = json.loads(path.read_bytes()), json.loads(again.sealed())
+    if again.sealed() != _bytes(path):
+        stored, computed = json.loads(_bytes(path)), json.loads(again.sealed())
         # the seal is right where somebody computed it again, and says nothing where nobody did
         stored["seal"] = computed["seal"] = None
         raise _edited(path, _difference(stored, computed))
@@ -64,7 +64,7 @@ def _edited(path: Path, what: str) -> IntegrityError:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return regular_file.read(path)
     except OSError as exc:
         raise InputError(str(path), "must be a file that can be read", got=str(exc.strerror)) from exc
 

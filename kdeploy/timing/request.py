@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from kdeploy.errors import InputError
 from kdeploy.records.base import Part
 from kdeploy.records.bench import Compute, Quality
+from kdeploy.runtimes import regular_file
 
 COLD_STARTS = 10  # processes an arm, where they are requested
 
@@ -151,7 +152,7 @@ def read_request(path: Path) -> Request:
     Raises: InputError when the file is not a request.
     """
     try:
-        return Request.model_validate_json(path.read_bytes())
+        return Request.model_validate_json(regular_file.read(path))
     except OSError as exc:
         raise InputError(str(path), "must be a file that can be read", got=str(exc.strerror)) from exc
     except ValidationError as exc:

@@ -6,7 +6,7 @@ counts it is done in a child within limits (`kdeploy.verbs.external_work`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,17 @@ from pathlib import Path
 import numpy as np
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from kdeploy.errors import ModelError
-from kdeploy.graphs.inspector.admit import admit, check_repeatable, inspect
+from kdeploy.errors import KdeployError, ModelError
+from kdeploy.graphs.inspector.admit import Inspection, admit, check_repeatable, inspect
+from kdeploy.graphs.inspector.trial import RUNTIME as TRIED
+from kdeploy.graphs.inspector.trial import call_once
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
 from kdeploy.parity.compare import compare
+from kdeploy.parity.oracle import finite
 from kdeploy.parity.subject import Subject, compared
 from kdeploy.parity.truth import GraphTruth
+from kdeploy.records.base import Unavailable
 from kdeploy.records.count import CountRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
@@ -106,13 +110,39 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
     Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
         something else than the first; DataError for a folder without inputs for it.
     """
-    for path in paths:
-        admit(path)
-    return external_work.verify(paths, folder, progress)
+    inspections = [admit(path) for path in paths]
+    reasons: dict[tuple[str, str], str] = {}
+    for path, inspection in zip(paths, inspections, strict=True):
+        found = unanswered(path, inspection, [name for name in installed.deployable() if name != TRIED], progress)
+        reasons |= {(str(path), name): reason for name, reason in found.items()}
+    record = external_work.verify(paths, [*reasons], folder, progress)
+    left_out = (Unavailable(field=f"{Path(path).name} on {name}", reason=why) for (path, name), why in reasons.items())
+    return record.model_copy(update={"unavailable": tuple(left_out)})
 
 
-def verified(paths: Sequence[Path], progress: Progress, folder: Path | None) -> VerifyRecord:
-    """What `verify_models` says of models that were admitted."""
+def unanswered(path: Path, inspection: Inspection, names: Iterable[str], progress: Progress) -> dict[str, str]:
+    """Why a model that was admitted is left out on some of these runtimes: it does not end there, or ends the process.
+
+    Each loads it and calls it once in a child of its own, so that what it hangs or crashes in costs that one alone.
+    """
+    reasons = {}
+    for name in names:
+        try:
+            call_once(path, inspection, name)
+        except KdeployError as exc:
+            reasons[name] = exc.got or exc.must
+            progress.say(f"{path.name}: left out on {name}: it {exc.must} ({reasons[name]})")
+    return reasons
+
+
+def verified(
+    paths: Sequence[Path], without: Collection[tuple[str, str]], progress: Progress, folder: Path | None
+) -> VerifyRecord:
+    """What `verify_models` says of models that were admitted.
+
+    Args:
+        without: path and runtime of what is left out.
+    """
     models = [model_of(path) for path in paths]
     names: Sequence[str] = ()
     if folder is not None:
@@ -124,7 +154,8 @@ def verified(paths: Sequence[Path], progress: Progress, folder: Path | None) -> 
         for number, model in enumerate(models):
             stack.enter_context(standing_for(scratch / str(number), str(model.path)))
             own_inputs = made_inputs(model) if folder is None else inputs
-            subjects.append(_subject(model, own_inputs, names, Path(scratch, str(number)), progress))
+            takers = [name for name in installed.available() if (str(model.path), name) not in without]
+            subjects.append(_subject(model, own_inputs, names, takers, Path(scratch, str(number)), progress))
         record = compared(subjects=subjects, names=[], progress=progress)
     if folder is None:
         return record
@@ -133,12 +164,18 @@ def verified(paths: Sequence[Path], progress: Progress, folder: Path | None) -> 
 
 
 def _subject(
-    model: ExternalModel, inputs: np.ndarray, names: Sequence[str], folder: Path, progress: Progress
+    model: ExternalModel,
+    inputs: np.ndarray,
+    names: Sequence[str],
+    takers: Sequence[str],
+    folder: Path,
+    progress: Progress,
 ) -> Subject:
-    """A model with its own graph as the truth, converted in the folder for every runtime that takes it."""
-    artefacts = converted(model, inputs, folder, installed.available(), progress)
+    """A model with its own graph as the truth, converted in the folder for every one of some runtimes that takes it."""
+    artefacts = converted(model, inputs, folder, takers, progress)
     truth = GraphTruth(model.path, "its own graph in float64", model.signature)
-    return Subject(model.name, model.path, inputs, truth.oracle(inputs), artefacts, truth, names)
+    oracle = finite(truth.oracle(inputs), str(model.path))
+    return Subject(model.name, model.path, inputs, oracle, artefacts, truth, names)
 
 
 def converted(

@@ -34,9 +34,16 @@ SECONDS = 3600  # by the clock: float64 in NumPy takes its time, and a model tha
 CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for each MiB of it
 
 
-def verify(paths: Sequence[Path], folder: Path | None, progress: Progress) -> VerifyRecord:
-    """The rows of some admitted models through every runtime, and of each with the first where there is a folder."""
-    request = {"do": "verify", "paths": [*map(str, paths)], "folder": None if folder is None else str(folder)}
+def verify(
+    paths: Sequence[Path], without: Sequence[tuple[str, str]], folder: Path | None, progress: Progress
+) -> VerifyRecord:
+    """The rows of some admitted models through every runtime, and of each with the first where there is a folder.
+
+    Args:
+        without: path and runtime of what is left out.
+    """
+    read = None if folder is None else str(folder)
+    request = {"do": "verify", "paths": [*map(str, paths)], "without": without, "folder": read}
     return VerifyRecord.model_validate(_asked(request, _names(paths), "verified", progress)["record"])
 
 
@@ -174,7 +181,8 @@ def _verified(request: wire.Message, progress: Progress) -> Record:
     from kdeploy.verbs.external_models import verified
 
     folder = request["folder"] and Path(request["folder"])
-    return verified([*map(Path, request["paths"])], progress, folder)
+    without = [(path, name) for path, name in request["without"]]
+    return verified([*map(Path, request["paths"])], without, progress, folder)
 
 
 def _counted(request: wire.Message, _progress: Progress) -> Record:

@@ -21,8 +21,10 @@ from kdeploy.records.run import RunRecord, StageKey
 from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
+from kdeploy.system.folders import must_be_folder
 from kdeploy.system.known_hashes import KnownHashes
 from kdeploy.system.progress import Progress
+from kdeploy.system.room import must_hold_torch
 from kdeploy.system.threads import training_threads
 from kdeploy.verbs.earlier_run import student_of
 from kdeploy.verbs.runs import find_run, has_run, read_index
@@ -67,6 +69,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
     """Read and check a subject; no work is done yet. When it is only planned, it may lack packages."""
     store = Store(options.runs)
     loaded, data_root, threads = _open(subject, store, options)
+    must_hold_torch(threads)
     advice = {name: _missing(name) for name in installed.names()}
     lacking = check(
         loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
@@ -131,7 +134,12 @@ def _recipe_file(subject: str | Path, store: Store) -> Path | None:
 
 
 def data_root_of(folder: Path | None) -> Path:
-    """The folder that data paths are relative to: the one named, else that of KDEPLOY_DATA, else ./data."""
+    """The folder that data paths are relative to: the one named, else that of KDEPLOY_DATA, else ./data.
+
+    Raises: InputError when something else than a folder is named.
+    """
+    if folder is not None:
+        must_be_folder(folder, "--data-root")
     return folder or Path(os.environ.get("KDEPLOY_DATA") or "data")
 
 

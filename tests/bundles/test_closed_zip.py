@@ -255,6 +255,13 @@ def test_a_header_that_tells_another_story_than_the_directory_is_refused(
     assert refusal(content, tmp_path) == (4, message)
 
 
+@pytest.mark.parametrize("place", [4, DIRECTORY + 6], ids=["header", "directory"])
+@pytest.mark.parametrize(("version", "words"), [(b"\x40\x00", "6.4"), (b"\x14\x01", "27.6")])
+def test_a_version_that_no_reader_knows_is_refused(tmp_path: Path, place: int, version: bytes, words: str) -> None:
+    message = f"/a: must need version 6.3 or less of a zip to be unpacked (version {words}). {PLAIN_ZIP}"
+    assert refusal(edited(place, version), tmp_path) == (4, message)
+
+
 def test_a_flag_that_no_plain_zip_has_is_refused(tmp_path: Path) -> None:
     content = edited(DIRECTORY + 8, b"\x20\x00", edited(6, b"\x20\x00"))
     message = "/a: must have no flags but those of a plain zip (flags 0x0020)."

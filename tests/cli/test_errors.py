@@ -201,12 +201,35 @@ def test_a_bug_ends_with_1_and_its_traceback_is_in_a_file(capsys, tmp_path, monk
     assert log.read_text().endswith("ZeroDivisionError: one\ntwo\n")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_memory_that_ran_out_ends_with_8(error, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("can't start new thread"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    ],
+)
+def test_memory_and_threads_that_ran_out_end_with_8(error, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert exit_code_of(_application(error), []) == 8
     [log] = tmp_path.glob("kdeploy-error-*.log")
-    assert capsys.readouterr().err == f"error: kdeploy ran out of memory. Use smaller batches. Details: {log}.\n"
+    assert capsys.readouterr().err == (
+        f"error: kdeploy ran out of memory or threads ({type(error).__name__}: {error}). "
+        f"Use smaller batches, or raise the limits of this process. Details: {log}.\n"
+    )
+
+
+def test_no_memory_for_a_traceback_is_no_error_of_its_own(capsys, monkeypatch):
+    def none_left(_error: BaseException) -> list[str]:
+        raise MemoryError
+
+    monkeypatch.setattr("traceback.format_exception", none_left)
+    assert exit_code_of(_application(MemoryError("array")), []) == 8
+    assert capsys.readouterr().err == (
+        "error: kdeploy ran out of memory or threads (MemoryError: array). Use smaller batches, or raise the limits of "
+        "this process. Details: no file (there is no memory for it).\n"
+    )
 
 
 def test_a_keyboard_interrupt_before_the_work_ends_with_130(capsys):

@@ -72,3 +72,12 @@ def test_outputs_that_are_no_logits_are_refused(tmp_path: Path, output: list[int
     with pytest.raises(ModelError) as caught:
         signature(path)
     assert str(caught.value) == f"{path}: must give logits of shape (batch, classes) (shape {got})."
+
+
+def test_a_batch_of_nothing_is_refused(tmp_path: Path):
+    path = linear_model(tmp_path / "m.onnx", rows=0, output=["rows", 2])
+    with pytest.raises(ModelError) as caught:
+        signature(path)
+    assert str(caught.value) == (
+        f"{path}: must take at least 1 row (input 'x' of shape (0, 3)). Export it with a dynamic batch."
+    )

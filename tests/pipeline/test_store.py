@@ -24,6 +24,7 @@ from kdeploy.pipeline.store import Store
 from kdeploy.records.base import Record
 from kdeploy.system.files import TEMPORARY, commit_bytes, hash_file, sweep_temporary
 from kdeploy.system.fingerprint import fingerprint
+from tests.own_disk import on_own_disk
 
 ROOT = Path(__file__).parents[2]
 ADVICE = "Free some space, or raise the limit, and run the same command again; finished work is kept."
@@ -203,20 +204,11 @@ except KdeployError as exc:
 """
 
 
-@pytest.fixture
-def own_mounts() -> None:
-    """Skip where a process may not mount a small disk of its own."""
-    try:
-        subprocess.run(["unshare", "-rm", "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("unshare -rm is not permitted here, so no small disk can be mounted")
-
-
 def _on_own_disk(options: str, script: str, folder: Path) -> str:
     """What a script prints that runs where a small disk is mounted on the folder."""
-    command = f'mount -t tmpfs -o {options} none "$2" && exec "$1" - "$2"'
-    arguments = ["unshare", "-rm", "sh", "-c", command, "sh", sys.executable, str(folder)]
-    return subprocess.run(arguments, input=script, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    found = on_own_disk(options, folder, [sys.executable, "-c", script, folder], ROOT)
+    assert found.code == 0, found.stderr
+    return found.stdout.strip()
 
 
 @pytest.mark.usefixtures("own_mounts")
@@ -327,6 +319,16 @@ def test_a_name_that_is_too_long_is_refused(tmp_path):
         commit_bytes(path, b"new")
     assert str(caught.value) == f"{path}: must be writable (File name too long). Name another folder with --runs."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    """The rename would put a file in the place of a device, as root even of /dev/zero."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    with pytest.raises(InputError) as caught:
+        commit_bytes(tmp_path / "link", b"new")
+    assert str(caught.value) == f"{tmp_path / 'fifo'}: must be a regular file (a FIFO)."
+    assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
 
 
 # stage folders

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kdeploy.errors import DataError
-from kdeploy.recipe.fit import check_views
+from kdeploy.recipe.fit import check_student, check_views
+from kdeploy.recipe.student import Student
 from kdeploy.recipe.views import Views
 
 KINDS = {"image": "image", "x": "array"}
@@ -42,3 +43,14 @@ def test_an_input_that_the_data_has_not_is_refused():
     with pytest.raises(DataError) as caught:
         check_views(Views.model_validate({"picture": {"shift": 2}}), KINDS)
     assert str(caught.value) == "views.picture: must name an input of the data: image, x (picture)."
+
+
+def test_pooling_that_leaves_nothing_of_an_image_is_refused():
+    student = Student.model_validate({"conv": [{"channels": 2, "pool": 4}, {"channels": 2, "pool": 3}]})
+    check_student(student, (1, 12, 16))
+    with pytest.raises(DataError) as caught:
+        check_student(student, (1, 8, 16))
+    assert str(caught.value) == (
+        "student.conv[1].pool: must be at most 2, as its input is 2 x 4 (3). "
+        "Pool less: nothing would be left of the image."
+    )

@@ -55,3 +55,13 @@ def test_two_works_with_the_same_files_say_the_same_unless_they_measured():
     assert one.source(measures=True).content != other.source(measures=True).content
     changed = Finished("x", {}, Provenance(files=files | {"b": FileDigest(sha256="3", bytes=1)}, rests_on={}))
     assert one.source(measures=False).content != changed.source(measures=False).content
+
+
+@pytest.mark.parametrize("provenance", ["", '"provenance": {"files": 1}, '], ids=["none", "another"])
+def test_a_sealed_document_of_another_kind_is_no_record_of_a_stage(provenance: str, tmp_path: Path):
+    path = tmp_path / "record.json"
+    path.write_bytes(sealed(f'{{\n {provenance}"name": "tiny"\n}}\n'))
+    with pytest.raises(IntegrityError) as caught:
+        read_finished(path, stage="bench")
+    must = "must be the record of a finished stage (it does not say what it was made from)"
+    assert str(caught.value) == f"{path}: {must}. {AGAIN}"

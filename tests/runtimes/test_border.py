@@ -3,18 +3,22 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdeploy.errors import DataError, KdeployError, ModelError, UsageError
+from kdeploy.errors import DataError, KdeployError, ModelError, ResourceError, UsageError
 from kdeploy.runtimes.border import (
     InputGuard,
     Port,
     check_threads,
     closed,
+    converting,
     failed,
     fixed_batch,
     last_line,
@@ -151,6 +155,39 @@ def test_a_foreign_reader_error_becomes_ours_with_its_last_line():
         "model.onnx: must be a model that openvino reads (No such model). Check the path, or export the model again."
     )
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def _failed_run() -> AbstractContextManager[None]:
+    @contextmanager
+    def running() -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as exc:
+            failed("model.onnx", "openvino", exc)
+
+    return running()
+
+
+@pytest.mark.parametrize(
+    ("border", "must"),
+    [
+        (partial(reading, "model.onnx", "openvino"), "must be read by openvino"),
+        (
+            partial(converting, "model.onnx", "must be a model that nncf quantises"),
+            "must be a model that nncf quantises",
+        ),
+        (_failed_run, "must run in openvino"),
+    ],
+)
+def test_memory_and_threads_that_ran_out_are_no_fault_of_the_model(
+    border: Callable[[], AbstractContextManager[None]], must: str
+):
+    with pytest.raises(ResourceError) as caught, border():
+        raise RuntimeError("Exception from core.cpp:132:\nResource temporarily unavailable\n")
+    assert str(caught.value) == (
+        f"model.onnx: {must} within the memory and threads that there are (Resource temporarily unavailable). "
+        "Use smaller batches, or raise the limits of this process."
+    )
 
 
 def test_our_own_errors_pass_the_border_unchanged():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from kdeploy.errors import ModelError
 from kdeploy.runtimes import ncnn
@@ -63,6 +63,39 @@ def test_whole_numbers_are_refused(tmp_path: Path, folder: Path):
     with pytest.raises(Refused) as caught:
         Ncnn().convert(source, folder, precision="fp32")
     assert caught.value.reason == "ncnn takes float32, and input 'x' is int64"
+
+
+def followed_by(folder: Path, nodes: list[onnx.NodeProto], *shape: int) -> Source:
+    """x (rows, *shape) -> nodes -> y (rows, 4)."""
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", *shape])]
+    ports.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 4]))
+    constants = [numpy_helper.from_array(np.zeros(1, np.float32), "zero")]
+    graph = helper.make_graph(nodes, "made", ports[:1], ports[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "m.onnx")
+    return Source(folder / "m.onnx", None, {"x": np.ones((2, *shape), np.float32)}, None)
+
+
+def test_layers_that_ncnn_has_not_are_named(tmp_path: Path, folder: Path):
+    nodes = [
+        helper.make_node("Greater", ["x", "zero"], ["positive"]),
+        helper.make_node("Where", ["positive", "x", "zero"], ["y"]),
+    ]
+    with pytest.raises(Refused) as caught:
+        Ncnn().convert(followed_by(tmp_path, nodes, 4), folder, precision="fp32")
+    assert caught.value.reason == "ncnn has no layer for torch.gt, torch.where"
+
+
+def test_a_net_that_answers_with_more_numbers_than_the_graph_is_refused(tmp_path: Path, folder: Path):
+    nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=0)]
+    source = followed_by(tmp_path, nodes, 5, 4)
+    model = onnx.load(source.onnx)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "axes"))
+    onnx.save(model, source.onnx)
+    with pytest.raises(Refused) as caught:
+        Ncnn().convert(source, folder, precision="fp32")
+    assert caught.value.reason == (
+        "ncnn does not run what pnnx makes of it: cannot reshape array of size 20 into shape (1,4)"
+    )
 
 
 def test_a_model_that_pnnx_dies_of_is_an_error(tmp_path: Path, folder: Path):

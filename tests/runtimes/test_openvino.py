@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from kdeploy.errors import MissingError, ModelError
@@ -12,6 +13,7 @@ from kdeploy.runtimes.openvino import OpenVino
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.runtimes.reference import Reference
 from kdeploy.system import host
+from kdeploy.system.files import hash_folder
 from tests import made
 from tests.runtimes.conftest import calibrated
 from tests.runtimes.fresh import files_written_at_home
@@ -60,6 +62,38 @@ def test_an_input_keeps_its_name_where_a_node_that_did_nothing_was_removed(folde
     path = made.linear(folder / "flat.onnx", (2,))  # Flatten of what is flat already
     example = {"x": np.ones((3, 2), np.float32)}
     artefact = OpenVino().convert(Source(path, None, example, None), folder, precision="fp32")
+    assert OpenVino().load(artefact, threads=1).run(example)["logits"].shape == (3, 3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_equal_models_give_equal_bytes_whatever_was_converted_before(
+    precision: str, source: Source, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if precision == "int8":
+        pytest.importorskip("nncf", reason="nncf is in the extra 'nncf'")
+    monkeypatch.setattr("kdeploy.runtimes.openvino._refuse_other", lambda _compiled, _precision: None)
+    other = Source(made.linear(tmp_path / "other.onnx", (2,)), None, {"x": np.ones((3, 2), np.float32)}, None)
+    first, second = (tmp_path / name for name in ("first", "second"))
+    for place, model in ((first, calibrated(source)), (folder, other), (second, calibrated(source))):
+        place.mkdir(exist_ok=True)
+        OpenVino().convert(model, place, precision="fp32" if model is other else precision)
+    assert hash_folder(first) == hash_folder(second)
+    assert [*hash_folder(first)] == ["model.bin", "model.xml"]
+    ran = [OpenVino().load(place / "model.xml", threads=1).run(source.example) for place in (first, second)]
+    assert ran[0].keys() == {"logits", "total"}
+    assert all(np.array_equal(ran[0][name], ran[1][name]) for name in ran[0])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_an_input_with_the_name_of_a_node_keeps_it(precision: str, folder: Path):
+    if precision == "int8":
+        pytest.importorskip("nncf", reason="nncf is in the extra 'nncf'")
+    model = onnx.load(made.linear(folder / "named.onnx", (2,)))
+    model.graph.input[0].name = model.graph.node[0].input[0] = "node_1"
+    onnx.save(model, folder / "named.onnx")
+    example = {"node_1": np.ones((3, 2), np.float32)}
+    source = Source(folder / "named.onnx", None, example, [example])
+    artefact = OpenVino().convert(source, folder, precision=precision)
     assert OpenVino().load(artefact, threads=1).run(example)["logits"].shape == (3, 3)
 
 

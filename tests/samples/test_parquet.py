@@ -199,6 +199,32 @@ def test_metadata_that_is_no_json_is_refused(tmp_path: Path):
     assert str(caught.value) == f"{file}: must have JSON in its metadata key huggingface ({caught.value.__cause__})."
 
 
+@pytest.mark.parametrize("names", [{"a": 1}, "cat", 7, None])
+def test_names_in_the_metadata_that_are_no_list_are_refused(tmp_path: Path, names: object):
+    settings = good(tmp_path)
+    file = tmp_path / "train-00000-of-00001.parquet"
+    stored = json.dumps({"info": {"features": {"label": {"names": names}}}})
+    pq.write_table(pq.read_table(file).replace_schema_metadata({"huggingface": stored}), file)
+    must = "must have a list of names for label in its metadata key huggingface"
+    assert refused(settings) == f"{file}: {must} ({json.dumps(names)})."
+
+
+def test_metadata_too_deep_to_be_read_is_refused(tmp_path: Path):
+    settings = good(tmp_path)
+    file = tmp_path / "train-00000-of-00001.parquet"
+    pq.write_table(pq.read_table(file).replace_schema_metadata({"huggingface": "[" * 100_000}), file)
+    assert refused(settings).startswith(f"{file}: must have JSON in its metadata key huggingface (")
+
+
+@pytest.mark.parametrize("column", ["image", "label"])
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, column: str):
+    settings = good(tmp_path)
+    file = tmp_path / "train-00000-of-00001.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.append_column(column, table[column]), file)
+    assert refused(settings) == f"{file}: must have one column {column} (2)."
+
+
 def test_an_image_of_another_size_or_mode_is_refused_with_its_row(tmp_path: Path):
     images = [encoded(pixels) for pixels in pictures(10, 4, 6)]
     place = f"{tmp_path / 'train-0.parquet'}: row 9"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import IntegrityError
@@ -36,6 +37,8 @@ def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[st
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "leave":
+            sys.stderr.write(request.get("saying", ""))
+            sys.stderr.flush()
             os._exit(0)
         case "mute":
             os.closerange(3, 100)
@@ -43,10 +46,12 @@ def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[st
             time.sleep(600)
         case "import":
             importlib.import_module("no_such_package")
+        case "write":
+            Path(request["path"]).write_bytes(b"")
         case "start":
             child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             return {"pid": child.pid}
-    raise ValueError("a bug")
+    raise ValueError(request.get("saying", "a bug"))
 
 
 if __name__ == "__main__":

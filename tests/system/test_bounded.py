@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kdeploy.errors import IntegrityError, KdeployError, ResourceError
+from kdeploy.errors import InputError, IntegrityError, KdeployError, ResourceError
 from kdeploy.system import bounded
 from kdeploy.system.limits import GIB, Limits
 from tests.program import REPOSITORY
@@ -29,9 +29,9 @@ def ask(do: str, limits: Limits = NO_HURRY, **request: Any) -> dict[str, Any]:
     return bounded.ask("tests.system.asked", {"do": do, **request}, limits, where="model.x", doing="tried")
 
 
-def refusal(do: str, limits: Limits = NO_HURRY) -> str:
+def refusal(do: str, limits: Limits = NO_HURRY, **request: Any) -> str:
     with pytest.raises(ResourceError) as caught:
-        ask(do, limits)
+        ask(do, limits, **request)
     return str(caught.value)
 
 
@@ -46,6 +46,13 @@ def test_an_error_comes_back_as_its_own_kind():
     with pytest.raises(IntegrityError) as caught:
         ask("refuse")
     assert caught.value.as_json() == IntegrityError("x", "must be y", got="z", advice="Do w.").as_json()
+
+
+def test_what_the_system_refuses_a_child_is_no_bug(tmp_path: Path):
+    with pytest.raises(InputError) as caught:
+        ask("write", path=str(tmp_path / "no" / "file"))
+    must = "must be a file or folder that can be used here (No such file or directory)"
+    assert str(caught.value) == f"{tmp_path / 'no' / 'file'}: {must}."
 
 
 def test_a_child_that_takes_too_long_is_ended():
@@ -81,6 +88,15 @@ def test_a_child_that_fails_by_itself_is_our_bug(do, got):
         ask(do)
     assert str(caught.value) == f"model.x: must be tried or refused{got}."
     assert caught.value.exit_code == 1
+
+
+def test_a_child_that_a_library_ends_for_want_of_threads_is_refused():
+    said = "libgomp: Thread creation failed: Resource temporarily unavailable"
+    expected = f"must be tried within {2 * GIB} bytes of memory and 60 s ({said})"
+    assert refusal("leave", saying=said) == f"model.x: {expected}. Do not run it here."
+    assert refusal("bug", saying="can't start new thread") == (
+        f"model.x: must be tried within {2 * GIB} bytes of memory (can't start new thread)."
+    )
 
 
 def test_a_package_that_is_missing_in_a_child_is_no_other_error_than_here():

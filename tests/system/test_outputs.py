@@ -30,7 +30,7 @@ LINK = "--out: must not be a link, which may lead anywhere ({out}). Name the pla
     ("make", "code", "sentence"),
     [
         (Path.touch, 3, "--out: must be a folder, or not there yet ({out} is a file)."),
-        (os.mkfifo, 3, "--out: must be a folder, or not there yet ({out} is a pipe)."),
+        (os.mkfifo, 3, "--out: must be a folder, or not there yet ({out} is a FIFO)."),
         (_link, 4, LINK),
         (_link_to_a_folder, 4, LINK),
     ],
@@ -46,7 +46,7 @@ def test_only_a_folder_takes_files(tmp_path: Path, make: Callable[[Path], None],
     ("make", "code", "sentence"),
     [
         (_folder, 3, "--out: must be a file, or not there yet ({out} is a folder)."),
-        (os.mkfifo, 3, "--out: must be a file, or not there yet ({out} is a pipe)."),
+        (os.mkfifo, 3, "--out: must be a file, or not there yet ({out} is a FIFO)."),
         (_link, 4, LINK),
         (_link_to_a_folder, 4, LINK),
     ],

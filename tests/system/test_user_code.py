@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from kdeploy.errors import DataError, Interrupted, ModelError
-from kdeploy.system.user_code import calling, is_out_of_memory, told
+from kdeploy.formatting.shortage import is_shortage
+from kdeploy.system.user_code import calling, told
 
 
 def _raise(error: BaseException) -> None:
@@ -51,9 +52,9 @@ def test_what_is_no_fault_of_it_passes(error: BaseException):
 def test_memory_that_torch_lacks_passes():
     with pytest.raises(RuntimeError) as caught, calling("net", "must answer"):
         torch.empty(1 << 60)
-    assert is_out_of_memory(caught.value)
-    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
-    assert not is_out_of_memory(RuntimeError("out of ideas"))
+    assert is_shortage(caught.value)
+    assert is_shortage(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not is_shortage(RuntimeError("out of ideas"))
 
 
 def test_a_keyboard_interrupt_passes_where_nobody_catches_the_signal():

@@ -13,10 +13,11 @@ import pytest
 from onnx import helper, numpy_helper
 
 import kdeploy
-from kdeploy.errors import ModelError
+from kdeploy.errors import ModelError, ResourceError
 from kdeploy.parity.oracle import onnx_oracle
 from kdeploy.runtimes import installed
 from kdeploy.system.files import hash_file
+from kdeploy.verbs import external_models
 from kdeploy.verbs.external_models import admitted, made_inputs
 from tests import made
 from tests.program import inside
@@ -208,6 +209,42 @@ def test_a_batch_that_is_baked_in_is_named(tmp_path):
     )
 
 
+def followed_by(path: Path, operator: str, *more: str, **attributes: object) -> Path:
+    """A sound classifier whose logits go through one more node."""
+    model = onnx.load(made.linear(path, (4,)))
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(helper.make_node(operator, ["before", *more], ["logits"], **attributes))
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("verb", ["export", "verify"])
+def test_logits_that_are_not_finite_are_measured_and_refused(tmp_path, verb):
+    path = followed_by(tmp_path / "a.onnx", "Log")
+    found = inside(verb, path, *(["--out", tmp_path / "out", "--runs", tmp_path] if verb == "export" else []))
+    assert found.code == 5
+    [sentence] = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+    assert re.fullmatch(
+        r"error: .*a\.onnx: must answer with finite logits \(\d+ of 64 inputs have NaN or infinity among theirs\)\. "
+        r"Nothing can be compared with those: look at how it was trained or exported\.",
+        sentence,
+    )
+
+
+@pytest.mark.parametrize("verb", ["export", "verify"])
+def test_a_batch_that_is_lost_on_the_way_is_measured_and_refused(tmp_path, verb):
+    path = followed_by(tmp_path / "a.onnx", "ReduceMean", axes=[0], keepdims=1)
+    model = onnx.load(path)
+    model.opset_import[0].version = 17  # from 18 on the axes are an input
+    onnx.save(model, path)
+    found = inside(verb, path, *(["--out", tmp_path / "out", "--runs", tmp_path] if verb == "export" else []))
+    assert found.code == 5
+    assert found.stderr.splitlines()[-1].endswith(
+        "must answer 64 inputs with a row of logits each (logits of shape (1, 3)). "
+        "Its batch is lost or baked in on the way: export it again with a dynamic one."
+    )
+
+
 def test_a_model_that_the_reference_evaluator_cannot_run_is_refused(tmp_path):
     path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
     model = onnx.load(path)
@@ -367,3 +404,57 @@ def test_the_api_exports_a_model_made_elsewhere(tmp_path: Path) -> None:
     plain = made.linear(tmp_path / "a.onnx", (2,))
     assert kdeploy.export_model(plain, options)[1].bottleneck.shipped == "plain"
     assert record.bottleneck.shipped == "factored"
+
+
+def test_a_runtime_that_a_model_hangs_is_left_out_with_its_reason_and_the_others_are_compared(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    def hangs_on_openvino(path: Path, _inspection: object, runtime: str) -> None:
+        if runtime == "openvino":
+            must, got = "must be run once within 5 bytes of memory and 1 s", "it took more than 1 s"
+            raise ResourceError(str(path), must, got=got, advice="Do not run it here.")
+
+    monkeypatch.setattr(external_models, "call_once", hangs_on_openvino)
+    found = inside("verify", made.linear(tmp_path / "a.onnx", (1, 4, 4)), "--json")
+    assert found.code == 0, found.stderr
+    assert {row["runtime"] for row in found.document["rows"]} == reading() - {"openvino"}
+    assert found.document["unavailable"] == [{"field": "a.onnx on openvino", "reason": "it took more than 1 s"}]
+    said = "a.onnx: left out on openvino: it must be run once within 5 bytes of memory and 1 s (it took more than 1 s)"
+    assert said in " ".join(found.stderr.split())
+
+
+def test_a_runtime_that_was_asked_for_by_name_and_hangs_is_an_error(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    def hangs(path: Path, _inspection: object, _runtime: str) -> None:
+        raise ResourceError(str(path), "must be run once within 1 s", got="it took more than 1 s")
+
+    monkeypatch.setattr(external_models, "call_once", hangs)
+    paths = [made.linear(tmp_path / f"{name}.onnx", (1, 4, 4), seed=seed) for seed, name in enumerate("ab")]
+    found = inside("bench", *paths, "--runtime", "openvino", "--quick", "--runs", tmp_path / "runs")
+    assert found.code == 8
+    assert found.stderr.endswith(
+        f"error: {paths[0]}: must be run once in openvino (it took more than 1 s). Do without that runtime.\n"
+    )
+
+
+@pytest.mark.skipif("tract" not in installed.available(), reason="tract is not installed, which hangs")
+def test_tract_hangs_in_an_einsum_and_the_other_runtimes_are_compared(tmp_path):
+    weights = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["three"]),
+        helper.make_node("Einsum", ["three", "w"], ["z"], equation="bij,jk->bk"),
+        helper.make_node("Identity", ["z"], ["y"]),
+    ]
+    values = {"shape": np.array([0, 3, 64], np.int64), "w": weights}
+    graph = helper.make_graph(
+        nodes,
+        "einsum",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 8, 8])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 5])],
+        [numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    path = tmp_path / "einsum.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    found = inside("verify", path, "--json")
+    assert found.code == 0, found.stderr
+    assert {row["runtime"] for row in found.document["rows"]} == reading() - {"tract"}
+    assert [one["field"] for one in found.document["unavailable"]] == ["einsum.onnx on tract"]

@@ -4,13 +4,13 @@ Looked at are the stored tensors, in the model or in its side files, and the flo
 among them. One NaN among the weights makes every answer NaN on every input, which no comparison survives.
 
 Infinity alone is fine where it bounds or masks: read only by Where, Clip, Max, Min or Pad, or by an Add in front of a
-Softmax, as the masks of attention are.
+Softmax, as the masks of attention are; and be it cut, repeated or reshaped on the way there.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,13 @@ from kdeploy.graphs.inspector.wording import node_words, quoted
 
 Tensor = onnx.TensorProto
 BOUNDED = frozenset(["Clip", "Max", "Min", "Pad", "Where"])
+CONSTANTS = frozenset(["Constant", "ConstantOfShape"])
+MOVES = frozenset(
+    [
+        *("Cast", "Concat", "Expand", "Flatten", "Gather", "Identity"),
+        *("Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+    ]
+)
 FLOATS = frozenset(
     [
         *(Tensor.FLOAT, Tensor.DOUBLE, Tensor.FLOAT16, Tensor.BFLOAT16),
@@ -41,7 +48,7 @@ def check_finite(graph: onnx.GraphProto, folder: Path, where: str) -> None:
     for tensor in graph.initializer:
         _check(_chunks(tensor, folder), f"stored tensor {quoted(tensor.name)}", where, bound=tensor.name in bounds)
     for node in graph.node:
-        bound = node.op_type in BOUNDED or (node.op_type == "Constant" and set(node.output) <= bounds)
+        bound = node.op_type in BOUNDED or (node.op_type in CONSTANTS and set(node.output) <= bounds)
         for attribute in node.attribute:
             for chunks in _of_attribute(attribute, folder):
                 _check(chunks, f"{node_words(node)} has {quoted(attribute.name)}, which", where, bound=bound)
@@ -49,18 +56,25 @@ def check_finite(graph: onnx.GraphProto, folder: Path, where: str) -> None:
 
 def _bounds(graph: onnx.GraphProto) -> set[str]:
     """The names that are read, and only where infinity is a bound."""
-    of_softmax = _read_only_by(graph, lambda node: node.op_type == "Softmax")
+    of_softmax = _read_only_by(graph, lambda node: node.op_type == "Softmax", MOVES | {"Add"})
     return _read_only_by(
-        graph, lambda node: node.op_type in BOUNDED or (node.op_type == "Add" and node.output[0] in of_softmax)
+        graph, lambda node: node.op_type in BOUNDED or (node.op_type == "Add" and node.output[0] in of_softmax), MOVES
     )
 
 
-def _read_only_by(graph: onnx.GraphProto, chosen: Callable[[onnx.NodeProto], bool]) -> set[str]:
-    """The names that some nodes read, and no others."""
-    names: dict[bool, set[str]] = {True: set(), False: {value.name for value in graph.output}}
-    for node in graph.node:
-        names[chosen(node)].update(node.input)
-    return names[True] - names[False]
+def _read_only_by(
+    graph: onnx.GraphProto, chosen: Callable[[onnx.NodeProto], bool], through: Collection[str]
+) -> set[str]:
+    """The names that some nodes read, be it through operators of a kind, and no others.
+
+    A node stands in front of those that read it, so that backwards each is judged after all of these.
+    """
+    names: set[str] = set()
+    others = {value.name for value in graph.output}
+    for node in reversed(graph.node):
+        leads_there = node.op_type in through and all(name in names and name not in others for name in node.output)
+        (names if chosen(node) or leads_there else others).update(node.input)
+    return names - others
 
 
 def _check(chunks: Iterator[NDArray[np.generic]], what: str, where: str, *, bound: bool) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
-from kdeploy.samples import parquet
+from kdeploy.samples import parquet, parquet_columns
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.room import Room
 from kdeploy.samples.speech import corpus, phones
@@ -64,16 +64,30 @@ class AlignedPhones:
     def _utterances(self, files: Sequence[Path], count: int) -> Iterator[Utterance]:
         for file in files:
             columns = ["audio", "frame_state", *([self.groups] if self.groups else [])]
+            _check_columns(file)
             for row, cells in enumerate(parquet.rows_of(file, columns)):
                 place = f"{file}: row {row}"
-                states = np.asarray(cells["frame_state"] or (), np.int64)
-                if cells["audio"] is None or cells["audio"]["bytes"] is None or not len(states):
+                found = cells["frame_state"] or ()
+                if cells["audio"] is None or cells["audio"]["bytes"] is None or not found or None in found:
                     must = "must have the bytes of its audio, and a state for each frame"
                     raise DataError(place, must, got="null, or an empty list")
+                states = np.asarray(found, np.int64)
                 _check_states(states, STATES * count, place)
                 labels = states if self.targets == "states" else states // STATES
                 group = str(cells[self.groups]) if self.groups else place
                 yield Utterance(place, group, cells["audio"]["bytes"], partial(_all, labels))
+
+
+def _check_columns(file: Path) -> None:
+    import pyarrow as pa
+
+    parquet.check_there(file, ("audio", "frame_state"))
+    schema = parquet.opened(file).schema_arrow
+    audio, states = schema.field("audio").type, schema.field("frame_state").type
+    is_list = pa.types.is_list(states) or pa.types.is_large_list(states)
+    if not (parquet_columns.has_bytes(audio) and is_list and pa.types.is_integer(states.value_type)):
+        must = "must have audio as struct<bytes, path> and frame_state as a list of integers"
+        raise DataError(str(file), must, got=f"audio {audio}, frame_state {states}")
 
 
 def _all(labels: NDArray[np.int64], _count: int) -> NDArray[np.int64]:
@@ -94,4 +108,4 @@ def _phones(file: Path) -> tuple[str, ...]:
     except (KeyError, TypeError) as exc:
         must = "must name its phones in the metadata key huggingface, as the classes of the list phone"
         raise DataError(str(file), must, got="no names") from exc
-    return tuple(str(name) for name in names)
+    return parquet.names_in(names, "phone", file)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from kdeploy.errors import DataError
+from kdeploy.runtimes import regular_file
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.room import Room
 from kdeploy.samples.speech import corpus, phones
@@ -50,7 +51,7 @@ class Timit:
         digest = hashlib.sha256()
         for file in self.files():
             place = file.relative_to(self.folder).as_posix()
-            digest.update(f"{place} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{place} {hashlib.sha256(regular_file.read(file)).hexdigest()}\n".encode())
         return digest.hexdigest()
 
     def contents(self, room: Room) -> Contents:
@@ -66,7 +67,12 @@ class Timit:
     def _utterances(self, part: str) -> Iterator[Utterance]:
         for transcript, sound in _recordings(self.folder, part):
             labels = partial(phones.labels, segments(transcript), targets=self.targets)
-            yield Utterance(str(sound), transcript.parent.name.lower(), sound.read_bytes(), labels)
+            yield Utterance(str(sound), transcript.parent.name.lower(), regular_file.read(sound), labels)
+
+
+def _is_place(word: str) -> bool:
+    """Whether it is the number of a sample: 18 digits fit into 64 bits, and no recording is as long."""
+    return word.isdecimal() and len(word) <= 18
 
 
 def segments(transcript: Path) -> list[Segment]:
@@ -75,10 +81,10 @@ def segments(transcript: Path) -> list[Segment]:
     Raises: DataError with the line that is none.
     """
     sequence: list[Segment] = []
-    for number, line in enumerate(transcript.read_text(encoding="ascii", errors="replace").splitlines(), 1):
+    for number, line in enumerate(regular_file.read(transcript).decode("ascii", errors="replace").splitlines(), 1):
         words = line.split()
         end = sequence[-1].stop if sequence else 0
-        if not (len(words) == 3 and words[0].isdecimal() and words[1].isdecimal() and words[2] in PHONES):
+        if not (len(words) == 3 and all(map(_is_place, words[:2])) and words[2] in PHONES):
             must = "must be a first sample, a last one and one of the 61 phones of TIMIT"
             raise DataError(f"{transcript}:{number}", must, got=repr(line))
         if not end <= int(words[0]) < int(words[1]):

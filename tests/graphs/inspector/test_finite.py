@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from kdeploy.errors import NonFiniteError
 from kdeploy.graphs.inspector.contents import inspect_contents
@@ -111,7 +111,26 @@ def masked(*after: onnx.NodeProto, mask: float = -np.inf, operator: str = "Add")
     return model(nodes, outputs=[value("y", ["rows", 3])], tensors=[tensor])
 
 
+def moved(*, end: str = "Softmax") -> onnx.ModelProto:
+    """y = end(x + mask), the mask cut out of a larger one and repeated, as exporters write that of causal attention."""
+    tensors = [
+        numpy_helper.from_array(np.array([[0, -np.inf, 0]], np.float32), "mask"),
+        *(numpy_helper.from_array(np.array(numbers), name) for name, numbers in MOVED.items()),
+    ]
+    nodes = [
+        node("Slice", ["mask", "from", "to"], "cut"),
+        node("Expand", ["cut", "shape"], "repeated"),
+        helper.make_node("Add", ["x", "repeated"], ["scores"], name="first"),
+        helper.make_node("Add", ["scores", "x"], ["more"], name="second"),
+        node(end, ["more"], "y"),
+    ]
+    return model(nodes, outputs=[value("y", ["rows", 3])], tensors=tensors)
+
+
+MOVED = {"from": [0, 0], "to": [1, 3], "shape": [1, 3]}
+
 BOUNDS = {
+    "a mask that is cut and repeated on the way": moved(),
     "a mask in front of a softmax": masked(),
     "a maximum": masked(operator="Max"),
     "an attribute": unary("Clip", min=-np.inf, max=np.inf),
@@ -131,6 +150,7 @@ def test_a_constant_that_bounds_is_fine(tmp_path: Path) -> None:
 
 
 NO_BOUNDS = {
+    "a mask that leads to no softmax": moved(end="Relu"),
     "NaN in a mask": masked(mask=np.nan),
     "a mask that is added elsewhere too": masked(node("Add", ["x", "mask"], "other")),
     "a factor": masked(operator="Mul"),

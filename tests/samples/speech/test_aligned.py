@@ -116,6 +116,34 @@ def test_other_columns_are_refused(tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize(
+    ("column", "cells", "kinds"),
+    [
+        ("audio", [1.5] * 2, "audio double, frame_state list<element: int16>"),
+        ("frame_state", [2.5] * 2, "audio struct<bytes: binary, path: string>, frame_state double"),
+        ("frame_state", [[1.0]] * 2, "audio struct<bytes: binary, path: string>, frame_state list<element: double>"),
+    ],
+)
+def test_columns_of_other_types_are_refused(tmp_path: Path, column: str, cells: list[object], kinds: str):
+    settings = saved(tmp_path)
+    table = pq.read_table(tmp_path / "test-0.parquet")
+    table = table.set_column(table.column_names.index(column), column, pa.array(cells))
+    pq.write_table(table, tmp_path / "test-0.parquet")
+    assert refused(settings) == (
+        f"{tmp_path}/test-0.parquet: must have audio as struct<bytes, path> and frame_state as a list of integers "
+        f"({kinds})."
+    )
+
+
+def test_a_frame_without_a_state_is_refused(tmp_path: Path):
+    settings = saved(tmp_path)
+    write(tmp_path / "test-0.parquet", 2, states=[STATES, [1, None]])
+    assert refused(settings) == (
+        f"{tmp_path}/test-0.parquet: row 1: must have the bytes of its audio, and a state for each frame "
+        "(null, or an empty list)."
+    )
+
+
 def test_arctic_phones_have_every_state_in_the_test_part():
     settings = {"phones": real("arctic-phones")["parquet"]}
     samples = load(settings, split={"labeled": 1_000, "unlabeled": 0, "held_out": 500})

@@ -95,6 +95,8 @@ def test_the_content_hash_is_over_what_is_read(tmp_path: Path):
     [
         ("0 8000 aa\n8000 16000\n", ":2: must be a first sample, a last one and one of the 61 phones of TIMIT"),
         ("0 8000 a\n", ":1: must be a first sample, a last one and one of the 61 phones of TIMIT"),
+        (f"0 {2**63} aa\n", ":1: must be a first sample, a last one and one of the 61 phones of TIMIT"),
+        (f"0 {'9' * 5000} aa\n", ":1: must be a first sample, a last one and one of the 61 phones of TIMIT"),
         ("-1 8000 aa\n", ":1: must be a first sample, a last one and one of the 61 phones of TIMIT"),
         ("0 8000 aa\n7000 9000 s\n", ":2: must be a segment of at least 1 sample that begins at 8000 or later"),
         ("5 5 aa\n", ":1: must be a segment of at least 1 sample that begins at 0 or later"),
