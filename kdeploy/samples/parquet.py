@@ -210,9 +210,7 @@ def _as_numpy(some: pa.ChunkedArray, file: Path, column: str) -> NDArray[Any]:
 
 def _joined(files: Sequence[Path], values: Sequence[NDArray[Any]], column: str) -> NDArray[Any]:
     for file, some in zip(files, values, strict=True):
-        if len(some) and (some.dtype.kind in "U" or some.ndim > 1) != (
-            values[0].dtype.kind in "U" or values[0].ndim > 1
-        ):
+        if len(some) and _form(some) != _form(values[0]):
             got = f"{values[0].dtype} in {files[0].name}, {some.dtype} in {file.name}"
             raise DataError(f"{file}: {column}", "must have labels in one form in all files", got=got)
     return np.concatenate([some for some in values if len(some)] or values)
