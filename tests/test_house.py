@@ -75,7 +75,13 @@ TESTED_ELSEWHERE = {
         reports/layers reports/plots reports/write
     """,
     "promises without code; runtimes/test_contract.py checks who keeps them": "runtimes/protocol",
+    "a promise without code; system/test_known_hashes.py checks who keeps it": "samples/known",
     "samples/test_media_folder.py, samples/test_parquet.py": "samples/contents samples/pictures",
+    "samples/test_meanings_of_folders.py": """
+        samples/class_order samples/damage samples/decoded samples/split_folders samples/tree
+    """,
+    "samples/test_meanings_of_parquet.py": "samples/parquet_columns samples/parquet_files",
+    "samples/test_meanings_of_npz.py": "samples/arrays/labels samples/arrays/names samples/arrays/pixels",
     "the test of each view, beside samples/views/test_views.py": "samples/views/cut samples/views/numbers",
     "stages/export/test_run.py": "stages/export/describe stages/export/forms transforms/outcome",
     "pipeline/test_store.py and whoever writes a file": "system/files system/lock",
@@ -87,7 +93,7 @@ TESTED_ELSEWHERE = {
     """,
     "promises without code: timing/run/test_worker_process.py sees each command answered": "timing/messages",
     "stages/test_distill.py": "training/tensorboard",
-    "verbs/init/test_draft.py": "verbs/init/data verbs/init/teacher verbs/init/text",
+    "verbs/init/test_draft.py": "verbs/init/teacher verbs/init/text",
     "cli/test_sweep.py": "verbs/sweep",
     "parses and prints: cli/bench/test_bench.py, cli/verify and test_end_to_end.py run them": """
         cli/bench/compare cli/bench/group cli/bench/models cli/bench/recompute cli/bench/result cli/bench/run

@@ -12,7 +12,10 @@ from kdeploy.formatting import numbers
 
 Teacher = Annotated[Path, typer.Option("--teacher", metavar="FILE", help="The teacher: a classifier as .onnx.")]
 Data = Annotated[
-    Path, typer.Option("--data", metavar="PATH", help="An .npz file, or a folder of parquet, image or sound files.")
+    Path,
+    typer.Option(
+        "--data", metavar="PATH", help="An .npz, .npy or .parquet file, or a folder of such, of images or of sounds."
+    ),
 ]
 Name = Annotated[
     str | None,
@@ -39,6 +42,8 @@ def command(
         output.record(record)
         return
     output.line(f"wrote {record.recipe}: {record.source}, {record.classes} classes")
+    for line in record.assumed:
+        output.line(f"assumed: {line}")
     right = f"right on {numbers.percent(record.teacher_accuracy)} of {record.looked_at} labelled samples"
     if record.teacher_accuracy is None:
         told = f"its answers to {record.looked_at} samples tell {record.teacher_bits:.2f} bits each"

@@ -41,6 +41,9 @@ Trust = Annotated[bool, typer.Option("--trust", help="Let the recipe's torch: ru
 RequireExact = Annotated[
     bool, typer.Option("--require-exact", help="Refuse a checkpoint that cannot be resumed bit for bit here.")
 ]
+Rehash = Annotated[
+    bool, typer.Option("--rehash", help="Hash the data again, also files that did not change by size and time.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that --out has already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 

@@ -42,6 +42,8 @@ def command(
     output.table(record.name, ("stage", "fingerprint", ""), rows)
     if record.duplicates is not None and record.duplicates.any:
         output.line(record.duplicates.sentence)
+    for line in record.assumed:
+        output.line(f"assumed: {line}")
     size = "unknown until the teacher is made" if record.label_bytes is None else numbers.size(record.label_bytes)
     output.line(f"label store: {record.label_rows} rows, {size}")
     for teacher in record.teachers:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli import errors, options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Subject, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, RequireExact, Runs, Set, Subject, Trust
 
 Force = Annotated[
     list[str] | None,
@@ -29,6 +29,7 @@ def command(
     runs: Runs = RUNS,
     trust: Trust = False,
     require_exact: RequireExact = False,
+    rehash: Rehash = False,
     as_json: AsJson = False,
 ) -> None:
     """Do every stage in order, from the recipe to the verified bundle and the report."""
@@ -38,7 +39,8 @@ def command(
     from kdeploy.cli.summary import show
 
     with watched() as progress:
-        asked = replace(options.options(runs, data_root, set_, trust, progress), require_exact=require_exact)
+        asked = options.options(runs, data_root, set_, trust, progress)
+        asked = replace(asked, require_exact=require_exact, rehash=rehash)
         job = api.run(subject, asked, force=force or (), check_gate=False)
         summary = api.summary(job)
     missed = errors.raised(api.require_gate, summary)

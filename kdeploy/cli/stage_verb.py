@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, RequireExact, Runs, Set, Subject, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, RequireExact, Runs, Set, Subject, Trust
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
@@ -31,6 +31,7 @@ def stage_verb(
         runs: Runs = RUNS,
         trust: Trust = False,
         require_exact: RequireExact = False,
+        rehash: Rehash = False,
         as_json: AsJson = False,
     ) -> None:
         from kdeploy import api
@@ -39,7 +40,7 @@ def stage_verb(
 
         with watched() as progress:
             asked = options.options(runs, data_root, set_, trust, progress)
-            run = api.load_run(api.run(subject, replace(asked, require_exact=require_exact), upto=stage))
+            run = api.load_run(api.run(subject, replace(asked, require_exact=require_exact, rehash=rehash), upto=stage))
         if as_json:
             output.record(record(run))
         else:

@@ -18,6 +18,8 @@ def show(summary: Summary) -> None:
     output.line(f"verdict: {verdict_words(summary.verdict)}")
     if summary.duplicates is not None and summary.duplicates.any:
         output.line(summary.duplicates.sentence)
+    for line in summary.assumed:
+        output.line(f"assumed: {line}")
     bottleneck = summary.bottleneck
     hint = {
         "factored": " To ship the fused form: --bottleneck fuse",

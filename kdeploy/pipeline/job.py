@@ -16,6 +16,7 @@ from kdeploy.recipe.training import Training
 from kdeploy.records.provenance import Finished
 from kdeploy.records.run import StageKey
 from kdeploy.records.teacher import TeacherSource
+from kdeploy.system.known_hashes import KnownHashes
 from kdeploy.system.progress import Progress
 from kdeploy.training.options import TrainingOptions
 from kdeploy.training.settings import training_options
@@ -52,6 +53,7 @@ class Job:
     threads: int = 1
     waits: bool = False
     progress: Progress = field(default_factory=Progress)
+    known: KnownHashes = field(default_factory=KnownHashes)
     prints: dict[StageKey, str] = field(default_factory=dict)
     seals: dict[tuple[StageKey, str], str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
@@ -112,13 +114,13 @@ class Job:
         return self.read(stage) if self.has(stage) else None
 
     def samples(self) -> SampleSet:
-        """The sample set; its arrays are hashed when it is opened, so it is opened once a job."""
+        """The sample set; its arrays are hashed when it is opened, unless that is known, so it is opened once a job."""
         from kdeploy.pipeline.samples import SAMPLES
         from kdeploy.samples.sampleset import SampleSet
 
         self._must_declare(SAMPLES)
         if self._opened is None:
-            self._opened = SampleSet.open(self.folder(SAMPLES))
+            self._opened = SampleSet.open(self.folder(SAMPLES), self.known)
         return self._opened
 
     def _must_declare(self, stage: Stage[Any]) -> None:

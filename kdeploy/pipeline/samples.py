@@ -31,7 +31,7 @@ def run(job: Job, folder: Path) -> SamplesRecord:
     """Decode the data, and divide them."""
     from kdeploy.stages import samples
 
-    return samples.run(folder, source=job.source, **job.recipe.data.division)
+    return samples.run(folder, source=job.source, progress=job.progress, known=job.known, **job.recipe.data.division)
 
 
 SAMPLES = Stage("samples", SamplesRecord, (), settings, run, depends=lambda job: {"source": job.content})

@@ -85,10 +85,13 @@ def _data_problems(loaded: LoadedRecipe, data_root: Path) -> Iterator[tuple[Plac
 def _path_problem(key: str, path: Path) -> str:
     what = not_a_file(path)
     if key == "numpy":
-        return f"must be an .npz file (got {path}: {what})" if what else ""
+        files = path.is_dir() and any(path.glob("*.npy"))
+        return f"must be an .npz file (got {path}: {what})" if what and not files else ""
+    if key == "parquet" and path.suffix.lower() == ".parquet" and not what:
+        return ""
     if what != "a folder":
         return f"must be a folder (got {path}: {what or 'a file'})"
-    if key in ("parquet", "phones") and not any(path.glob("*.parquet")):
+    if key in ("parquet", "phones") and not any(path.glob("*.parquet")) and not any(path.glob("*/*.parquet")):
         return f"must be a folder with .parquet files (got none in {path})"
     return ""
 

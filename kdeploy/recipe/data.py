@@ -24,6 +24,7 @@ def _as_text(value: object) -> object:
 
 
 ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+ClassOrder = Annotated[tuple[ClassName, ...], Field(min_length=1, strict=False)]
 # in whatever order they were written, they are the same classes
 ClassNames = Annotated[tuple[ClassName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))]
 
@@ -53,6 +54,12 @@ _SOURCES_OF_KEY = {
     "context": ("phones", "timit"),
     "targets": ("phones", "timit"),
     "groups": ("parquet", "hub", "phones"),
+    "x": ("numpy", "parquet", "hub"),
+    "y": ("numpy", "parquet", "hub"),
+    "layout": ("numpy",),
+    "mode": ("images", "parquet", "hub"),
+    "skip_bad": ("images", "audio", "parquet", "hub"),
+    "classes": ("numpy", "images", "audio", "parquet", "hub"),
 }
 _ORIGINS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
 
@@ -66,7 +73,9 @@ class Origin(Section):
     parquet: str | None = Field(
         default=None, min_length=1, description="a folder in the Hugging Face convention for images, sounds or numbers"
     )
-    numpy: str | None = Field(default=None, min_length=1, description="an .npz file")
+    numpy: str | None = Field(
+        default=None, min_length=1, description="an .npz file; or an .npy file with its labels beside it"
+    )
     images: str | None = Field(
         default=None, min_length=1, description="a folder of CLASS/FILE, or of train/CLASS/FILE and test/CLASS/FILE"
     )
@@ -101,6 +110,19 @@ class Origin(Section):
         default=None,
         min_length=1,
         description="a column: rows with one value are never in two of training, held out, test",
+    )
+
+    x: str | None = Field(default=None, min_length=1, description="which array or column is the input")
+    y: str | None = Field(default=None, min_length=1, description="which array or column has the labels")
+    layout: Literal["NHW", "NHWC", "NCHW", "numbers"] | None = Field(
+        default=None, description="the axes of arrays of pixels; numbers: as they are"
+    )
+
+    mode: Literal["L", "RGB"] | None = Field(default=None, description="to which images of other modes are converted")
+    skip_bad: bool | None = Field(default=None, description="leave out, and count, what cannot be decoded")
+    classes: str | ClassOrder | None = Field(
+        default=None,
+        description="the order of the classes: a list of names, or a file in the data's folder with a name a line",
     )
 
     @model_validator(mode="after")

@@ -24,4 +24,5 @@ class DraftRecord(Record):
     teacher_accuracy: float | None
     teacher_bits: float
     looked_at: int
+    assumed: tuple[str, ...] = ()  # about the data
     next: str

@@ -54,6 +54,7 @@ class PlanRecord(Table, Record):
     stages: tuple[PlannedStage, ...]
     samples: dict[str, int]
     duplicates: DuplicatesInfo | None = None
+    assumed: tuple[str, ...] = ()  # about the data
     label_rows: int
     label_bytes: int | None  # of all teachers; null when one is not known
     student_parameters: int

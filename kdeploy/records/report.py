@@ -162,6 +162,7 @@ class Summary(Table, Record):
     stages_run: tuple[str, ...]  # empty when every stage was reused
     samples: dict[str, int]  # in each part
     duplicates: DuplicatesInfo | None = None
+    assumed: tuple[str, ...] = ()  # about the data
     teacher: TeacherScore
     student: StudentScore
     baseline: BaselineScore | None

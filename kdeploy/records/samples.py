@@ -78,10 +78,11 @@ class DuplicatesInfo(Part):
 class SamplesRecord(Record):
     """The record of one sample set.
 
-    `content_sha256` is over the bytes of the source's files; `sample_hash` over the canonical arrays, labels and parts.
+    `content_sha256` is over the bytes of the source's files; `sample_hash` over the canonical arrays, labels and parts;
+    `assumed` is what had to be assumed about the data, a line each.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.samples/2"
+    SCHEMA: ClassVar[str] = "kdeploy.samples/2.1"
     APART: ClassVar[str] = "*.np[yz]"  # `sample_hash` is over what they hold, and compared when they are opened
 
     source: dict[str, str]
@@ -93,6 +94,7 @@ class SamplesRecord(Record):
     split_seed: int
     transfer: TransferInfo | None = None  # the labelled and the unlabelled part, when null
     duplicates: DuplicatesInfo | None = None  # null in a record from before they were looked for
+    assumed: tuple[str, ...] = ()
 
     @property
     def any_label(self) -> bool:

@@ -20,10 +20,11 @@ from kdeploy.errors import DataError
 from kdeploy.records.samples import InputKind
 from kdeploy.samples import duplicates
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.split import PARTS, Counts, Rows, compact, hide, order_of
 from kdeploy.samples.transfer_set import Choice
-from kdeploy.samples.windows import Canonical, taken
+from kdeploy.samples.windows import Canonical, joined, taken
 
 
 class Piece(NamedTuple):
@@ -33,48 +34,62 @@ class Piece(NamedTuple):
     kinds: Mapping[str, InputKind]
     labels: NDArray[np.int64]
     parts: Mapping[str, Rows]
+    assumed: tuple[str, ...] = ()
+
+
+class Division(NamedTuple):
+    """How samples are divided; `policy` is what is done with samples that are in the test part too."""
+
+    counts: Counts
+    seed: int
+    choice: Choice
+    policy: duplicates.Policy
 
 
 def assemble(
     main: Contents,
     others: Mapping[str, Contents],
-    counts: Counts,
+    division: Division,
     *,
-    seed: int,
-    choice: Choice,
-    policy: duplicates.Policy,
     source: Mapping[str, str],
     content_sha256: str,
+    room: Room,
 ) -> SampleSet:
     """Divide, decode, join, choose the transfer set, and hide the labels of the unlabelled part.
 
     Args:
         others: the source of each part that has its own.
-        policy: what is done with samples that are in the test part too.
+        room: where samples that are put together are put.
     Raises: DataError when the counts ask for more than there is, or the inputs or classes of two sources differ.
     """
+    counts, seed, choice, policy = division
     pieces = [_piece(main, _main_parts(main, others, counts, seed))]
     for part, contents in others.items():
         rows = _own_rows(contents, part, getattr(counts, part), seed)
         found = _piece(contents, {name: rows if name == part else rows[:0] for name in PARTS})
         labels = _renumbered(found.labels, contents, main.class_names, part)
         pieces.append(_alike(pieces[0], found._replace(labels=labels), f"data.{part}"))
-    joined = pieces[0] if len(pieces) == 1 else _joined(pieces)
-    parts, same = duplicates.treat(duplicates.find(joined.inputs, joined.parts), joined.parts, policy)
-    if parts is not joined.parts:
-        joined = _kept(joined, parts)
+    whole = pieces[0] if len(pieces) == 1 else _joined(pieces, room)
+    parts, same = duplicates.treat(duplicates.find(whole.inputs, whole.parts), whole.parts, policy)
+    if parts is not whole.parts:
+        whole = _kept(whole, parts, room)
     return SampleSet(
-        inputs=joined.inputs,
-        labels=hide(joined.labels, joined.parts),
-        parts=joined.parts,
+        inputs=whole.inputs,
+        labels=hide(whole.labels, whole.parts),
+        parts=whole.parts,
         class_names=main.class_names,
-        kinds=joined.kinds,
+        kinds=whole.kinds,
         source=source,
         content_sha256=content_sha256,
         split_seed=seed,
-        chosen=choice.rows(joined.labels, joined.parts, main.class_names),
+        chosen=choice.rows(whole.labels, whole.parts, main.class_names),
         choice=choice,
         duplicates=same,
+        assumed=tuple(
+            f"{part}: {line}" if part else line
+            for part, piece in zip(("", *others), pieces, strict=True)
+            for line in piece.assumed
+        ),
         where=main.where,
     )
 
@@ -109,8 +124,12 @@ def _own_rows(contents: Contents, part: str, count: int | None, seed: int) -> Ro
 def _piece(contents: Contents, divided: Mapping[str, Rows]) -> Piece:
     rows, parts = compact(divided)
     found = contents.decode(rows)
-    inputs = {name: array for name, (array, _) in found.items()}
-    return Piece(inputs, {name: kind for name, (_, kind) in found.items()}, contents.labels[rows], parts)
+    inputs = {name: array for name, (array, _) in found.inputs.items()}
+    kinds = {name: kind for name, (_, kind) in found.inputs.items()}
+    if len(found.left_out):
+        rows = np.delete(rows, found.left_out)
+        parts = compact({name: np.intersect1d(part, rows) for name, part in divided.items()})[1]
+    return Piece(inputs, kinds, contents.labels[rows], parts, (*contents.assumed, *found.assumed))
 
 
 def _renumbered(
@@ -146,14 +165,14 @@ def _likeness(piece: Piece) -> str:
     return ", ".join(f"{name}: {piece.kinds[name]} {array.dtype} {array.shape[1:]}" for name, array in named)
 
 
-def _kept(piece: Piece, parts: Mapping[str, Rows]) -> Piece:
+def _kept(piece: Piece, parts: Mapping[str, Rows], room: Room) -> Piece:
     """The piece without the rows that no part takes any more."""
     rows, parts = compact(parts)
-    inputs = {name: taken(array, rows) for name, array in piece.inputs.items()}
+    inputs = {name: taken(array, rows, room) for name, array in piece.inputs.items()}
     return Piece(inputs, piece.kinds, piece.labels[rows], parts)
 
 
-def _joined(pieces: list[Piece]) -> Piece:
+def _joined(pieces: list[Piece], room: Room) -> Piece:
     """All pieces as one, in order; parts are sorted indices of the whole."""
     starts = np.cumsum([0, *(len(piece.labels) for piece in pieces)])
     parts = {
@@ -161,5 +180,5 @@ def _joined(pieces: list[Piece]) -> Piece:
         for name in PARTS
     }
     first = pieces[0]
-    inputs = {name: np.concatenate([piece.inputs[name] for piece in pieces]) for name in first.inputs}
+    inputs = {name: joined([piece.inputs[name] for piece in pieces], room) for name in first.inputs}
     return Piece(inputs, first.kinds, np.concatenate([piece.labels for piece in pieces]), parts)

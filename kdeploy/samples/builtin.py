@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, MissingError
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.room import Room
 from kdeploy.samples.split import Counts
 
 NAMES = ("mnist-5k",)
@@ -41,6 +43,10 @@ class Builtin:
     def where(self) -> str:
         return self.name
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return [self.file()]
+
     def content_hash(self) -> str:
         return hashlib.sha256(self.file().read_bytes()).hexdigest()
 
@@ -48,13 +54,13 @@ class Builtin:
     def origin(self) -> dict[str, str]:
         return {"source": self.name}
 
-    def contents(self, *, limit_bytes: int) -> Contents:
-        """The digits, uint8 (N, 1, 28, 28), and their labels; they are 4 MB, so no limit is asked for."""
+    def contents(self, room: Room) -> Contents:
+        """The digits, uint8 (N, 1, 28, 28), and their labels; they are 4 MB, so no room is asked for."""
         images, labels = read_digits(self.file())
         return Contents(
             labels=labels,
             class_names=tuple(str(digit) for digit in range(10)),
-            decode=lambda rows: {"image": (images[rows], "image")},
+            decode=lambda rows: Decoded({"image": (images[rows], "image")}),
             where=self.name,
             defaults=MNIST_5K_COUNTS,
         )

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdeploy.records.samples import InputKind
+from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.split import Counts, Rows, divide
-from kdeploy.samples.windows import Canonical
 
 OWN_DEFAULTS = Counts()
-Inputs = Mapping[str, tuple[Canonical, InputKind]]
 
 
 @dataclass(frozen=True)
@@ -29,20 +27,29 @@ class Contents:
         labels: int64 (N,), -1 for a row without one.
         decode: the canonical inputs of sorted rows, each with its kind.
         first_test: rows from this one on are the source's own test rows; None when it has none.
+        first_held_out: rows from this one up to `first_test` are the source's own held-out rows; None when it has none.
         given: what says the rows of each part where the source does; it refuses counts.
         defaults: the counts of a part that a recipe leaves out.
         groups: int64 (N,), rows of one group are never divided between training, held-out and test part; None for none.
+        assumed: what the source had to assume about its data, a line each.
         where: what errors name.
     """
 
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
-    decode: Callable[[Rows], Inputs]
+    decode: Callable[[Rows], Decoded]
     where: str
     first_test: int | None = None
     given: Callable[[Counts], Mapping[str, Rows]] | None = None
     defaults: Counts = OWN_DEFAULTS
     groups: NDArray[np.int64] | None = None
+    first_held_out: int | None = None
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def to_learn_from(self) -> NDArray[np.int64]:
+        """The labels, int64, of the rows that are neither the source's own test rows nor its own held-out rows."""
+        return self.labels[: self.first_test if self.first_held_out is None else self.first_held_out]
 
     def divided(self, counts: Counts, *, seed: int) -> Mapping[str, Rows]:
         """The sorted rows of each part, int64, by the name of the part.
@@ -52,4 +59,12 @@ class Contents:
         if self.given is not None:
             return self.given(counts)
         asked = counts.over(self.defaults)
-        return divide(self.labels, asked, seed=seed, where=self.where, first_test=self.first_test, groups=self.groups)
+        return divide(
+            self.labels,
+            asked,
+            seed=seed,
+            where=self.where,
+            first_test=self.first_test,
+            groups=self.groups,
+            first_held_out=self.first_held_out,
+        )

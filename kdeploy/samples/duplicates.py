@@ -7,6 +7,7 @@ found. What a network has seen in training says little about what it has not.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -14,12 +15,12 @@ import numpy as np
 
 from kdeploy.errors import DataError
 from kdeploy.records.samples import DuplicatesInfo, Overlap
+from kdeploy.samples.room import pieces
 from kdeploy.samples.split import Rows
 from kdeploy.samples.windows import Canonical
 
 Policy = Literal["report", "drop", "error"]
 _FIRST = 5  # indices that are named
-_CHUNK = 4096
 
 
 def find(inputs: Mapping[str, Canonical], parts: Mapping[str, Rows]) -> dict[str, Rows]:
@@ -73,8 +74,9 @@ def _overlap(rows: Rows) -> Overlap:
 
 
 def _keys(inputs: Mapping[str, Canonical], rows: Rows) -> Iterator[bytes]:
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
+    row_bytes = max(array.dtype.itemsize * math.prod(array.shape[1:]) for array in inputs.values())
+    for piece in pieces(len(rows), row_bytes):
+        chunk = rows[piece]
         arrays = [np.ascontiguousarray(inputs[name][chunk]) for name in sorted(inputs)]
         for position in range(len(chunk)):
             digest = hashlib.sha256()

@@ -15,7 +15,9 @@ from pathlib import Path
 from kdeploy.errors import DataError, MissingError
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.parquet import AS_THEY_ARE, AS_THEY_SOUND, ParquetFolder
+from kdeploy.samples.parquet_files import folder_of
 from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.room import Room
 from kdeploy.samples.sounds import Sounds
 
 _STEP = r"\w[\w.-]*"  # no step begins with a dot, so that none leads out of the data set
@@ -30,6 +32,8 @@ class HubDataset:
     pictures: Pictures = AS_THEY_ARE
     sounds: Sounds = AS_THEY_SOUND
     groups: str | None = None
+    x: str | None = None
+    y: str | None = None
 
     @property
     def where(self) -> str:
@@ -39,29 +43,33 @@ class HubDataset:
     def origin(self) -> dict[str, str]:
         return {"hub": self.name}
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return self._local.files()
+
     def content_hash(self) -> str:
         return self._local.content_hash()
 
-    def contents(self, *, limit_bytes: int) -> Contents:
-        return self._local.contents(limit_bytes=limit_bytes)
+    def contents(self, room: Room) -> Contents:
+        return self._local.contents(room)
 
     @cached_property
     def _local(self) -> ParquetFolder:
-        """The one folder of its files that holds a train split, fetched where it is not in the cache."""
+        """The one folder of its files, fetched where it is not in the cache."""
         named = NAME.fullmatch(self.name)
         if named is None:
             raise DataError("data.hub", "must be org/name, org/name/folder or org/name@revision", got=self.name)
         root = self._fetched(named["repository"], named["revision"], named["folder"])
         inside = root / (named["folder"] or "")
-        folders = sorted({file.parent for file in inside.rglob("train-*.parquet")})
+        folders = sorted({folder_of(file) for file in inside.rglob("*.parquet")})
         if len(folders) == 1:
-            return ParquetFolder(folders[0], self.pictures, self.sounds, self.groups)
+            return ParquetFolder(folders[0], self.pictures, self.sounds, self.groups, self.x, self.y)
         if folders:
             names = ", ".join(folder.relative_to(root).as_posix() for folder in folders)
             advice = "Write hub: org/name/folder."
             raise DataError(self.where, "must name one of its folders", got=names, advice=advice)
         advice = "Download it, convert it to parquet, and name its folder under data.parquet."
-        raise DataError(self.where, "must hold train-*.parquet files", got="none", advice=advice)
+        raise DataError(self.where, "must hold parquet files", got="none", advice=advice)
 
     def _fetched(self, repository: str, revision: str | None, folder: str | None) -> Path:
         try:

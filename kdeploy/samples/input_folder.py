@@ -22,6 +22,7 @@ from kdeploy.errors import DataError
 from kdeploy.samples.media_folder import encoded
 from kdeploy.samples.numpy_file import read_archive, read_array
 from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import check_finite
 from kdeploy.samples.sounds import Sounds
 
@@ -76,7 +77,7 @@ def _images(folder: Path, files: list[Path], shape: tuple[int, ...], most: int) 
         raise _misfit(folder, shape, "images")
     sample = [files[row] for row in _spread(len(files), most)]
     decoder = Pictures((size[0], size[1]))
-    pixels = decoder.decode(encoded(sample), len(sample), limit_bytes=LIMIT_BYTES, where=str(folder))
+    pixels = decoder.decode(encoded(sample), len(sample), room=Room(limit=LIMIT_BYTES), where=str(folder)).array
     if pixels.shape[1] != channels:
         raise _misfit(folder, shape, f"images of {pixels.shape[1]} channels")
     plain = pixels.astype(np.float32) / np.float32(255)
@@ -85,7 +86,7 @@ def _images(folder: Path, files: list[Path], shape: tuple[int, ...], most: int) 
 
 def _sounds(folder: Path, files: list[Path], shape: tuple[int, ...], most: int) -> NamedInputs:
     sample = [files[row] for row in _spread(len(files), most)]
-    heard = Sounds().decode(encoded(sample), len(sample), limit_bytes=LIMIT_BYTES, where=str(folder))
+    heard = Sounds().decode(encoded(sample), len(sample), room=Room(limit=LIMIT_BYTES), where=str(folder)).array
     if heard.shape[1] != math.prod(shape):
         raise _misfit(folder, shape, f"sounds of {heard.shape[1]} samples")
     return NamedInputs(heard.reshape(-1, *shape), _named(folder, sample))
@@ -115,8 +116,8 @@ def _rows(file: Path, shape: tuple[int, ...]) -> Floats:
 
 def _array(file: Path) -> NDArray[np.generic]:
     if file.suffix.lower() == ".npy":
-        return read_array(file, limit_bytes=LIMIT_BYTES)
-    arrays = read_archive(file, limit_bytes=LIMIT_BYTES)
+        return read_array(file)
+    arrays = read_archive(file, Room(limit=LIMIT_BYTES))
     name = "x" if "x" in arrays else next(iter(arrays), None)
     if name is None or (name != "x" and len(arrays) > 1):
         raise DataError(str(file), "must have one array, or one called x", got=", ".join(arrays) or "none")

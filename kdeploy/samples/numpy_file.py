@@ -1,14 +1,14 @@
-"""Arrays in a NumPy archive: `FILE.npz`.
+"""Arrays in a NumPy archive, `FILE.npz`, or in several files: `FILE.npy` with its labels beside it, a folder of `.npy`.
 
-    x, or any names      inputs (N, ...), one or several
-    y                    integer labels (N,), -1 for none; left out where nothing is labelled
-    x_test, ..., y_test  the source's own test rows (each input's name with `_test`)
+    x, or any names      inputs (N, ...), one or several; what their axes and values mean: `arrays/pixels.py`
+    y                    labels (N,), -1 for none, and the other forms of `arrays/labels.py`; or none at all
+    x_test, ..., y_test  the source's own test rows (each input's name with `_test`); likewise `_val`, held out
     part                 strings (N,): labelled, unlabelled, held_out or test; then nothing is divided
-    classes              strings: the class names, else the numbers up to the largest label
+    classes              strings: the class names, else those of the labels, else the numbers up to the largest label
 
-uint8 (N,H,W), (N,H,W,C) and (N,C,H,W) with 1 or 3 channels are images (channels first where both readings fit);
-floating point is an array, kept as float32. The file is not trusted: pickled objects are refused before they are
-read, and the size of each member is taken from its header and checked before anything is allocated.
+Arrays may have other names: `arrays/names.py`; that of an `.npy` file is its own. The files are not trusted: pickled
+objects are refused before they are read, and the size of each member is taken from its header and checked before
+anything is allocated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,14 +29,20 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError, ResourceError
-from kdeploy.records.samples import InputKind
+from kdeploy.samples.arrays import labels as label_forms
+from kdeploy.samples.arrays import names as array_names
+from kdeploy.samples.arrays import pixels
+from kdeploy.samples.arrays.labels import Labels
+from kdeploy.samples.arrays.names import SPLITS, Names, Split
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.foreign_files import described
+from kdeploy.samples.room import IN_MEMORY, Room, pieces
 from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
 from kdeploy.samples.split import PARTS, Counts, Rows, any_label
 
 Array = NDArray[Any]
 
-_RESERVED = ("y", "part", "classes")
 _MOST_EXPANSION = 200  # real arrays compress up to some tens of times, zeros about a thousand
 _BOMB_BYTES = 64 << 20  # below this nobody needs protection
 # what zipfile and NumPy's header parser raise on damage; NumPy tokenizes a header of its first format when it fails
@@ -55,69 +61,119 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class NumpyFile:
-    """One `.npz` file."""
+    """One `.npz` file, one `.npy` file with those beside it that belong to it, or a folder of such.
+
+    The recipe may name its input `x` and its labels `y`, and say the order of the axes.
+    """
 
     file: Path
+    x: str | None = None
+    y: str | None = None
+    layout: pixels.Layout | None = None
 
     @property
     def where(self) -> str:
         return str(self.file)
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return self._files() or [self.file]
+
     def content_hash(self) -> str:
-        _check_there(self.file)
-        with self.file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        """SHA-256 of the archive; of several files, over their names and the SHA-256 of each."""
+        files = self._files()
+        if files is None:
+            return _digest(self.file)
+        lines = (f"{file.name} {_digest(file)}\n" for file in files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @property
     def origin(self) -> dict[str, str]:
         return {"numpy": self.file.name}
 
-    def contents(self, *, limit_bytes: int) -> Contents:
-        arrays = read_archive(self.file, limit_bytes=limit_bytes)
-        where = self.where
-        names = _input_names(arrays, where)
-        labels, first_test = _labels(arrays, where)
-        class_names = _class_names(arrays.get("classes"), labels, where)
-        _check_range(labels, first_test, len(class_names), where)
-        canonical = {name: _canonical(_rows_of(arrays, name, where), f"{where}: {name}") for name in names}
-        _check_lengths(canonical, labels, where)
+    def contents(self, room: Room) -> Contents:
+        arrays, where = self._arrays(room), self.where
+        x = self.file.stem if self.x is None and self.file.suffix.lower() == ".npy" else self.x
+        names = array_names.find(arrays, where, x=x, y=self.y)
+        splits = _splits(arrays, names, where)
+        read, ends = _labels(arrays, names, splits, where)
+        labels = read.numbers
+        class_names = _class_names(array_names.classes(arrays), read, where)
+        first_test = ends[-2] if len(ends) > 1 else None
+        _check_range(labels, ends, [names.labels[split] for split in splits if names.labels], len(class_names), where)
+        inputs = {
+            name: pixels.read(_rows_of(arrays, named, names.beside, where, room), f"{where}: {name}", self.layout)
+            for name, named in names.inputs.items()
+        }
+        _check_inputs(inputs, labels, where)
         part = arrays.get("part")
         return Contents(
             labels=labels,
             class_names=class_names,
-            decode=lambda rows: {name: (array[rows], kind) for name, (array, kind) in canonical.items()},
+            decode=lambda rows: Decoded({name: (some.taken(rows, room), some.kind) for name, some in inputs.items()}),
             where=where,
             first_test=first_test,
+            first_held_out=ends[0] if len(ends) > 2 else None,
             given=None if part is None else partial(_given_parts, part, len(labels), first_test, where),
+            assumed=(*names.assumed, *read.assumed, *(line for some in inputs.values() for line in some.assumed)),
         )
 
+    def _files(self) -> list[Path] | None:
+        """The `.npy` files, sorted; None where there is one archive."""
+        if self.file.is_dir():
+            return _npy_files(self.file)
+        _check_there(self.file)
+        if self.file.suffix.lower() != ".npy":
+            return None
+        others = {file.stem: file for file in _npy_files(self.file.parent) if file.stem != self.file.stem}
+        asked = [name for name in (self.x, self.y) if name in others]
+        belonging = {*array_names.beside(self.file.stem, others), *asked}
+        return sorted([self.file, *(others[name] for name in belonging)])
 
-def read_archive(file: Path, *, limit_bytes: int) -> dict[str, Array]:
+    def _arrays(self, room: Room) -> dict[str, Array]:
+        files = self._files()
+        return read_archive(self.file, room) if files is None else {file.stem: read_array(file) for file in files}
+
+
+def _npy_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() == ".npy" and file.is_file())
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_archive(file: Path, room: Room) -> dict[str, Array]:
     """Every array of an `.npz` by its name, of any shape; none may hold objects.
 
-    Raises: IntegrityError for an array of objects, which would unpickle; ResourceError above the limit; DataError for
-        a bomb or a corrupt file.
+    Raises: IntegrityError for an array of objects, which would unpickle; ResourceError where there is no room for all;
+        DataError for a bomb or a corrupt file.
     """
     _check_there(file)
     try:
         with zipfile.ZipFile(file) as archive:
-            _check_sizes(archive, file, limit_bytes)
-            return {member.filename.removesuffix(".npy"): _member(archive, member, file) for member in archive.filelist}
+            _check_sizes(archive, file, room.limit_bytes)
+            return {one.filename.removesuffix(".npy"): _member(archive, one, file, room) for one in archive.filelist}
     except _UNREADABLE as exc:
+        if file.suffix.lower() not in (".npz", ".npy"):
+            got, advice = described(file)
+            raise DataError(str(file), "must be an .npz file", got=got, advice=advice) from exc
         raise DataError(str(file), "must be a readable .npz file", got=_reason(exc)) from exc
 
 
-def read_array(file: Path, *, limit_bytes: int) -> Array:
-    """The array of an `.npy`, of any shape, read with the care of `read_archive`.
+def read_array(file: Path) -> Array:
+    """The array of an `.npy`, of any shape, read with the care of `read_archive`; a large one is mapped, not read.
 
-    Raises: what `read_archive` raises.
+    Raises: what `read_archive` raises, but for room.
     """
-    size_bytes = file.stat().st_size
-    if size_bytes > limit_bytes:
-        raise ResourceError(str(file), f"must have at most {limit_bytes} bytes", got=str(size_bytes))
     try:
         with file.open("rb") as stream:
-            _check_header(*_header(stream), size_bytes - stream.tell(), str(file))
+            shape, fortran, dtype = _header(stream)
+            start = stream.tell()
+            _check_header(shape, dtype, file.stat().st_size - start, str(file))
+            if math.prod(shape) * dtype.itemsize > IN_MEMORY:
+                return np.memmap(file, dtype, "r", start, shape, "F" if fortran else "C")
             stream.seek(0)
             array: Array = npy_format.read_array(stream, allow_pickle=False)
     except _UNREADABLE as exc:
@@ -150,13 +206,28 @@ def _check_sizes(archive: zipfile.ZipFile, file: Path, limit_bytes: int) -> None
         raise ResourceError(str(file), must, got=str(size_bytes), advice="Store fewer samples.")
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path) -> Array:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, room: Room) -> Array:
     where = f"{file}: {member.filename}"
     with archive.open(member) as stream:
-        _check_header(*_header(stream), member.file_size - stream.tell(), where)
+        shape, fortran, dtype = _header(stream)
+        _check_header(shape, dtype, member.file_size - stream.tell(), where)
+        if math.prod(shape) * dtype.itemsize > IN_MEMORY:
+            return _unpacked(stream, shape[::-1] if fortran else shape, dtype, room, where, turned=fortran)
     with archive.open(member) as stream:
         array: Array = npy_format.read_array(stream, allow_pickle=False)
     return array
+
+
+def _unpacked(
+    stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], room: Room, where: str, *, turned: bool
+) -> Array:
+    """A large array, its bytes written where it will be, piece by piece; `turned`, its axes in the other order."""
+    array = room.array(shape, dtype, where, "Store fewer samples.")
+    flat = array.reshape(-1).view(np.uint8).data
+    for piece in pieces(len(flat), 1):
+        if stream.readinto(flat[piece]) != len(flat[piece]):  # type: ignore[attr-defined]  # zipfile's streams have it
+            raise EOFError("the file ends too early")
+    return array.T if turned else array
 
 
 def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], held_bytes: int, where: str) -> None:
@@ -168,93 +239,88 @@ def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], held_bytes: int,
         raise DataError(where, "must hold as many bytes as its header says", got=got)
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The shape of an array, whether its first axis is the one that changes fastest, and its type."""
     version = npy_format.read_magic(stream)
     read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
     try:
-        shape, _, dtype = read(stream)
+        shape, fortran, dtype = read(stream)
     except MemoryError as exc:  # a header is short, so this is the parser's depth and not the machine's memory
         raise ValueError("its header is nested too deeply") from exc
-    return shape, dtype
+    return shape, fortran, dtype
 
 
-def _input_names(arrays: Mapping[str, Array], where: str) -> list[str]:
-    own_test = {f"{name}_test" for name in arrays if name not in ("part", "classes")}
-    names = [name for name in arrays if name not in (*_RESERVED, "y_test") and name not in own_test]
-    if not names:
-        raise DataError(where, "must have an input, such as x", got=", ".join(arrays) or "no arrays")
-    return names
+def _splits(arrays: Mapping[str, Array], names: Names, where: str) -> tuple[Split, ...]:
+    """The splits that the file has, in order; their labels and the rows of each input come together."""
+    here = {split for named in (names.labels, *names.inputs.values()) for split in named}
+    for split in sorted((here if names.labels else set()) - names.labels.keys(), key=SPLITS.index):
+        label, got = _twin(names.labels, split), ", ".join(arrays)
+        noun = "" if split == "train" else f" beside its {split} inputs"
+        raise DataError(where, f"must have the labels {label}{noun}", got=got)
+    return tuple(split for split in SPLITS if split in here)
 
 
-def _labels(arrays: Mapping[str, Array], where: str) -> tuple[NDArray[np.int64], int | None]:
-    """Labels of all rows, int64 (N,), the test rows last, and the row at which those begin."""
-    inputs = _input_names(arrays, where)
-    labels = _known(arrays, "y", inputs[0], where)
-    tests = [f"{name}_test" for name in (*inputs, "y") if f"{name}_test" in arrays]
-    if not tests:
-        return labels, None
-    if "y" in arrays and "y_test" not in arrays:
-        raise DataError(where, "must have the labels y_test beside its test inputs", got=", ".join(arrays))
-    if tests == ["y_test"]:
-        raise DataError(where, f"must have the test input {inputs[0]}_test beside y_test", got=", ".join(arrays))
-    return np.concatenate([labels, _known(arrays, "y_test", tests[0], where)]), len(labels)
+def _twin(named: Mapping[Split, str], split: Split) -> str:
+    """What an array of another split of these would be called."""
+    return f"{named.get('train', next(iter(named.values())))}{'' if split == 'train' else f'_{split}'}"
 
 
-def _known(arrays: Mapping[str, Array], name: str, inputs: str, where: str) -> NDArray[np.int64]:
-    """The labels under a name, int64 (N,); -1 for each of the inputs where there are none."""
-    if name in arrays:
-        return _integers(arrays[name], f"{where}: {name}")
-    return np.full(len(np.atleast_1d(arrays[inputs])), -1, np.int64)
+def _labels(arrays: Mapping[str, Array], names: Names, splits: Sequence[Split], where: str) -> tuple[Labels, list[int]]:
+    """Labels of all rows, int64 (N,), split after split, and the row at which each of these ends."""
+    if not names.labels:
+        named = next(iter(names.inputs.values()))
+        ends = np.cumsum([len(arrays[named[split]]) for split in splits]).tolist()
+        return Labels(np.full(ends[-1], -1, np.int64), (), ("nothing is labelled",)), ends
+    some = [arrays[names.labels[split]] for split in splits]
+    name = f"{where}: {names.labels[splits[0]]}"
+    for split, array in zip(splits, some, strict=True):
+        if _class_of(array) != _class_of(some[0]):
+            got = f"{some[0].dtype} {some[0].shape} and {array.dtype} {array.shape}"
+            must = f"must have {names.labels[splits[0]]} and {names.labels[split]} in one form"
+            raise DataError(where, must, got=got)
+    ends = np.cumsum([len(array) for array in some]).tolist()
+    return label_forms.read(np.concatenate(some), name), ends
 
 
-def _integers(labels: Array, where: str) -> NDArray[np.int64]:
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        got = f"{labels.dtype} {labels.shape}"
-        raise DataError(where, "must be integers (N,)", got=got, advice="Give -1 to unlabelled samples.")
-    return labels.astype(np.int64)
+def _class_of(labels: Array) -> tuple[str, tuple[int, ...]]:
+    return labels.dtype.kind.replace("u", "i"), labels.shape[1:]
 
 
-def _check_range(labels: NDArray[np.int64], first_test: int | None, classes: int, where: str) -> None:
-    check_labels(labels[:first_test], least=-1, classes=classes, where=f"{where}: y")
-    if first_test is not None:
-        check_labels(
-            labels[first_test:], least=0 if any_label(labels) else -1, classes=classes, where=f"{where}: y_test"
-        )
+def _check_range(
+    labels: NDArray[np.int64], ends: Sequence[int], names: Sequence[str], classes: int, where: str
+) -> None:
+    for name, start, end in zip(names, (0, *ends[:-1]), ends, strict=bool(names)):
+        least = 0 if start and any_label(labels) else -1
+        check_labels(labels[start:end], least=least, classes=classes, where=f"{where}: {name}")
 
 
-def _rows_of(arrays: Mapping[str, Array], name: str, where: str) -> Array:
-    """The rows of one input, its test rows after the others."""
-    if not any(other.endswith("_test") for other in arrays if other.removesuffix("_test") in arrays):
-        return arrays[name]
-    if f"{name}_test" not in arrays:
-        raise DataError(where, f"must have the test input {name}_test beside the others", got=", ".join(arrays))
-    train, test = arrays[name], arrays[f"{name}_test"]
-    if train.dtype != test.dtype or train.shape[1:] != test.shape[1:]:
-        got = f"{train.dtype} {train.shape} and {test.dtype} {test.shape}"
-        raise DataError(where, f"must have {name} and {name}_test of one shape and dtype", got=got)
-    return np.concatenate([train, test])
+def _rows_of(
+    arrays: Mapping[str, Array], named: Mapping[Split, str], labels: Mapping[Split, str], where: str, room: Room
+) -> Array:
+    """The rows of one input, split after split."""
+    splits = [split for split in SPLITS if split in labels]
+    for split in splits:
+        if split not in named:
+            noun = f"the {split} input" if split != "train" else "the input"
+            must = f"must have {noun} {_twin(named, split)} beside {labels[split]}"
+            raise DataError(where, must, got=", ".join(arrays))
+    some = [arrays[named[split]] for split in splits]
+    for split, array in zip(splits, some, strict=True):
+        if array.dtype != some[0].dtype or array.shape[1:] != some[0].shape[1:]:
+            got = f"{some[0].dtype} {some[0].shape} and {array.dtype} {array.shape}"
+            must = f"must have {named[splits[0]]} and {named[split]} of one shape and dtype"
+            raise DataError(where, must, got=got)
+    if len(some) == 1:
+        return some[0]
+    return room.joined([(array, np.arange(len(array))) for array in some], some[0].dtype, where)
 
 
-def _canonical(array: Array, where: str) -> tuple[Array, InputKind]:
-    if array.dtype.kind == "f" and array.ndim >= 2:
-        with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused
-            floats = np.ascontiguousarray(array, dtype=np.float32)
-        check_finite(floats, where)
-        return floats, "array"
-    if array.dtype == np.uint8 and array.ndim == 3:
-        return array[:, None], "image"
-    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[1] in (1, 3):
-        return array, "image"
-    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] in (1, 3):
-        return np.ascontiguousarray(array.transpose(0, 3, 1, 2)), "image"
-    must = "must be uint8 images (N,H,W), (N,H,W,C) or (N,C,H,W) with 1 or 3 channels, or floating point (N, ...)"
-    raise DataError(where, must, got=f"{array.dtype} {array.shape}", advice="Convert it first.")
-
-
-def _check_lengths(canonical: Mapping[str, tuple[Array, InputKind]], labels: Array, where: str) -> None:
-    for name, (array, _) in canonical.items():
-        if len(array) != len(labels):
-            got = f"{len(array)} samples, {len(labels)} labels"
+def _check_inputs(inputs: Mapping[str, pixels.Pixels], labels: Array, where: str) -> None:
+    for name, some in inputs.items():
+        if some.kind == "array":
+            check_finite(some.array, f"{where}: {name}")
+        if len(some.array) != len(labels):
+            got = f"{len(some.array)} samples, {len(labels)} labels"
             raise DataError(f"{where}: {name}", "must have as many samples as there are labels", got=got)
 
 
@@ -276,9 +342,9 @@ def _given_parts(part: Array, count: int, first_test: int | None, where: str, co
     return chosen | {"test": np.concatenate([chosen["test"], own_test])}
 
 
-def _class_names(classes: Array | None, labels: Array, where: str) -> tuple[str, ...]:
+def _class_names(classes: Array | None, read: Labels, where: str) -> tuple[str, ...]:
     if classes is None:
-        return numbered_classes(labels, f"{where}: y")
-    if classes.dtype.kind != "U" or classes.ndim != 1:
+        return read.names or numbered_classes(read.numbers, f"{where}: y")
+    if classes.dtype.kind not in "US" or classes.ndim != 1:
         raise DataError(f"{where}: classes", "must be strings (K,)", got=f"{classes.dtype} {classes.shape}")
-    return tuple(str(name) for name in classes)
+    return tuple(str(name) for name in (np.char.decode(classes, "utf-8") if classes.dtype.kind == "S" else classes))

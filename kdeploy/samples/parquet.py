@@ -1,18 +1,19 @@
-"""Images, sounds or rows of numbers in Hugging Face's parquet convention: a folder of `SPLIT-*.parquet` files.
+"""Images, sounds or rows of numbers in parquet, as Hugging Face lays them out: a folder of `SPLIT-*.parquet` files.
 
-Column `image` (or `audio`) is struct<bytes, path>, or else one column, of any name, holds lists of numbers of one
-length. Column `label` is an integer (-1: no label), or is not there, and the class names stand in the schema metadata
-under the key `huggingface`. Rows with the same value in the column that `groups` names are never divided between
-training, held-out and test part. The test part comes from the split `test`, or `validation` where there is no such
-split; everything else from `train`. Only the rows that some part takes are decoded.
+Which file holds which split: `parquet_files.py`; which columns are the input and the labels: `parquet_columns.py`. An
+input that is text names a file in the folder. Labels are read as those of arrays (`arrays/labels.py`), null is no
+label, and the names of numbered classes stand in the schema metadata under the key `huggingface`. Rows with the same
+value in the column that `groups` names are never divided between training, held-out and test part. Only the rows that
+some part takes are decoded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,15 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
 from kdeploy.runtimes import regular_file
-from kdeploy.samples.contents import Contents, Inputs
+from kdeploy.samples import parquet_columns
+from kdeploy.samples.arrays import labels as label_forms
+from kdeploy.samples.arrays.labels import Labels
+from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.parquet_columns import Columns, Look
+from kdeploy.samples.parquet_files import ParquetFiles, list_files
 from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import check_labels, numbered_classes
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows, any_label
@@ -39,113 +47,202 @@ _BATCH_ROWS = 2_048
 
 @dataclass(frozen=True)
 class ParquetFolder:
-    """A folder of parquet files, found by their names, and what decodes their images or sounds."""
+    """A folder of parquet files, or one file; what decodes their images or sounds; columns that the recipe names."""
 
     folder: Path
     pictures: Pictures = AS_THEY_ARE
     sounds: Sounds = AS_THEY_SOUND
     groups: str | None = None
+    x: str | None = None
+    y: str | None = None
 
     @property
     def where(self) -> str:
         return str(self.folder)
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return [*self._files.all, *self._named_files()]
+
     def content_hash(self) -> str:
         """SHA-256 over name and SHA-256 of each file that is read."""
-        digest = hashlib.sha256()
-        train, test = files_of(self.folder)
-        for file in (*train, *test):
-            with regular_file.opened(file) as stream:
-                digest.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-        return digest.hexdigest()
+        return digest_of(self._files.all, self._named_files())
 
     @property
     def origin(self) -> dict[str, str]:
         return {"parquet": self.folder.name}
 
-    def contents(self, *, limit_bytes: int) -> Contents:
-        train, test = files_of(self.folder)
-        files = [*train, *test]
-        decoder = self._decoder(files[0])
-        labels = [_labels(file, decoder.column) for file in files]
-        first_rows = np.cumsum([0, *(len(some) for some in labels)])
-        everything = np.concatenate(labels)
-        class_names = _class_names(files[0], everything)
-        for file, some in zip(files, labels, strict=True):
-            least = 0 if file in test and any_label(everything) else -1
-            check_labels(some, least=least, classes=len(class_names), where=str(file))
+    def contents(self, room: Room) -> Contents:
+        """The rows with their labels; they are decoded later."""
+        files, columns = self._files.all, self._columns
+        for file in files:
+            check_there(file, columns.both)
+            _check_type(file, files[0], columns.x)
+        read, counts = _labels(files, columns.y)
+        numbers, first_rows = read.numbers, np.cumsum([0, *counts])
+        class_names = read.names or numbered_classes(numbers, str(files[0]))
+        ends = np.cumsum([sum(counts[files.index(file)] for file in some) for some in self._files.of.values()])
+        for file, (start, end) in zip(files, pairwise(first_rows), strict=True):
+            least = 0 if start >= ends[0] and any_label(numbers) else -1
+            check_labels(numbers[start:end], least=least, classes=len(class_names), where=str(file))
 
-        def decode(rows: Rows) -> Inputs:
-            encoded = _encoded(files, first_rows, rows, decoder)
-            array = decoder.decode(encoded, len(rows), limit_bytes=limit_bytes, where=self.where)
-            return {decoder.input_name: (array, decoder.kind)}
+        def decode(rows: Rows) -> Decoded:
+            encoded = _encoded(files, first_rows, rows, columns, self._root)
+            found = self._decoder.decode(encoded, len(rows), room=room, where=self.where)
+            inputs = {self._decoder.input_name: (found.array, self._decoder.kind)}
+            return Decoded(inputs, found.left_out, found.assumed)
 
-        first_test = int(first_rows[len(train)]) if test else None
-        groups = None if self.groups is None else _groups(files, self.groups)
-        return Contents(everything, class_names, decode, self.where, first_test, groups=groups)
+        return Contents(
+            numbers,
+            class_names,
+            decode,
+            self.where,
+            first_test=int(ends[-2]) if len(ends) > 1 else None,
+            first_held_out=int(ends[0]) if len(ends) > 2 else None,
+            groups=None if self.groups is None else _groups(files, self.groups),
+            assumed=(*self._files.assumed, *columns.assumed, *read.assumed),
+        )
 
-    def _decoder(self, file: Path) -> Pictures | Sounds | Vectors:
+    @cached_property
+    def _files(self) -> ParquetFiles:
+        return list_files(self.folder)
+
+    @property
+    def _root(self) -> Path:
+        """The folder in which files are that a column names."""
+        return self.folder if self.folder.is_dir() else self.folder.parent
+
+    @cached_property
+    def _columns(self) -> Columns:
+        file = self._files.all[0]
         schema = opened(file).schema_arrow
-        if "image" in schema.names:
-            return self.pictures
-        return self.sounds if "audio" in schema.names else Vectors.among(schema) or self.pictures
+        check_there(file, schema.names)
+        return parquet_columns.find(Look(file, schema, features_of(file), _first_values(file)), self.x, self.y)
+
+    @property
+    def _decoder(self) -> Pictures | Sounds | Vectors:
+        columns = self._columns
+        if columns.kind == "numbers":
+            return Vectors(columns.x)
+        return self.pictures if columns.kind == "image" else self.sounds
+
+    def _named_files(self) -> Iterator[Path]:
+        """The files that cells of the input name, in order, as far as they are there."""
+        for file in self._files.all:
+            for name in _names_in(file, self._columns):
+                if (named := _file_in(self._root, name)) is not None:
+                    yield named
 
 
 def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The files of the train split, and of the test split, which may be none."""
-    splits = {split: sorted(folder.glob(f"{split}-*.parquet")) for split in ("train", "test", "validation")}
-    if not splits["train"]:
-        names = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
-        advice = "Give a folder of Hugging Face parquet files."
-        raise DataError(str(folder), "must hold train-*.parquet files", got=names, advice=advice)
-    return splits["train"], splits["test"] or splits["validation"]
+    """The files of the train split, and of the test split or else the validation split, which may be none."""
+    found = list_files(folder).of
+    return found["train"], found.get("test") or found.get("val") or []
 
 
-def _labels(file: Path, column: str) -> NDArray[np.int64]:
-    """The labels of a file, int64 (rows,), after a check of its columns."""
+def digest_of(files: Iterable[Path], named: Iterable[Path] = ()) -> str:
+    """SHA-256 over name and SHA-256 of parquet files, and over the SHA-256 of those that their cells name."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name} {_digest(file)}\n".encode())
+    for file in named:
+        digest.update(f"{_digest(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _check_type(file: Path, first: Path, column: str) -> None:
+    kind, expected = (opened(one).schema_arrow.field(column).type for one in (file, first))
+    if kind != expected:
+        must = f"must have {column} as {first.name} has it, {expected}"
+        raise DataError(str(file), must, got=str(kind))
+
+
+def _digest(file: Path) -> str:
+    with regular_file.opened(file) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _first_values(file: Path) -> dict[str, Any]:
+    """The first value of each column; only what the first row has is looked at."""
+    names = [field.name for field in opened(file).schema_arrow]
+    for batch in batches(file, names):
+        for row in batch.slice(0, 1).to_pylist():
+            return dict(row)
+    return {}
+
+
+def _labels(files: Sequence[Path], column: str | None) -> tuple[Labels, list[int]]:
+    """The labels of all rows, -1 where they are null, and the number of rows of each file."""
+    if column is None:
+        counts = [opened(file).metadata.num_rows for file in files]
+        return Labels(np.full(sum(counts), -1, np.int64), (), ("nothing is labelled",)), counts
+    values, nulls = _values(files, column)
+    read = label_forms.read(_joined(files, values, column), f"{files[0]}: {column}")
+    missing = np.concatenate(nulls)
+    said = (f"{int(missing.sum())} rows have no label: null in {column}",) if missing.any() else ()
+    names = _class_names(files[0], column) or read.names
+    return Labels(np.where(missing, -1, read.numbers), names, (*read.assumed, *said)), list(map(len, nulls))
+
+
+def _values(files: Sequence[Path], column: str) -> tuple[list[NDArray[Any]], list[NDArray[np.bool_]]]:
+    """The labels of each file as an array, and which of them are null."""
     import pyarrow as pa
 
-    opened_file = opened(file)
-    schema = opened_file.schema_arrow
-    _check_columns(schema, column, file)
-    if "label" not in schema.names:
-        return np.full(opened_file.metadata.num_rows, -1, np.int64)
-    labels = pa.chunked_array([batch["label"] for batch in batches(file, ["label"])], schema.field("label").type)
-    if labels.null_count:
-        row = labels.is_null().index(True).as_py()
-        raise DataError(f"{file}: row {row}", "must have a label, or -1 for none", got="null")
-    return np.asarray(labels.to_numpy(), dtype=np.int64)
+    values, nulls = [], []
+    for file in files:
+        kind = opened(file).schema_arrow.field(column).type
+        some = pa.chunked_array([batch[column] for batch in batches(file, [column])], kind)
+        values.append(_as_numpy(some, file, column))
+        nulls.append(np.asarray(some.is_null().to_numpy(), np.bool_))
+    return values, nulls
 
 
-def _check_columns(schema: pa.Schema, column: str, file: Path) -> None:
+def _as_numpy(some: pa.ChunkedArray, file: Path, column: str) -> NDArray[Any]:
+    """Labels in an array, whatever stands in place of a null."""
     import pyarrow as pa
 
-    check_there(file, (column,))
-    kind = schema.field(column).type
-    label = schema.field("label").type if "label" in schema.names else pa.int64()
-    encoded = column in ("image", "audio")
-    fits = has_bytes(kind) if encoded else is_list_of_numbers(kind)
-    if not fits or not pa.types.is_integer(label):
-        form = "struct<bytes, path>" if encoded else "lists of floating point numbers"
-        must = f"must have {column} as {form} and label as an integer"
-        raise DataError(str(file), must, got=f"{column} {kind}, label {label}")
+    if pa.types.is_dictionary(some.type):
+        some = some.cast(some.type.value_type)
+    if _is_text(some.type):
+        return np.array([value or "" for value in some.to_pylist()], np.str_)
+    if pa.types.is_boolean(some.type):
+        return np.asarray(some.fill_null(False).to_numpy(), np.bool_)
+    if pa.types.is_integer(some.type):
+        return np.asarray(some.fill_null(-1 if pa.types.is_signed_integer(some.type) else 0).to_numpy())
+    if pa.types.is_floating(some.type):
+        return np.asarray(some.to_numpy())
+    lists = some.to_pylist() if is_list_of_numbers(some.type) else []
+    if lists and None not in lists and len({len(one) for one in lists}) == 1:
+        return np.array(lists)
+    must = "must be whole numbers, text, categories or booleans, one a row"
+    raise DataError(f"{file}: {column}", must, got=str(some.type), advice="Name another column under data.y.")
 
 
-def has_bytes(kind: pa.DataType) -> bool:
-    """Whether a column of this type is struct<bytes, path>."""
+def _joined(files: Sequence[Path], values: Sequence[NDArray[Any]], column: str) -> NDArray[Any]:
+    for file, some in zip(files, values, strict=True):
+        if len(some) and _form(some) != _form(values[0]):
+            got = f"{values[0].dtype} in {files[0].name}, {some.dtype} in {file.name}"
+            raise DataError(f"{file}: {column}", "must have labels in one form in all files", got=got)
+    return np.concatenate([some for some in values if len(some)] or values)
+
+
+def _form(labels: NDArray[Any]) -> tuple[bool, int]:
+    return labels.dtype.kind == "U", labels.ndim
+
+
+def _is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    at = kind.get_field_index("bytes") if pa.types.is_struct(kind) else -1
-    return at >= 0 and kind.field(at).type in (pa.binary(), pa.large_binary())
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _class_names(file: Path, labels: NDArray[np.int64]) -> tuple[str, ...]:
-    """The names in the file's Hugging Face features, else the numbers up to the largest label."""
+def _class_names(file: Path, column: str) -> tuple[str, ...] | None:
+    """The names in the file's Hugging Face features; None where there are none."""
     try:
-        names = features_of(file)["label"]["names"]
+        names = features_of(file)[column]["names"]
     except (KeyError, TypeError):
-        return numbered_classes(labels, str(file))
-    return names_in(names, "label", file)
+        return None
+    return names_in(names, column, file)
 
 
 def names_in(names: object, column: str, file: Path) -> tuple[str, ...]:
@@ -225,19 +322,55 @@ def _unreadable(file: Path, exc: Exception) -> DataError:
 
 
 def _encoded(
-    files: Sequence[Path], first_rows: NDArray[np.int64], rows: Rows, decoder: Pictures | Sounds | Vectors
+    files: Sequence[Path], first_rows: NDArray[np.int64], rows: Rows, columns: Columns, root: Path
 ) -> Iterator[tuple[str, Any]]:
     """The place ("FILE: row N") and what the decoder reads, of each of the sorted global `rows`."""
     for file, (first, end) in zip(files, pairwise(first_rows), strict=True):
         local_rows = rows[(rows >= first) & (rows < end)] - first
         start = 0
-        for batch in batches(file, [decoder.column]):
-            cells = batch[decoder.column]
-            encoded = cells if isinstance(decoder, Vectors) else cells.field("bytes")
+        for batch in batches(file, [columns.x]):
+            cells = batch[columns.x]
             for row in local_rows[(local_rows >= start) & (local_rows < start + len(batch))]:
-                place, data = f"{file}: row {row}", encoded[int(row) - start].as_py()
-                if data is None and not isinstance(decoder, Vectors):
-                    must, advice = f"must carry the bytes of its {decoder.column}", "Embed them in the file."
-                    raise DataError(place, must, got="null", advice=advice)
-                yield place, data
+                place = f"{file}: row {row}"
+                yield place, _cell(cells[int(row) - start].as_py(), place, root, encoded=columns.kind != "numbers")
             start += len(batch)
+
+
+def _cell(value: Any, place: str, root: Path, *, encoded: bool) -> Any:  # noqa: ANN401 - a list, bytes, or none
+    """What the decoder reads: a list of numbers; or bytes, those of a file where the cell names one."""
+    if not encoded or value is None:
+        return value
+    if isinstance(value, dict):
+        data = value.get("bytes")
+        value = data if data is not None else value.get("path")
+    return regular_file.read(_inside(root, value, place)) if isinstance(value, str) else value
+
+
+def _inside(root: Path, name: str, place: str) -> Path:
+    """A file that a cell names, in the folder or below it."""
+    file = _file_in(root, name)
+    if file is None:
+        advice = "Embed the files, or put them beside the parquet file."
+        raise DataError(place, "must name a file in this folder, or carry its bytes", got=name, advice=advice)
+    return file
+
+
+def _file_in(root: Path, name: str | None) -> Path | None:
+    """A file of this name, in the folder or below it; None where there is none, or it is outside."""
+    steps = Path(name or "").parts
+    if not steps or Path(*steps).is_absolute() or ".." in steps or "\0" in str(name):
+        return None
+    file = root.joinpath(*steps)
+    return file if file.is_file() else None
+
+
+def _names_in(file: Path, columns: Columns) -> Iterator[str | None]:
+    """The text of a column, or the paths in a column of struct<bytes, path>."""
+    check_there(file, (columns.x,))
+    kind = opened(file).schema_arrow.field(columns.x).type
+    if _is_text(kind):
+        for batch in batches(file, [columns.x]):
+            yield from batch[columns.x].to_pylist()
+    elif parquet_columns.has_bytes(kind) and kind.get_field_index("path") >= 0 and _is_text(kind.field("path").type):
+        for batch in batches(file, [f"{columns.x}.path"]):
+            yield from batch[columns.x].field("path").to_pylist()

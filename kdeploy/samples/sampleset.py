@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,8 @@ from kdeploy.errors import DataError, IntegrityError
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
 from kdeploy.records.seal import again
+from kdeploy.samples.known import Known
+from kdeploy.samples.room import pieces
 from kdeploy.samples.split import PARTS, Rows, any_label
 from kdeploy.samples.transfer_set import EVERYTHING, Choice
 from kdeploy.samples.windows import Canonical, Windows
@@ -33,7 +36,6 @@ from kdeploy.samples.windows import Canonical, Windows
 RECORD_FILE = "samples.json"
 _INPUT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # it becomes a file name
 _MOST_UNNAMED_CLASSES = 100_000  # a label beyond is a mistake, and naming them all would fill the memory
-_CHUNK = 4096  # samples looked at or hashed in one go, so that a mapped file is never read whole into memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,9 @@ class SampleSet:
         chosen: sorted indices of the transfer set where it is not all of the labelled and the unlabelled part.
         choice: the classes by which `chosen` was chosen.
         duplicates: samples that are in the test part too, for the record; null when nobody looked.
+        assumed: what had to be assumed about the data, for the record.
         where: what an error of the checks names.
+        finite: is it known that there is no NaN, so that not every float has to be read?
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
     """
 
@@ -64,10 +68,12 @@ class SampleSet:
     chosen: Rows | None = None
     choice: Choice = EVERYTHING
     duplicates: DuplicatesInfo | None = None
+    assumed: tuple[str, ...] = ()
     where: InitVar[str] = "samples"
+    finite: InitVar[bool] = False
 
-    def __post_init__(self, where: str) -> None:
-        _check_arrays(self, where)
+    def __post_init__(self, where: str, finite: bool) -> None:
+        _check_arrays(self, where, finite)
         _check_parts(self, where)
         _check_chosen(self, where)
         _check_labels(self, where)
@@ -147,6 +153,7 @@ class SampleSet:
             split_seed=self.split_seed,
             transfer=self._transfer_record,
             duplicates=self.duplicates,
+            assumed=self.assumed,
         )
 
     @property
@@ -167,9 +174,14 @@ class SampleSet:
         (folder / RECORD_FILE).write_bytes(self.record.sealed())
         return self.record
 
+    def remember(self, folder: Path, known: Known) -> str:
+        """The hash of the set that is saved in a folder: the one that is known, else its own, which is then known."""
+        files = sorted([*folder.glob("*.np[yz]"), *(folder / "inputs").glob("*.npy")])
+        return known.of("samples", files, lambda: self.sample_hash, below=folder)
+
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Memory-map a saved set.
+    def open(cls, folder: Path, known: Known | None = None) -> Self:
+        """Memory-map a saved set; its arrays are read for their hash, unless that is known.
 
         Raises: InputError when the record cannot be read; IntegrityError when it is not as it was written, or the
             arrays are not those it describes.
@@ -180,8 +192,9 @@ class SampleSet:
             opened = cls._mapped(folder, record)
         except (DataError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
             raise _altered(folder, str(exc).removesuffix(".")) from exc
-        if opened.sample_hash != record.sample_hash:
-            raise _altered(folder, f"sample hash {opened.sample_hash[:12]}, recorded {record.sample_hash[:12]}")
+        found = opened.remember(folder, known) if known else opened.sample_hash
+        if found != record.sample_hash:
+            raise _altered(folder, f"sample hash {found[:12]}, recorded {record.sample_hash[:12]}")
         return opened
 
     @classmethod
@@ -204,7 +217,9 @@ class SampleSet:
             if record.transfer
             else EVERYTHING,
             duplicates=record.duplicates,
+            assumed=record.assumed,
             where=str(folder),
+            finite=True,  # or their hash is another
         )
 
     @property
@@ -241,9 +256,10 @@ def check_labels(labels: NDArray[np.int64], *, least: int, classes: int, where: 
 
 
 def check_finite(array: Canonical, where: str) -> None:
-    """Refuse a NaN or an infinity in an array (N, ...), naming its row."""
+    """Refuse what is NaN or infinite as float32 in an array (N, ...), naming its row."""
     for start, chunk in _chunks(array):
-        finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+        with np.errstate(over="ignore"):  # what overflows becomes infinite
+            finite = np.isfinite(chunk.astype(np.float32, copy=False)).reshape(len(chunk), -1).all(axis=1)
         if not finite.all():
             row = start + int(np.argmin(finite))
             advice = "Remove the sample or repair it."
@@ -289,17 +305,17 @@ def _save_rows(path: Path, rows: Mapping[str, Rows]) -> None:
 
 
 def _chunks(array: Canonical) -> Iterator[tuple[int, NDArray[Any]]]:
-    for start in range(0, len(array), _CHUNK):
-        yield start, array[start : start + _CHUNK]
+    for piece in pieces(len(array), array.dtype.itemsize * math.prod(array.shape[1:])):
+        yield piece.start, array[piece]
 
 
-def _check_arrays(samples: SampleSet, where: str) -> None:
+def _check_arrays(samples: SampleSet, where: str, finite: bool) -> None:
     if not samples.inputs or samples.inputs.keys() != samples.kinds.keys():
         got = f"inputs {sorted(samples.inputs)}, kinds {sorted(samples.kinds)}"
         raise DataError(where, "must have at least one input, and a kind for each", got=got)
     _check_names(samples.inputs, where)
     for name, array in samples.inputs.items():
-        _check_input(array, samples.kinds[name], f"{where}: input {name}")
+        _check_input(array, samples.kinds[name], f"{where}: input {name}", finite)
         if len(array) != len(samples.labels):
             got = f"{len(array)} samples, {len(samples.labels)} labels"
             raise DataError(f"{where}: input {name}", "must have as many samples as there are labels", got=got)
@@ -312,7 +328,7 @@ def _check_names(names: Iterable[str], where: str) -> None:
             raise DataError(f"{where}: name of an input", must, got=repr(name))
 
 
-def _check_input(array: Canonical, kind: InputKind, where: str) -> None:
+def _check_input(array: Canonical, kind: InputKind, where: str, finite: bool) -> None:
     got = f"{array.dtype} {array.shape}"
     if kind == "image" and (array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3)):
         raise DataError(where, "must be uint8 (N, 1 or 3, height, width) for an image", got=got)
@@ -320,7 +336,7 @@ def _check_input(array: Canonical, kind: InputKind, where: str) -> None:
         raise DataError(where, "must be float32 (N, ...) for an array", got=got)
     if 0 in array.shape[1:]:
         raise DataError(where, "must have samples that are not empty", got=got)
-    if kind == "array":
+    if kind == "array" and not finite:
         check_finite(array, where)
 
 

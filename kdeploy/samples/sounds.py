@@ -9,55 +9,82 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdeploy.errors import DataError, MissingError, ResourceError
+from kdeploy.errors import DataError, MissingError
 from kdeploy.records.samples import InputKind
+from kdeploy.samples.damage import Damage
+from kdeploy.samples.decoded import DecodedArray
+from kdeploy.samples.room import Room
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
+_DECODABLE, _PRESENT = "must be a sound that can be decoded", "must carry the bytes of its audio"
+_ADVICE = "Take fewer samples with split, or set data.seconds."
+
 
 @dataclass(frozen=True)
 class Sounds:
-    """A decoder of sounds of a fixed length; `sample_rate` in samples a second."""
+    """A decoder of sounds of a fixed length; `sample_rate` in samples a second, `skip_bad` leaves out what is none."""
 
     seconds: float | None = None
     sample_rate: int | None = None
-    column: ClassVar[str] = "audio"
+    skip_bad: bool = False
     input_name: ClassVar[str] = "sound"
     kind: ClassVar[InputKind] = "array"
-    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac")
+    noun: ClassVar[str] = "sounds"
+    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
+    packages: ClassVar[dict[str, tuple[str, str]]] = {}
 
-    def decode(self, encoded: Iterable[tuple[str, bytes]], count: int, *, limit_bytes: int, where: str) -> NDArray[Any]:
+    def decode(
+        self, encoded: Iterable[tuple[str, bytes | None]], count: int, *, room: Room, where: str
+    ) -> DecodedArray:
         """Decoded sounds, float32 (count, samples), of `count` pairs of a place, for errors, and bytes.
 
-        Raises: DataError with the place of the first that cannot be decoded or is not like the others; ResourceError
-            when they would take more than the limit; MissingError when soundfile is not installed.
+        Raises: DataError with the place of the first that is not like the others, or of all that cannot be decoded;
+            ResourceError when they would take more room than there is; MissingError when soundfile is not installed.
         """
         sounds: NDArray[np.float32] | None = None
-        rate = self.sample_rate
+        rate, damage, good = self.sample_rate, Damage(self.noun, self.skip_bad), 0
         for position, (place, data) in enumerate(encoded):
-            with _opened(place, data) as file:
-                rate = rate or file.samplerate
-                _must_have_rate(file, rate, place)
-                if sounds is None:
-                    length = file.frames if self.seconds is None else round(self.seconds * rate)
-                    sounds = _room(length, count, limit_bytes, where, place)
-                if self.seconds is None and file.frames != sounds.shape[1]:
-                    must, advice = f"must have {sounds.shape[1]} samples like the first", "Set data.seconds."
-                    raise DataError(place, must, got=str(file.frames), advice=advice)
-                heard = _mono(file, sounds.shape[1], place)
-                sounds[position, : len(heard)] = heard
+            try:
+                with _opened(place, data) as file:
+                    rate = rate or file.samplerate
+                    _must_have_rate(file, rate, place)
+                    if sounds is None:
+                        length = _length(file.frames if self.seconds is None else round(self.seconds * rate), place)
+                        sounds = room.array((count, length), np.float32, where, _ADVICE)
+                    if self.seconds is None and file.frames != sounds.shape[1]:
+                        must, advice = f"must have {sounds.shape[1]} samples like the first", "Set data.seconds."
+                        raise DataError(place, must, got=str(file.frames), advice=advice)
+                    heard = _mono(file, sounds.shape[1], place)
+            except DataError as exc:
+                if exc.must not in (_DECODABLE, _PRESENT):
+                    raise
+                damage.found(position, exc)
+                continue
+            sounds[good, : len(heard)] = heard
+            good += 1
+        left_out, said = damage.settled(count, where)
         if sounds is None:
             raise DataError(where, "must have at least 1 sample", got="0")
-        return sounds
+        return DecodedArray(sounds[:good], left_out, said)
 
 
-def _opened(place: str, data: bytes) -> SoundFile:
+def _length(samples: int, place: str) -> int:
+    if samples < 1:
+        raise DataError(place, "must have at least 1 sample", got="0", advice="Set data.seconds.")
+    return samples
+
+
+def _opened(place: str, data: bytes | None) -> SoundFile:
+    if data is None:
+        advice = "Embed them in the file, or set data.skip_bad to true to leave it out."
+        raise DataError(place, _PRESENT, got="null", advice=advice)
     try:
         import soundfile
     except ImportError as exc:
@@ -90,20 +117,8 @@ def _must_have_rate(file: SoundFile, rate: int, place: str) -> None:
         raise DataError(place, must, got=str(file.samplerate), advice=advice)
 
 
-def _room(length: int, count: int, limit_bytes: int, where: str, place: str) -> NDArray[np.float32]:
-    if length < 1:
-        raise DataError(place, "must have at least 1 sample", got="0", advice="Set data.seconds.")
-    size_bytes = 4 * length * count
-    if size_bytes > limit_bytes:
-        must, advice = (
-            f"must decode to at most {limit_bytes} bytes",
-            "Take fewer samples with split, or set data.seconds.",
-        )
-        raise ResourceError(where, must, got=str(size_bytes), advice=advice)
-    return np.zeros((count, length), np.float32)
-
-
 def _undecodable(place: str, exc: BaseException) -> DataError:
     # the whole sentence of libsndfile's errors names the memory address of the buffer
     reason = str(getattr(exc, "error_string", exc)).rstrip(".")
-    return DataError(place, "must be a sound that can be decoded", got=reason, advice="Remove or repair it.")
+    advice = "Remove or repair it, or set data.skip_bad to true to leave it out."
+    return DataError(place, _DECODABLE, got=reason, advice=advice)

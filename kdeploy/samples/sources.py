@@ -2,7 +2,7 @@
 
     {source: mnist-5k}      a data set that a dependency ships                     builtin.py
     {parquet: FOLDER}       images, sounds or numbers in Hugging Face's parquet convention  parquet.py
-    {numpy: FILE.npz}       arrays                                                 numpy_file.py
+    {numpy: FILE.npz}       arrays; also FILE.npy, and a folder of them            numpy_file.py
     {images: FOLDER}        image files                                            media_folder.py
     {audio: FOLDER}         sound files                                            media_folder.py
     {hub: ORG/NAME}         a data set on the Hugging Face hub                     hub.py
@@ -11,7 +11,8 @@
     {..., unlabeled: {images: FOLDER}}   a part (unlabelled, held_out, test) from a source of its own
 
 A key may come with how it is decoded: `size` of images, `seconds` and `sample_rate` of sounds, `context` and
-`targets` of speech; of parquet `groups`, a column that says which rows are never divided. `content_hash` reads bytes
+`targets` of speech; `x`, `y` and `layout` of arrays; of parquet `groups`, a column that says which rows are never
+divided. `content_hash` reads bytes
 and decodes nothing. Paths come resolved: the data root is the caller's.
 """
 
@@ -24,15 +25,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kdeploy.errors import DataError
-from kdeploy.samples.assemble import assemble
+from kdeploy.samples.assemble import Division, assemble
 from kdeploy.samples.builtin import Builtin
+from kdeploy.samples.class_order import Ordered, names_of
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.duplicates import Policy
 from kdeploy.samples.hub import HubDataset
+from kdeploy.samples.known import Known
 from kdeploy.samples.media_folder import MediaFolder
 from kdeploy.samples.numpy_file import NumpyFile
 from kdeploy.samples.parquet import ParquetFolder
 from kdeploy.samples.pictures import Pictures
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.speech import corpus
@@ -41,9 +45,22 @@ from kdeploy.samples.speech.timit import Timit
 from kdeploy.samples.split import Counts
 from kdeploy.samples.transfer_set import Choice
 
-SIZE_LIMIT_BYTES = 4 << 30  # of decoded samples of a source, which are in memory until they are saved
+ROOM = Room()
 KEYS = ("source", "parquet", "numpy", "images", "audio", "hub", "phones", "timit")
-DECODING = ("size", "seconds", "sample_rate", "context", "targets", "groups")
+DECODING = (
+    "size",
+    "seconds",
+    "sample_rate",
+    "context",
+    "targets",
+    "groups",
+    "x",
+    "y",
+    "layout",
+    "mode",
+    "skip_bad",
+    "classes",
+)
 OWN_PARTS = ("unlabeled", "held_out", "test")
 
 
@@ -54,20 +71,31 @@ class Source(Protocol):
     def where(self) -> str: ...
     @property
     def origin(self) -> dict[str, str]: ...  # for the record: no path of this machine
+    def files(self) -> list[Path]: ...  # every one that the content hash is over
     def content_hash(self) -> str: ...
-    def contents(self, *, limit_bytes: int) -> Contents: ...
+    def contents(self, room: Room) -> Contents: ...
 
 
-def content_hash(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of the bytes that the sources read.
+def content_hash(settings: Mapping[str, Any], known: Known | None = None) -> str:
+    """SHA-256 of the bytes that the sources read; files whose hash is known are not read for it.
 
     Raises: DataError when a file is absent; MissingError when the package that ships the data is.
     """
     main, others = _sources(settings)
+    own = {key: value for key, value in settings.items() if key not in OWN_PARTS}
     if not others:
-        return main.content_hash()
-    hashes = [main.content_hash(), *([part, source.content_hash()] for part, source in others.items())]
+        return _hash_of(main, own, known)
+    parts = ([part, _hash_of(source, settings[part], known)] for part, source in others.items())
+    hashes = [_hash_of(main, own, known), *parts]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+
+
+def _hash_of(source: Source, settings: Mapping[str, Any], known: Known | None) -> str:
+    if known is None:
+        return source.content_hash()
+    classes = source.classes if isinstance(source, Ordered) else ()  # which a file may name
+    purpose = json.dumps(["content", settings, classes], sort_keys=True, default=str)
+    return known.of(purpose, source.files(), source.content_hash)
 
 
 def load(
@@ -77,7 +105,8 @@ def load(
     seed: int = 0,
     transfer: Mapping[str, Sequence[str]] | None = None,
     duplicates: Policy = "report",
-    limit_bytes: int = SIZE_LIMIT_BYTES,
+    room: Room = ROOM,
+    known: Known | None = None,
 ) -> SampleSet:
     """Read, decode and divide a source, or several.
 
@@ -86,45 +115,55 @@ def load(
         seed: decides the division.
         transfer: the classes of the transfer set, under one of the keys `only` and `without`; all when left out.
         duplicates: what is done with a training sample that is in the test part too.
-        limit_bytes: the most that the decoded samples of a source may take.
-    Raises: DataError, and IntegrityError for a file that would run code; ResourceError above the limit;
+        room: where the decoded samples are put.
+        known: hashes of files.
+    Raises: DataError, and IntegrityError for a file that would run code; ResourceError where there is no room;
         MissingError when a package that ships or decodes the data is not installed.
     """
     main, others = _sources(settings)
     counts = Counts.of(split or {}, where=main.where)
     return assemble(
-        main.contents(limit_bytes=limit_bytes),
-        {part: source.contents(limit_bytes=limit_bytes) for part, source in others.items()},
-        counts,
-        seed=seed,
-        choice=Choice.of(transfer or {}),
-        policy=duplicates,
+        main.contents(room),
+        {part: source.contents(room) for part, source in others.items()},
+        Division(counts, seed, Choice.of(transfer or {}), duplicates),
         source=main.origin
         | {part: ", ".join(f"{key} {name}" for key, name in other.origin.items()) for part, other in others.items()},
-        content_sha256=content_hash(settings),
+        content_sha256=content_hash(settings, known),
+        room=room,
     )
 
 
-def source_of(settings: Mapping[str, Any]) -> Source:  # noqa: PLR0911 - a source, a line
+def source_of(settings: Mapping[str, Any]) -> Source:
     """The source that the settings name; exactly one key, apart from how to decode it."""
-    pictures = Pictures(None if settings.get("size") is None else tuple(settings["size"]))
-    sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"))
+    classes = settings.get("classes")
+    if classes is None:
+        return _plain_source(settings, ())
+    place = next((Path(str(settings[key])) for key in KEYS if key in settings), Path())
+    names = names_of(classes, place if place.is_dir() else place.parent)
+    return Ordered(_plain_source(settings, names), names)
+
+
+def _plain_source(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Source:  # noqa: PLR0911 - a source, a line
+    size, skip_bad = settings.get("size"), bool(settings.get("skip_bad"))
+    pictures = Pictures(None if size is None else tuple(size), settings.get("mode"), skip_bad)
+    sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"), skip_bad)
     groups: str | None = settings.get("groups")
+    x, y = settings.get("x"), settings.get("y")
     context: int = settings.get("context") or corpus.CONTEXT
     targets: corpus.Targets = settings.get("targets") or "states"
     match {key: value for key, value in settings.items() if key not in (*DECODING, *OWN_PARTS)}:
         case {"source": name, **rest} if not rest:
             return Builtin(name)
         case {"parquet": folder, **rest} if not rest:
-            return ParquetFolder(Path(folder), pictures, sounds, groups)
+            return ParquetFolder(Path(folder), pictures, sounds, groups, x, y)
         case {"numpy": file, **rest} if not rest:
-            return NumpyFile(Path(file))
+            return NumpyFile(Path(file), x, y, settings.get("layout"))
         case {"images": folder, **rest} if not rest:
-            return MediaFolder("images", Path(folder), pictures)
+            return MediaFolder("images", Path(folder), pictures, classes)
         case {"audio": folder, **rest} if not rest:
-            return MediaFolder("audio", Path(folder), sounds)
+            return MediaFolder("audio", Path(folder), sounds, classes)
         case {"hub": name, **rest} if not rest:
-            return HubDataset(name, pictures, sounds, groups)
+            return HubDataset(name, pictures, sounds, groups, x, y)
         case {"phones": folder, **rest} if not rest:
             return AlignedPhones(Path(folder), context, targets, groups)
         case {"timit": folder, **rest} if not rest:

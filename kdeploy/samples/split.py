@@ -30,9 +30,9 @@ PARTS = ("labeled", "unlabeled", "held_out", "test")
 class Counts:
     """How many samples each part takes; None is the default.
 
-    The defaults: test 20 % (the source's own test rows where it has some), held out 2 % and labelled 10 % of what is
-    left (all of it where the source itself has samples without a label), unlabelled the rest. Where nothing is labelled
-    test and held out are drawn from all rows, and none is labelled.
+    The defaults: test 20 % (the source's own test rows where it has some), held out 2 % (or its own) and labelled 10 %
+    of what is left (all of it where the source itself has samples without a label), unlabelled the rest. Where nothing
+    is labelled test and held out are drawn from all rows, and none is labelled.
     """
 
     labeled: int | None = None
@@ -66,6 +66,7 @@ def divide(
     where: str,
     first_test: int | None = None,
     groups: NDArray[np.int64] | None = None,
+    first_held_out: int | None = None,
 ) -> dict[str, Rows]:
     """The sorted rows of each part, int64, by its name; rows that no part takes are in none.
 
@@ -73,13 +74,15 @@ def divide(
         labels: int64 (N,); -1 for a row without a label, which only the unlabelled part can take, unless all are.
         first_test: rows from this one on are the source's own test rows; None when it has none.
         groups: int64 (N,), the group of each row; None when every row stands for itself.
+        first_held_out: rows from this one up to `first_test` are the source's own held-out rows; None when it has none.
     Raises: DataError when the counts ask for more rows than there are.
     """
     rows = np.arange(len(labels), dtype=np.int64)
+    end = first_test if first_held_out is None else first_held_out
     if not any_label(labels):
         counts = _without_labels(counts, where)
-    drawn = labels[:first_test] >= 0 if any_label(labels) else np.ones(len(rows[:first_test]), bool)
-    known, nameless = rows[:first_test][drawn], rows[:first_test][~drawn]
+    drawn = can_be_drawn(labels, end)
+    known, nameless = rows[:end][drawn], rows[:end][~drawn]
     order = order_of(labels, known, seed, groups)
     if first_test is None:
         test, order = _take(order, counts.test, len(order) // 5, "test", where)
@@ -88,7 +91,11 @@ def divide(
         test, _ = _take(own, counts.test, len(own), "test", where)
     order = _apart(order, test, groups)
     available = len(order)
-    held_out, order = _take(order, counts.held_out, available // 50, "held_out", where)
+    if first_held_out is None:
+        held_out, order = _take(order, counts.held_out, available // 50, "held_out", where)
+    else:
+        own = order_of(labels, rows[first_held_out:first_test], seed, groups)
+        held_out, _ = _take(own, counts.held_out, len(own), "held_out", where)
     order = _apart(order, held_out, groups)
     nameless = _apart(nameless, np.concatenate([test, held_out]), groups)
     labeled, order = _take(order, counts.labeled, len(order) if len(nameless) else available // 10, "labeled", where)
@@ -101,6 +108,12 @@ def divide(
 def any_label(labels: NDArray[np.int64]) -> bool:
     """Is any of the labels, int64 (N,), known?"""
     return bool((labels >= 0).any())
+
+
+def can_be_drawn(labels: NDArray[np.int64], end: int | None) -> NDArray[np.bool_]:
+    """Which rows up to `end` any part is drawn from, bool: the labelled ones, or all where nothing is labelled."""
+    known: NDArray[np.bool_] = labels[:end] >= 0
+    return known if any_label(labels) else ~known
 
 
 def _without_labels(counts: Counts, where: str) -> Counts:

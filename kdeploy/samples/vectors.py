@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kdeploy.errors import DataError, ResourceError
+from kdeploy.errors import DataError
 from kdeploy.records.samples import InputKind
+from kdeploy.samples.decoded import DecodedArray
+from kdeploy.samples.room import Room
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,17 +25,11 @@ class Vectors:
     column: str
     kind: ClassVar[InputKind] = "array"
 
-    @classmethod
-    def among(cls, schema: pa.Schema) -> Vectors | None:
-        """The only column of lists of floating point numbers; None when there is none, or more than one."""
-        found = [column.name for column in schema if is_list_of_numbers(column.type)]
-        return cls(found[0]) if len(found) == 1 else None
-
     @property
     def input_name(self) -> str:
         return self.column
 
-    def decode(self, lists: Iterable[tuple[str, Any]], count: int, *, limit_bytes: int, where: str) -> NDArray[Any]:
+    def decode(self, lists: Iterable[tuple[str, Any]], count: int, *, room: Room, where: str) -> DecodedArray:
         """Rows of numbers, float32 (count, numbers), of `count` pairs of a place, for errors, and a list.
 
         Raises: DataError with the place of the first list that is not as long as the others, or has a null;
@@ -44,25 +40,20 @@ class Vectors:
             if numbers is None:
                 raise DataError(place, f"must have numbers in {self.column}", got="null")
             if rows is None:
-                rows = _room(len(numbers), count, limit_bytes, where)
+                rows = room.array((count, len(numbers)), np.float32, where, "Take fewer samples with split.")
             if len(numbers) != rows.shape[1] or None in numbers:
                 must = f"must have {rows.shape[1]} numbers like the first row"
                 raise DataError(place, must, got="a null" if None in numbers else str(len(numbers)))
             rows[position] = numbers
         if rows is None:
             raise DataError(where, "must have at least 1 sample", got="0")
-        return rows
+        return DecodedArray(rows)
 
 
 def is_list_of_numbers(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(holds(kind) for holds in lists) and pa.types.is_floating(kind.value_type)
-
-
-def _room(numbers: int, count: int, limit_bytes: int, where: str) -> NDArray[np.float32]:
-    if 4 * numbers * count > limit_bytes:
-        must, advice = f"must decode to at most {limit_bytes} bytes", "Take fewer samples with split."
-        raise ResourceError(where, must, got=str(4 * numbers * count), advice=advice)
-    return np.zeros((count, numbers), np.float32)
+    if not any(holds(kind) for holds in lists):
+        return False
+    return bool(pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))

@@ -8,11 +8,14 @@ an array of shape (samples, width x values a frame).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from kdeploy.samples.room import Room
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,11 @@ class Windows:
 Canonical = NDArray[Any] | Windows  # every sample of one input, the samples on the first axis
 
 
-def taken(array: Canonical, rows: NDArray[np.int64]) -> Canonical:
+def taken(array: Canonical, rows: NDArray[np.int64], room: Room) -> Canonical:
     """Some samples of an input, (rows, ...): windows stay windows, an array an array."""
-    return array.take(rows) if isinstance(array, Windows) else array[rows]
+    return array.take(rows) if isinstance(array, Windows) else room.taken(array, rows, array.dtype, "samples")
+
+
+def joined(arrays: Sequence[Canonical], room: Room) -> NDArray[Any]:
+    """The samples of several inputs of one form, one after the other, as one array."""
+    return room.joined([(array, np.arange(len(array))) for array in arrays], arrays[0].dtype, "samples")

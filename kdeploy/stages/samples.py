@@ -10,6 +10,9 @@ from kdeploy.errors import DataError
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 from kdeploy.samples.duplicates import Policy
+from kdeploy.samples.room import Room
+from kdeploy.system.known_hashes import KnownHashes
+from kdeploy.system.progress import Progress
 
 
 def run(
@@ -20,13 +23,18 @@ def run(
     seed: int,
     transfer: Mapping[str, Sequence[str]] | None = None,
     duplicates: Policy = "report",
+    progress: Progress | None = None,
+    known: KnownHashes | None = None,
 ) -> SamplesRecord:
-    """Load a source and save its sample set in `folder`.
+    """Load a source, say what had to be assumed about it, and save its sample set in `folder`.
 
     Args: those of `kdeploy.samples.sources.load`.
     Raises: DataError when no sample is held out: the exported seed is chosen on those.
     """
-    samples = sources.load(source, split=split, seed=seed, transfer=transfer, duplicates=duplicates)
+    room = Room(folder)
+    samples = sources.load(
+        source, split=split, seed=seed, transfer=transfer, duplicates=duplicates, room=room, known=known
+    )
     if not len(samples.parts["held_out"]):
         raise DataError(
             "data",
@@ -34,4 +42,9 @@ def run(
             got="0",
             advice="Set data.split.held_out, or bring more samples.",
         )
-    return samples.save(folder)
+    for line in samples.assumed:
+        (progress or Progress()).say(f"  assumed: {line}")
+    record = samples.save(folder)
+    if known is not None:
+        samples.remember(folder, known)
+    return record

@@ -212,8 +212,8 @@ def _fitted(request: wire.Message) -> dict[str, Any]:
     from kdeploy.verbs.init import data, teacher
 
     size, read = request["size"], request["signature"]
-    sample = data.look_at(Path(request["data"]), size=size and tuple(size))
     signature = teacher.TeacherSignature(tuple(read["shape"]), read["classes"], read["batch"])
+    sample = data.look_at(Path(request["data"]), size=size and tuple(size), mode=signature.mode)
     return asdict(teacher.fit(Path(request["teacher"]), signature, sample))
 
 

@@ -52,6 +52,7 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
         ),
         samples=samples.counts,
         duplicates=samples.duplicates,
+        assumed=samples.assumed,
         label_rows=sum(teacher.label_rows for teacher in teachers),
         label_bytes=sum(sizes) if len(sizes) == len(teachers) else None,
         student_parameters=sum(value.numel() for value in student.parameters()),

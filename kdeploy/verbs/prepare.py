@@ -22,6 +22,7 @@ from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
 from kdeploy.system.folders import must_be_folder
+from kdeploy.system.known_hashes import KnownHashes
 from kdeploy.system.progress import Progress
 from kdeploy.system.room import must_hold_torch
 from kdeploy.system.threads import training_threads
@@ -44,6 +45,7 @@ class Options:
         variant: of a recipe file, one of its `variants`.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
         waits: for another process that works on the same stage, or is that an error?
+        rehash: read the data again for their hashes, also files whose size and times say that they did not change?
     """
 
     runs: Path = RUNS
@@ -55,6 +57,7 @@ class Options:
     variant: str | None = None
     require_exact: bool = False
     waits: bool = False
+    rehash: bool = False
 
     def __post_init__(self) -> None:
         if not is_unicode(str(self.runs)):
@@ -72,11 +75,12 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         loaded, data_root=data_root, trust=options.trust, runtimes=advice, missing=advice.get, planned=planned
     )
     source = _source(loaded, data_root)
+    known = KnownHashes(options.runs / ".known", options.rehash, keeps=not planned)
     job = Job(
         recipe=loaded.recipe,
         store=store,
         source=source,
-        content=sources.content_hash(source),
+        content=sources.content_hash(source, known),
         teacher_sources=tuple(_teacher_sources(loaded, data_root, store)),
         missing=lacking,
         command=options.command,
@@ -84,6 +88,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         threads=threads,
         waits=options.waits,
         progress=options.progress,
+        known=known,
         seals=_seals(store.index(loaded.recipe.name)),
     )
     index = RunRecord(

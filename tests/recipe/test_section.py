@@ -56,7 +56,7 @@ def defaults(section: type[Section]) -> str:
 DEFAULTS = {
     "Bench": "f264b311",
     "Convolution": "a92f498b",
-    "Data": "96f8b0d8",
+    "Data": "5308d56e",
     "Distill": "f23f40c1",
     "Dropout": "9afeb1ad",
     "Ensemble": "8fd9c42a",
@@ -65,7 +65,7 @@ DEFAULTS = {
     "InputViews": "bc6031b7",
     "Labels": "ab35671a",
     "Munge": "bc570315",
-    "Origin": "dfb1cc2d",
+    "Origin": "d1ba89d2",
     "Rank": "dff35187",
     "Recipe": "c9288cd2",
     "Relational": "c1957769",

@@ -14,5 +14,5 @@ def test_a_samples_record_reads_back_as_it_was_written():
         split_seed=7,
     )
     text = record.to_json()
-    assert text.startswith('{\n "schema": "kdeploy.samples/2",')
+    assert text.startswith('{\n "schema": "kdeploy.samples/2.1",')
     assert SamplesRecord.from_json(text, where="samples.json") == record

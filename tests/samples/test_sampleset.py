@@ -4,12 +4,14 @@ import dataclasses
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kdeploy.errors import DataError, IntegrityError
+from kdeploy.records.seal import again
 from kdeploy.samples.sampleset import SampleSet, check_finite, numbered_classes
 from kdeploy.samples.transfer_set import Choice
 
@@ -332,3 +334,27 @@ def test_sources_and_sets_are_read_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+class Knows:
+    """Knows one hash, whatever the files."""
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+
+    def of(self, purpose: str, files: Iterable[Path], compute: Callable[[], str], *, below: Path | None = None) -> str:
+        assert (purpose, below is not None) == ("samples", True)
+        assert sorted(file.name for file in files) == ["image.npy", "labels.npy", "parts.npz", "sound.npy"]
+        return self.found
+
+
+def test_arrays_whose_hash_is_known_are_not_read(tmp_path: Path):
+    record = small_set().save(tmp_path)
+    opened = SampleSet.open(tmp_path, Knows(record.sample_hash))
+    assert "sample_hash" not in vars(opened)
+    with pytest.raises(IntegrityError) as caught:
+        SampleSet.open(tmp_path, Knows("0" * 64))
+    assert str(caught.value) == (
+        f"{tmp_path}: must hold the samples that were saved in it "
+        f"(sample hash 000000000000, recorded {record.sample_hash[:12]}). {again('samples')}"
+    )

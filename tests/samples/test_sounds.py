@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kdeploy.errors import DataError, KdeployError, MissingError, ResourceError
+from kdeploy.samples.room import Room
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.sources import load
 
@@ -29,7 +30,7 @@ def wav(samples: np.ndarray = RAMP, *, rate: int = 100) -> bytes:
 
 def decoded(*files: bytes, limit_bytes: int = 1 << 20, **asked: float) -> np.ndarray:
     places = ((f"file {number}", data) for number, data in enumerate(files))
-    return Sounds(**asked).decode(places, len(files), limit_bytes=limit_bytes, where="sounds")
+    return Sounds(**asked).decode(places, len(files), room=Room(limit=limit_bytes), where="sounds").array
 
 
 def refused(*files: bytes, kind: type[KdeployError] = DataError, limit_bytes: int = 1 << 20, **asked: float) -> str:
@@ -69,7 +70,8 @@ def test_another_sample_rate_is_refused_and_not_resampled():
 
 def test_bytes_that_are_no_sound_are_refused():
     assert refused(wav(), b"no sound") == (
-        "file 1: must be a sound that can be decoded (Format not recognised). Remove or repair it."
+        "file 1: must be a sound that can be decoded (Format not recognised). Remove or repair it, "
+        "or set data.skip_bad to true to leave it out."
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kdeploy.errors import DataError, KdeployError, ResourceError
+from kdeploy.samples.room import Room
 from kdeploy.samples.sources import load
 from kdeploy.samples.vectors import Vectors
 from tests.samples.test_parquet import real
@@ -76,8 +77,7 @@ def test_a_file_whose_column_is_of_another_type_is_refused(tmp_path: Path):
     settings = saved(tmp_path)
     pq.write_table(pa.table({"spectrum": ["a"], "label": [0]}), tmp_path / "train-1.parquet")
     assert refused(settings) == (
-        f"{tmp_path}/train-1.parquet: must have spectrum as lists of floating point numbers and label as an integer "
-        "(spectrum string, label int64)."
+        f"{tmp_path}/train-1.parquet: must have spectrum as train-0.parquet has it, list<element: float> (string)."
     )
 
 
@@ -90,21 +90,21 @@ def test_a_null_among_the_numbers_is_named(tmp_path: Path):
 
 
 def test_numbers_above_the_limit_are_refused(tmp_path: Path):
-    assert refused(saved(tmp_path), ResourceError, limit_bytes=100) == (
+    assert refused(saved(tmp_path), ResourceError, room=Room(limit=100)) == (
         f"{tmp_path}: must decode to at most 100 bytes (960). Take fewer samples with split."
     )
 
 
 def test_no_row_at_all_is_refused():
     with pytest.raises(DataError) as caught:
-        Vectors("spectrum").decode([], 0, limit_bytes=100, where="data")
+        Vectors("spectrum").decode([], 0, room=Room(limit=100), where="data")
     assert str(caught.value) == "data: must have at least 1 sample (0)."
 
 
-def test_two_columns_of_lists_are_none_to_choose(tmp_path: Path):
+def test_two_columns_of_lists_are_asked_about(tmp_path: Path):
     other = pa.array(list(ROWS), pa.list_(pa.float32()))
     assert refused(saved(tmp_path, other=other)) == (
-        f"{tmp_path}/train-0.parquet: must have the column image (spectrum, label, other)."
+        f"{tmp_path}/train-0.parquet: must say which column is the input (spectrum, other). Set data.x to its name."
     )
 
 

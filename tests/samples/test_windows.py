@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kdeploy.errors import IntegrityError
 from kdeploy.samples import assemble
+from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.windows import Windows, taken
 from tests.samples.test_sampleset import small_set
@@ -40,10 +41,10 @@ def test_windows_read_as_the_array_of_all_of_them(data: st.DataObject, width: in
 
 
 def test_what_is_taken_keeps_its_frames():
-    some = taken(WINDOWS, np.array([1]))
+    some = taken(WINDOWS, np.array([1]), Room())
     assert isinstance(some, Windows)
     assert some.frames is FRAMES
-    assert taken(FRAMES, np.array([1])).tolist() == [[2, 3]]
+    assert taken(FRAMES, np.array([1]), Room()).tolist() == [[2, 3]]
 
 
 @pytest.mark.parametrize("first", [-1, 8])
@@ -108,6 +109,6 @@ def test_dropping_duplicates_keeps_windows_as_they_are_kept():
         "test": np.array([2]),
     }
     piece = assemble.Piece({"speech": WINDOWS}, {"speech": "array"}, np.arange(3), parts)
-    kept = assemble._kept(piece, {**parts, "held_out": np.array([], np.int64)})
+    kept = assemble._kept(piece, {**parts, "held_out": np.array([], np.int64)}, Room())
     assert isinstance(kept.inputs["speech"], Windows)
     np.testing.assert_array_equal(np.asarray(kept.inputs["speech"]), WINDOWS[np.array([0, 2])])

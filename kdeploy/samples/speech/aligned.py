@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
-from kdeploy.samples import parquet
+from kdeploy.samples import parquet, parquet_columns
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.room import Room
 from kdeploy.samples.speech import corpus, phones
 from kdeploy.samples.speech.corpus import STATES, Targets, Utterance
 
@@ -40,10 +41,15 @@ class AlignedPhones:
     def origin(self) -> dict[str, str]:
         return {"phones": self.folder.name}
 
-    def content_hash(self) -> str:
-        return parquet.ParquetFolder(self.folder).content_hash()
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        train, test = parquet.files_of(self.folder)
+        return [*train, *test]
 
-    def contents(self, *, limit_bytes: int) -> Contents:
+    def content_hash(self) -> str:
+        return parquet.digest_of(self.files())
+
+    def contents(self, room: Room) -> Contents:
         train, test = parquet.files_of(self.folder)
         names = _phones(train[0])
         return corpus.contents(
@@ -52,7 +58,7 @@ class AlignedPhones:
             class_names=phones.class_names(names, self.targets),
             context=self.context,
             where=self.where,
-            limit_bytes=limit_bytes,
+            room=room,
         )
 
     def _utterances(self, files: Sequence[Path], count: int) -> Iterator[Utterance]:
@@ -79,7 +85,7 @@ def _check_columns(file: Path) -> None:
     schema = parquet.opened(file).schema_arrow
     audio, states = schema.field("audio").type, schema.field("frame_state").type
     is_list = pa.types.is_list(states) or pa.types.is_large_list(states)
-    if not (parquet.has_bytes(audio) and is_list and pa.types.is_integer(states.value_type)):
+    if not (parquet_columns.has_bytes(audio) and is_list and pa.types.is_integer(states.value_type)):
         must = "must have audio as struct<bytes, path> and frame_state as a list of integers"
         raise DataError(str(file), must, got=f"audio {audio}, frame_state {states}")
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, ResourceError
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.room import Room
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.speech import front_end
 from kdeploy.samples.split import Rows
@@ -59,22 +61,23 @@ def contents(
     class_names: tuple[str, ...],
     context: int,
     where: str,
-    limit_bytes: int,
+    room: Room,
 ) -> Contents:
     """The rows of a source of speech, one a frame with a label; the sounds are decoded here.
 
     Args:
         context: frames of a window, odd.
-        limit_bytes: the most that all frames may take.
+        room: its limit is the most that all frames may take.
     Raises: DataError for a sound that cannot be decoded or has another rate, or no frame with a label; ResourceError
         above the limit; MissingError when a package is not installed.
     """
     cuts: list[_Cut] = []
+    limit_bytes = room.limit_bytes
     size_bytes = rows = 0
     for part in (train, test):
         first_test = rows  # of the last part that is gone through
         for utterance in part:
-            cuts.append(_cut(utterance, context, limit_bytes))
+            cuts.append(_cut(utterance, context, room))
             size_bytes, rows = size_bytes + cuts[-1].frames.nbytes, rows + len(cuts[-1].labels)
             if size_bytes > limit_bytes:
                 must = f"must have frames of at most {limit_bytes} bytes"
@@ -87,16 +90,16 @@ def contents(
     return Contents(
         labels=np.concatenate([cut.labels for cut in cuts]),
         class_names=class_names,
-        decode=lambda some: {INPUT: (windows.take(some), "array")},
+        decode=lambda some: Decoded({INPUT: (windows.take(some), "array")}),
         where=where,
         first_test=first_test if first_test < rows else None,
         groups=_numbered([cut.group for cut in cuts], [len(cut.labels) for cut in cuts]),
     )
 
 
-def _cut(utterance: Utterance, context: int, limit_bytes: int) -> _Cut:
+def _cut(utterance: Utterance, context: int, room: Room) -> _Cut:
     encoded = [(utterance.place, utterance.sound)]
-    sound = _SOUND.decode(encoded, 1, limit_bytes=limit_bytes, where=utterance.place)[0]
+    sound = _SOUND.decode(encoded, 1, room=room, where=utterance.place).array[0]
     frames = front_end.frames(sound)
     labels = utterance.labels(len(frames))[: len(frames)]
     frames, known = frames[: len(labels)], labels >= 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from kdeploy.errors import DataError
 from kdeploy.runtimes import regular_file
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.room import Room
 from kdeploy.samples.speech import corpus, phones
 from kdeploy.samples.speech.corpus import Targets, Utterance
 from kdeploy.samples.speech.phones import PHONES, Segment
@@ -41,23 +42,26 @@ class Timit:
     def origin(self) -> dict[str, str]:
         return {"timit": self.folder.name}
 
+    def files(self) -> list[Path]:
+        """Every file that the content hash is over."""
+        return [one for part in ("train", "test") for pair in _recordings(self.folder, part) for one in pair]
+
     def content_hash(self) -> str:
         """SHA-256 over the place and the SHA-256 of each file that is read."""
         digest = hashlib.sha256()
-        for part in ("train", "test"):
-            for file in (one for pair in _recordings(self.folder, part) for one in pair):
-                place = file.relative_to(self.folder).as_posix()
-                digest.update(f"{place} {hashlib.sha256(regular_file.read(file)).hexdigest()}\n".encode())
+        for file in self.files():
+            place = file.relative_to(self.folder).as_posix()
+            digest.update(f"{place} {hashlib.sha256(regular_file.read(file)).hexdigest()}\n".encode())
         return digest.hexdigest()
 
-    def contents(self, *, limit_bytes: int) -> Contents:
+    def contents(self, room: Room) -> Contents:
         return corpus.contents(
             self._utterances("train"),
             self._utterances("test"),
             class_names=phones.class_names(PHONES, self.targets),
             context=self.context,
             where=self.where,
-            limit_bytes=limit_bytes,
+            room=room,
         )
 
     def _utterances(self, part: str) -> Iterator[Utterance]:

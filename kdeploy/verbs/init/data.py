@@ -14,9 +14,12 @@ from kdeploy.errors import DataError, InputError
 from kdeploy.records.samples import InputKind
 from kdeploy.samples import sources
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.decoded import Decoded
+from kdeploy.samples.foreign_files import described
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sounds import Sounds
-from kdeploy.samples.split import Rows, any_label
+from kdeploy.samples.split import Rows, any_label, can_be_drawn
+from kdeploy.samples.tree import files_in
 
 ROWS = 256  # rows that are decoded, spread over the labelled ones, or over all where there are none
 
@@ -27,16 +30,17 @@ class Sample:
 
     Args:
         key: that of the recipe, such as `images`.
-        size: (height, width) to which its images must be resized, or None.
+        options: keys of the recipe that say how it must be decoded, such as the size of images of many.
         split: counts that use every label, or where there are none every row; empty where the data say their parts
             themselves.
         inputs: canonical samples, (rows that were looked at, *shape).
         labels: int64, one for each of these; -1 where nothing is labelled.
         rows: how many there are in all, test rows included.
+        assumed: what had to be assumed about them, a line each.
     """
 
     key: str
-    size: tuple[int, int] | None
+    options: Mapping[str, Any]
     name: str
     kind: InputKind
     inputs: NDArray[Any]
@@ -44,6 +48,7 @@ class Sample:
     class_names: tuple[str, ...]
     split: Mapping[str, int]
     rows: int
+    assumed: tuple[str, ...] = ()
 
     @property
     def any_label(self) -> bool:
@@ -54,33 +59,31 @@ class Sample:
         return self.inputs.shape[1:]
 
 
-def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
+def look_at(path: Path, *, size: tuple[int, int] | None, mode: str | None = None) -> Sample:
     """The data at a path, with some labelled rows of them; where nothing is labelled, with some rows.
 
     Args:
         size: (height, width) for images of different sizes; None takes the first image's.
+        mode: that of images of different modes; None takes none of them.
     Raises: InputError when no source can read them; DataError when they have several inputs or too few samples.
     """
     key = source_key(path)
-    contents = sources.source_of({key: str(path)}).contents(limit_bytes=sources.SIZE_LIMIT_BYTES)
+    contents = sources.source_of({key: str(path)}).contents(sources.ROOM)
     rows = _spread(contents)
-    target = None
+    options: dict[str, Any] = {}
     try:
-        inputs_by_name = contents.decode(rows)
-    except DataError:
+        decoded = contents.decode(rows)
+    except DataError as exc:
         if key not in ("images", "parquet"):
             raise
-        # of different sizes, or damaged: then the second try says so
-        target = size or _first_size(contents, rows)
-        again = sources.source_of({key: str(path), "size": target})
-        inputs_by_name = again.contents(limit_bytes=sources.SIZE_LIMIT_BYTES).decode(rows)
-    if len(inputs_by_name) != 1:
+        decoded, options = _converted({key: str(path)}, rows, size, mode, exc)
+    if len(decoded.inputs) != 1:
         must, advice = "must have one input for a recipe to be drafted", "Write the recipe by hand."
-        raise DataError(str(path), must, got=", ".join(inputs_by_name), advice=advice)
-    name, (inputs, kind) = next(iter(inputs_by_name.items()))
+        raise DataError(str(path), must, got=", ".join(decoded.inputs), advice=advice)
+    name, (inputs, kind) = next(iter(decoded.inputs.items()))
     return Sample(
         key=key,
-        size=target,
+        options=options,
         name=name,
         kind=kind,
         inputs=np.asarray(inputs),
@@ -88,7 +91,27 @@ def look_at(path: Path, *, size: tuple[int, int] | None) -> Sample:
         class_names=contents.class_names,
         split=_split(contents),
         rows=len(contents.labels),
+        assumed=(*contents.assumed, *decoded.assumed),
     )
+
+
+def _converted(
+    source: dict[str, Any], rows: Rows, size: tuple[int, int] | None, mode: str | None, refused: DataError
+) -> tuple[Decoded, dict[str, Any]]:
+    """The rows in one mode, resized, or both, and the keys of the recipe that say so; the fewest that are enough.
+
+    Raises: the last error, or the first where nothing could be converted; of damage each of them says the same.
+    """
+    converted: dict[str, Any] = {"mode": mode}
+    for modes, resized in (({}, True), (converted, False), (converted, True)):
+        if modes and mode is None:
+            continue
+        try:
+            options = modes | ({"size": list(size or _first_size(source | modes, rows))} if resized else {})
+            return sources.source_of(source | options).contents(sources.ROOM).decode(rows), options
+        except DataError as exc:
+            refused = exc
+    raise refused
 
 
 def source_key(path: Path) -> str:
@@ -96,22 +119,27 @@ def source_key(path: Path) -> str:
 
     Raises: InputError when it is none that a source reads.
     """
-    if path.is_file() and path.suffix == ".npz":
+    suffix = path.suffix.lower() if path.is_file() else ""
+    if suffix in (".npz", ".npy"):
         return "numpy"
+    if suffix == ".parquet":
+        return "parquet"
     if path.is_dir():
-        if any(path.glob("*.parquet")):
+        suffixes = {entry.suffix for entry in files_in(path)}
+        if ".parquet" in suffixes and (any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))):
             return "parquet"
-        suffixes = {file.suffix.lower() for file in path.rglob("*")}
+        if any(path.glob("*.npy")):
+            return "numpy"
         for key, decoder in (("images", Pictures), ("audio", Sounds)):
             if suffixes.intersection(decoder.suffixes):
                 return key
-    got = "an empty folder or one of other files" if path.is_dir() else "no such data"
-    must = "must be an .npz file, or a folder of .parquet, image or sound files"
-    raise InputError(str(path), must, got=got, advice="See the README for how data are laid out.")
+    got, advice = described(path)
+    must = "must be an .npz, .npy or .parquet file, or a folder of such files, of images or of sounds"
+    raise InputError(str(path), must, got=got, advice=advice)
 
 
 def _spread(contents: Contents) -> Rows:
-    """Up to 256 of the rows that can be any part's but the source's own test rows, int64, evenly spaced."""
+    """Up to 256 of the rows that any part can be drawn from, int64, evenly spaced."""
     rows = np.flatnonzero(_drawn(contents))
     if len(rows) < 3:
         must = f"must have at least 3 {'labelled ' if any_label(contents.labels) else ''}samples"
@@ -119,8 +147,9 @@ def _spread(contents: Contents) -> Rows:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64))]
 
 
-def _first_size(contents: Contents, rows: Rows) -> tuple[int, int]:
-    array, _ = next(iter(contents.decode(rows[:1]).values()))
+def _first_size(source: Mapping[str, Any], rows: Rows) -> tuple[int, int]:
+    first = sources.source_of(source).contents(sources.ROOM).decode(rows[:1])
+    array, _ = next(iter(first.inputs.values()))
     return array.shape[2], array.shape[3]
 
 
@@ -133,14 +162,12 @@ def _split(contents: Contents) -> dict[str, int]:
         return {}
     labels = int(_drawn(contents).sum())
     test = 0 if contents.first_test is not None else max(1, labels // 5)
-    held_out = max(1, min((labels - test) // 5, max(20, (labels - test) // 50)))
-    nameless = len(contents.labels[: contents.first_test]) - labels
-    taught = {"labeled": labels - test - held_out, "unlabeled": nameless}
-    counts = (taught if any_label(contents.labels) else {"unlabeled": taught["labeled"]}) | {"held_out": held_out}
-    return counts | ({"test": test} if test else {})
+    own = contents.first_held_out is not None
+    held_out = 0 if own else max(1, min((labels - test) // 5, max(20, (labels - test) // 50)))
+    taught = {"labeled": labels - test - held_out, "unlabeled": len(contents.to_learn_from) - labels}
+    counts = taught if any_label(contents.labels) else {"unlabeled": taught["labeled"]}
+    return counts | ({"held_out": held_out} if held_out else {}) | ({"test": test} if test else {})
 
 
 def _drawn(contents: Contents) -> NDArray[np.bool_]:
-    """Which rows the parts are drawn from, bool: the labelled ones, or all where nothing is labelled."""
-    labels = contents.labels[: contents.first_test]
-    return labels >= 0 if any_label(contents.labels) else np.ones(len(labels), bool)
+    return can_be_drawn(contents.labels, len(contents.to_learn_from))

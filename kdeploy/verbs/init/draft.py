@@ -43,7 +43,7 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         advice = "Give another file with --out, or remove it."
         raise UsageError("--out", "must be a file that is not there yet", got=str(out), advice=advice)
     signature = teachers.look_at(teacher)
-    sample = data_files.look_at(data, size=signature.size)
+    sample = data_files.look_at(data, size=signature.size, mode=signature.mode)
     fit = teachers.Fit(**external_work.fit(teacher, asdict(signature), data, signature.size))
     for path in (teacher, data):
         if not is_unicode(str(path.resolve())):
@@ -69,6 +69,7 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         teacher_accuracy=fit.accuracy,
         teacher_bits=fit.bits,
         looked_at=fit.rows,
+        assumed=sample.assumed,
         next=values.next_command,
     )
 

@@ -36,6 +36,11 @@ class TeacherSignature:
         height, width = self.shape[1:] if len(self.shape) == 3 else (None, None)
         return None if height is None or width is None else (height, width)
 
+    @property
+    def mode(self) -> str | None:
+        """The mode of images for an image input, where its channels say it."""
+        return {1: "L", 3: "RGB"}.get(self.shape[0] or 0) if len(self.shape) == 3 else None
+
 
 @dataclass(frozen=True)
 class Fit:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from kdeploy.formatting.untrusted import printable
 from kdeploy.models.shallow import break_even
 from kdeploy.verbs.init.data import Sample
 from kdeploy.verbs.init.teacher import Fit, TeacherSignature
@@ -31,7 +32,7 @@ class Values:
 def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -> str:
     """The text of the recipe."""
     source: dict[str, Any] = {sample.key: values.data}
-    source |= {} if sample.size is None else {"size": list(sample.size)}
+    source |= sample.options
     source |= {"split": dict(sample.split)} if sample.split else {}
     onnx: dict[str, Any] = {"onnx": values.teacher} | ({"preprocess": fit.preprocess} if fit.preprocess else {})
     lines = [
@@ -39,6 +40,7 @@ def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -
         "#",
         f"# Drafted by kdeploy init: {sample.rows} samples of {_classes(teacher, sample)}.",
         f"name: {json.dumps(values.name)}",
+        *(f"# Assumed: {printable(line)}." for line in sample.assumed),
         f"data: {_flow(source)}",
         *_views(sample),
         f"# Assumed: the teacher is given {fit.words}.",

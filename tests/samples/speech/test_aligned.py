@@ -75,7 +75,12 @@ def test_a_column_of_groups_keeps_its_recordings_together(tmp_path: Path):
 
 def test_the_content_hash_is_that_of_the_files(tmp_path: Path):
     settings = saved(tmp_path)
-    assert content_hash(settings) == content_hash({"parquet": str(tmp_path)})
+    before = content_hash(settings)
+    (tmp_path / "words.txt").write_text("words")
+    assert content_hash(settings) == before
+    file = next(tmp_path.glob("train-*.parquet"))
+    file.write_bytes(file.read_bytes() + b"more")
+    assert content_hash(settings) != before
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from kdeploy.errors import DataError, KdeployError, ResourceError
 from kdeploy.samples.contents import Contents
+from kdeploy.samples.room import Room
 from kdeploy.samples.speech import corpus, front_end
 from kdeploy.samples.speech.corpus import Utterance
 from kdeploy.samples.split import Counts
@@ -23,7 +24,7 @@ def utterance(name: str, *, group: str = "", labels: np.ndarray | None = None, s
 
 
 def contents(*train: Utterance, test: tuple[Utterance, ...] = (), context: int = 3, limit: int = 1 << 24) -> Contents:
-    return corpus.contents(train, test, class_names=("a", "b"), context=context, where="speech", limit_bytes=limit)
+    return corpus.contents(train, test, class_names=("a", "b"), context=context, where="speech", room=Room(limit=limit))
 
 
 def refused(*train: Utterance, kind: type[KdeployError] = DataError, limit: int = 1 << 24) -> str:
@@ -33,7 +34,7 @@ def refused(*train: Utterance, kind: type[KdeployError] = DataError, limit: int 
 
 
 def rows(found: Contents) -> np.ndarray:
-    array, kind = found.decode(np.arange(len(found.labels)))["speech"]
+    array, kind = found.decode(np.arange(len(found.labels))).inputs["speech"]
     assert isinstance(array, Windows)
     assert kind == "array"
     return np.asarray(array).reshape(len(array), -1, front_end.VALUES)
@@ -55,7 +56,7 @@ def test_no_window_reaches_into_another_utterance():
 
 
 def test_each_frame_is_kept_once():
-    array, _ = contents(utterance("one"), utterance("two"), context=15).decode(np.arange(5))["speech"]
+    array, _ = contents(utterance("one"), utterance("two"), context=15).decode(np.arange(5)).inputs["speech"]
     assert isinstance(array, Windows)
     assert array.frames.shape == (2 * (FRAMES + 14), 123)
 

@@ -194,13 +194,15 @@ def test_a_recipe_goes_through_no_link(tmp_path: Path, overwrite: bool):
 
 def test_a_place_without_data_is_refused(tmp_path: Path):
     teacher = made.linear(tmp_path / "t.onnx", (2,))
-    must = "must be an .npz file, or a folder of .parquet, image or sound files"
+    must = "must be an .npz, .npy or .parquet file, or a folder of such files, of images or of sounds"
     advice = "See the README for how data are laid out."
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "a.txt").touch()
-    assert refused(teacher, tmp_path / "no", InputError) == f"{tmp_path / 'no'}: {must} (no such data). {advice}"
+    assert (
+        refused(teacher, tmp_path / "no", InputError) == f"{tmp_path / 'no'}: {must} (no such file or folder). {advice}"
+    )
     assert refused(teacher, tmp_path / "words", InputError) == (
-        f"{tmp_path / 'words'}: {must} (an empty folder or one of other files). {advice}"
+        f"{tmp_path / 'words'}: {must} (a folder of other files, .txt). {advice}"
     )
 
 
