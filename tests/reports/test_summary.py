@@ -10,7 +10,19 @@ from tests.reports.report_records import bench, comparison, distill, export, par
 
 KEYS = {
     *("schema", "name", "recipe", "stages_run", "samples", "teacher", "student", "baseline", "drop_points"),
-    *("gap", "agreement", "verdict", "bottleneck", "bench", "parity", "bundle", "gate", "machine", "unavailable"),
+    *(
+        "gap",
+        "agreement",
+        "assumed",
+        "verdict",
+        "bottleneck",
+        "bench",
+        "parity",
+        "bundle",
+        "gate",
+        "machine",
+        "unavailable",
+    ),
     "duplicates",
 }
 

@@ -71,7 +71,7 @@ def look_at(path: Path) -> TeacherSignature:
 def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
     """The preprocessing, among common ones, with which the teacher is right most often; the first of equals.
 
-    Where nothing is labelled: the likeliest with which its answers tell nearly as much as they can, since what it was
+    Without any label, the likeliest with which its answers tell nearly as much as they can, since what it was
     not trained for looks all alike to a network.
 
     Raises: ModelError when the teacher cannot take such samples, or has other classes.
