@@ -274,6 +274,8 @@ def _labels(arrays: Mapping[str, Array], names: Names, splits: Sequence[Split], 
             got = f"{some[0].dtype} {some[0].shape} and {array.dtype} {array.shape}"
             must = f"must have {names.labels[splits[0]]} and {names.labels[split]} in one form"
             raise DataError(where, must, got=got)
+    if some[0].ndim == 0:
+        return label_forms.read(some[0], name), []
     ends = np.cumsum([len(array) for array in some]).tolist()
     return label_forms.read(np.concatenate(some), name), ends
 
@@ -305,7 +307,7 @@ def _rows_of(
             got = f"{some[0].dtype} {some[0].shape} and {array.dtype} {array.shape}"
             must = f"must have {named[splits[0]]} and {named[split]} of one shape and dtype"
             raise DataError(where, must, got=got)
-    if len(some) == 1:
+    if len(some) == 1 or some[0].ndim == 0:
         return some[0]
     return room.joined([(array, np.arange(len(array))) for array in some], some[0].dtype, where)
 

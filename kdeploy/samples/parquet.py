@@ -247,7 +247,8 @@ def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
     """The Hugging Face features in the schema metadata of a file, by column; empty where there are none."""
     stored = (opened(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
-        return json.loads(stored)["info"]["features"]
+        features = json.loads(stored)["info"]["features"]
+        return features if isinstance(features, dict) else {}
     except (ValueError, RecursionError) as exc:
         must = "must have JSON in its metadata key huggingface"
         raise DataError(str(file), must, got=str(exc)) from exc

@@ -164,7 +164,8 @@ def _inputs(
     """The inputs by their names, and what was left out; the checks of an input that stays are the caller's."""
     if x is not None:
         return {_name(x, sets[x]): sets[x]}, ()
-    rows = len(arrays[labels["train"]])
+    array = arrays[labels["train"]]
+    rows = len(array) if array.ndim else -1
     fitting = {key for key, named in sets.items() if "train" in named and _is_input(arrays[named["train"]], rows)}
     kept = fitting or {key for key in sets if key in _INPUTS} or set(sets)
     if not kept:
