@@ -327,7 +327,7 @@ def _encoded(
             start += len(batch)
 
 
-def _cell(value: Any, place: str, root: Path, *, encoded: bool) -> Any:  # noqa: ANN401 - a list, bytes, or none
+def _cell(value: object, place: str, root: Path, *, encoded: bool) -> object:
     """What the decoder reads: a list of numbers; or bytes, those of a file where the cell names one."""
     if not encoded or value is None:
         return value
