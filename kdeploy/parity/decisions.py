@@ -13,8 +13,6 @@ def decided(logits: np.ndarray) -> np.ndarray:
 
 def margins(logits: np.ndarray) -> np.ndarray:
     """How far each decision is from another, (inputs,): the largest logit less the second; a single one less 0."""
-    if logits.shape[1] == 1:
-        return np.abs(logits[:, 0])
-    second, first = np.sort(logits, axis=1)[:, -2:].T
-    distance: np.ndarray = first - second
+    ranked = np.sort(logits, axis=1)  # (inputs, classes), the largest last
+    distance: np.ndarray = ranked[:, -1] - ranked[:, -2] if logits.shape[1] > 1 else np.abs(ranked[:, 0])
     return distance

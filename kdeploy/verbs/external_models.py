@@ -130,6 +130,8 @@ def unanswered(path: Path, inspection: Inspection, names: Iterable[str], progres
         try:
             call_once(path, inspection, name)
         except KdeployError as exc:
+            if exc.where != str(path):  # not about the model: a full disk, say
+                raise
             reasons[name] = exc.got or exc.must
             progress.say(f"{path.name}: left out on {name}: it {exc.must} ({reasons[name]})")
     return reasons
