@@ -225,8 +225,7 @@ def _unpacked(
     array = room.array(shape, dtype, where, "Store fewer samples.")
     flat = array.reshape(-1).view(np.uint8).data
     for piece in pieces(len(flat), 1):
-        if stream.readinto(flat[piece]) != len(flat[piece]):  # type: ignore[attr-defined]  # zipfile's streams have it
-            raise EOFError("the file ends too early")
+        flat[piece] = stream.read(piece.stop - piece.start)  # the size of the member is checked, and its CRC
     return array.T if turned else array
 
 
@@ -278,6 +277,8 @@ def _labels(arrays: Mapping[str, Array], names: Names, splits: Sequence[Split], 
             got = f"{some[0].dtype} {some[0].shape} and {array.dtype} {array.shape}"
             must = f"must have {names.labels[splits[0]]} and {names.labels[split]} in one form"
             raise DataError(where, must, got=got)
+    if some[0].ndim == 0:
+        return label_forms.read(some[0], name), []
     ends = np.cumsum([len(array) for array in some]).tolist()
     return label_forms.read(np.concatenate(some), name), ends
 
@@ -310,7 +311,7 @@ def _rows_of(
             got = f"{some[0].dtype} {some[0].shape} and {array.dtype} {array.shape}"
             must = f"must have {named[splits[0]]} and {named[split]} of one shape and dtype"
             raise DataError(where, must, got=got)
-    if len(some) == 1:
+    if len(some) == 1 or some[0].ndim == 0:
         return some[0]
     return room.joined([(array, np.arange(len(array))) for array in some], some[0].dtype, where)
 

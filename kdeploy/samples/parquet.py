@@ -257,7 +257,8 @@ def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
     """The Hugging Face features in the schema metadata of a file, by column; empty where there are none."""
     stored = (opened(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
-        return json.loads(stored)["info"]["features"]
+        features = json.loads(stored)["info"]["features"]
+        return features if isinstance(features, dict) else {}
     except (ValueError, RecursionError) as exc:
         must = "must have JSON in its metadata key huggingface"
         raise DataError(str(file), must, got=str(exc)) from exc
@@ -336,7 +337,7 @@ def _encoded(
             start += len(batch)
 
 
-def _cell(value: Any, place: str, root: Path, *, encoded: bool) -> Any:  # noqa: ANN401 - a list, bytes, or none
+def _cell(value: object, place: str, root: Path, *, encoded: bool) -> object:
     """What the decoder reads: a list of numbers; or bytes, those of a file where the cell names one."""
     if not encoded or value is None:
         return value

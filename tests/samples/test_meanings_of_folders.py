@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from kdeploy.errors import DataError, MissingError
 from kdeploy.samples.sampleset import SampleSet
@@ -167,6 +167,20 @@ def test_a_folder_with_one_meaning_is_taken(tmp_path: Path, case: str):
     assert list(samples.record.assumed) == assumed
     assert samples.record.counts == (counts or samples.record.counts)
     assert len(samples) >= 14
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "jfif", "bmp", "gif", "tif", "webp", "avif"])
+def test_every_format_is_read(tmp_path: Path, suffix: str):
+    if suffix == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow was built without AVIF")
+    for row in range(10):
+        file = tmp_path / "cat" / f"{row}.{suffix}"
+        file.parent.mkdir(exist_ok=True)
+        flat = Image.new("RGB", (6, 4), (25 * row, 100, 200))
+        flat.save(file, "JPEG" if suffix == "jfif" else None)
+    samples = load({"images": str(tmp_path)}, split={"labeled": 4})
+    found = samples.inputs["image"].mean(axis=(2, 3))
+    np.testing.assert_allclose(found, [[25 * row, 100, 200] for row in range(10)], atol=12)
 
 
 def test_a_linked_class_is_the_class_itself(tmp_path: Path):

@@ -258,6 +258,21 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
         "x: must have integers of at most 16777216, which float32 holds (int64 (40, 3) from 1099511627776 to "
         "1099511627776). Identifiers of text are not read yet: give embeddings, or smaller numbers.",
     ),
+    "one label": (
+        {"x": TABLE, "y": np.array(3)},
+        "y: must say one class a row: whole numbers, booleans or names (N,) or (N, 1), or one-hot (N, classes) "
+        "(int64 ()). Name another array under data.y, or save the class of each row, -1 for none.",
+    ),
+    "one label for all splits": (
+        {"x": TABLE, "y": np.array(3), "x_test": TABLE, "y_test": np.array(3)},
+        "y: must say one class a row: whole numbers, booleans or names (N,) or (N, 1), or one-hot (N, classes) "
+        "(int64 ()). Name another array under data.y, or save the class of each row, -1 for none.",
+    ),
+    "one number": (
+        {"x": np.array(3.0), "y": Y, "x_test": np.array(3.0), "y_test": Y},
+        "x: must be pixels (N, H, W), (N, H, W, channels) or (N, channels, H, W), or numbers (N, ...) (float64 ()). "
+        "Give rows.",
+    ),
     "labels in two forms": (
         {"x": GREY, "y": Y, "x_test": OTHER, "y_test": np.eye(4)[YO]},
         "must have y and y_test in one form (int64 (40,) and float64 (12, 4)).",

@@ -264,6 +264,12 @@ def test_bad_rows_are_left_out_and_counted_where_the_recipe_says_so(tmp_path: Pa
     assert samples.labels[samples.labels >= 0].tolist() == true_labels(samples)
 
 
+@pytest.mark.parametrize("features", [[], "label", 7, None])
+def test_features_that_are_none_say_nothing(tmp_path: Path, features: Any):
+    written(tmp_path / "a.parquet", {"image": STRUCT, "label": Y}, features if features is not None else {})
+    assert read(tmp_path).class_names == ("0", "1")
+
+
 def test_lists_of_whole_numbers_are_numbers(tmp_path: Path):
     whole = np.arange(ROWS * 3).reshape(ROWS, 3)
     written(tmp_path / "a.parquet", {"row": whole.tolist(), "label": Y})

@@ -185,7 +185,8 @@ def _inputs(
 def _rows(arrays: Mapping[str, Array], sets: Mapping[str, Mapping[Split, str]], labels: Mapping[Split, str]) -> int:
     """The number of rows to learn from: that of the labels, or without any the most that an array has."""
     if labels:
-        return len(arrays[labels["train"]])
+        array = arrays[labels["train"]]
+        return len(array) if array.ndim else -1
     return max(
         (len(arrays[some["train"]]) for some in sets.values() if arrays.get(some.get("train", ""), _NONE).ndim >= 2),
         default=0,
