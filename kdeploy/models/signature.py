@@ -6,7 +6,7 @@ The ports are those that `kdeploy.runtimes.ports` reads; here is what they must 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def signature_of(ports: Ports, where: str) -> Signature:
         )
     [reads], [answers] = ports
     if reads.dtype != np.float32:
-        raise ModelError(where, "must take float32", got=f"input {reads.name!r} is of another type")
+        raise ModelError(where, "must take float32", got=f"input {reads.name!r} is {_named(reads.dtype)}")
     if reads.shape[:1] == (0,):
         got = f"input {reads.name!r} of shape {reads.shape}"
         raise ModelError(where, "must take at least 1 row", got=got, advice="Export it with a dynamic batch.")
@@ -81,3 +81,8 @@ def signature_of(ports: Ports, where: str) -> Signature:
     if len(shape) != 2 or shape[1] is None:
         raise ModelError(where, "must give logits of shape (batch, classes)", got=f"shape {shape}")
     return Signature(reads, answers)
+
+
+def _named(dtype: np.dtype[Any]) -> str:
+    """A type as NumPy calls it; a graph may leave it open."""
+    return "of no type" if dtype.kind == "V" and not dtype.names else str(dtype)

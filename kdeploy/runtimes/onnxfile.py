@@ -26,6 +26,14 @@ def header(model: Path, *, runtime: str = "onnx") -> onnx.ModelProto:
         return onnx.load(model, load_external_data=False)
 
 
+def free_lengths(graph: onnx.GraphProto) -> None:
+    """Make the lengths below 0 free, as ONNX Runtime reads them: Paddle and others write -1 where they mean any."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value < 0:
+                dim.ClearField("dim_value")
+
+
 def copy_model(model: Path, folder: Path, *, runtime: str) -> Path:
     """Copy to `folder/model.onnx`, with the side files it names under their own names.
 

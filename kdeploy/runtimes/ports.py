@@ -48,8 +48,9 @@ def _port(value: onnx.ValueInfoProto) -> Port:
 
     tensor = value.type.tensor_type
     dtype = tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else np.dtype("V")
-    shape = tuple(length.dim_value if length.HasField("dim_value") else None for length in tensor.shape.dim)
-    return Port(value.name, dtype, shape)
+    # -1 is a length of any size, as in kdeploy.runtimes.onnxfile.free_lengths
+    lengths = [length.dim_value if length.HasField("dim_value") else -1 for length in tensor.shape.dim]
+    return Port(value.name, dtype, tuple(None if length < 0 else length for length in lengths))
 
 
 def fixed(ports: Ports, *, runtime: str) -> Ports:

@@ -121,19 +121,22 @@ def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None
 
 
 def unanswered(path: Path, inspection: Inspection, names: Iterable[str], progress: Progress) -> dict[str, str]:
-    """Why a model that was admitted is left out on some of these runtimes: it does not end there, or ends the process.
+    """Why a model that was admitted is left out on some of these runtimes: they refuse it, it does not end there, or it
+    ends the process.
 
     Each loads it and calls it once in a child of its own, so that what it hangs or crashes in costs that one alone.
     """
     reasons = {}
     for name in names:
         try:
-            call_once(path, inspection, name)
+            refusal = call_once(path, inspection, name)
         except KdeployError as exc:
             if exc.where != str(path):  # not about the model: a full disk, say
                 raise
-            reasons[name] = exc.got or exc.must
-            progress.say(f"{path.name}: left out on {name}: it {exc.must} ({reasons[name]})")
+            refusal = f"it {exc.must} ({exc.got})"
+        if refusal is not None:
+            reasons[name] = refusal
+            progress.say(f"{path.name}: left out on {name}: {refusal}")
     return reasons
 
 

@@ -87,7 +87,7 @@ def test_a_model_that_takes_float64_is_refused(tmp_path: Path):
     path = linear_model(tmp_path / "m.onnx", kind=TensorProto.DOUBLE)
     with pytest.raises(ModelError) as caught:
         OnnxClassifier(path, threads=1)
-    assert str(caught.value) == f"{path}: must take float32 (input 'x' is of another type)."
+    assert str(caught.value) == f"{path}: must take float32 (input 'x' is float64)."
 
 
 def test_the_features_of_a_module_are_what_its_last_linear_layer_reads():

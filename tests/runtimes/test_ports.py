@@ -79,3 +79,14 @@ def test_a_file_that_is_not_there_or_is_another_is_an_error_of_ours(content: str
     with pytest.raises(ModelError) as caught:
         ports.kept(artefact, runtime="scripted")
     assert str(caught.value).startswith(f"{tmp_path / 'model.pte.json'}: must be a model that scripted reads (")
+
+
+def test_a_length_of_minus_1_is_free():
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "free",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [-1, 3]) for name in "x"],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [-1, 3]) for name in "y"],
+    )
+    [reads], [answers] = ports.of_graph(helper.make_model(graph))
+    assert (reads.shape, answers.shape) == ((None, 3), (None, 3))

@@ -15,6 +15,7 @@ from kdeploy.errors import DataError, ModelError
 from kdeploy.graphs.counting import contributed
 from kdeploy.graphs.counting.operators import STANDARD_DOMAINS, Shape
 from kdeploy.graphs.inspector.shape_arithmetic import SMALL, computed, store
+from kdeploy.runtimes.onnxfile import free_lengths
 
 
 def concrete(
@@ -40,6 +41,7 @@ def _read(model: Path | onnx.ModelProto, where: str) -> onnx.ModelProto:
         else:
             copy = onnx.ModelProto()
             copy.CopyFrom(model)
+        free_lengths(copy.graph)
         return inline_local_functions(copy) if copy.functions else copy
     except Exception as exc:  # protobuf's, ONNX's and the file system's
         raise ModelError(where, "must be an ONNX model", got=str(exc)) from exc

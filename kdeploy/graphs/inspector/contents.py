@@ -29,6 +29,7 @@ from kdeploy.graphs.inspector.tensors import check_tensors
 from kdeploy.graphs.inspector.text import check_text
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.graphs.inspector.wording import EXPORT_AGAIN, cause
+from kdeploy.runtimes.onnxfile import free_lengths
 
 OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
 IR_VERSIONS = range(3, onnx.IR_VERSION + 1)
@@ -85,6 +86,7 @@ def _parsed(content: bytes, where: str) -> onnx.ModelProto:
     if unknown or not model.HasField("graph"):
         got = f"unknown field {unknown[0]}" if unknown else "no graph"
         raise ModelError(where, "must be an ONNX model", got=got, advice=EXPORT_AGAIN)
+    free_lengths(model.graph)
     return model
 
 
@@ -95,7 +97,7 @@ def _opset(model: onnx.ModelProto, where: str) -> int:
         raise ModelError(where, "must be a plain graph", got=got, advice="Export it with its functions inlined.")
     if model.ir_version not in IR_VERSIONS:
         raise _unsupported("IR version", IR_VERSIONS, str(model.ir_version), where)
-    versions = [entry.version for entry in model.opset_import if entry.domain in structure.DOMAINS]
+    versions = sorted({entry.version for entry in model.opset_import if entry.domain in structure.DOMAINS})
     if len(versions) != 1 or versions[0] not in OPSETS:
         raise _unsupported("opset", OPSETS, ", ".join(map(str, versions)) or "none", where)
     return int(versions[0])

@@ -149,7 +149,6 @@ def _value(value: onnx.ValueInfoProto, kind: str, where: str) -> Value:
         got = type_name(tensor.elem_type) if held == "tensor_type" else held.removesuffix("_type")
         raise ModelError(where, f"{what} must be a tensor of numbers", got=got, advice=EXPORT_AGAIN)
     shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim]
-    if not tensor.HasField("shape") or any(isinstance(length, int) and length < 0 for length in shape):
-        got = f"shape {shape[:8]}" if tensor.HasField("shape") else "no shape"
-        raise ModelError(where, f"{what} must have a shape of lengths of at least 0", got=got, advice=EXPORT_AGAIN)
+    if not tensor.HasField("shape"):
+        raise ModelError(where, f"{what} must have a shape", got="none", advice=EXPORT_AGAIN)
     return Value(name=value.name, dtype=type_name(tensor.elem_type), shape=tuple(shape))

@@ -20,7 +20,7 @@ Arrays = Mapping[str, np.ndarray]
 
 SMALL = 1024  # elements
 ARITHMETIC = "Add And Div Equal Greater Less Max Min Mod Mul Neg Not Or ReduceProd Sub Where"
-MOVES = "Cast Concat Gather Identity Reshape Slice Squeeze Unsqueeze"
+MOVES = "Cast Concat Gather Identity Reshape Slice Squeeze Transpose Unsqueeze"
 COMPUTED = frozenset(f"{ARITHMETIC} {MOVES}".split())
 
 

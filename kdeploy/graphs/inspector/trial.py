@@ -29,19 +29,21 @@ SECONDS = 20  # of the processor, and one for each MiB of weights; by the clock 
 ROWS, FREE_LENGTH = 1, 224  # as the activations are counted
 
 
-def call_once(path: Path, inspection: Inspection, runtime: str = RUNTIME) -> None:
+def call_once(path: Path, inspection: Inspection, runtime: str = RUNTIME) -> str | None:
     """Convert a model for a runtime, load it and call it once.
 
+    Returns: what the runtime says where it refuses the model; None where it answers.
     Raises: ResourceError when that does not end, or takes the child with it.
     """
     seconds = SECONDS + inspection.weights_bytes // 2**20
-    ask(
+    refused: str | None = ask(
         "kdeploy.graphs.inspector.trial",
         {"path": str(path), "inputs": [value.model_dump() for value in inspection.inputs], "runtime": runtime},
         Limits.of_work(2 * seconds, seconds, CONVERTED_BYTES),
         where=str(path),
         doing="run once",
-    )
+    )["refused"]
+    return refused
 
 
 def called(request: wire.Message, _step: Callable[[wire.Message], None]) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def called(request: wire.Message, _step: Callable[[wire.Message], None]) -> dict
         if "alloc" in str(exc):  # by the runtime's own error, not Python's
             must = "must be run once within the memory of this machine"
             raise ResourceError(request["path"], must, got=str(getattr(exc, "got", exc))) from exc
-        return {"refused": str(exc)}
+        return {"refused": getattr(exc, "got", "") or str(exc)}
     return {"refused": None}
 
 

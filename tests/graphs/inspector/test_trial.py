@@ -48,8 +48,8 @@ def test_a_model_that_would_compute_for_days_is_refused(tmp_path, monkeypatch):
 def test_a_model_that_onnx_runtime_refuses_is_left_to_the_verb(tmp_path):
     path = hostile.write(hostile.unary("BitwiseNot"), tmp_path / "net.onnx")
     found = inspect(hostile.write(good(), tmp_path / "good.onnx"))
-    trial.call_once(tmp_path / "good.onnx", found)
-    trial.call_once(path, found)
+    assert trial.call_once(tmp_path / "good.onnx", found) is None
+    assert "BitwiseNot" in (trial.call_once(path, found) or "")
     request = {"inputs": [value.model_dump() for value in found.inputs], "runtime": trial.RUNTIME}
     answers = [trial.called(request | {"path": str(one)}, lambda _: None) for one in (tmp_path / "good.onnx", path)]
     assert [answer["refused"] is None for answer in answers] == [True, False]
