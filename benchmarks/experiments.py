@@ -5,11 +5,10 @@ A recipe that did not run yet is run first; what is done is read. Every network 
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import NormalDist, fmean
+from statistics import fmean
 
 import figure_epochs
 import figure_size
@@ -19,7 +18,7 @@ import order
 import sections
 
 from kdeploy import api
-from kdeploy.evaluation.verdict import LEAST_SEEDS, student_t_interval
+from kdeploy.evaluation.verdict import LEAST_SEEDS, student_t_interval, wilson_interval
 from kdeploy.pipeline.distill import DISTILL
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES
@@ -155,7 +154,7 @@ def few_seeds(rows: Sequence[SweepRow]) -> list[str]:
     for row in rows:
         if len(row.students) < LEAST_SEEDS:
             accuracy = fmean(network.test_accuracy for network in row.students)
-            low, high = wilson(accuracy, row.test_inputs)
+            low, high = wilson_interval(round(accuracy * row.test_inputs), row.test_inputs)
             gained, ends = row.verdict.difference, row.verdict.inputs_interval
             over = ""
             if gained is not None and ends is not None:
@@ -165,13 +164,6 @@ def few_seeds(rows: Sequence[SweepRow]) -> list[str]:
                 f"over test inputs {low:.2%} to {high:.2%} at 95 %{over}"
             ]
     return [*lines, ""] if lines else []
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The interval of a share of `count` at 95 % (Wilson 1927)."""
-    z = NormalDist().inv_cdf(0.975)
-    middle, half = share + z * z / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    return (middle - half) / (1 + z * z / count), (middle + half) / (1 + z * z / count)
 
 
 def duration(nanoseconds: float) -> str:

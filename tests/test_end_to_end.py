@@ -56,7 +56,7 @@ def _without_dates(path: Path) -> str:
 class TestRun:
     def test_the_summary_has_every_key_that_is_promised(self, tiny: TinyRun) -> None:
         found = tiny.outcome.document
-        assert found["schema"] == "kdeploy.report/2"
+        assert found["schema"] == "kdeploy.report/3"
         assert found["stages_run"] == list(STAGES)
         for role in ("teacher", "student", "baseline"):
             assert found[role].keys() >= {"test_accuracy", "parameters", "multiply_adds", "bytes"}
@@ -371,7 +371,7 @@ class TestVerbs:
         assert {verb: found.code for verb, found in story.verbs.items()} == dict.fromkeys(story.verbs, 0)
         assert {verb: found.document["schema"] for verb, found in story.verbs.items()} == {
             "label": "kdeploy.labels/2",
-            "distill": "kdeploy.distill/2",
+            "distill": "kdeploy.distill/3",
             "export": "kdeploy.export/2",
             "verify": "kdeploy.verify/2",
             "bench": "kdeploy.bench/2",

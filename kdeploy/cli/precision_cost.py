@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kdeploy.formatting import numbers
-
 if TYPE_CHECKING:
     from kdeploy.records.precision import Cost
 
@@ -18,9 +16,5 @@ def cost_lines(costs: Sequence[Cost]) -> Iterator[str]:
     for key in dict.fromkeys(cost.format for cost in costs):
         found = {cost.model: cost for cost in costs if cost.format == key}
         shown = [found[model] for model in _NAMES if model in found]
-        words = ", ".join(
-            f"{_NAMES[cost.model]} {numbers.share(cost.fp32, 2)} -> {numbers.share(cost.accuracy, 2)} "
-            f"({numbers.share(cost.agreement)} agree)"
-            for cost in shown
-        )
+        words = ", ".join(f"{_NAMES[cost.model]} {cost.words}" for cost in shown)
         yield f"{key} on {shown[0].inputs} {shown[0].part.replace('_', '-')} inputs: {words}"

@@ -14,11 +14,7 @@ from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScor
 def show(summary: Summary) -> None:
     """Print the results of a run."""
     _models(summary)
-    gap = summary.gap
-    output.line(
-        f"against the teacher: {numbers.points_plain(gap.difference)} points, "
-        f"inputs {numbers.bounds_plain(gap.inputs_interval)} at {numbers.share(gap.level, 0)}"
-    )
+    output.line(f"against the teacher: {_against_teacher(summary)}")
     output.line(f"verdict: {verdict_words(summary.verdict)}")
     if summary.duplicates is not None and summary.duplicates.any:
         output.line(summary.duplicates.sentence)
@@ -37,6 +33,19 @@ def show(summary: Summary) -> None:
         output.line(f"gate: {result.key} {'met' if result.passed else 'NOT MET'} ({result.text})")
 
 
+def _against_teacher(summary: Summary) -> str:
+    """The gap of accuracy; where nothing is labelled, the agreement."""
+    gap, agreement = summary.gap, summary.agreement
+    if gap is not None:
+        interval = f"inputs {numbers.bounds_plain(gap.inputs_interval)} at {numbers.share(gap.level, 0)}"
+        return f"{numbers.points_plain(gap.difference)} points, {interval}"
+    low, high = (numbers.percent(end) for end in agreement.interval)
+    return (
+        f"the same answer to {agreement.agreed} of {numbers.several(agreement.inputs, 'test input')}, "
+        f"{numbers.percent(agreement.value)}, {low} to {high} at {numbers.share(agreement.level, 0)}"
+    )
+
+
 def _models(summary: Summary) -> None:
     rows = [_row(summary.teacher.name, "teacher", summary.teacher, "")]
     rows.append(
@@ -46,7 +55,7 @@ def _models(summary: Summary) -> None:
         rows.append(_row("baseline", "same network on labels alone", summary.baseline, _spread(summary.baseline)))
     output.table(
         summary.name,
-        ("", "test accuracy", "per seed", "parameters", "multiply-adds", "size"),
+        ("", summary.metric, "per seed", "parameters", "multiply-adds", "size"),
         [row[1:] for row in rows],
     )
 
@@ -55,7 +64,7 @@ def _row(name: str, title: str, score: TeacherScore | BaselineScore, seeds: str)
     return (
         name,
         title,
-        numbers.percent(score.test_accuracy),
+        numbers.percent(score.quality),
         seeds,
         numbers.millions(score.parameters),
         "-" if score.multiply_adds is None else numbers.millions(score.multiply_adds),
@@ -64,7 +73,7 @@ def _row(name: str, title: str, score: TeacherScore | BaselineScore, seeds: str)
 
 
 def _spread(score: BaselineScore) -> str:
-    return " ".join(numbers.hundredths(seed.test_accuracy) for seed in score.per_seed)
+    return " ".join(numbers.hundredths(seed.quality) for seed in score.per_seed)
 
 
 def verdict_words(verdict: Verdict) -> str:

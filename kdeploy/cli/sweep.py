@@ -50,7 +50,7 @@ def command(
 def _row(row: SweepRow) -> tuple[str, ...]:
     return (
         row.variant,
-        str(row.errors(row.teacher_accuracy)),
+        row.teacher_errors,
         *row.errors_of(row.students),
         *row.errors_of(row.baselines),
         row.verdict.status if row.baselines else "-",

@@ -28,9 +28,15 @@ def stored_logits(folder: Path, part: Literal["held_out", "test"]) -> np.ndarray
     return logits
 
 
-def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The fraction of rows whose largest logit is the label's: logits (rows, classes), labels int64 (rows,)."""
-    return float((logits.argmax(1) == labels).mean())
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float | None:
+    """The fraction of labelled rows whose largest logit is the label's; None where no row is labelled.
+
+    Args:
+        logits: (rows, classes).
+        labels: int64 (rows,), -1 for none.
+    """
+    labeled = labels >= 0
+    return float((logits[labeled].argmax(1) == labels[labeled]).mean()) if labeled.any() else None
 
 
 def agreement(logits: np.ndarray, others: np.ndarray) -> float:

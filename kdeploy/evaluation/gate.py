@@ -1,6 +1,7 @@
 """The gate: did the run meet what its recipe asks for?
 
     max_drop      100 x (teacher's test accuracy - mean over seeds of the students') <= max_drop, percentage points
+    min_agreement 100 x (test inputs on which the exported student says what the teacher says / all) >= min_agreement
     min_speedup   the lower bound of the speed-up's interval >= min_speedup, on every runtime, batch and threads timed
 
 A number that could not be measured does not meet a requirement; its reason stands in the result.
@@ -14,12 +15,14 @@ from statistics import fmean
 from kdeploy.errors import GateError
 from kdeploy.recipe.models import Gate
 from kdeploy.records.bench import BenchRecord, Comparison
-from kdeploy.records.distill import DistillRecord
+from kdeploy.records.distill import Agreement, DistillRecord, Network
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import GateResult
 from kdeploy.records.teacher import TeacherRecord
 
 _MORE_ACCURATE = "Raise student.hidden, student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop."
+_MORE_ALIKE = "Raise student.hidden, student.bottleneck or distill.epochs for agreement, or relax gate.min_agreement."
+_WITHOUT_LABELS = "Ask for gate.min_agreement instead of gate.max_drop."
 _FASTER = "Lower student.conv.channels, student.bottleneck or student.hidden for speed, or relax gate.min_speedup."
 _TIMED_WELL = "Time it again on a quiet machine, raise bench.max_seconds, or remove gate.min_speedup."
 
@@ -30,7 +33,7 @@ def lost_accuracy(distill: DistillRecord, export: ExportRecord, bench: BenchReco
         return 0.0
     quality = next(arm.quality for arm in bench.arms if arm.role == "candidate")
     assert quality is not None
-    return distill.chosen.test_accuracy - quality.value
+    return distill.chosen.quality - quality.value
 
 
 def check_run(
@@ -41,37 +44,20 @@ def check_run(
     What ships is judged: each seed would lose as much as the exported one did.
     """
     lost = lost_accuracy(distill, export, bench)
-    return check(
-        gate.max_drop,
-        gate.min_speedup,
-        teacher_accuracy=teacher.test_accuracy,
-        student_accuracies=[network.test_accuracy - lost for network in distill.students],
-        comparisons=bench.comparison if bench else (),
-    )
-
-
-def check(
-    max_drop: float | None,
-    min_speedup: float | None,
-    *,
-    teacher_accuracy: float,
-    student_accuracies: Sequence[float],
-    comparisons: Sequence[Comparison],
-) -> tuple[GateResult, ...]:
-    """One result a requirement that is not None.
-
-    Args:
-        max_drop: percentage points.
-        min_speedup: a ratio, teacher's time / student's time.
-        teacher_accuracy, student_accuracies: on the test part, fractions of 1; one a seed.
-        comparisons: student against teacher, all that were timed.
-    """
+    students = [accuracy - lost for accuracy in accuracies_of(distill.students)]
     results = []
-    if max_drop is not None:
-        results.append(_check_drop(max_drop, drop_points(teacher_accuracy, student_accuracies)))
-    if min_speedup is not None:
-        results.append(check_speedup(min_speedup, comparisons))
+    if gate.max_drop is not None:
+        results.append(check_drop(gate.max_drop, drop_points(teacher.test_accuracy, students)))
+    if gate.min_agreement is not None:
+        results.append(check_agreement(gate.min_agreement, distill.agreement))
+    if gate.min_speedup is not None:
+        results.append(check_speedup(gate.min_speedup, bench.comparison if bench else ()))
     return tuple(results)
+
+
+def accuracies_of(networks: Sequence[Network]) -> list[float]:
+    """The test accuracies, fractions of 1; empty where nothing is labelled."""
+    return [network.test_accuracy for network in networks if network.test_accuracy is not None]
 
 
 def raise_if_failed(results: Sequence[GateResult]) -> None:
@@ -82,18 +68,34 @@ def raise_if_failed(results: Sequence[GateResult]) -> None:
         raise GateError("gate", "must be met", got=got, advice=" ".join(map(_advice, failed)))
 
 
-def drop_points(teacher_accuracy: float, student_accuracies: Sequence[float]) -> float:
-    """How far the students' mean is below the teacher, in percentage points; negative when above.
+def drop_points(teacher_accuracy: float | None, student_accuracies: Sequence[float]) -> float | None:
+    """How far the students' mean is below the teacher, in percentage points; negative when above, None without labels.
 
     Accuracies are counts over a count: rounding at 1e-9 keeps 0.99 - 0.98 from being more than one point.
 
     >>> drop_points(0.99, [0.98])
     1.0
     """
-    return round(100 * (teacher_accuracy - fmean(student_accuracies)), 9)
+    return None if teacher_accuracy is None else round(100 * (teacher_accuracy - fmean(student_accuracies)), 9)
 
 
-def _check_drop(max_drop: float, drop: float) -> GateResult:
+def check_agreement(min_agreement: float, agreement: Agreement) -> GateResult:
+    """The result of `min_agreement`, in percent."""
+    percent, (low, high) = round(100 * agreement.value, 9), (100 * end for end in agreement.interval)
+    passed = percent >= min_agreement
+    short = "at least" if passed else f"{min_agreement - percent:.4g} less than the"
+    text = (
+        f"says what the teacher says on {percent:.4g} % of {agreement.inputs} test inputs "
+        f"({low:.4g} to {high:.4g} at {100 * agreement.level:g} %), {short} {min_agreement:g} asked"
+    )
+    return GateResult(key="min_agreement", required=min_agreement, measured=percent, passed=passed, text=text)
+
+
+def check_drop(max_drop: float, drop: float | None) -> GateResult:
+    """The result of `max_drop`, in percentage points; a drop that nobody can know does not meet it."""
+    if drop is None:
+        text = "nothing is labelled, so accuracy is not known"
+        return GateResult(key="max_drop", required=max_drop, measured=None, passed=False, text=text)
     passed = drop <= max_drop
     against = f"at most {max_drop:g} allowed" if passed else f"{drop - max_drop:.4g} more than the {max_drop:g} allowed"
     side = "below" if drop >= 0 else "above"
@@ -142,5 +144,7 @@ def setting(runtime: str, batch: int, threads: int) -> str:
 
 def _advice(failed: GateResult) -> str:
     if failed.key == "max_drop":
-        return _MORE_ACCURATE
+        return _MORE_ACCURATE if failed.measured is not None else _WITHOUT_LABELS
+    if failed.key == "min_agreement":
+        return _MORE_ALIKE
     return _TIMED_WELL if failed.measured is None else _FASTER

@@ -11,24 +11,29 @@ percentile bootstrap over test inputs of the seed-averaged difference (Efron and
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
-from kdeploy.records.distill import Gap, Verdict
+from kdeploy.records.distill import Agreement, Gap, Verdict
 
 LEVEL = 0.95
 LEAST_SEEDS = 3  # that an interval over seeds needs
 RESAMPLES = 10_000
+WITHOUT_LABELS = "without labels nothing can be said about accuracy"
 NOT_COVERED = "one training of the teacher, one split of the data, one setting of the training"
 
 
-def judge(students: np.ndarray, baselines: np.ndarray | None) -> Verdict:
+def judge(students: np.ndarray | None, baselines: np.ndarray | None) -> Verdict:
     """The verdict from per-input correctness.
 
     Args:
-        students, baselines: bool of shape (seeds, test inputs), row by row the same seed; None without a baseline.
+        students, baselines: bool of shape (seeds, test inputs), row by row the same seed. No baselines where none was
+            trained; no students either where nothing is labelled.
     """
+    if students is None:
+        return _verdict("NO EVIDENCE", None, None, None, WITHOUT_LABELS)
     if baselines is None:
         return _verdict("NO EVIDENCE", None, None, None, "no baseline was trained (distill.baseline)")
     by_seed = students.mean(axis=1) - baselines.mean(axis=1)  # (seeds,)
@@ -59,6 +64,28 @@ def gap(students: np.ndarray, teacher: np.ndarray) -> Gap:
     """
     by_input = students.mean(axis=0) - teacher
     return Gap(difference=float(by_input.mean()), inputs_interval=bootstrap_interval(by_input), level=LEVEL)
+
+
+def agreed(students: np.ndarray, teacher: np.ndarray) -> Agreement:
+    """How often a student says what its teacher says.
+
+    Args:
+        students, teacher: logits (test inputs, classes).
+    """
+    same = students.argmax(1) == teacher.argmax(1)
+    interval = wilson_interval(int(same.sum()), len(same))
+    return Agreement(agreed=int(same.sum()), inputs=len(same), interval=interval, level=LEVEL)
+
+
+def wilson_interval(count: int, of: int) -> tuple[float, float]:
+    """Wilson's interval at 95 % of a fraction (Wilson 1927): centre +- half, with z the normal's quantile,
+
+    centre = (p + z^2 / 2n) / (1 + z^2 / n),  half = z / (1 + z^2 / n) sqrt(p (1 - p) / n + z^2 / 4n^2)
+    """
+    z, p = NormalDist().inv_cdf((1 + LEVEL) / 2), count / of
+    scale = 1 + z * z / of
+    centre, half = (p + z * z / (2 * of)) / scale, z / scale * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def student_t_interval(values: np.ndarray) -> tuple[float, float] | None:

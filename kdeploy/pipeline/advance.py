@@ -40,8 +40,7 @@ def advance(
             failed = exc
         if stage is SAMPLES:  # before hours of teaching
             samples = job.read(SAMPLES)
-            kinds = {name: one.kind for name, one in samples.inputs.items()}
-            check_fit(job.recipe, samples.shape, kinds, len(samples.class_names))
+            check_fit(job.recipe, samples.shape, samples.kinds, labeled=samples.any_label)
         if distributed.is_first():
             done(job)
         if str(key) == upto:

@@ -9,6 +9,7 @@ from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.recipe.fit import check_top
 from kdeploy.records.labels import LabelHeader, LabelsRecord
 from kdeploy.training.settings import resolved
 
@@ -27,7 +28,7 @@ def settings(job: Job, number: int) -> dict[str, Any]:
 def label_header(job: Job, number: int = 0) -> LabelHeader:
     """The header of one teacher's store, without blocks."""
     stage, labels = job.members(TEACHER)[number], job.recipe.labels
-    samples = job.read(SAMPLES)
+    samples, teacher = job.read(SAMPLES), job.read(stage)
     return LabelHeader(
         kind=labels.kind,
         top=labels.top,
@@ -36,12 +37,12 @@ def label_header(job: Job, number: int = 0) -> LabelHeader:
         dtype=labels.dtype,
         teacher=job.prints[stage.key],
         samples=samples.sample_hash,
-        preprocessing=job.read(stage).preprocessing,
+        preprocessing=teacher.preprocessing,
         views=job.recipe.views.settings(),
         precision=resolved(labels)["precision"],
         batch=256,
-        class_names=samples.class_names,
-        shape=(job.recipe.views.count, samples.transfer_rows, len(samples.class_names)),
+        class_names=teacher.class_names,
+        shape=(job.recipe.views.count, samples.transfer_rows, len(teacher.class_names)),
     )
 
 
@@ -74,6 +75,7 @@ def run(job: Job, folder: Path, number: int) -> LabelsRecord:
     from kdeploy.training.loop import device_named, software
 
     samples, header = job.samples(), label_header(job, number)
+    check_top(header.top, len(header.class_names))
     return stage.run(
         folder,
         header=header,

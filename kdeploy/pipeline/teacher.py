@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdeploy.errors import InputError
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.samples import SAMPLES, feed, whole
 from kdeploy.pipeline.stage import for_each_teacher
 from kdeploy.recipe.teacher import Teacher
 from kdeploy.records.preprocessing import Preprocessing
+from kdeploy.records.samples import SamplesRecord
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.system.files import hash_file, hash_folder, hash_module
 from kdeploy.training.settings import resolved
@@ -87,6 +89,23 @@ def preprocessing_of(job: Job, number: int, plain: Preprocessing) -> Preprocessi
     from kdeploy.models import pretrained
 
     return plain.model_copy(update=pretrained.expects(*teacher.named))
+
+
+def class_count(job: Job, samples: SamplesRecord) -> int:
+    """How many classes the students tell apart: those of the data; where those name none, of the first teacher's file.
+
+    Raises: InputError where nothing says it before the teacher is made.
+    """
+    record, source = job.find(TEACHER), job.teacher_sources[0]
+    names = samples.class_names or source.class_names or (record.class_names if record else ())
+    if not names and job.recipe.members[0].onnx is not None and source.file is not None:
+        from kdeploy.models.signature import signature
+
+        return signature(source.file).classes
+    if not names:
+        must = "must be made before the number of its classes is known, as the data name none"
+        raise InputError(f"teacher[0] ({job.recipe.members[0].called})", must, advice="kdeploy label makes it.")
+    return len(names)
 
 
 def _views(job: Job, teacher: Teacher, preprocessing: Preprocessing) -> Views:

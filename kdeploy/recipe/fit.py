@@ -12,21 +12,43 @@ from kdeploy.recipe.views import Views
 
 
 def check_fit(
-    recipe: Recipe, shape: Sequence[int], kinds: Mapping[str, Literal["image", "array"]], classes: int
+    recipe: Recipe, shape: Sequence[int], kinds: Mapping[str, Literal["image", "array"]], *, labeled: bool
 ) -> None:
-    """Refuse a recipe whose student, views or labels do not fit the samples.
+    """Refuse a recipe whose student, views, teachers or gate do not fit the samples.
 
     Args:
         shape: of one sample.
         kinds: of the inputs, by name.
+        labeled: is there any label?
     Raises: DataError when the student or the views are for images and the samples are none, or for an input that the
-        data has not, or when more logits are to be kept than there are classes.
+        data has not, or for something that only labels can say where there is none.
     """
     check_student(recipe.student, shape)
     check_views(recipe.views, kinds)
-    if recipe.labels.top is not None and recipe.labels.top > classes:
-        must, got = f"must be at most the number of classes, {classes}", str(recipe.labels.top)
+    if not labeled:
+        _check_without_labels(recipe)
+
+
+def check_top(top: int | None, classes: int) -> None:
+    """Refuse to keep more logits than there are classes.
+
+    Raises: DataError.
+    """
+    if top is not None and top > classes:
+        must, got = f"must be at most the number of classes, {classes}", str(top)
         raise DataError("labels.top", must, got=got, advice="Set labels.kind to logits to keep all.")
+
+
+def _check_without_labels(recipe: Recipe) -> None:
+    for number, teacher in enumerate(recipe.teacher):
+        if teacher.model is not None:
+            must = "must be left out where nothing is labelled, as a built-in teacher learns from labels"
+            advice = "Name a trained teacher: onnx, torch, run, timm, torchvision or huggingface."
+            raise DataError(f"teacher[{number}].model", must, got=teacher.model, advice=advice)
+    if recipe.gate.max_drop is not None:
+        must = "must be left out where nothing is labelled, as accuracy is not known then"
+        advice = "Ask for gate.min_agreement."
+        raise DataError("gate.max_drop", must, got=f"{recipe.gate.max_drop:g}", advice=advice)
 
 
 def check_student(student: Student, shape: Sequence[int]) -> None:

@@ -104,6 +104,12 @@ class Gate(Section):
     max_drop: float | None = Field(
         default=None, ge=0, le=100, description="percentage points below the teacher, students' mean"
     )
+    min_agreement: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="percent of the test inputs on which the student says what its teacher says",
+    )
     min_speedup: Positive | None = Field(default=None, description="lower bound of the speed-up on every runtime timed")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, ClassVar, Literal
 
 from kdeploy.records.base import Part, Record
@@ -18,21 +20,35 @@ class Network(Part):
     file: str
     sha256: str
     logits: str
-    test_accuracy: float
-    held_out_accuracy: float
+    test_accuracy: float | None  # null where nothing is labelled
+    held_out_accuracy: float | None
     held_out_agreement: float  # with the teacher's top-1
     test_agreement: float
     training: Training
     prior_bias: tuple[float, ...] | None = None  # what was added to the logits' biases, when that was asked for
     unmatched_test_accuracy: float | None = None  # without it
-    curve: tuple[float, ...] = ()  # test accuracy after each epoch of the transfer set, when that was asked for
+    curve: tuple[
+        float, ...
+    ] = ()  # test accuracy, or agreement without labels, after each epoch of the transfer set, when that was asked for
+
+    @property
+    def quality(self) -> float:
+        """Test accuracy; where nothing is labelled agreement with the teacher."""
+        return self.test_agreement if self.test_accuracy is None else self.test_accuracy
+
+
+def mean_accuracy(networks: Sequence[Network]) -> float | None:
+    """The mean test accuracy; None where there is no network, or no label."""
+    known = [network.test_accuracy for network in networks if network.test_accuracy is not None]
+    return fmean(known) if known else None
 
 
 class Verdict(Part):
     """Is the student better than the same network without a teacher? Differences of test accuracy, fractions of 1.
 
     `seeds_interval`: Student's t over seeds; `inputs_interval`: bootstrap over test inputs of the seed-averaged
-    difference. Both at `level`. Null when there is no baseline, or with fewer than three seeds (`seeds_interval`).
+    difference. Both at `level`. Null when there is no baseline, with fewer than three seeds (`seeds_interval`), or
+    without any label, as then nothing can be said about accuracy.
     """
 
     status: Literal["BETTER", "WORSE", "NO EVIDENCE"]
@@ -52,10 +68,23 @@ class Gap(Part):
     level: float
 
 
+class Agreement(Part):
+    """Of how many test inputs the exported student says what the teacher says; `interval` is Wilson's at `level`."""
+
+    agreed: int
+    inputs: int
+    interval: tuple[float, float]
+    level: float
+
+    @property
+    def value(self) -> float:
+        return self.agreed / self.inputs
+
+
 class DistillRecord(Table, Record):
     """A distillation. Files beside it: `student-<seed>.safetensors`, as many of `baseline`, and their test logits."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.distill/2"
+    SCHEMA: ClassVar[str] = "kdeploy.distill/3"
     APART: ClassVar[str] = "*.json"  # what the stage went on from: read while it was not done, and has times in it
 
     student: dict[str, Any]  # the arguments of kdeploy.models.shallow.ShallowStudent
@@ -67,7 +96,8 @@ class DistillRecord(Table, Record):
     students: tuple[Network, ...]
     baselines: tuple[Network, ...]
     verdict: Verdict
-    gap: Gap
+    gap: Gap | None  # null where nothing is labelled
+    agreement: Agreement
     chosen_seed: int
     chosen_because: str
     software: ComputedOn

@@ -10,17 +10,19 @@ from kdeploy.records.base import Record
 class DraftRecord(Record):
     """A drafted recipe.
 
-    `teacher_accuracy` is a fraction of the `looked_at` labelled samples, with the preprocessing that was assumed.
+    `teacher_accuracy` is a fraction of the `looked_at` labelled samples, with the preprocessing that was assumed; null
+    where nothing is labelled. `teacher_bits` is what an answer tells of a sample.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.draft/2"
+    SCHEMA: ClassVar[str] = "kdeploy.draft/3"
 
     name: str
     recipe: str
     source: str  # the recipe's key for the data
     classes: int
     preprocessing: str
-    teacher_accuracy: float
+    teacher_accuracy: float | None
+    teacher_bits: float
     looked_at: int
     assumed: tuple[str, ...] = ()  # about the data
     next: str

@@ -10,19 +10,22 @@ from typing import Any, ClassVar, Literal
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.bench import Status
 from kdeploy.records.circumstances import Host
-from kdeploy.records.distill import Gap, Verdict
+from kdeploy.records.distill import Agreement, Gap, Verdict
 from kdeploy.records.export import Bottleneck, FormName
 from kdeploy.records.samples import DuplicatesInfo
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
 
-GateKey = Literal["max_drop", "min_speedup"]
+AGREEMENT = "agreement with the teacher"  # what is said of quality where nothing is labelled
+
+GateKey = Literal["max_drop", "min_agreement", "min_speedup"]
 
 
 class GateResult(Part):
     """One requirement of a recipe's gate.
 
-    `max_drop`: percentage points below the teacher, mean over seeds. `min_speedup`: the smallest lower bound of all
+    `max_drop`: percentage points below the teacher, mean over seeds. `min_agreement`: percent of the test inputs, the
+    exported student. `min_speedup`: the smallest lower bound of all
     speed-ups timed, null when one of them has none; a missing number fails the gate.
     """
 
@@ -37,35 +40,51 @@ class TeacherScore(Part):
     """The teacher as exported."""
 
     name: str
-    test_accuracy: float
-    held_out_accuracy: float
+    test_accuracy: float | None  # null where nothing is labelled
+    held_out_accuracy: float | None
     parameters: int
     multiply_adds: int
     bytes: int
+
+    @property
+    def quality(self) -> float:
+        """Test accuracy; where nothing is labelled its agreement with itself."""
+        return 1.0 if self.test_accuracy is None else self.test_accuracy
 
 
 class SeedScore(Part):
     """One trained network; the agreements are with the teacher's top-1."""
 
     seed: int
-    test_accuracy: float
+    test_accuracy: float | None
     test_agreement: float
-    held_out_accuracy: float
+    held_out_accuracy: float | None
     held_out_agreement: float
+
+    @property
+    def quality(self) -> float:
+        """Test accuracy; where nothing is labelled agreement with the teacher."""
+        return self.test_agreement if self.test_accuracy is None else self.test_accuracy
 
 
 class BaselineScore(Part):
-    """Networks of one kind over seeds: `test_accuracy` is their mean, the costs are those of the exported file.
+    """Networks of one kind over seeds: accuracy and agreement are their means, the costs those of the exported file.
 
     `exported_seed` and the costs are null for a network that was not exported.
     """
 
-    test_accuracy: float
+    test_accuracy: float | None
+    test_agreement: float
     parameters: int
     multiply_adds: int | None
     bytes: int | None
     per_seed: tuple[SeedScore, ...]
     exported_seed: int | None
+
+    @property
+    def quality(self) -> float:
+        """Test accuracy; where nothing is labelled agreement with the teacher."""
+        return self.test_agreement if self.test_accuracy is None else self.test_accuracy
 
 
 class StudentScore(BaselineScore):
@@ -136,7 +155,7 @@ class MachineSummary(Part):
 class Summary(Table, Record):
     """A run, from its records alone."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.report/2"
+    SCHEMA: ClassVar[str] = "kdeploy.report/3"
 
     name: str
     recipe: dict[str, Any]
@@ -147,9 +166,9 @@ class Summary(Table, Record):
     teacher: TeacherScore
     student: StudentScore
     baseline: BaselineScore | None
-    drop_points: float  # below the teacher
-    gap: Gap
-    agreement: float  # of the shipped student with the teacher, test part
+    drop_points: float | None  # below the teacher; null where nothing is labelled, as `gap` is
+    gap: Gap | None
+    agreement: Agreement  # of the shipped student with the teacher, test part
     verdict: Verdict
     bottleneck: BottleneckScore
     bench: tuple[BenchRow, ...]
@@ -158,6 +177,11 @@ class Summary(Table, Record):
     gate: tuple[GateResult, ...]
     machine: MachineSummary
     unavailable: tuple[Unavailable, ...]
+
+    @property
+    def metric(self) -> str:
+        """What the `quality` of a model is, in words."""
+        return AGREEMENT if self.teacher.test_accuracy is None else "test accuracy"
 
     def to_rows(self) -> list[Row]:
         """A row for the teacher, the student and, where there is one, the same network on labels alone."""
@@ -171,8 +195,8 @@ class Summary(Table, Record):
 
 def _row(role: str, score: TeacherScore | BaselineScore) -> Row:
     seeds = None if isinstance(score, TeacherScore) else len(score.per_seed)
-    columns = ("test_accuracy", "parameters", "multiply_adds", "bytes")
-    return {"model": role, "seeds": seeds, **{name: getattr(score, name) for name in columns}}
+    columns = ("test_accuracy", "test_agreement", "parameters", "multiply_adds", "bytes")
+    return {"model": role, "seeds": seeds, **{name: getattr(score, name, None) for name in columns}}
 
 
 class ReportFile(Part):

@@ -97,9 +97,19 @@ class SamplesRecord(Record):
     assumed: tuple[str, ...] = ()
 
     @property
+    def any_label(self) -> bool:
+        """Is there a label at all? Without one there is no labelled part, and no accuracy."""
+        return self.counts["labeled"] > 0
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of what the students read: one sample of the only input, or of the first."""
         return next(iter(self.inputs.values())).shape
+
+    @property
+    def kinds(self) -> dict[str, InputKind]:
+        """The kind of each input, by name."""
+        return {name: info.kind for name, info in self.inputs.items()}
 
     @property
     def transfer_rows(self) -> int:

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
-from kdeploy.records.distill import Network, Verdict
+from kdeploy.records.distill import Network, Verdict, mean_accuracy
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
 
@@ -17,7 +17,7 @@ class SweepRow(Part):
 
     variant: str
     run: str  # its name, which every verb takes
-    teacher_accuracy: float
+    teacher_accuracy: float | None  # null where nothing is labelled
     students: tuple[Network, ...]
     baselines: tuple[Network, ...]
     verdict: Verdict
@@ -34,8 +34,8 @@ class SweepRow(Part):
             "variant": self.variant,
             "run": self.run,
             "teacher_accuracy": self.teacher_accuracy,
-            "student_accuracy": _mean_accuracy(self.students),
-            "baseline_accuracy": _mean_accuracy(self.baselines),
+            "student_accuracy": mean_accuracy(self.students),
+            "baseline_accuracy": mean_accuracy(self.baselines),
             "seeds": len(self.students),
             "verdict": self.verdict.status if self.baselines else None,
             "difference": self.verdict.difference,
@@ -44,15 +44,20 @@ class SweepRow(Part):
             "test_inputs": self.test_inputs,
         }
 
-    def errors(self, accuracy: float) -> int:
-        """How many test inputs a network of this accuracy gets wrong."""
-        return round((1 - accuracy) * self.test_inputs)
+    def errors(self, quality: float) -> int:
+        """How many test inputs a network of this quality gets wrong, or says otherwise than the teacher."""
+        return round((1 - quality) * self.test_inputs)
+
+    @property
+    def teacher_errors(self) -> str:
+        """The teacher's, as a word of a table; a dash where only the teacher says what is right."""
+        return "-" if self.teacher_accuracy is None else str(self.errors(self.teacher_accuracy))
 
     def errors_of(self, networks: Sequence[Network]) -> tuple[str, str]:
         """The mean and each network's errors, as words of a table; dashes when there is no network."""
         if not networks:
             return "-", "-"
-        errors = [self.errors(network.test_accuracy) for network in networks]
+        errors = [self.errors(network.quality) for network in networks]
         return f"{fmean(errors):.1f}", " ".join(map(str, errors))
 
 
@@ -67,7 +72,3 @@ class SweepRecord(Table, Record):
     def to_rows(self) -> list[Row]:
         """A row for each variant; accuracies are means over its seeds."""
         return [row.row() for row in self.rows]
-
-
-def _mean_accuracy(networks: Sequence[Network]) -> float | None:
-    return fmean(network.test_accuracy for network in networks) if networks else None

@@ -39,8 +39,8 @@ class Member(Part):
     name: str
     sha256: str
     parameters: int
-    test_accuracy: float
-    held_out_accuracy: float
+    test_accuracy: float | None
+    held_out_accuracy: float | None
 
 
 class Combination(Part):
@@ -65,10 +65,10 @@ class TeacherRecord(Record):
     file: str
     sha256: str
     preprocessing: Preprocessing
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # of the data, or numbers where those name none
     parameters: int
-    test_accuracy: float
-    held_out_accuracy: float
+    test_accuracy: float | None  # null where nothing is labelled
+    held_out_accuracy: float | None
     training: Training | None
     software: ComputedOn
     ensemble: Combination | None = None

@@ -53,6 +53,8 @@ def claimed(rows: tuple[BenchRow, ...]) -> list[BenchRow]:
 def verdict_sentence(summary: Summary) -> str:
     """A sentence on what the teacher was good for: the verdict."""
     verdict = summary.verdict
+    if summary.gap is None:
+        return "Whether the teacher helped is not known: nothing is labelled."
     if verdict.difference is None:
         return "Whether the teacher helped is not known: there is no baseline to compare with."
     points = numbers.points(abs(100 * verdict.difference))
@@ -82,6 +84,8 @@ def _speed_clause(rows: tuple[BenchRow, ...]) -> str:
 
 def _accuracy_clause(summary: Summary) -> str:
     """The accuracy in words. A difference is claimed only when its interval excludes 0; else the far end bounds it."""
+    if summary.gap is None or summary.drop_points is None:
+        return f"says what its teacher says on {percent(summary.agreement.value)} of the test inputs"
     low, high = (100 * end for end in summary.gap.inputs_interval)
     if low <= 0 <= high:
         return f"within {numbers.points(max(-low, high))} of its accuracy"
@@ -113,6 +117,12 @@ def _speed_tile(rows: tuple[BenchRow, ...]) -> Tile:
 
 
 def _accuracy_tile(summary: Summary) -> Tile:
+    if summary.gap is None:
+        agreement, interval = summary.agreement, " to ".join(map(percent, summary.agreement.interval))
+        detail = (
+            f"of {several(agreement.inputs, 'test input')}; {numbers.share(agreement.level, 0)} interval {interval}"
+        )
+        return Tile("Agreement with the teacher", percent(agreement.value), detail)
     against = f"{percent(summary.student.test_accuracy)} against {percent(summary.teacher.test_accuracy)}"
     detail = f"{against}; {numbers.share(summary.gap.level, 0)} interval {points_interval(summary.gap.inputs_interval)}"
     return Tile("Accuracy, beside the teacher's", f"{signed_points(summary.gap.difference)} points", detail)

@@ -28,7 +28,7 @@ def of_run(summary: Summary, bench: BenchRecord | None) -> str:
     """The Markdown of a run."""
     parts = [
         f"**{escaped(headline.sentence(summary))}** {escaped(headline.verdict_sentence(summary))}",
-        table(("", "test accuracy", "parameters", "multiply-adds", "file"), _models(summary)),
+        table(("", summary.metric, "parameters", "multiply-adds", "file"), _models(summary)),
     ]
     return _joined([*parts, *(_timed(bench) if bench else ())])
 
@@ -78,7 +78,7 @@ def _model(name: str, score: TeacherScore | BaselineScore) -> tuple[str, ...]:
     work = numbers.mega_multiply_adds(score.multiply_adds)
     return (
         name,
-        numbers.percent(score.test_accuracy),
+        numbers.percent(score.quality),
         numbers.count(score.parameters),
         work,
         numbers.megabytes(score.bytes),

@@ -67,7 +67,7 @@ def render(inputs: PageInputs) -> str:
     summary, pairs = inputs.summary, comparisons.pairs(inputs.bench)
     return _rendered(
         "run.html.j2",
-        _timed(inputs.bench, pairs, inputs.raw, trade_off_points(summary, pairs), "test accuracy"),
+        _timed(inputs.bench, pairs, inputs.raw, trade_off_points(summary, pairs), summary.metric),
         summary=summary,
         distill=inputs.distill,
         export=inputs.export,
@@ -103,7 +103,7 @@ def trade_off_points(summary: Summary, pairs: Sequence[TimedPair]) -> list[Point
                 continue
             median, score = arm.latency_ns.median, summary.teacher if part == "baseline" else summary.student
             spread = _range(summary.student) if part == "candidate" else None
-            points.append(Point(arm.model, part, pair.setting, median.value, median.ci, score.test_accuracy, spread))
+            points.append(Point(arm.model, part, pair.setting, median.value, median.ci, score.quality, spread))
             if part == "candidate" and summary.baseline:
                 networks = summary.baseline
                 points.append(
@@ -113,7 +113,7 @@ def trade_off_points(summary: Summary, pairs: Sequence[TimedPair]) -> list[Point
                         pair.setting,
                         median.value,
                         None,
-                        networks.test_accuracy,
+                        networks.quality,
                         _range(networks),
                     )
                 )
@@ -146,8 +146,8 @@ def _plot(draw: Any, items: Iterable[Any]) -> Markup | None:  # noqa: ANN401 - a
 
 
 def _range(networks: BaselineScore) -> tuple[float, float]:
-    accuracies = [network.test_accuracy for network in networks.per_seed]
-    return min(accuracies), max(accuracies)
+    qualities = [network.quality for network in networks.per_seed]
+    return min(qualities), max(qualities)
 
 
 def _rendered(template: str, shared: Mapping[str, Any], **own: object) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from kdeploy.evaluation.gate import drop_points
+from kdeploy.evaluation.gate import accuracies_of, drop_points
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BenchRecord, Comparison, Ratio
-from kdeploy.records.distill import DistillRecord, Network
+from kdeploy.records.distill import DistillRecord, Network, mean_accuracy
 from kdeploy.records.export import ExportRecord, Form, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.report import (
@@ -63,7 +63,6 @@ def summarise(
         bundle_reason: why there is no bundle.
     """
     distill, export = records.distill, records.export
-    accuracies = [network.test_accuracy for network in distill.students]
     return Summary(
         name=name,
         recipe=dict(recipe),
@@ -74,9 +73,9 @@ def summarise(
         teacher=_teacher(records.teacher, export.teacher),
         student=_student(distill, export.student),
         baseline=_baseline(distill, export.baseline),
-        drop_points=drop_points(records.teacher.test_accuracy, accuracies),
+        drop_points=drop_points(records.teacher.test_accuracy, accuracies_of(distill.students)),
         gap=distill.gap,
-        agreement=distill.chosen.test_agreement,
+        agreement=distill.agreement,
         verdict=distill.verdict,
         bottleneck=BottleneckScore(**export.bottleneck.model_dump(), forms=tuple(map(_form, export.forms))),
         bench=bench_rows(records.bench),
@@ -106,7 +105,8 @@ def _teacher(record: TeacherRecord, model: Model) -> TeacherScore:
 
 def _student(distill: DistillRecord, model: Model) -> StudentScore:
     return StudentScore(
-        test_accuracy=fmean(network.test_accuracy for network in distill.students),
+        test_accuracy=mean_accuracy(distill.students),
+        test_agreement=fmean(network.test_agreement for network in distill.students),
         parameters=model.parameters,
         multiply_adds=model.multiply_adds,
         bytes=model.bytes,
@@ -120,7 +120,8 @@ def _baseline(distill: DistillRecord, model: Model | None) -> BaselineScore | No
     if not distill.baselines:
         return None
     return BaselineScore(
-        test_accuracy=fmean(network.test_accuracy for network in distill.baselines),
+        test_accuracy=mean_accuracy(distill.baselines),
+        test_agreement=fmean(network.test_agreement for network in distill.baselines),
         parameters=distill.parameters if model is None else model.parameters,
         multiply_adds=None if model is None else model.multiply_adds,
         bytes=None if model is None else model.bytes,

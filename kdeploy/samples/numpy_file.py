@@ -1,7 +1,7 @@
 """Arrays in a NumPy archive, `FILE.npz`, or in several files: `FILE.npy` with its labels beside it, a folder of `.npy`.
 
     x, or any names      inputs (N, ...), one or several; what their axes and values mean: `arrays/pixels.py`
-    y                    labels (N,), -1 for none, and the other forms of `arrays/labels.py`
+    y                    labels (N,), -1 for none, and the other forms of `arrays/labels.py`; or none at all
     x_test, ..., y_test  the source's own test rows (each input's name with `_test`); likewise `_val`, held out
     part                 strings (N,): labelled, unlabelled, held_out or test; then nothing is divided
     classes              strings: the class names, else those of the labels, else the numbers up to the largest label
@@ -39,7 +39,7 @@ from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.foreign_files import described
 from kdeploy.samples.room import IN_MEMORY, Room, pieces
 from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
-from kdeploy.samples.split import PARTS, Counts, Rows
+from kdeploy.samples.split import PARTS, Counts, Rows, any_label
 
 Array = NDArray[Any]
 
@@ -100,9 +100,9 @@ class NumpyFile:
         labels = read.numbers
         class_names = _class_names(array_names.classes(arrays), read, where)
         first_test = ends[-2] if len(ends) > 1 else None
-        _check_range(labels, ends, [names.labels[split] for split in splits], len(class_names), where)
+        _check_range(labels, ends, [names.labels[split] for split in splits if names.labels], len(class_names), where)
         inputs = {
-            name: pixels.read(_rows_of(arrays, named, names.labels, where, room), f"{where}: {name}", self.layout)
+            name: pixels.read(_rows_of(arrays, named, names.beside, where, room), f"{where}: {name}", self.layout)
             for name, named in names.inputs.items()
         }
         _check_inputs(inputs, labels, where)
@@ -252,7 +252,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 def _splits(arrays: Mapping[str, Array], names: Names, where: str) -> tuple[Split, ...]:
     """The splits that the file has, in order; their labels and the rows of each input come together."""
     here = {split for named in (names.labels, *names.inputs.values()) for split in named}
-    for split in sorted(here - names.labels.keys(), key=SPLITS.index):
+    for split in sorted((here if names.labels else set()) - names.labels.keys(), key=SPLITS.index):
         label, got = _twin(names.labels, split), ", ".join(arrays)
         noun = "" if split == "train" else f" beside its {split} inputs"
         raise DataError(where, f"must have the labels {label}{noun}", got=got)
@@ -266,6 +266,10 @@ def _twin(named: Mapping[Split, str], split: Split) -> str:
 
 def _labels(arrays: Mapping[str, Array], names: Names, splits: Sequence[Split], where: str) -> tuple[Labels, list[int]]:
     """Labels of all rows, int64 (N,), split after split, and the row at which each of these ends."""
+    if not names.labels:
+        named = next(iter(names.inputs.values()))
+        ends = np.cumsum([len(arrays[named[split]]) for split in splits]).tolist()
+        return Labels(np.full(ends[-1], -1, np.int64), (), ("nothing is labelled",)), ends
     some = [arrays[names.labels[split]] for split in splits]
     name = f"{where}: {names.labels[splits[0]]}"
     for split, array in zip(splits, some, strict=True):
@@ -286,8 +290,9 @@ def _class_of(labels: Array) -> tuple[str, tuple[int, ...]]:
 def _check_range(
     labels: NDArray[np.int64], ends: Sequence[int], names: Sequence[str], classes: int, where: str
 ) -> None:
-    for name, start, end in zip(names, (0, *ends[:-1]), ends, strict=True):
-        check_labels(labels[start:end], least=0 if start else -1, classes=classes, where=f"{where}: {name}")
+    for name, start, end in zip(names, (0, *ends[:-1]), ends, strict=bool(names)):
+        least = 0 if start and any_label(labels) else -1
+        check_labels(labels[start:end], least=least, classes=classes, where=f"{where}: {name}")
 
 
 def _rows_of(

@@ -25,6 +25,7 @@ from kdeploy.errors import DataError
 from kdeploy.runtimes import regular_file
 from kdeploy.samples import parquet_columns
 from kdeploy.samples.arrays import labels as label_forms
+from kdeploy.samples.arrays.labels import Labels
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.parquet_columns import Columns, Look
@@ -33,7 +34,7 @@ from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.room import Room
 from kdeploy.samples.sampleset import check_labels, numbered_classes
 from kdeploy.samples.sounds import Sounds
-from kdeploy.samples.split import Rows
+from kdeploy.samples.split import Rows, any_label
 from kdeploy.samples.vectors import Vectors, is_list_of_numbers
 
 if TYPE_CHECKING:
@@ -75,17 +76,14 @@ class ParquetFolder:
         """The rows with their labels; they are decoded later."""
         files, columns = self._files.all, self._columns
         for file in files:
-            check_there(file, (columns.x, columns.y))
+            check_there(file, columns.both)
             _check_type(file, files[0], columns.x)
-        values, nulls = _values(files, columns.y)
-        first_rows = np.cumsum([0, *(len(some) for some in nulls)])
-        read = label_forms.read(_joined(files, values, columns.y), f"{files[0]}: {columns.y}")
-        missing = np.concatenate(nulls)
-        numbers = np.where(missing, -1, read.numbers)
-        class_names = _class_names(files[0], columns.y) or read.names or numbered_classes(numbers, str(files[0]))
-        ends = np.cumsum([sum(len(nulls[files.index(file)]) for file in some) for some in self._files.of.values()])
+        read, counts = _labels(files, columns.y)
+        numbers, first_rows = read.numbers, np.cumsum([0, *counts])
+        class_names = read.names or numbered_classes(numbers, str(files[0]))
+        ends = np.cumsum([sum(counts[files.index(file)] for file in some) for some in self._files.of.values()])
         for file, (start, end) in zip(files, pairwise(first_rows), strict=True):
-            least = 0 if start >= ends[0] else -1
+            least = 0 if start >= ends[0] and any_label(numbers) else -1
             check_labels(numbers[start:end], least=least, classes=len(class_names), where=str(file))
 
         def decode(rows: Rows) -> Decoded:
@@ -94,7 +92,6 @@ class ParquetFolder:
             inputs = {self._decoder.input_name: (found.array, self._decoder.kind)}
             return Decoded(inputs, found.left_out, found.assumed)
 
-        said = (f"{int(missing.sum())} rows have no label: null in {columns.y}",) if missing.any() else ()
         return Contents(
             numbers,
             class_names,
@@ -103,7 +100,7 @@ class ParquetFolder:
             first_test=int(ends[-2]) if len(ends) > 1 else None,
             first_held_out=int(ends[0]) if len(ends) > 2 else None,
             groups=None if self.groups is None else _groups(files, self.groups),
-            assumed=(*self._files.assumed, *columns.assumed, *read.assumed, *said),
+            assumed=(*self._files.assumed, *columns.assumed, *read.assumed),
         )
 
     @cached_property
@@ -172,6 +169,19 @@ def _first_values(file: Path) -> dict[str, Any]:
         for row in batch.slice(0, 1).to_pylist():
             return dict(row)
     return {}
+
+
+def _labels(files: Sequence[Path], column: str | None) -> tuple[Labels, list[int]]:
+    """The labels of all rows, -1 where they are null, and the number of rows of each file."""
+    if column is None:
+        counts = [opened(file).metadata.num_rows for file in files]
+        return Labels(np.full(sum(counts), -1, np.int64), (), ("nothing is labelled",)), counts
+    values, nulls = _values(files, column)
+    read = label_forms.read(_joined(files, values, column), f"{files[0]}: {column}")
+    missing = np.concatenate(nulls)
+    said = (f"{int(missing.sum())} rows have no label: null in {column}",) if missing.any() else ()
+    names = _class_names(files[0], column) or read.names
+    return Labels(np.where(missing, -1, read.numbers), names, (*read.assumed, *said)), list(map(len, nulls))
 
 
 def _values(files: Sequence[Path], column: str) -> tuple[list[NDArray[Any]], list[NDArray[np.bool_]]]:

@@ -3,7 +3,7 @@
     input     `image` or `audio`; else the only column of encoded images or sounds (struct<bytes, path>, binary, or text
               that names files); else the only column of lists of numbers
     labels    `label`, or another name of labels; else the only ClassLabel; else the only column of whole numbers, text,
-              categories or booleans
+              categories or booleans; or none at all
 
 What stays open is asked about, and `data.x` and `data.y` answer.
 """
@@ -37,8 +37,12 @@ class Columns(NamedTuple):
 
     x: str
     kind: Kind
-    y: str
+    y: str | None
     assumed: tuple[str, ...] = ()
+
+    @property
+    def both(self) -> list[str]:
+        return [self.x] if self.y is None else [self.x, self.y]
 
 
 class Look(NamedTuple):
@@ -67,8 +71,8 @@ def find(look: Look, x: str | None, y: str | None) -> Columns:
         got = f"{column} {look.schema.field(column).type}"
         raise DataError(str(look.file), "must have images, sounds or lists of numbers in data.x", got=got)
     label = y or _label(look, column)
-    plain = (column in ("image", "audio") or kinds[column] == "numbers") and label == "label"
-    said = () if plain or (x and y) else (f"column {column} is the input, {label} the labels",)
+    plain = (column in ("image", "audio") or kinds[column] == "numbers") and label in ("label", None)
+    said = () if plain or (x and y) else (f"column {column} is the input, {label or 'nothing'} the labels",)
     return Columns(column, kinds[column], label, said)
 
 
@@ -109,7 +113,8 @@ def _input(look: Look, kinds: Mapping[str, Kind]) -> str:
     raise DataError(str(look.file), must, got=got or "no columns", advice="Text and tables are not read yet.")
 
 
-def _label(look: Look, x: str) -> str:
+def _label(look: Look, x: str) -> str | None:
+    """The column of labels; None where no column can be one."""
     names = [name for name in look.schema.names if name != x]
     named = [name for name in names if name.lower() in LABELS]
     if "label" in named:
@@ -122,8 +127,7 @@ def _label(look: Look, x: str) -> str:
     if found:
         advice = "Set data.y to its name."
         raise DataError(str(look.file), "must say which column has the labels", got=", ".join(found), advice=advice)
-    got = ", ".join(look.schema.names)
-    raise DataError(str(look.file), f"must have the columns {x} and label", got=got)
+    return None
 
 
 def _is_class_label(feature: object) -> bool:

@@ -29,7 +29,7 @@ from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, Sample
 from kdeploy.records.seal import again
 from kdeploy.samples.known import Known
 from kdeploy.samples.room import pieces
-from kdeploy.samples.split import PARTS, Rows
+from kdeploy.samples.split import PARTS, Rows, any_label
 from kdeploy.samples.transfer_set import EVERYTHING, Choice
 from kdeploy.samples.windows import Canonical, Windows
 
@@ -44,7 +44,7 @@ class SampleSet:
 
     Args:
         inputs: canonical array of each input, all with the samples on the first axis.
-        labels: int64 (N,), -1 on the unlabelled part.
+        labels: int64 (N,), -1 on the unlabelled part; or everywhere, where nothing is labelled.
         parts: sorted int64 indices of "labeled", "unlabeled", "held_out" and "test"; no sample is in two.
         kinds: "image" or "array" of each input.
         source, content_sha256, split_seed: where the set came from, for the record.
@@ -80,6 +80,11 @@ class SampleSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def any_label(self) -> bool:
+        """Is there a label at all? Without one there is no accuracy, and only the teacher says what is right."""
+        return any_label(self.labels)
 
     @property
     def training(self) -> Rows:
@@ -344,7 +349,7 @@ def _check_parts(samples: SampleSet, where: str) -> None:
         if part.dtype != np.int64 or part.ndim != 1 or outside or (np.diff(part) <= 0).any():
             must = f"must be sorted int64 indices below {len(samples)}, each once"
             raise DataError(f"{where}: part {name}", must, got=f"{part.dtype} {part.shape}")
-    for name in ("labeled", "test"):
+    for name in ("labeled", "test") if any_label(samples.labels) else ("unlabeled", "test"):
         if len(samples.parts[name]) == 0:
             raise DataError(f"{where}: part {name}", "must have at least 1 sample", got="0")
     everything = np.concatenate([samples.parts[name] for name in PARTS])
@@ -364,5 +369,6 @@ def _check_labels(samples: SampleSet, where: str) -> None:
     if labels.dtype != np.int64 or labels.ndim != 1:
         raise DataError(f"{where}: labels", "must be int64 (N,)", got=f"{labels.dtype} {labels.shape}")
     for name, part in samples.parts.items():
-        least, classes = (-1, 0) if name == "unlabeled" else (0, len(samples.class_names))
+        hidden = name == "unlabeled" or not any_label(labels)
+        least, classes = (-1, 0) if hidden else (0, len(samples.class_names))
         check_labels(labels[part], least=least, classes=classes, where=f"{where}: part {name}", rows=part)

@@ -12,7 +12,7 @@ together, and what a group gives to the test or the held-out part keeps the rest
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -31,7 +31,8 @@ class Counts:
     """How many samples each part takes; None is the default.
 
     The defaults: test 20 % (the source's own test rows where it has some), held out 2 % (or its own) and labelled 10 %
-    of what is left (all of it where the source itself has samples without a label), unlabelled the rest.
+    of what is left (all of it where the source itself has samples without a label), unlabelled the rest. Where nothing
+    is labelled test and held out are drawn from all rows, and none is labelled.
     """
 
     labeled: int | None = None
@@ -70,7 +71,7 @@ def divide(
     """The sorted rows of each part, int64, by its name; rows that no part takes are in none.
 
     Args:
-        labels: int64 (N,); -1 for a row without a label, which only the unlabelled part can take.
+        labels: int64 (N,); -1 for a row without a label, which only the unlabelled part can take, unless all are.
         first_test: rows from this one on are the source's own test rows; None when it has none.
         groups: int64 (N,), the group of each row; None when every row stands for itself.
         first_held_out: rows from this one up to `first_test` are the source's own held-out rows; None when it has none.
@@ -78,8 +79,10 @@ def divide(
     """
     rows = np.arange(len(labels), dtype=np.int64)
     end = first_test if first_held_out is None else first_held_out
-    known = rows[:end][labels[:end] >= 0]
-    nameless = rows[:end][labels[:end] < 0]
+    if not any_label(labels):
+        counts = _without_labels(counts, where)
+    drawn = can_be_drawn(labels, end)
+    known, nameless = rows[:end][drawn], rows[:end][~drawn]
     order = order_of(labels, known, seed, groups)
     if first_test is None:
         test, order = _take(order, counts.test, len(order) // 5, "test", where)
@@ -100,6 +103,30 @@ def divide(
     unlabeled, _ = _take(hidden, counts.unlabeled, len(hidden), "unlabeled", where)
     parts = {"labeled": labeled, "unlabeled": unlabeled, "held_out": held_out, "test": test}
     return {name: np.sort(part) for name, part in parts.items()}
+
+
+def any_label(labels: NDArray[np.int64]) -> bool:
+    """Is any of the labels, int64 (N,), known?"""
+    return bool((labels >= 0).any())
+
+
+def can_be_drawn(labels: NDArray[np.int64], end: int | None) -> NDArray[np.bool_]:
+    """Which rows up to `end` any part is drawn from, bool: the labelled ones, or all where nothing is labelled."""
+    known: NDArray[np.bool_] = labels[:end] >= 0
+    return known if any_label(labels) else ~known
+
+
+def _without_labels(counts: Counts, where: str) -> Counts:
+    """The counts of a source in which nothing is labelled."""
+    if counts.labeled:
+        advice = "Leave it out, or give the labels."
+        raise DataError(
+            f"{where}: split.labeled",
+            "must be left out where nothing is labelled",
+            got=str(counts.labeled),
+            advice=advice,
+        )
+    return replace(counts, labeled=0)
 
 
 def order_of(labels: NDArray[np.int64], rows: Rows, seed: int, groups: NDArray[np.int64] | None) -> Rows:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import accuracy, stored_logits
+from kdeploy.evaluation.accuracy import accuracy, agreement, stored_logits
 from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.formatting.places import command_without_places
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import Signature, signature
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
+from kdeploy.records.report import AGREEMENT
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
 from kdeploy.samples.sampleset import SampleSet
@@ -136,8 +137,8 @@ def run_of(
     expected = stored_logits(exported.teacher[0], "test"), exported_logits(exported, student.inputs)
     return run(
         folder,
-        baseline=_contender("teacher", exported, teacher, expected[0], samples.sample_hash),
-        candidate=_contender("student", exported, student, expected[1], samples.sample_hash),
+        baseline=_contender("teacher", exported, teacher, expected[0], _quality(samples, expected[0], expected[0])),
+        candidate=_contender("student", exported, student, expected[1], _quality(samples, expected[1], expected[0])),
         names=options.runtimes,
         sizes=options.sizes,
         brief=options.brief,
@@ -147,17 +148,24 @@ def run_of(
     )
 
 
+def _quality(samples: SampleSet, logits: np.ndarray, teacher: np.ndarray) -> Quality:
+    """The accuracy of logits (test inputs, classes); where nothing is labelled, how often they say what the teacher's
+    say."""
+    rows, value = samples.parts["test"], accuracy(logits, samples.labels[samples.parts["test"]])
+    metric, share = (AGREEMENT, agreement(logits, teacher)) if value is None else ("top1", value)
+    return Quality(metric=metric, value=share, n=len(rows), dataset_sha256=samples.sample_hash)
+
+
 def _contender(
-    name: Literal["student", "teacher"], exported: ExportedRun, on: Labeled, logits: np.ndarray, dataset_sha256: str
+    name: Literal["student", "teacher"], exported: ExportedRun, on: Labeled, logits: np.ndarray, quality: Quality
 ) -> Contender:
-    """A model of a run, with its accuracy and what it must answer."""
-    value = accuracy(logits, on.labels)
+    """A model of a run, with its quality and what it must answer."""
     return Contender(
         name=name,
         onnx=exported.folder / f"{name}.onnx",
         inputs=on.inputs,
         expected=logits,
-        quality=Quality(metric="top1", value=value, n=len(on.labels), dataset_sha256=dataset_sha256),
+        quality=quality,
         torch_flops=getattr(exported.record, name).torch_flops,
         artefacts=exported.record.files(exported.folder, name),
     )

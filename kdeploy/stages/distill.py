@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
 from kdeploy.evaluation.class_prior import class_prior, matching_bias
-from kdeploy.evaluation.verdict import gap, judge
+from kdeploy.evaluation.verdict import agreed, gap, judge
 from kdeploy.labels.store import BLOCK_ROWS, Labels
 from kdeploy.losses.by_name import loss_of
 from kdeploy.losses.hooks import Context, Features, progress_of
@@ -53,7 +53,7 @@ class DistillOptions:
     Args:
         epochs: of the transfer set.
         seeds: how many students, and as many baselines.
-        baseline: train the same network on the labels alone as well?
+        baseline: train the same network on the labels alone as well, where there are labels?
         match_prior: then shift the biases until the held-out inputs have the teacher's class prior?
         curve: record the test accuracy after each epoch?
         tracker: tensorboard shows the loss of each step.
@@ -117,15 +117,15 @@ def run(
     """
     mean, std = statistics(feed.canonical, samples.transfer, feed.preprocessing.scale)
     shape = feed.preprocessing.model_shape
-    arguments = {"shape": shape, "classes": len(samples.class_names), **student, "mean": mean, "std": std}
+    arguments = {"shape": shape, "classes": teacher.test_logits.shape[1], **student, "mean": mean, "std": std}
     steps = options.epochs * BatchPlan(len(samples.transfer), options.training.batch, 0).steps_per_epoch
     task = _Task(folder, arguments, feed, samples, teacher, options, steps, progress)
     students, baselines = [], []
     for seed in range(options.seeds):
         students.append(_network(task, "student", seed))
-        if options.baseline:
+        if options.baseline and samples.any_label:
             baselines.append(_network(task, "baseline", seed))
-    right, labels = _correct(task, students), samples.labels[samples.parts["test"]]
+    right = _correct(task, students) if samples.any_label else None
     best = max(students, key=lambda network: (network.held_out_agreement, -network.seed))
     module = shallow.seeded(0, **arguments)
     return DistillRecord(
@@ -138,7 +138,8 @@ def run(
         students=tuple(students),
         baselines=tuple(baselines),
         verdict=judge(right, _correct(task, baselines) if baselines else None),
-        gap=gap(right, teacher.test_logits.argmax(1) == labels),
+        gap=None if right is None else gap(right, _is_right(samples, teacher.test_logits)),
+        agreement=agreed(_test_logits(task, best), teacher.test_logits),
         chosen_seed=best.seed,
         chosen_because=f"agrees with the teacher on {best.held_out_agreement:.1%} of the held-out inputs, the most",
         software=software(device_named(options.device), options.training.precision, options.training.threads),
@@ -277,7 +278,9 @@ def _curve(task: _Task, path: Path) -> Watch:
             return
         student = module.student if isinstance(module, StudentWithHints) else module
         classifier = ModuleClassifier(student, device=device_named(task.options.device), precision="fp32")
-        score = accuracy(logits_of(classifier, task.feed, test), labels)
+        logits = logits_of(classifier, task.feed, test)
+        score = accuracy(logits, labels)
+        score = agreement(logits, task.teacher.test_logits) if score is None else score
         module.train()
         scores = [*_scores(path)[: done // every - 1], score]
         commit_bytes(path, sealed(json.dumps({"test_accuracy": scores}, indent=1) + "\n"))
@@ -351,7 +354,15 @@ def _measured(
 
 def _correct(task: _Task, networks: list[Network]) -> np.ndarray:
     """Whether each network is right about each test input: bool (networks, test inputs)."""
-    labels = task.samples.labels[task.samples.parts["test"]]
-    return np.stack(
-        [np.load(task.folder / network.logits, allow_pickle=False).argmax(1) == labels for network in networks]
-    )
+    return np.stack([_is_right(task.samples, _test_logits(task, network)) for network in networks])
+
+
+def _test_logits(task: _Task, network: Network) -> np.ndarray:
+    logits: np.ndarray = np.load(task.folder / network.logits, allow_pickle=False)
+    return logits
+
+
+def _is_right(samples: SampleSet, logits: np.ndarray) -> np.ndarray:
+    """Whether logits (test inputs, classes) are right: bool (test inputs,)."""
+    right: np.ndarray = logits.argmax(1) == samples.labels[samples.parts["test"]]
+    return right

@@ -36,7 +36,7 @@ def teacher(
     """
     records = [record for _, record in members]
     _must_read_the_same(records)
-    accuracies = {}
+    accuracies: dict[str, float | None] = {}
     for part in ("test", "held_out"):
         member_logits = np.stack([np.load(place / f"{part}_logits.npy", allow_pickle=False) for place, _ in members])
         logits = combine(torch.from_numpy(member_logits), rule).numpy()
@@ -48,7 +48,7 @@ def teacher(
         file="",
         sha256=_hash(record.sha256 for record in records),
         preprocessing=records[0].preprocessing,
-        class_names=samples.class_names,
+        class_names=records[0].class_names,
         parameters=sum(record.parameters for record in records),
         test_accuracy=accuracies["test"],
         held_out_accuracy=accuracies["held_out"],

@@ -67,13 +67,12 @@ def run(
     with keeping_pages():
         written = store.write(folder, header, label, progress)
     first = store.Reader(folder, header).rows(0, np.arange(len(transfer)))
-    mask = samples.labels[transfer] >= 0
     return LabelsRecord(
         header_sha256=hash_file(folder / store.HEADER),
         rows=sum(block.rows for block in written.blocks),
         bytes=sum(block.bytes for block in written.blocks),
         # a mixture of two samples has no one true label
-        agreement=None if feed.mixes else accuracy(first[mask], samples.labels[transfer][mask]),
+        agreement=None if feed.mixes else accuracy(first, samples.labels[transfer]),
         duration_ns=time.monotonic_ns() - started,
         software=software,
     )

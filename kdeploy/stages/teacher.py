@@ -107,13 +107,13 @@ def run(
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
         spec = teachers.TeacherSpec(teacher.origin, teacher.name)
-        _take_in(folder, teacher, len(samples.class_names))
+        _take_in(folder, teacher, len(samples.class_names) or None)
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     if isinstance(teacher, ExternalTeacher):
         rebuilt = teachers.classifier(folder, spec, device=where, precision="fp32")
         _must_answer(classifier, rebuilt, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
-    _must_fit(logits["test"], samples, teacher)
+    class_names = _class_names(logits["test"].shape[1], samples, teacher)
     for part, part_logits in logits.items():
         np.save(folder / f"{part}_logits.npy", part_logits)
     file = folder / spec.file
@@ -123,7 +123,7 @@ def run(
         file=spec.file,
         sha256=hash_file(file),
         preprocessing=preprocessing,
-        class_names=samples.class_names,
+        class_names=class_names,
         parameters=_parameters(folder, spec, preprocessing.model_shape),
         test_accuracy=accuracy(logits["test"], samples.labels[samples.parts["test"]]),
         held_out_accuracy=accuracy(logits["held_out"], samples.labels[samples.parts["held_out"]]),
@@ -176,7 +176,7 @@ def _train(
     return training
 
 
-def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
+def _take_in(folder: Path, teacher: ExternalTeacher, classes: int | None) -> None:
     """Keep the file of an external teacher, so that the run does not depend on it any more."""
     target, path = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file, teacher.path
     if teacher.origin == "onnx" and path is not None:
@@ -194,7 +194,7 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: int) -> None:
         save_weights(network, target, arguments)
 
 
-def _build(teacher: ExternalTeacher, classes: int) -> tuple[nn.Module, dict[str, Any]]:
+def _build(teacher: ExternalTeacher, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
     """The network, and what is kept to build it again; a package's network that gets weights has the data's classes."""
     if teacher.origin in ("timm", "torchvision", "huggingface"):
         return pretrained.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
@@ -228,7 +228,7 @@ def _must_answer(classifier: Classifier, again: Classifier, batch: Tensor, name:
 
 def _must_know(teacher: ExternalTeacher, preprocessing: Preprocessing, samples: SampleSet) -> None:
     """Raises: ModelError for a student of an earlier run on other data; other teachers say nothing about theirs."""
-    if teacher.class_names not in (None, samples.class_names):
+    if samples.class_names and teacher.class_names not in (None, samples.class_names):
         raise ModelError(
             teacher.name,
             f"must have been trained on the classes of this data, {', '.join(samples.class_names)}",
@@ -241,13 +241,20 @@ def _must_know(teacher: ExternalTeacher, preprocessing: Preprocessing, samples: 
         raise ModelError(teacher.name, f"must read an input that the data has: {shapes}", got=got)
 
 
-def _must_fit(logits: np.ndarray, samples: SampleSet, teacher: TrainedTeacher | ExternalTeacher) -> None:
-    if logits.shape[1] != len(samples.class_names):
+def _class_names(width: int, samples: SampleSet, teacher: TrainedTeacher | ExternalTeacher) -> tuple[str, ...]:
+    """The names of the classes of logits of a width: the data's; where those name none, the teacher's or numbers.
+
+    Raises: ModelError when the data have another number of classes.
+    """
+    known = teacher.class_names if isinstance(teacher, ExternalTeacher) else None
+    names = samples.class_names or known or tuple(map(str, range(width)))
+    if width != len(names):
         raise ModelError(
             teacher.model if isinstance(teacher, TrainedTeacher) else teacher.name,
-            f"must give one logit for each of the data's {len(samples.class_names)} classes",
-            got=f"{logits.shape[1]} logits",
+            f"must give one logit for each of the data's {len(names)} classes",
+            got=f"{width} logits",
         )
+    return names
 
 
 def _parameters(folder: Path, spec: teachers.TeacherSpec, shape: tuple[int, ...]) -> int:

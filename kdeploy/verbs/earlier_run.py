@@ -32,4 +32,4 @@ def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
     record = store.read("distill", stages["distill"], DistillRecord)
     samples = store.read("samples", stages["samples"], SamplesRecord)
     file = store.files("distill", stages["distill"]) / record.chosen.file
-    return TeacherSource(file, record.preprocessing, samples.class_names)
+    return TeacherSource(file, record.preprocessing, samples.class_names or None)

@@ -121,7 +121,7 @@ class FinishedRun:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the columns of logits."""
-        return self.samples.class_names
+        return self._read(TEACHER).class_names
 
     def targets(self, part: EvaluationPart) -> np.ndarray:
         """The class of each sample of a part, int64 (samples,); the rows of logits are in the same order."""

@@ -17,8 +17,8 @@ from kdeploy.pipeline import order
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS, classifier_of, label_header
 from kdeploy.pipeline.samples import SAMPLES, feed
-from kdeploy.pipeline.teacher import TEACHER
-from kdeploy.recipe.fit import check_student
+from kdeploy.pipeline.teacher import TEACHER, class_count
+from kdeploy.recipe.fit import check_fit
 from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
@@ -37,9 +37,11 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
     if samples is None:
         decoded = sources.load(job.source, **job.recipe.data.division)
         samples = decoded.record
-    student, shape = _student(job, samples)
+    check_fit(job.recipe, samples.shape, samples.kinds, labeled=samples.any_label)
+    classes = class_count(job, samples)
+    student, shape = _student(job, samples.shape, classes), samples.shape
     count = _multiply_adds(student, shape)
-    teachers = tuple(_teacher(job, number, samples) for number in range(job.count))
+    teachers = tuple(_teacher(job, number, samples, classes) for number in range(job.count))
     sizes = [teacher.label_bytes for teacher in teachers if teacher.label_bytes is not None]
     width, inputs, outputs = job.recipe.student.bottleneck, _width(student, shape), job.recipe.student.hidden[0]
     return PlanRecord(
@@ -64,7 +66,7 @@ def plan(job: Job, *, speed: bool = False) -> PlanRecord:
     )
 
 
-def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
+def _teacher(job: Job, number: int, samples: SamplesRecord, classes: int) -> PlannedTeacher:
     stage, labels = job.members(TEACHER)[number], job.recipe.labels
     done, stored = job.has(stage), job.find(job.members(LABELS)[number])
     rows = job.recipe.views.count * samples.transfer_rows
@@ -72,7 +74,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord) -> PlannedTeacher:
         speed = _Speed(reason=f"its {rows} labels are stored")
     else:
         speed = _speed(job, number) if done else _Speed(reason="this teacher is not made yet")
-    row_bytes = encoding.row_bytes(labels.kind, labels.dtype, len(samples.class_names), labels.top, labels.components)
+    row_bytes = encoding.row_bytes(labels.kind, labels.dtype, classes, labels.top, labels.components)
     if row_bytes is None and speed.width is not None:
         row_bytes = speed.width * np.dtype(labels.dtype).itemsize
     expected = None if row_bytes is None else rows * row_bytes
@@ -119,17 +121,12 @@ def _speed(job: Job, number: int) -> _Speed:
     return _Speed(width, len(rows) * 1e9 / min(times))
 
 
-def _student(job: Job, samples: SamplesRecord) -> tuple[ShallowStudent, tuple[int, ...]]:
-    """The student without memory for its weights, and the shape of one sample."""
-    shape = samples.shape
-    check_student(job.recipe.student, shape)
+def _student(job: Job, shape: tuple[int, ...], classes: int) -> ShallowStudent:
+    """The student without memory for its weights."""
     # batch norm folds away: the plan is of what ships
     sizes = job.recipe.student.arguments | {"batch_norm": False}
     with torch.device("meta"):
-        module = ShallowStudent(
-            shape=shape, classes=len(samples.class_names), mean=[0.0] * shape[0], std=[1.0] * shape[0], **sizes
-        )
-    return module, shape
+        return ShallowStudent(shape=shape, classes=classes, mean=[0.0] * shape[0], std=[1.0] * shape[0], **sizes)
 
 
 def _multiply_adds(module: ShallowStudent, shape: tuple[int, ...]) -> int:

@@ -17,7 +17,7 @@ from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.inspector.trial import call_once
 from kdeploy.models import shallow, teachers
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.teacher import TEACHER, members_of, preprocessing_of
+from kdeploy.pipeline.teacher import TEACHER, class_count, members_of, preprocessing_of
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.plan import SpeedPreview
 from kdeploy.records.preprocessing import Preprocessing
@@ -98,7 +98,7 @@ def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray
     preprocessing, options = samples.plain_preprocessing, job.recipe.export.options(run.ExportOptions)
     if isinstance(options.bottleneck, Rank) and options.bottleneck.rank is None:
         raise _Unknown(f"export.bottleneck {options.bottleneck} finds a rank from trained weights")
-    given = {"shape": preprocessing.model_shape, "classes": len(samples.class_names)}
+    given = {"shape": preprocessing.model_shape, "classes": class_count(job, samples.record)}
     module = shallow.seeded(0, **given, **job.recipe.student.arguments, **_plain_statistics(preprocessing))
     forms = run.student_forms(folder, module.eval(), preprocessing.input, inputs, options, job.progress)
     shipped = forms.bottleneck

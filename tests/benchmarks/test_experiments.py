@@ -78,13 +78,6 @@ def test_few_seeds_have_an_interval_over_the_test_inputs(experiments: ModuleType
     assert "over test inputs" not in three
 
 
-@pytest.mark.parametrize(("share", "count", "ends"), [(0.5, 100, (0.40383, 0.59617)), (0.0, 10, (0.0, 0.27753))])
-def test_the_interval_of_a_share_is_wilsons(
-    experiments: ModuleType, share: float, count: int, ends: tuple[float, float]
-):
-    assert experiments.wilson(share, count) == pytest.approx(ends, abs=1e-5)
-
-
 def test_a_variant_helps_when_its_interval_over_paired_seeds_is_below_0(experiments: ModuleType):
     def row(*accuracies: float) -> SweepRow:
         students = tuple(SimpleNamespace(test_accuracy=one) for one in accuracies)

@@ -6,13 +6,19 @@ from hypothesis import strategies as st
 
 from kdeploy.errors import GateError
 from kdeploy.evaluation import gate
+from kdeploy.recipe.models import Gate
+from kdeploy.records.distill import Agreement
+from tests.reports import report_records as made
 from tests.reports.report_records import comparison
 
 
-def check(max_drop=None, min_speedup=None, *, students=(0.96,), comparisons=()):
-    return gate.check(
-        max_drop, min_speedup, teacher_accuracy=0.97, student_accuracies=students, comparisons=comparisons
-    )
+def check(max_drop=None, min_speedup=None, *, students=(0.96,), comparisons=(), min_agreement=None, agreed=None):
+    asked = Gate(max_drop=max_drop, min_agreement=min_agreement, min_speedup=min_speedup)
+    distilled = made.distill(students=tuple(made.net(seed, one, 0.98) for seed, one in enumerate(students)))
+    if agreed is not None:
+        distilled = distilled.model_copy(update={"agreement": agreed})
+    timed = made.bench().model_copy(update={"comparison": tuple(comparisons)})
+    return gate.check_run(asked, made.teacher(test_accuracy=0.97), distilled, made.export(), timed)
 
 
 def test_a_recipe_that_asks_for_nothing_gets_no_results_and_no_error():
@@ -103,16 +109,44 @@ def test_a_speedup_without_a_number_advises_to_time_again():
     max_drop=st.integers(0, 1000),
 )
 def test_the_gate_agrees_with_exact_arithmetic_on_counts(correct, teacher, max_drop):
-    (result,) = gate.check(
-        max_drop / 20,
-        None,
-        teacher_accuracy=teacher / 2000,
-        student_accuracies=[count / 2000 for count in correct],
-        comparisons=(),
-    )
+    result = gate.check_drop(max_drop / 20, gate.drop_points(teacher / 2000, [count / 2000 for count in correct]))
     # max_drop / 20 points of 2,000 inputs are max_drop inputs
     assert result.passed == (teacher * len(correct) - sum(correct) <= max_drop * len(correct))
 
 
 def test_threads_are_counted_in_words():
     assert gate.setting("openvino", 8, 2) == "openvino, batch 8, 2 threads"
+
+
+def agreement(agreed, inputs=400):
+    return Agreement(agreed=agreed, inputs=inputs, interval=(0.94, 0.98), level=0.95)
+
+
+def test_agreement_is_a_share_of_the_test_inputs_in_percent_with_its_interval():
+    (result,) = check(min_agreement=95, agreed=agreement(386))
+    assert (result.key, result.required, result.measured, result.passed) == ("min_agreement", 95, 96.5, True)
+    assert result.text == (
+        "says what the teacher says on 96.5 % of 400 test inputs (94 to 98 at 95 %), at least 95 asked"
+    )
+
+
+def test_too_little_agreement_says_by_how_much_and_what_raises_it():
+    results = check(min_agreement=97, agreed=agreement(386))
+    with pytest.raises(GateError) as error:
+        gate.raise_if_failed(results)
+    assert str(error.value) == (
+        "gate: must be met (min_agreement: says what the teacher says on 96.5 % of 400 test inputs (94 to 98 at 95 %), "
+        "0.5 less than the 97 asked). Raise student.hidden, student.bottleneck or distill.epochs for agreement, or "
+        "relax gate.min_agreement."
+    )
+
+
+@given(agreed=st.integers(0, 1000))
+def test_agreement_of_exactly_the_asked_passes_though_floats_say_less(agreed: int):
+    assert check(min_agreement=agreed / 10, agreed=agreement(agreed, 1000))[0].passed
+
+
+def test_a_drop_that_nobody_can_know_does_not_pass():
+    result = gate.check_drop(100.0, gate.drop_points(None, []))
+    assert (result.measured, result.passed) == (None, False)
+    assert result.text == "nothing is labelled, so accuracy is not known"

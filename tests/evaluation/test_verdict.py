@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from kdeploy.evaluation.verdict import (
     NOT_COVERED,
+    agreed,
     bootstrap_interval,
     gap,
     judge,
     student_t_interval,
     student_t_quantile,
+    wilson_interval,
 )
 
 
@@ -143,3 +145,22 @@ def test_the_gap_is_the_students_mean_minus_the_teacher():
     assert found.difference == pytest.approx(0.92 - 0.97, abs=1e-9)
     assert found.inputs_interval[0] < found.difference < found.inputs_interval[1]
     assert found.level == 0.95
+
+
+@pytest.mark.parametrize(("count", "of", "ends"), [(50, 100, (0.40383, 0.59617)), (0, 10, (0.0, 0.27753))])
+def test_the_interval_of_a_share_is_wilsons(count: int, of: int, ends: tuple[float, float]):
+    assert wilson_interval(count, of) == pytest.approx(ends, abs=1e-5)
+
+
+def test_agreement_counts_equal_decisions_and_is_not_certain_where_all_are_equal():
+    logits = np.eye(4)[[0, 1, 2, 3] * 10]
+    found = agreed(3 * logits - 1, logits)
+    assert (found.agreed, found.inputs, found.value) == (40, 40, 1.0)
+    assert found.interval == pytest.approx((0.91238, 1.0), abs=1e-5)
+    assert agreed(np.roll(logits, 1, axis=1), logits).agreed == 0
+
+
+def test_without_labels_the_verdict_says_that_accuracy_is_not_known():
+    found = judge(None, None)
+    assert (found.status, found.difference, found.seeds_interval, found.inputs_interval) == ("NO EVIDENCE", *[None] * 3)
+    assert found.reason == "without labels nothing can be said about accuracy"

@@ -6,10 +6,11 @@ import random
 from pathlib import Path
 
 from kdeploy.evaluation import gate
+from kdeploy.recipe.models import Gate
 from kdeploy.records import bench as b
 from kdeploy.records import circumstances
 from kdeploy.records.base import Unavailable
-from kdeploy.records.distill import DistillRecord, Gap, Network, Verdict
+from kdeploy.records.distill import Agreement, DistillRecord, Gap, Network, Verdict
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.preprocessing import Preprocessing
@@ -93,6 +94,7 @@ def distill(**changes: object) -> DistillRecord:
             not_covered="One teacher and one split of the data.",
         ),
         gap=Gap(difference=-0.0047, inputs_interval=(-0.0092, -0.0004), level=0.95),
+        agreement=Agreement(agreed=983, inputs=1000, interval=(0.9730, 0.9894), level=0.95),
         chosen_seed=2,
         chosen_because="It agrees most with the teacher on the held-out inputs (98.50 %).",
         software=SOFTWARE,
@@ -307,13 +309,8 @@ def records(**changes: object) -> RunRecords:
 def summary(found: RunRecords | None = None, **changes: object) -> Summary:
     """The summary of records, with the gate of the recipe checked on them."""
     found = found or records()
-    results = gate.check(
-        1.0,
-        5.0,
-        teacher_accuracy=found.teacher.test_accuracy,
-        student_accuracies=[student.test_accuracy for student in found.distill.students],
-        comparisons=found.bench.comparison if found.bench else (),
-    )
+    asked = Gate(max_drop=1.0, min_speedup=5.0)
+    results = gate.check_run(asked, found.teacher, found.distill, found.export, found.bench)
     settings = {
         "name": "mnist-5k",
         "recipe": RECIPE,

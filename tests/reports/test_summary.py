@@ -10,7 +10,19 @@ from tests.reports.report_records import bench, comparison, distill, export, par
 
 KEYS = {
     *("schema", "name", "recipe", "stages_run", "samples", "teacher", "student", "baseline", "drop_points"),
-    *("gap", "agreement", "verdict", "bottleneck", "bench", "parity", "bundle", "gate", "machine", "unavailable"),
+    *(
+        "gap",
+        "agreement",
+        "assumed",
+        "verdict",
+        "bottleneck",
+        "bench",
+        "parity",
+        "bundle",
+        "gate",
+        "machine",
+        "unavailable",
+    ),
     "duplicates",
 }
 
@@ -52,7 +64,7 @@ def test_costs_are_those_of_the_exported_files():
 
 def test_the_agreement_is_that_of_the_shipped_seed():
     found = summary()
-    assert (found.student.exported_seed, found.agreement) == (2, 0.983)
+    assert (found.student.exported_seed, found.agreement.value) == (2, 0.983)
 
 
 def test_without_a_baseline_it_is_null_with_the_verdict_s_reason():

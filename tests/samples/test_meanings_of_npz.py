@@ -358,11 +358,11 @@ def test_an_npy_file_has_its_labels_beside_it(tmp_path: Path, case: str):
     assert content_hash(settings) != before
 
 
-def test_an_npy_file_without_labels_is_asked_about(tmp_path: Path):
+def test_an_npy_file_without_labels_beside_it_is_read_without_any(tmp_path: Path):
     np.save(tmp_path / "x.npy", GREY)
-    with pytest.raises(DataError) as caught:
-        load({"numpy": str(tmp_path / "x.npy")})
-    assert str(caught.value) == f"{tmp_path / 'x.npy'}: must have the labels y (x). Give -1 to unlabelled samples."
+    samples = load({"numpy": str(tmp_path / "x.npy")}, split={"held_out": 4})
+    assert not samples.any_label
+    assert samples.record.assumed == ("nothing is labelled",)
 
 
 @pytest.mark.parametrize("form", ["npz", "packed", "npy"])

@@ -238,10 +238,9 @@ def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path):
     )
 
 
-def test_an_input_and_labels_are_required(tmp_path: Path):
+def test_an_input_is_required(tmp_path: Path):
     assert refused(tmp_path, y=LABELS) == "data.npz: must have an input, such as x (y)."
     assert refused(tmp_path) == "data.npz: must have an input, such as x (no arrays)."
-    assert refused(tmp_path, x=FLOATS) == "data.npz: must have the labels y (x). Give -1 to unlabelled samples."
 
 
 def test_test_inputs_and_test_labels_come_together(tmp_path: Path):
@@ -303,4 +302,30 @@ def test_classes_must_be_strings(tmp_path: Path):
 
 
 def test_a_single_sample_is_too_few(tmp_path: Path):
-    assert refused(tmp_path, x=FLOATS[:1], y=LABELS[:1]) == ("data.npz: part labeled: must have at least 1 sample (0).")
+    assert refused(tmp_path, x=FLOATS[:1], y=LABELS[:1]) == ("data.npz: part test: must have at least 1 sample (0).")
+
+
+@pytest.mark.parametrize("labels", [{}, {"y": np.full(40, -1)}], ids=["no y", "y of -1"])
+def test_without_any_label_every_part_but_the_labelled_is_drawn_from_all_rows(tmp_path: Path, labels: dict[str, Any]):
+    samples = load(saved(tmp_path, x=FLOATS, **labels), split={"held_out": 4})
+    assert samples.record.counts == {"labeled": 0, "unlabeled": 28, "held_out": 4, "test": 8}
+    assert (samples.any_label, samples.record.any_label, samples.class_names) == (False, False, ())
+    assert (samples.labels == -1).all()
+    assert SampleSet.open(samples_saved(samples, tmp_path)).sample_hash == samples.sample_hash
+
+
+def test_test_inputs_of_ones_own_need_no_labels_where_nothing_has_one(tmp_path: Path):
+    samples = load(saved(tmp_path, x=FLOATS, x_test=FLOATS[:10] + 1), split={"held_out": 4})
+    assert samples.record.counts == {"labeled": 0, "unlabeled": 36, "held_out": 4, "test": 10}
+    np.testing.assert_array_equal(samples.inputs["x"][samples.parts["test"]], (FLOATS[:10] + 1).astype(np.float32))
+
+
+def test_labelled_samples_cannot_be_asked_for_where_there_are_none(tmp_path: Path):
+    assert refused(tmp_path, split={"labeled": 5}, x=FLOATS) == (
+        "data.npz: split.labeled: must be left out where nothing is labelled (5). Leave it out, or give the labels."
+    )
+
+
+def samples_saved(samples: SampleSet, folder: Path) -> Path:
+    samples.save(folder / "set")
+    return folder / "set"

@@ -26,10 +26,12 @@ def test_parts_are_disjoint_sorted_and_by_default_hold_every_row(labels: np.ndar
 
 
 @given(some_labels(lowest=-1), st.integers(0, 100))
-def test_rows_without_a_label_are_in_the_unlabelled_part_only(labels: np.ndarray, seed: int):
+def test_rows_without_a_label_are_in_the_unlabelled_part_only_unless_all_are(labels: np.ndarray, seed: int):
     parts = divide(labels, Counts(), seed=seed, where="data")
-    for name in ("labeled", "held_out", "test"):
+    for name in ("labeled", "held_out", "test") if (labels >= 0).any() else ():
         assert (labels[parts[name]] >= 0).all()
+    if not (labels >= 0).any():
+        assert (len(parts["labeled"]), len(parts["test"])) == (0, len(labels) // 5)
 
 
 @given(some_labels(lowest=0), st.integers(0, 100), st.data())

@@ -1,7 +1,7 @@
 """Which arrays of an archive are inputs, and which are labels, by their names and shapes.
 
     x, images, data, any name          inputs (N, ...)
-    y, label, labels, target, ...      labels (N,)
+    y, label, labels, target, ...      labels (N,); or none at all
     NAME, NAME_train, train_NAME       the rows to learn from; likewise NAME_val, which is held out, and NAME_test
     part, classes                      what no model reads
 
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
@@ -23,6 +24,7 @@ from kdeploy.errors import DataError
 Array = NDArray[Any]
 Split = Literal["train", "val", "test"]
 
+_NONE = np.zeros(())
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PART, CLASSES = "part", ("classes", "class_names", "label_names", "target_names")
 WORDS: dict[str, Split] = {
@@ -42,11 +44,16 @@ _PATTERNS = (
 
 @dataclass(frozen=True)
 class Names:
-    """The arrays of each input, and of the labels, by split; and what was assumed."""
+    """The arrays of each input, and of the labels, by split, of which there may be none; and what was assumed."""
 
     inputs: Mapping[str, Mapping[Split, str]]
     labels: Mapping[Split, str]
     assumed: tuple[str, ...] = ()
+
+    @property
+    def beside(self) -> Mapping[Split, str]:
+        """What each input has as many rows as, by split: the labels, or without any the first input."""
+        return self.labels or next(iter(self.inputs.values()))
 
 
 def find(arrays: Mapping[str, Array], where: str, *, x: str | None = None, y: str | None = None) -> Names:
@@ -61,13 +68,15 @@ def find(arrays: Mapping[str, Array], where: str, *, x: str | None = None, y: st
         if name is not None and _key(name, sets) is None:
             raise DataError(f"{where}: data.{key}", "must be the name of an array in it", got=_listed(arrays))
     labels = _labels(arrays, sets, where, _key(x, sets), _key(y, sets))
-    named = sets.pop(labels)
-    if "train" not in named:
+    named = {} if labels is None else sets.pop(labels)
+    if labels is not None and "train" not in named:
         raise DataError(where, "must have the labels of the rows to learn from", got=_listed(arrays))
     inputs, assumed = _inputs(arrays, sets, named, where, _key(x, sets))
-    usual = named["train"] == "y" and all(name == some["train"] for name, some in inputs.items() if "train" in some)
+    usual = named.get("train", "y") == "y" and all(
+        name == some["train"] for name, some in inputs.items() if "train" in some
+    )
     plain = x is not None or y is not None or (usual and (len(inputs) > 1 or "x" in inputs))
-    taken = () if plain else (f"{_joined(inputs)} is the input, {_joined({'': named})} the labels",)
+    taken = () if plain else (f"{_joined(inputs)} is the input, {_joined({'': named}) or 'nothing'} the labels",)
     held_out = (f"{named['val']} is held out",) if {"val", "test"} <= named.keys() else ()
     return Names(inputs, named, (*taken, *assumed, *held_out))
 
@@ -128,8 +137,8 @@ def _key(name: str | None, sets: Mapping[str, Mapping[Split, str]]) -> str | Non
 
 def _labels(
     arrays: Mapping[str, Array], sets: Mapping[str, Mapping[Split, str]], where: str, x: str | None, y: str | None
-) -> str:
-    """The base of the labels."""
+) -> str | None:
+    """The base of the labels; None where no array can be labels."""
     if y is not None:
         return y
     named = [key for key in sets if key in LABELS and key != x]
@@ -139,10 +148,9 @@ def _labels(
     if found:
         names = ", ".join(name for key in found for name in sets[key].values())
         raise DataError(where, "must say which array has the labels", got=names, advice="Set data.y to its name.")
-    advice = "Give -1 to unlabelled samples."
     if not sets:
         raise DataError(where, "must have an input, such as x", got=_listed(arrays))
-    raise DataError(where, "must have the labels y", got=_listed(arrays), advice=advice)
+    return None
 
 
 def _may_be_labels(arrays: Mapping[str, Array], named: Mapping[Split, str], sets: Mapping[str, Any]) -> bool:
@@ -164,8 +172,7 @@ def _inputs(
     """The inputs by their names, and what was left out; the checks of an input that stays are the caller's."""
     if x is not None:
         return {_name(x, sets[x]): sets[x]}, ()
-    array = arrays[labels["train"]]
-    rows = len(array) if array.ndim else -1
+    rows = _rows(arrays, sets, labels)
     fitting = {key for key, named in sets.items() if "train" in named and _is_input(arrays[named["train"]], rows)}
     kept = fitting or {key for key in sets if key in _INPUTS} or set(sets)
     if not kept:
@@ -173,6 +180,17 @@ def _inputs(
     out = [name for key, named in sets.items() if key not in kept for name in named.values()]
     said = (f"{', '.join(out)} left out: not a row of numbers or pixels a label",) if out else ()
     return {_name(key, named): named for key, named in sets.items() if key in kept}, said
+
+
+def _rows(arrays: Mapping[str, Array], sets: Mapping[str, Mapping[Split, str]], labels: Mapping[Split, str]) -> int:
+    """The number of rows to learn from: that of the labels, or without any the most that an array has."""
+    if labels:
+        array = arrays[labels["train"]]
+        return len(array) if array.ndim else -1
+    return max(
+        (len(arrays[some["train"]]) for some in sets.values() if arrays.get(some.get("train", ""), _NONE).ndim >= 2),
+        default=0,
+    )
 
 
 def _is_input(array: Array, rows: int) -> bool:

@@ -32,7 +32,7 @@ def judge(
         held_out: for `student`, which the baseline reads too, and for `teacher`.
         transfer: the inputs that the student's formats were made with, float32 (inputs, *shape); the baseline is
             calibrated on the same.
-        max_int8_drop: percentage points of accuracy.
+        max_int8_drop: percentage points of accuracy; where nothing is labelled, of decisions that differ from fp32's.
     """
     calibration, _ = divided(held_out["student"].inputs, transfer)
     formats: list[Format] = []
@@ -60,9 +60,10 @@ def _guarded(folder: Path, format_: Format, max_int8_drop: float) -> Format:
     if cost is None or (format_.model, format_.precision) != ("student", INT8) or cost.drop_points <= max_int8_drop:
         return format_
     shutil.rmtree(_place(folder, format_))
+    lost = "points of accuracy on" if cost.accuracy is not None else "% of the decisions of fp32 on"
     reason = (
-        f"int8 loses {cost.drop_points:.3g} points of accuracy on {cost.inputs} held-out inputs, "
-        f"{cost.fp32:.2%} to {cost.accuracy:.2%}, more than the {max_int8_drop:g} allowed: fp32 is kept"
+        f"int8 loses {cost.drop_points:.3g} {lost} {cost.inputs} held-out inputs, {cost.words}, "
+        f"more than the {max_int8_drop:g} allowed: fp32 is kept"
     )
     return format_.model_copy(update={"file": "", "bytes": 0, "refused": reason, "processors": None})
 

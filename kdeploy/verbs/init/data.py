@@ -18,22 +18,23 @@ from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.foreign_files import described
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.sounds import Sounds
-from kdeploy.samples.split import Rows
+from kdeploy.samples.split import Rows, any_label, can_be_drawn
 from kdeploy.samples.tree import files_in
 
-ROWS = 256  # rows that are decoded, spread over the labelled ones
+ROWS = 256  # rows that are decoded, spread over the labelled ones, or over all where there are none
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Data that a recipe can name, and some labelled rows of them.
+    """Data that a recipe can name, and some labelled rows of them; where nothing is labelled, some rows.
 
     Args:
         key: that of the recipe, such as `images`.
         options: keys of the recipe that say how it must be decoded, such as the size of images of many.
-        split: counts that use every label; empty where the data say their parts themselves.
+        split: counts that use every label, or where there are none every row; empty where the data say their parts
+            themselves.
         inputs: canonical samples, (rows that were looked at, *shape).
-        labels: int64, one for each of these.
+        labels: int64, one for each of these; -1 where nothing is labelled.
         rows: how many there are in all, test rows included.
         assumed: what had to be assumed about them, a line each.
     """
@@ -50,17 +51,21 @@ class Sample:
     assumed: tuple[str, ...] = ()
 
     @property
+    def any_label(self) -> bool:
+        return any_label(self.labels)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return self.inputs.shape[1:]
 
 
 def look_at(path: Path, *, size: tuple[int, int] | None, mode: str | None = None) -> Sample:
-    """The data at a path, with some labelled rows of them.
+    """The data at a path, with some labelled rows of them; where nothing is labelled, with some rows.
 
     Args:
         size: (height, width) for images of different sizes; None takes the first image's.
         mode: that of images of different modes; None takes none of them.
-    Raises: InputError when no source can read them; DataError when they have several inputs or too few labels.
+    Raises: InputError when no source can read them; DataError when they have several inputs or too few samples.
     """
     key = source_key(path)
     contents = sources.source_of({key: str(path)}).contents(sources.ROOM)
@@ -134,11 +139,11 @@ def source_key(path: Path) -> str:
 
 
 def _spread(contents: Contents) -> Rows:
-    """Up to 256 labelled rows, int64, evenly spaced over those that are not test rows."""
-    rows = np.flatnonzero(contents.to_learn_from >= 0)
+    """Up to 256 of the rows that any part can be drawn from, int64, evenly spaced."""
+    rows = np.flatnonzero(_drawn(contents))
     if len(rows) < 3:
-        advice = "Put each class into a folder of its own, or give the labels y."
-        raise DataError(contents.where, "must have at least 3 labelled samples", got=str(len(rows)), advice=advice)
+        must = f"must have at least 3 {'labelled ' if any_label(contents.labels) else ''}samples"
+        raise DataError(contents.where, must, got=str(len(rows)), advice="Give more of them.")
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64))]
 
 
@@ -149,13 +154,20 @@ def _first_size(source: Mapping[str, Any], rows: Rows) -> tuple[int, int]:
 
 
 def _split(contents: Contents) -> dict[str, int]:
-    """Counts that use all labels: a fifth is for the test part where the data have none, a fiftieth is held out."""
+    """Counts that use all labels: a fifth is for the test part where the data have none, a fiftieth is held out.
+
+    Where nothing is labelled the parts are drawn from all rows in the same way.
+    """
     if contents.given is not None:
         return {}
-    labels = int((contents.to_learn_from >= 0).sum())
+    labels = int(_drawn(contents).sum())
     test = 0 if contents.first_test is not None else max(1, labels // 5)
     own = contents.first_held_out is not None
     held_out = 0 if own else max(1, min((labels - test) // 5, max(20, (labels - test) // 50)))
-    nameless = len(contents.to_learn_from) - labels
-    counts = {"labeled": labels - test - held_out, "unlabeled": nameless}
+    taught = {"labeled": labels - test - held_out, "unlabeled": len(contents.to_learn_from) - labels}
+    counts = taught if any_label(contents.labels) else {"unlabeled": taught["labeled"]}
     return counts | ({"held_out": held_out} if held_out else {}) | ({"test": test} if test else {})
+
+
+def _drawn(contents: Contents) -> NDArray[np.bool_]:
+    return can_be_drawn(contents.labels, len(contents.to_learn_from))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from kdeploy.errors import ModelError
+from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.models.classifier import OnnxClassifier
 from kdeploy.models.signature import signature
@@ -16,6 +18,7 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
 from kdeploy.verbs.init.data import Sample
 
+_NEARLY = 0.95  # of the most that answers tell with any preprocessing
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
@@ -43,12 +46,14 @@ class TeacherSignature:
 class Fit:
     """How the teacher is to be fed: recipe keys under `preprocess`, in words, and its accuracy with them on `rows`.
 
-    `largest` is the largest size of a logit.
+    `accuracy` is None where nothing is labelled; `bits` is what an answer tells of an input, `largest` the largest size
+    of a logit.
     """
 
     preprocess: dict[str, Any]
     words: str
-    accuracy: float
+    accuracy: float | None
+    bits: float
     rows: int
     largest: float
 
@@ -66,25 +71,38 @@ def look_at(path: Path) -> TeacherSignature:
 def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
     """The preprocessing, among common ones, with which the teacher is right most often; the first of equals.
 
+    Without any label, the likeliest with which its answers tell nearly as much as they can, since what it was
+    not trained for looks all alike to a network.
+
     Raises: ModelError when the teacher cannot take such samples, or has other classes.
     """
     size = _size(path, teacher, sample)
-    if teacher.classes != len(sample.class_names):
+    if sample.class_names and teacher.classes != len(sample.class_names):
         must = f"must give one logit for each of the data's {len(sample.class_names)} classes"
         advice = "Give the data that the teacher was trained for, or data with the same classes."
         raise ModelError(str(path), must, got=f"{teacher.classes} logits", advice=advice)
-    classifier, labels = OnnxClassifier(path, threads=1), torch.from_numpy(sample.labels)
+    classifier = OnnxClassifier(path, threads=1)
     fits = []
     for words, options in _common(sample):
         spec = _plain(sample).model_copy(update=options | ({"size": size} if size else {}))
         logits = classifier.logits(apply(spec, torch.from_numpy(sample.inputs)))
         if not torch.isfinite(logits).all():
             raise ModelError(str(path), "must give finite logits of the data", got=f"NaN or infinite ones of {words}")
-        right = float((logits.argmax(1) == labels).float().mean())
+        right, bits = accuracy(logits.numpy(), sample.labels), _bits(logits)
         keys = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
         preprocess = keys | ({"size": list(size)} if size else {})
-        fits.append(Fit(preprocess, words, right, len(labels), float(logits.abs().max())))
-    return max(fits, key=lambda one: one.accuracy)
+        fits.append(Fit(preprocess, words, right, bits, len(sample.labels), float(logits.abs().max())))
+    if fits[0].accuracy is None:
+        return next(one for one in fits if one.bits >= _NEARLY * max(other.bits for other in fits))
+    return max(fits, key=lambda one: one.accuracy or 0.0)
+
+
+def _bits(logits: torch.Tensor) -> float:
+    """The mutual information of inputs and answers, H(mean_x p_x) - mean_x H(p_x) in bits; logits (rows, classes)."""
+    probabilities = logits.double().softmax(1)
+    entropy = torch.special.entr
+    information = entropy(probabilities.mean(0)).sum() - entropy(probabilities).sum(1).mean()
+    return float(information) / math.log(2)
 
 
 def _size(path: Path, teacher: TeacherSignature, sample: Sample) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ _CHANNELS, _HIDDEN = 32, 512
 _MOST_FEATURES = 16_384  # behind the convolution
 _SHARE_OF_BREAK_EVEN = 6  # of the break-even; the factors then cost a sixth of one dense layer
 _SEEN = 200_000  # samples times views, about
+_LEAST_AGREEMENT = 90  # percent, of a student without labels
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -
     lines = [
         f"# {values.next_command}",
         "#",
-        f"# Drafted by kdeploy init: {sample.rows} samples of {len(sample.class_names)} classes.",
+        f"# Drafted by kdeploy init: {sample.rows} samples of {_classes(teacher, sample)}.",
         f"name: {json.dumps(values.name)}",
         *(f"# Assumed: {printable(line)}." for line in sample.assumed),
         f"data: {_flow(source)}",
         *_views(sample),
         f"# Assumed: the teacher is given {fit.words}.",
-        f"# With that it is right on {fit.accuracy:.1%} of {fit.rows} labelled samples{_doubt(fit, teacher.classes)}.",
+        f"# {_seen(fit, teacher.classes)}",
         "# Otherwise set preprocess: {scale: ..., mean: [a number a channel], std: [...], size: [height, width]}.",
         f"teacher: [{_flow(onnx)}]",
         *_labels(fit),
@@ -51,14 +52,38 @@ def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -
         "distill: {loss: logit-mse, epochs: 32, seeds: 3}",
         *_bench(teacher),
         "# What must be met, or the run ends with exit code 5:",
-        "# gate: {max_drop: 1.0, min_speedup: 3}  # percentage points below the teacher; lower bound of the speed-up",
+        *_gate(sample),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _doubt(fit: Fit, classes: int) -> str:
+def _classes(teacher: TeacherSignature, sample: Sample) -> str:
+    if sample.any_label:
+        return f"{len(sample.class_names)} classes"
+    return f"which none is labelled; the teacher tells {teacher.classes} classes apart"
+
+
+def _seen(fit: Fit, classes: int) -> str:
+    """What the teacher answered to the samples that were looked at."""
+    if fit.accuracy is None:
+        return (
+            f"With that its answers to {fit.rows} samples tell {fit.bits:.2f} of at most {math.log2(classes):.2f} "
+            "bits; without labels nobody can say whether it is right."
+        )
+    return f"With that it is right on {fit.accuracy:.1%} of {fit.rows} labelled samples{_doubt(fit.accuracy, classes)}."
+
+
+def _gate(sample: Sample) -> list[str]:
+    if sample.any_label:
+        comment = "# percentage points below the teacher; lower bound of the speed-up"
+        return [f"# gate: {{max_drop: 1.0, min_speedup: 3}}  {comment}"]
+    comment = "# percent of the test inputs with the teacher's answer; also min_speedup, lower bound of the speed-up"
+    return [f"gate: {{min_agreement: {_LEAST_AGREEMENT}}}  {comment}"]
+
+
+def _doubt(accuracy: float, classes: int) -> str:
     chance = 1 / classes
-    if fit.accuracy > chance + (1 - chance) / 4:
+    if accuracy > chance + (1 - chance) / 4:
         return ""
     return ": LITTLE MORE THAN CHANCE, so find out what it was trained with"
 

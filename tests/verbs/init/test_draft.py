@@ -219,12 +219,14 @@ def test_a_teacher_of_other_samples_or_classes_is_refused(tmp_path: Path):
     )
 
 
-def test_data_without_labels_are_refused(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("labels", "noun"), [({}, "samples"), ({"y": np.full(2, -1)}, "samples"), ({"y": np.arange(2)}, "labelled samples")]
+)
+def test_too_few_samples_are_refused(labels: dict[str, np.ndarray], noun: str, tmp_path: Path):
     teacher = made.linear(tmp_path / "t.onnx", (5,))
-    np.savez(tmp_path / "p.npz", x=np.zeros((9, 5)), y=np.full(9, -1))
+    np.savez(tmp_path / "p.npz", x=np.zeros((2, 5)), **labels)
     assert refused(teacher, tmp_path / "p.npz", DataError) == (
-        f"{tmp_path / 'p.npz'}: must have at least 3 labelled samples (0). "
-        "Put each class into a folder of its own, or give the labels y."
+        f"{tmp_path / 'p.npz'}: must have at least 3 {noun} (2). Give more of them."
     )
 
 
