@@ -8,6 +8,7 @@ its content hash is over the files themselves in any case.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,7 @@ class HubDataset:
     def origin(self) -> dict[str, str]:
         return {"hub": self.name}
 
-    def files(self) -> list[Path]:
+    def files(self) -> Sequence[Path | str]:
         """Every file that the content hash is over."""
         return self._local.files()
 

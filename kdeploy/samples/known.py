@@ -11,5 +11,5 @@ class Known(Protocol):
     """Gives the hash of some files for a purpose: one that it knows, else what `compute` gives."""
 
     def of(
-        self, purpose: str, files: Iterable[Path], compute: Callable[[], str], *, below: Path | None = None
+        self, purpose: str, files: Iterable[Path | str], compute: Callable[[], str], *, below: Path | None = None
     ) -> str: ...

@@ -32,7 +32,7 @@ from kdeploy.samples.room import Room
 from kdeploy.samples.sounds import Sounds
 from kdeploy.samples.split import Rows
 from kdeploy.samples.split_folders import split_folders
-from kdeploy.samples.tree import Entry, files_in, sorted_files_in
+from kdeploy.samples.tree import Entry, files_in
 
 _MOST_FILE_BYTES = 256 << 20  # of one encoded sample
 _NAMED = 3  # of the files that are left out
@@ -41,7 +41,7 @@ _NAMED = 3  # of the files that are left out
 class _Listed(NamedTuple):
     """The files of each split, each with the name of its class, and what was assumed."""
 
-    files: dict[Split, list[tuple[Path, str | None]]]
+    files: dict[Split, list[tuple[str, str | None]]]
     assumed: tuple[str, ...]
 
 
@@ -62,14 +62,14 @@ class MediaFolder:
     def origin(self) -> dict[str, str]:
         return {self.key: self.folder.name}
 
-    def files(self) -> list[Path]:
+    def files(self) -> list[str]:
         """Every file that the content hash is over."""
         return [file for file, _ in self._all()]
 
     def content_hash(self) -> str:
         """SHA-256 over path and SHA-256 of each file that is read."""
         digest = hashlib.sha256()
-        for file, _ in self._all():
+        for file in map(Path, self.files()):
             with regular_file.opened(file) as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
             digest.update(f"{file.relative_to(self.folder).as_posix()} {found}\n".encode())
@@ -84,11 +84,11 @@ class MediaFolder:
         for file, name in everything[len(listed.files["train"]) :]:
             if name not in number:
                 must = f"must be in a folder of one of the classes {', '.join(names) or '(none)'}"
-                raise DataError(str(file), must, got=name or "no class")
+                raise DataError(file, must, got=name or "no class")
         ends = np.cumsum([len(some) for some in listed.files.values()]).tolist()
 
         def decode(rows: Rows) -> Decoded:
-            chosen = [everything[row][0] for row in rows]
+            chosen = [Path(everything[row][0]) for row in rows]
             found = self.decoder.decode(encoded(chosen), len(rows), room=room, where=self.where)
             return Decoded({self.decoder.input_name: (found.array, self.decoder.kind)}, found.left_out, found.assumed)
 
@@ -102,7 +102,8 @@ class MediaFolder:
             assumed=(*listed.assumed, *_said_of_order(names)),
         )
 
-    def _all(self) -> list[tuple[Path, str | None]]:
+    def _all(self) -> list[tuple[str, str | None]]:
+        """Each file with the name of its class, split after split; of many thousands a Path each takes its time."""
         return [pair for some in self._listed.files.values() for pair in some]
 
     @cached_property
@@ -110,13 +111,13 @@ class MediaFolder:
         if not self.folder.is_dir():
             raise self._nothing(self.folder)
         roots = split_folders(self.folder, self._holds_media, self.classes) or {"train": self.folder}
-        files: dict[Split, list[tuple[Path, str | None]]] = {}
+        files: dict[Split, list[tuple[str, str | None]]] = {}
         left_out: list[Path] = []
         for split, root in roots.items():
-            here = sorted_files_in(root)
+            here = list(files_in(root))
             media = [entry.name for entry in here if self._is_media(entry)]
             left_out += [root / entry.name for entry in here if not self._is_media(entry)]
-            files[split] = [(root / name, top) for name, top in zip(media, _class_names(root, media), strict=True)]
+            files[split] = [(f"{root}/{name}", top) for name, top in zip(media, _class_names(root, media), strict=True)]
         if not files["train"]:
             raise self._nothing(roots["train"])
         self._check_links(left_out)
@@ -149,16 +150,16 @@ class MediaFolder:
         names = ", ".join(file.relative_to(self.folder).as_posix() for file in files[:_NAMED])
         return names + (f" and {len(files) - _NAMED} more" if len(files) > _NAMED else "")
 
-    def _check_packages(self, files: Sequence[Path]) -> None:
+    def _check_packages(self, files: Sequence[str]) -> None:
         """Refuse, before anything is decoded, a file that needs a package which is not here."""
-        for file in files:
-            module, package = self.decoder.packages.get(file.suffix.lower(), ("", ""))
-            if module and not self.decoder.skip_bad and importlib.util.find_spec(module) is None:
-                must = f"must find the package {package}, which decodes {file.suffix.lower()}"
+        for suffix, (module, package) in {} if self.decoder.skip_bad else self.decoder.packages.items():
+            file = next((file for file in files if file.lower().endswith(suffix)), None)
+            if file is not None and importlib.util.find_spec(module) is None:
+                must = f"must find the package {package}, which decodes {suffix}"
                 advice = (
                     f"Install it with: pip install {package}, or set data.skip_bad to true to leave such files out."
                 )
-                raise MissingError(str(file), must, got="not installed", advice=advice)
+                raise MissingError(file, must, got="not installed", advice=advice)
 
 
 def _class_names(root: Path, names: Sequence[str]) -> list[str | None]:

@@ -253,7 +253,7 @@ def names_in(names: object, column: str, file: Path) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def features_of(file: Path) -> Any:  # noqa: ANN401 - JSON of any kind
+def features_of(file: Path) -> dict[str, Any]:
     """The Hugging Face features in the schema metadata of a file, by column; empty where there are none."""
     stored = (opened(file).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:

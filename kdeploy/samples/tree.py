@@ -28,21 +28,16 @@ class Entry(NamedTuple):
 
 
 def files_in(folder: Path) -> Iterator[Entry]:
-    """Every entry that is no folder, also below linked folders, in no order.
+    """Every entry that is no folder, also below linked folders, sorted by the names of folders and files, step by step.
 
     Raises: DataError for a link that leads back to a folder in which it is.
     """
     return _below(str(folder), "", {})
 
 
-def sorted_files_in(folder: Path) -> list[Entry]:
-    """The same, sorted by the names of folders and files, step by step."""
-    return sorted(files_in(folder), key=lambda entry: entry.name.split("/"))
-
-
 def folders_in(folder: Path) -> list[Path]:
     """The folders directly inside, sorted."""
-    return sorted(Path(entry) for entry in _entries(str(folder)) if entry.is_dir())
+    return [Path(entry) for entry in _entries(str(folder)) if entry.is_dir()]
 
 
 def _below(folder: str, prefix: str, above: dict[tuple[int, int], str]) -> Iterator[Entry]:
@@ -58,8 +53,7 @@ def _below(folder: str, prefix: str, above: dict[tuple[int, int], str]) -> Itera
             yield Entry(prefix + entry.name, entry.is_file())
 
 
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith(".") and entry.name.lower() not in _DROPPINGS:
-                yield entry
+        seen = [one for one in entries if not one.name.startswith(".") and one.name.lower() not in _DROPPINGS]
+    return sorted(seen, key=lambda entry: entry.name)

@@ -35,7 +35,9 @@ class KnownHashes:
     keeps: bool = True
     _computed: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def of(self, purpose: str, files: Iterable[Path], compute: Callable[[], str], *, below: Path | None = None) -> str:
+    def of(
+        self, purpose: str, files: Iterable[Path | str], compute: Callable[[], str], *, below: Path | None = None
+    ) -> str:
         """The hash of these files for a purpose: the one that is known, else `compute()`, which is then known.
 
         Args:
@@ -73,11 +75,11 @@ class KnownHashes:
             temporary.replace(place)
 
 
-def _signature(purpose: str, files: Iterable[Path], below: Path | None) -> tuple[str, int]:
+def _signature(purpose: str, files: Iterable[Path | str], below: Path | None) -> tuple[str, int]:
     """The key of an entry, and when the last of the files changed."""
     digest, latest_ns = hashlib.sha256(purpose.encode()), 0
     for file in files:
-        found = file.stat()
+        found = os.stat(file)  # noqa: PTH116 - of many thousands, each a Path takes its time
         fields = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         name = str(file).removeprefix(str(below))
         digest.update(f"\0{name}\0{fields}".encode("utf-8", "surrogateescape"))
