@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from torch import Tensor
 
 from kdeploy.errors import MeasuredError, ModelError, NonFiniteError
 
+SUMS_TO_1 = 1e-4
 ROUNDING = 1e-5  # of the largest logit: an accelerator may add in another order when it is asked again
 
 
@@ -33,6 +35,20 @@ def must_be_finite(answer: Tensor, where: str) -> Tensor:
         got = f"NaN or infinity for {broken} of {len(answer)} inputs"
         raise NonFiniteError(where, "must answer with finite numbers", got=got)
     return answer
+
+
+def must_be_logits(answers: np.ndarray, where: str) -> None:
+    """Refuse answers (rows, classes) of which every row is probabilities, or the logarithms of some.
+
+    Raises: ModelError. That is seen from the numbers: rows of several logits do not sum to 1 by chance, nor do their
+        exponentials.
+    """
+    if answers.shape[1] == 1:
+        return
+    for said, values in (("probabilities", answers), ("logarithms of probabilities", np.exp(np.minimum(answers, 1)))):
+        if values.min() >= 0 and values.max() <= 1 + SUMS_TO_1 and np.abs(values.sum(1) - 1).max() <= SUMS_TO_1:
+            must, got = "must answer with logits", f"the rows are {said}, which sum to 1"
+            raise ModelError(where, must, got=got, advice="Return what goes into its last softmax.")
 
 
 def must_repeat(

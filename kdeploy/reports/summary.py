@@ -69,7 +69,7 @@ def summarise(
         stages_run=tuple(stages_run),
         samples=records.samples.counts,
         duplicates=records.samples.duplicates,
-        assumed=records.samples.assumed,
+        assumed=(*records.samples.assumed, *records.teacher.assumed),
         teacher=_teacher(records.teacher, export.teacher),
         student=_student(distill, export.student),
         baseline=_baseline(distill, export.baseline),

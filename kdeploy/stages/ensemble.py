@@ -59,6 +59,7 @@ def teacher(
             weights=rule.weights,
             members=tuple(Member.model_validate(record.model_dump()) for record in records),
         ),
+        assumed=tuple(line for record in records for line in record.assumed),
     )
 
 

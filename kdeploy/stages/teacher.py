@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,8 +19,9 @@ from kdeploy.evaluation.accuracy import BATCH, accuracy, logits_of
 from kdeploy.formatting.places import without_places
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
+from kdeploy.graphs.logits import take_logits
 from kdeploy.models import pretrained, teachers
-from kdeploy.models.answers import logits_from, must_repeat
+from kdeploy.models.answers import logits_from, must_be_logits, must_repeat
 from kdeploy.models.classifier import Classifier, ModuleClassifier
 from kdeploy.models.signature import signature
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
@@ -101,18 +103,20 @@ def run(
         _must_know(teacher, preprocessing, samples)
     feed = Feed(samples.inputs[preprocessing.input], views.unmixed, preprocessing)
     where = device_named(device)
-    training = None
+    training, assumed = None, tuple[str, ...]()
     if isinstance(teacher, TrainedTeacher):
         spec = teachers.TeacherSpec("model", teacher.model)
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
         spec = teachers.TeacherSpec(teacher.origin, teacher.name)
-        _take_in(folder, teacher, len(samples.class_names) or None)
+        assumed = _take_in(folder, teacher, len(samples.class_names) or None, progress)
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     if isinstance(teacher, ExternalTeacher):
         rebuilt = teachers.classifier(folder, spec, device=where, precision="fp32")
         _must_answer(classifier, rebuilt, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
+    if isinstance(teacher, ExternalTeacher):
+        must_be_logits(logits["test"], teacher.name)
     class_names = _class_names(logits["test"].shape[1], samples, teacher)
     for part, part_logits in logits.items():
         np.save(folder / f"{part}_logits.npy", part_logits)
@@ -129,6 +133,7 @@ def run(
         held_out_accuracy=accuracy(logits["held_out"], samples.labels[samples.parts["held_out"]]),
         training=training,
         software=_software(where, teacher),
+        assumed=assumed,
     )
 
 
@@ -176,22 +181,37 @@ def _train(
     return training
 
 
-def _take_in(folder: Path, teacher: ExternalTeacher, classes: int | None) -> None:
-    """Keep the file of an external teacher, so that the run does not depend on it any more."""
+def _take_in(folder: Path, teacher: ExternalTeacher, classes: int | None, progress: Progress) -> tuple[str, ...]:
+    """Keep the file of an external teacher, so that the run does not depend on it any more; what was assumed of it."""
     target, path = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file, teacher.path
     if teacher.origin == "onnx" and path is not None:
         _inspect(path)
+        return _keep_logits(path, target, teacher.name, progress)
     is_safe = path is not None and path.suffix not in PICKLES
-    if teacher.origin in ("onnx", "run") or (teacher.origin == "torch" and is_safe):
+    if teacher.origin == "run" or (teacher.origin == "torch" and is_safe):
         assert path is not None
         shutil.copyfile(path, target)
-        return
+        return ()
     network, arguments = _build(teacher, classes)
     with calling(teacher.name, "must be a network whose weights can be read and kept"):
         if path is not None:
             # Hugging Face's weights know nothing of the wrapper that makes them logits
             load_weights(network.net if isinstance(network, pretrained.LogitsOf) else network, path)
         save_weights(network, target, arguments)
+    return ()
+
+
+def _keep_logits(path: Path, target: Path, name: str, progress: Progress) -> tuple[str, ...]:
+    """Copy an ONNX teacher, without a softmax at its end."""
+    model = onnx.load(path)
+    left_out = take_logits(model, name)
+    if not left_out:
+        shutil.copyfile(path, target)
+        return ()
+    onnx.save(model, target)
+    assumed = f"{name} ends in {left_out}, and what goes into that are its logits"
+    progress.say(f"  assumed: {assumed}")
+    return (assumed,)
 
 
 def _build(teacher: ExternalTeacher, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:

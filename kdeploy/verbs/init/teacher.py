@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 
 from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.graphs.inspector.admit import admit
+from kdeploy.graphs.logits import take_logits
 from kdeploy.models.classifier import OnnxClassifier
 from kdeploy.models.signature import signature
 from kdeploy.records.preprocessing import Preprocessing
@@ -81,11 +83,11 @@ def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
         must = f"must give one logit for each of the data's {len(sample.class_names)} classes"
         advice = "Give the data that the teacher was trained for, or data with the same classes."
         raise ModelError(str(path), must, got=f"{teacher.classes} logits", advice=advice)
-    classifier = OnnxClassifier(path, threads=1)
-    fits = []
+    end = take_logits(onnx.load(path), str(path))
+    classifier, fits = OnnxClassifier(path, threads=1), []
     for words, options in _common(sample):
         spec = _plain(sample).model_copy(update=options | ({"size": size} if size else {}))
-        logits = classifier.logits(apply(spec, torch.from_numpy(sample.inputs)))
+        logits = _as_logits(classifier.logits(apply(spec, torch.from_numpy(sample.inputs))), end)
         if not torch.isfinite(logits).all():
             raise ModelError(str(path), "must give finite logits of the data", got=f"NaN or infinite ones of {words}")
         right, bits = accuracy(logits.numpy(), sample.labels), _bits(logits)
@@ -95,6 +97,11 @@ def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
     if fits[0].accuracy is None:
         return next(one for one in fits if one.bits >= _NEARLY * max(other.bits for other in fits))
     return max(fits, key=lambda one: one.accuracy or 0.0)
+
+
+def _as_logits(answers: torch.Tensor, end: str) -> torch.Tensor:
+    """Logits (rows, classes), up to a number a row, of what a graph that ends so answers."""
+    return answers.clamp_min(torch.finfo(answers.dtype).tiny).log() if end == "Softmax" else answers
 
 
 def _bits(logits: torch.Tensor) -> float:

@@ -1,0 +1,68 @@
+"""The logits of a classifier whose graph ends in probabilities: z -> Softmax -> output becomes z -> Identity -> output.
+
+Distillation learns logits, and predict.py takes their softmax; that of probabilities would be nearly even.
+"""
+
+from __future__ import annotations
+
+import onnx
+
+from kdeploy.errors import ModelError
+
+SOFTMAXES = frozenset(["Softmax", "LogSoftmax"])  # what goes into them are the logits, but for a number a row
+SIGMOIDS = frozenset(["Sigmoid", "LogSigmoid", "HardSigmoid"])
+PASSING = "Identity"
+
+
+def take_logits(model: onnx.ModelProto, where: str) -> str:
+    """Make what goes into a last softmax over the classes the output, in place.
+
+    Args:
+        model: a classifier with one output (batch, classes).
+        where: what messages call it.
+    Returns: the operator that was left out; empty where the graph does not end in one.
+    Raises: ModelError for one that ends in a sigmoid of several outputs: several labels at once.
+    """
+    graph = model.graph
+    end = _end(graph)
+    operator = end[0].op_type if end else ""
+    if operator in SIGMOIDS and _classes(graph) != 1:
+        must, got = (
+            "must give logits of classes of which one is right",
+            f"{operator} at the end: several labels at once",
+        )
+        advice = "Several labels at once are not learned yet; if one is right, export what goes into it."
+        raise ModelError(where, must, got=got, advice=advice)
+    if operator not in SOFTMAXES or not _is_over_classes(end[0]) or _is_read_elsewhere(graph, end):
+        return ""
+    for node in end:
+        graph.node.remove(node)
+    graph.node.append(onnx.helper.make_node(PASSING, [end[0].input[0]], [graph.output[0].name]))
+    return operator
+
+
+def _end(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that the output comes from, back to the first that is no Identity; empty where it is an input."""
+    makers = {name: node for node in graph.node for name in node.output}
+    nodes: list[onnx.NodeProto] = []
+    name = graph.output[0].name
+    while (node := makers.get(name)) is not None:
+        nodes.insert(0, node)
+        if node.op_type != PASSING:
+            return nodes
+        name = node.input[0]
+    return []
+
+
+def _classes(graph: onnx.GraphProto) -> int:
+    return int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+
+
+def _is_over_classes(node: onnx.NodeProto) -> bool:
+    """Of (batch, classes); left out the axis is the last one, or 1 before opset 13: the same one."""
+    return all(attribute.i in (1, -1) for attribute in node.attribute if attribute.name == "axis")
+
+
+def _is_read_elsewhere(graph: onnx.GraphProto, end: list[onnx.NodeProto]) -> bool:
+    made = {name for node in end for name in node.output}
+    return any(made.intersection(node.input) for node in graph.node if node not in end)
