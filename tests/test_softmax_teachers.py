@@ -77,8 +77,8 @@ def test_code_that_answers_with_probabilities_is_refused(
     code, said = distilled(tmp_path, f"{{torch: '{name}:build'}}", "--trust")
     assert code == 3
     assert " ".join(said.split()).endswith(
-        f"error: {name}:build: must answer with logits (the rows are {rows}, which sum to 1). Return what goes into its "
-        "last softmax."
+        f"error: {name}:build: must answer with logits (the rows are {rows}, which sum to 1). Return what goes into "
+        "its last softmax."
     )
 
 

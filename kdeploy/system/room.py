@@ -7,10 +7,10 @@ threads are started here first, and ended; what the system gave once it mostly g
 from __future__ import annotations
 
 import mmap
+import os
 from threading import Event, Thread
 
 from kdeploy.errors import ResourceError
-from kdeploy.system import host
 
 NUMPY_BYTES = 2**27  # with OpenBLAS, on 2 cores
 TORCH_BYTES = 5 * 2**27  # on 2 cores
@@ -22,7 +22,7 @@ def must_hold_numpy() -> None:
 
     Raises: ResourceError where it cannot.
     """
-    _must_have_room(NUMPY_BYTES, len(host.allowed_cpus()))
+    _must_have_room(NUMPY_BYTES, _cpus())
 
 
 def must_hold_torch(threads: int) -> None:
@@ -31,6 +31,11 @@ def must_hold_torch(threads: int) -> None:
     Raises: ResourceError where it cannot.
     """
     _must_have_room(TORCH_BYTES, threads)
+
+
+def _cpus() -> int:
+    """The CPUs that this process may run on; not by kdeploy.system.host, whose records `--help` does without."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _must_have_room(size_bytes: int, threads: int) -> None:
