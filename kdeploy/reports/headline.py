@@ -85,7 +85,7 @@ def _speed_clause(rows: tuple[BenchRow, ...]) -> str:
 def _accuracy_clause(summary: Summary) -> str:
     """The accuracy in words. A difference is claimed only when its interval excludes 0; else the far end bounds it."""
     if summary.gap is None or summary.drop_points is None:
-        return f"says what its teacher says on {percent(summary.agreement.value)} of the test inputs"
+        return f"in agreement with it on {percent(summary.agreement.value)} of the test inputs"
     low, high = (100 * end for end in summary.gap.inputs_interval)
     if low <= 0 <= high:
         return f"within {numbers.points(max(-low, high))} of its accuracy"
