@@ -13,6 +13,8 @@ from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScor
 
 def show(summary: Summary) -> None:
     """Print the results of a run."""
+    for doubt in summary.doubts:
+        output.line(f"WARNING: {doubt}")
     _models(summary)
     output.line(f"against the teacher: {_against_teacher(summary)}")
     output.line(f"verdict: {verdict_words(summary.verdict)}")

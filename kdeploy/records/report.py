@@ -163,6 +163,7 @@ class Summary(Table, Record):
     samples: dict[str, int]  # in each part
     duplicates: DuplicatesInfo | None = None
     assumed: tuple[str, ...] = ()  # about the data
+    doubts: tuple[str, ...] = ()  # what must not be overlooked, a sentence each
     teacher: TeacherScore
     student: StudentScore
     baseline: BaselineScore | None

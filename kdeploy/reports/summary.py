@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from kdeploy.evaluation import doubts
 from kdeploy.evaluation.gate import accuracies_of, drop_points
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BenchRecord, Comparison, Ratio
@@ -69,6 +70,7 @@ def summarise(
         stages_run=tuple(stages_run),
         samples=records.samples.counts,
         duplicates=records.samples.duplicates,
+        doubts=doubts.of_run(records.teacher, distill),
         assumed=(*records.samples.assumed, *records.teacher.assumed),
         teacher=_teacher(records.teacher, export.teacher),
         student=_student(distill, export.student),

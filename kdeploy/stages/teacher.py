@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import BATCH, accuracy, logits_of
+from kdeploy.evaluation.doubts import of_teacher
 from kdeploy.formatting.places import without_places
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
@@ -121,7 +122,7 @@ def run(
     for part, part_logits in logits.items():
         np.save(folder / f"{part}_logits.npy", part_logits)
     file = folder / spec.file
-    return TeacherRecord(
+    record = TeacherRecord(
         origin=spec.origin,
         name=without_places(spec.name),  # a folder may stand for a Hugging Face repository
         file=spec.file,
@@ -135,6 +136,9 @@ def run(
         software=_software(where, teacher),
         assumed=assumed,
     )
+    if (doubt := of_teacher(record)) is not None:
+        progress.say(f"  WARNING: {doubt}")
+    return record
 
 
 def _software(device: torch.device, teacher: TrainedTeacher | ExternalTeacher) -> ComputedOn:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kdeploy.cli import summary as terminal
 from kdeploy.records.distill import Gap
 from kdeploy.records.report import Summary
 from kdeploy.records.samples import DuplicatesInfo, Overlap
@@ -280,3 +281,14 @@ def test_a_student_that_is_not_faster_makes_no_claim():
     found = summary(records(bench=bench(comparison=(slow,))))
     assert headline.sentence(found).startswith("The student is not shown to be faster than its teacher, ")
     assert headline.tiles(found)[0].detail == "no claim"
+
+
+def test_doubts_stand_above_the_headline_and_before_the_terminals_table(tmp_path, capsys: pytest.CaptureFixture[str]):
+    found = records(teacher=teacher(test_accuracy=0.12))
+    text = Page(rendered(tmp_path, found)).text
+    warning = "The teacher is right on 12.00 % of the test inputs, little more than chance: "
+    assert 0 < text.index(f"Warning {warning}") < text.index(headline.sentence(summary(found)))
+    terminal.show(summary(found))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith(f"WARNING: {warning}")
+    assert "Warning" not in Page(rendered(tmp_path)).text

@@ -14,6 +14,7 @@ KEYS = {
         "gap",
         "agreement",
         "assumed",
+        "doubts",
         "verdict",
         "bottleneck",
         "bench",

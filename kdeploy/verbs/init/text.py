@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from kdeploy.evaluation.doubts import near_chance
 from kdeploy.formatting.untrusted import printable
 from kdeploy.models.shallow import break_even
 from kdeploy.verbs.init.data import Sample
@@ -82,8 +83,7 @@ def _gate(sample: Sample) -> list[str]:
 
 
 def _doubt(accuracy: float, classes: int) -> str:
-    chance = 1 / classes
-    if accuracy > chance + (1 - chance) / 4:
+    if not near_chance(accuracy, 1 / classes):
         return ""
     return ": LITTLE MORE THAN CHANCE, so find out what it was trained with"
 

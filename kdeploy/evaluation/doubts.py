@@ -1,0 +1,64 @@
+"""What a reader of a run's figures must not overlook: a teacher that guesses, a student that learned little.
+
+    near chance   p <= c + (1 - c) / 4, with c = 1 / classes
+    far below     teacher - student > (teacher - c) / 4, mean over seeds
+
+The quarter is a convention: what is on the wrong side of it has a cause that figures alone do not show.
+"""
+
+from __future__ import annotations
+
+from kdeploy.formatting import numbers
+from kdeploy.records.distill import DistillRecord, mean_accuracy
+from kdeploy.records.teacher import TeacherRecord
+
+SHARE = 4  # of the way from chance to certainty, or to the teacher
+
+
+def of_run(teacher: TeacherRecord, distill: DistillRecord) -> tuple[str, ...]:
+    """Sentences on a run, each with what to do; none where nothing is to be said."""
+    return tuple(filter(None, (of_teacher(teacher), _of_student(teacher, distill), _of_agreement(teacher, distill))))
+
+
+def of_teacher(teacher: TeacherRecord) -> str | None:
+    """A sentence on a teacher that is hardly better than guessing; None for others, and where nothing is labelled."""
+    right = teacher.test_accuracy
+    if right is None or not near_chance(right, _chance(teacher)):
+        return None
+    return (
+        f"The teacher is right on {numbers.percent(right)} of the test inputs, little more than chance: find out how "
+        "its inputs were prepared (teacher.preprocess), and in which order its classes are."
+    )
+
+
+def near_chance(share: float, chance: float) -> bool:
+    """Is a share of right answers little more than guessing gives?
+
+    >>> near_chance(0.3, 0.1), near_chance(0.5, 0.1)
+    (True, False)
+    """
+    return share <= chance + (1 - chance) / SHARE
+
+
+def _of_student(teacher: TeacherRecord, distill: DistillRecord) -> str | None:
+    right, student = teacher.test_accuracy, mean_accuracy(distill.students)
+    if right is None or student is None or right - student <= (right - _chance(teacher)) / SHARE:
+        return None
+    return (
+        f"The student is far below its teacher, {numbers.percent(student)} against {numbers.percent(right)}: raise "
+        "student.hidden or distill.epochs, or give more unlabelled inputs."
+    )
+
+
+def _of_agreement(teacher: TeacherRecord, distill: DistillRecord) -> str | None:
+    same = distill.agreement.value
+    if not near_chance(same, _chance(teacher)):
+        return None
+    return (
+        f"The student says what its teacher says on {numbers.percent(same)} of the test inputs, little more than "
+        "chance: it has not learned from it. Raise distill.epochs, or look at the views."
+    )
+
+
+def _chance(teacher: TeacherRecord) -> float:
+    return 1 / len(teacher.class_names)
