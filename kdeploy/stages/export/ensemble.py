@@ -1,9 +1,11 @@
 """Several teachers as one ONNX graph: each member under a prefix, all fed from one input, and behind them their mean.
 
     logits:         sum_i w_i z_i
-    probabilities:  log sum_i exp(a_i - m) + m,    a_i = log softmax(z_i) + log w_i,    m = max_i a_i
+    probabilities:  log sum_i exp(a_i - m) + m,    a_i = d_i - log sum exp(d_i) + log w_i,    m = max_i a_i,
+                                                   d_i = z_i - max z_i
 
-the second is `kdeploy.models.ensemble` in operators that every runtime has, and cannot overflow.
+the second is `kdeploy.models.ensemble` in operators that every runtime has, and cannot overflow; LogSoftmax is none of
+them, which ONNX's reference evaluator takes for the logarithm of a softmax, -infinity where that is 0.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from kdeploy.models.ensemble import Rule
 from kdeploy.models.signature import signature
 from kdeploy.system.files import commit_bytes
 
+LAST_AXIS = "last-axis"
 _IR = 10  # what opset 18 needs, and every runtime reads
 
 
@@ -103,8 +106,12 @@ def _mean_of_probabilities(
         graph.node.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
+    graph.initializer.append(numpy_helper.from_array(np.array([-1]), LAST_AXIS))
     for output, (name, _), part in zip(outputs, constants, parts, strict=True):
-        add("Add", [add("LogSoftmax", [output], f"{part}-of-one", axis=-1), name], part)
+        below = add("Sub", [output, add("ReduceMax", [output, LAST_AXIS], f"{part}-top")], f"{part}-below-top")
+        mass = add("ReduceSum", [add("Exp", [below], f"{part}-masses"), LAST_AXIS], f"{part}-mass")
+        of_one = add("Sub", [below, add("Log", [mass], f"{part}-log-mass")], f"{part}-of-one")
+        add("Add", [of_one, name], part)
     largest = add("Max", parts, "largest")
     terms = [add("Exp", [add("Sub", [part, largest], f"{part}-below")], f"{part}-term") for part in parts]
     add("Add", [add("Log", [add("Sum", terms, "total")], "log-total"), largest], OUTPUT)
