@@ -46,7 +46,7 @@ def command(
         output.line(f"assumed: {line}")
     right = f"right on {numbers.percent(record.teacher_accuracy)} of {record.looked_at} labelled samples"
     if record.teacher_accuracy is None:
-        told = f"its answers to {record.looked_at} samples tell {record.teacher_bits:.2f} bits each"
+        told = f"its answers to {record.looked_at} samples tell {numbers.bits(record.teacher_bits)} each"
         right = f"{told}; nothing is labelled, so nobody can say whether they are right"
     output.line(f"assumed: the teacher is given {record.preprocessing}, and {right}")
     output.next_command(record.next)

@@ -55,6 +55,15 @@ def count(value: int | None) -> str:
     return DASH if value is None else f"{value:,}"
 
 
+def bits(information: float) -> str:
+    """An amount of information.
+
+    >>> bits(2.6234)
+    '2.62 bits'
+    """
+    return f"{information:.2f} bits"
+
+
 def percent(fraction: float | None) -> str:
     """A fraction in percent with two decimals, on a page and in a terminal.
 

@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kdeploy.bundles.verify import models_of
-from kdeploy.errors import InputError, ModelError, ResourceError
+from kdeploy.errors import InputError, ModelError
 from kdeploy.evaluation.accuracy import accuracy
-from kdeploy.graphs.inspector.admit import inspect
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord, Quality
 from kdeploy.runtimes import artefacts, installed
@@ -32,7 +31,7 @@ from kdeploy.system.fingerprint import fingerprint
 from kdeploy.system.progress import Progress
 from kdeploy.timing.request import Settings
 from kdeploy.verbs import external_work
-from kdeploy.verbs.external_models import MOST, ExternalModel, admitted, check_alike, made_inputs, sides_of, unanswered
+from kdeploy.verbs.external_models import MOST, ExternalModel, admitted, check_alike, made_inputs, sides_of
 
 
 @dataclass(frozen=True)
@@ -195,12 +194,6 @@ def _contender(
     targets = [name for name in names if name not in one.artefacts]
     conversions: Mapping[str, Path] = {}
     if one.onnx is not None and targets:
-        reasons = unanswered(one.onnx.path, inspect(one.onnx.path), targets, progress)
-        if wanted and reasons:
-            refused, reason = next(iter(reasons.items()))
-            advice = "Do without that runtime."
-            raise ResourceError(str(one.onnx.path), f"must be run once in {refused}", got=reason, advice=advice)
-        targets = [name for name in targets if name not in reasons]
         conversions = external_work.convert(one.onnx.path, inputs, folder, targets, wanted=wanted, progress=progress)
     return bench.Contender(
         name=name,

@@ -19,7 +19,7 @@ ADVICE = "Free some space, or raise the limit, and run the same command again; f
 @pytest.mark.parametrize(
     ("stage", "verb", "spare", "full", "same"),
     [
-        ("labels", "label", 28, "view-00001/rows-00000000.npy", "header.json"),
+        ("labels", "label", 36, "view-00001/rows-00000000.npy", "header.json"),
         ("verify", "verify", 16, "record.json", "record.json"),
         ("report", "report", 40, "report.html", "report.html"),
     ],
@@ -48,7 +48,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_stage_loses_nothing(
 @pytest.mark.usefixtures("own_mounts")
 def test_a_block_of_labels_that_was_written_is_not_written_again(tiny: TinyRun, tmp_path: Path):
     content = copied(tiny.runs, tmp_path, "labels")
-    twice(content, 28, "label", TINY)
+    twice(content, 36, "label", TINY)
     [half] = (tmp_path / "runs.full" / ".work" / "labels").glob("*/view-00000/rows-00000000.npy")
     [whole] = (content / "labels").glob("*/view-00000/rows-00000000.npy")
     assert half.stat().st_mtime_ns == whole.stat().st_mtime_ns

@@ -60,7 +60,8 @@ def test_two_models_are_compared_in_fresh_processes(tiny: Request, tmp_path: Pat
     steps: list[Step] = []
     record = run_in_fresh_process(tiny, tmp_path / "out", steps.append)
     (found,) = record.comparison
-    assert found.claim.status in ("indicative", "no_difference_shown")
+    # refused where the machine is busy with something else
+    assert found.claim.status in ("indicative", "no_difference_shown", "refused")
     assert "R08" in [reason.code for reason in found.claim.reasons]
     assert found.row().keys() == {"runtime", "batch", "threads", "ratio", "low", "high", "pairs", "status"}
     assert found.row()["pairs"] == 1

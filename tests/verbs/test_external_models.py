@@ -423,19 +423,6 @@ def test_a_runtime_that_a_model_hangs_is_left_out_with_its_reason_and_the_others
     assert f"a.onnx: left out on openvino: {reason}" in " ".join(found.stderr.split())
 
 
-def test_a_runtime_that_was_asked_for_by_name_and_hangs_is_an_error(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    def hangs(path: Path, _inspection: object, _runtime: str) -> None:
-        raise ResourceError(str(path), "must be run once within 1 s", got="it took more than 1 s")
-
-    monkeypatch.setattr(external_models, "call_once", hangs)
-    paths = [made.linear(tmp_path / f"{name}.onnx", (1, 4, 4), seed=seed) for seed, name in enumerate("ab")]
-    found = inside("bench", *paths, "--runtime", "openvino", "--quick", "--runs", tmp_path / "runs")
-    assert found.code == 8
-    assert found.stderr.endswith(
-        f"error: {paths[0]}: must be run once in openvino (it took more than 1 s). Do without that runtime.\n"
-    )
-
-
 @pytest.mark.skipif("tract" not in installed.available(), reason="tract is not installed, which hangs")
 def test_tract_hangs_in_an_einsum_and_the_other_runtimes_are_compared(tmp_path):
     weights = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)

@@ -48,7 +48,7 @@ def test_a_child_finds_what_this_process_would(tmp_path):
     path = made.linear(tmp_path / "a.onnx", SHAPE)
     heard = Heard()
     found = external_models.verify_models([path], heard)
-    assert found == external_models.verified([path], Progress(), None)
+    assert found == external_models.verified([path], [], Progress(), None)
     count = len(found.rows)
     steps = [f"parity {done}" for done in range(1, count + 1)]
     assert heard.lines == [f"parity of {count}", *steps, "parity ends"]

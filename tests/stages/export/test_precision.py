@@ -126,8 +126,8 @@ def test_int8_that_loses_too_much_is_kept_back_with_its_reason(spoiled: Done, di
     lost = 100 * (made.cost.fp32 - made.cost.accuracy)
     assert made.processors is None
     assert made.refused == (
-        f"int8 loses {lost:.3g} points of accuracy on 50 held-out inputs, {made.cost.fp32:.2%} to "
-        f"{made.cost.accuracy:.2%}, more than the 1.5 allowed: fp32 is kept"
+        f"int8 loses {lost:.3g} points of accuracy on 50 held-out inputs, {made.cost.fp32:.2%} -> "
+        f"{made.cost.accuracy:.2%} ({made.cost.agreement:.1%} agree), more than the 1.5 allowed: fp32 is kept"
     )
     assert (made.file, made.bytes) == ("", 0)
     assert not (spoiled.folder / "formats/onnxruntime-int8/student").exists()
