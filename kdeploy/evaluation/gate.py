@@ -15,7 +15,7 @@ from statistics import fmean
 from kdeploy.errors import GateError
 from kdeploy.recipe.models import Gate
 from kdeploy.records.bench import BenchRecord, Comparison
-from kdeploy.records.distill import Agreement, DistillRecord, Network
+from kdeploy.records.distill import Agreement, DistillRecord, accuracies_of
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import GateResult
 from kdeploy.records.teacher import TeacherRecord
@@ -53,11 +53,6 @@ def check_run(
     if gate.min_speedup is not None:
         results.append(check_speedup(gate.min_speedup, bench.comparison if bench else ()))
     return tuple(results)
-
-
-def accuracies_of(networks: Sequence[Network]) -> list[float]:
-    """The test accuracies, fractions of 1; empty where nothing is labelled."""
-    return [network.test_accuracy for network in networks if network.test_accuracy is not None]
 
 
 def raise_if_failed(results: Sequence[GateResult]) -> None:

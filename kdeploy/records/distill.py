@@ -37,10 +37,15 @@ class Network(Part):
         return self.test_agreement if self.test_accuracy is None else self.test_accuracy
 
 
+def accuracies_of(networks: Sequence[Network]) -> list[float]:
+    """The test accuracies, fractions of 1; empty where nothing is labelled."""
+    return [network.test_accuracy for network in networks if network.test_accuracy is not None]
+
+
 def mean_accuracy(networks: Sequence[Network]) -> float | None:
     """The mean test accuracy; None where there is no network, or no label."""
-    known = [network.test_accuracy for network in networks if network.test_accuracy is not None]
-    return fmean(known) if known else None
+    accuracies = accuracies_of(networks)
+    return fmean(accuracies) if accuracies else None
 
 
 class Verdict(Part):

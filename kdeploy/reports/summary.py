@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Any
 
 from kdeploy.evaluation import doubts
-from kdeploy.evaluation.gate import accuracies_of, drop_points
+from kdeploy.evaluation.gate import drop_points
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BenchRecord, Comparison, Ratio
-from kdeploy.records.distill import DistillRecord, Network, mean_accuracy
+from kdeploy.records.distill import DistillRecord, Network, accuracies_of, mean_accuracy
 from kdeploy.records.export import ExportRecord, Form, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.report import (
