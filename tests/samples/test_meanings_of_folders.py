@@ -55,25 +55,24 @@ def beside(root: Path) -> Path:
     return root
 
 
-def palettes(root: Path) -> Path:
+def of_modes(root: Path, cat: str, dog: str = "RGB") -> Path:
+    """Two classes of eight pictures, in one mode each."""
     for row in range(8):
-        picture(root / "cat" / f"{row}.png", "P")
-        picture(root / "dog" / f"{row}.png")
+        picture(root / "cat" / f"{row}.png", cat)
+        picture(root / "dog" / f"{row}.png", dog)
     return root
+
+
+def palettes(root: Path) -> Path:
+    return of_modes(root, "P")
 
 
 def one_bit(root: Path) -> Path:
-    for row in range(8):
-        picture(root / "cat" / f"{row}.png", "1")
-        picture(root / "dog" / f"{row}.png", "L")
-    return root
+    return of_modes(root, "1", "L")
 
 
 def opaque(root: Path) -> Path:
-    for row in range(8):
-        picture(root / "cat" / f"{row}.png", "RGBA")
-        picture(root / "dog" / f"{row}.png")
-    return root
+    return of_modes(root, "RGBA")
 
 
 def turned(root: Path) -> Path:
