@@ -124,7 +124,9 @@ def _ended(status: int, complaints: IO[bytes], where: str, doing: str, limits: L
 
 def _beyond(where: str, doing: str, limits: Limits, got: str) -> ResourceError:
     memory = "" if limits.memory_bytes is None else f"{limits.memory_bytes} bytes of memory and "
-    return ResourceError(where, f"must be {doing} within {memory}{limits.seconds:g} s", got=got, advice=DO_NOT)
+    cpu = limits.cpu_seconds
+    time = f"{limits.seconds:g} s" if cpu is None else f"{cpu} s of processor time"
+    return ResourceError(where, f"must be {doing} within {memory}{time}", got=got, advice=DO_NOT)
 
 
 def serve(work: Work) -> int:

@@ -30,10 +30,14 @@ CONVERTED_BYTES = 4 * GIB  # of a model that is converted
 COMPLAINTS_BYTES = 2**24  # of a process that writes none but standard error, which is a file too
 OF_A_CPU = 256 * 2**20  # address space for the stack and the arena of its threads
 PROC = Path("/proc")
+PATIENCE = (
+    12  # seconds by the clock for one of processor time: a process that is left a tenth of a CPU comes to its end
+)
 
 
 class Limits(NamedTuple):
-    """The most that a child may take; None bounds nothing. `seconds` are by the clock."""
+    """The most that a child may take; None bounds nothing. `seconds` are by the clock, and only end what waits: work is
+    bounded by `cpu_seconds`, which do not depend on what else this machine does."""
 
     seconds: float
     cpu_seconds: int | None = None

@@ -27,10 +27,10 @@ from kdeploy.runtimes import artefacts, installed
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
-from kdeploy.system.limits import CONVERTED_BYTES, Limits
+from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits
 from kdeploy.system.progress import Progress
 
-SECONDS = 3600  # by the clock: float64 in NumPy takes its time, and a model that never ends was seen in the trial
+SECONDS = 3600  # of each processor: float64 in NumPy takes its time, and a model that never ends was seen in the trial
 CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for each MiB of it
 
 
@@ -115,7 +115,7 @@ def _asked(
 ) -> wire.Message:
     seconds = seconds or SECONDS
     cpu_seconds = math.ceil(seconds * (os.cpu_count() or 1))
-    limits = Limits.of_work(seconds, cpu_seconds, CONVERTED_BYTES)
+    limits = Limits.of_work(PATIENCE * seconds, cpu_seconds, CONVERTED_BYTES)
     with ExitStack() as tasks:
         return ask(
             "kdeploy.verbs.external_work", request, limits, where=where, doing=doing, step=Relay(progress, tasks)

@@ -63,8 +63,8 @@ def test_a_child_that_takes_too_long_is_ended():
 
 
 def test_a_child_that_computes_for_too_long_is_ended():
-    expected = "model.x: must be tried within 60 s (it took more than 1 s of processor time). Do not run it here."
-    assert refusal("spin", Limits(60, cpu_seconds=1)) == expected
+    expected = "model.x: must be tried within 1 s of processor time (it took more than 1 s of processor time)."
+    assert refusal("spin", Limits(60, cpu_seconds=1)) == f"{expected} Do not run it here."
 
 
 def test_a_child_that_wants_too_much_memory_is_refused():

@@ -1,4 +1,4 @@
-"""The inspection of a file in a child process of bounded memory, CPU time and wall time: whatever it does there, this
+"""The inspection of a file in a child process of bounded memory and CPU time: whatever it does there, this
 process goes on."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from pathlib import Path
 from kdeploy.graphs.inspector.record import Inspection, InspectionLimits
 from kdeploy.graphs.inspector.regular_file import check_file
 from kdeploy.system.bounded import ask
-from kdeploy.system.limits import COMPLAINTS_BYTES, Limits
+from kdeploy.system.limits import COMPLAINTS_BYTES, PATIENCE, Limits
 
 LEAN = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # each thread and arena reserves address space
 
@@ -28,7 +28,7 @@ def inspect(path: Path, limits: InspectionLimits | None = None, *, where: str | 
     answer = ask(
         "kdeploy.graphs.inspector",
         {"path": str(path), "where": where, "limits": limits.model_dump()},
-        Limits(limits.seconds, limits.seconds, limits.memory_bytes, file_bytes=COMPLAINTS_BYTES),
+        Limits(PATIENCE * limits.cpu_seconds, limits.cpu_seconds, limits.memory_bytes, file_bytes=COMPLAINTS_BYTES),
         where=where,
         doing="inspected",
         environment=LEAN,

@@ -19,7 +19,7 @@ class InspectionLimits(Part):
     ports: int = 256
     name_length: int = 512
     memory_bytes: int = 2**30
-    seconds: int = 10
+    cpu_seconds: int = 10
 
 
 class Value(Part):

@@ -32,7 +32,7 @@ from kdeploy.errors import KdeployError
 from kdeploy.graphs.inspector.record import InspectionLimits
 from kdeploy.system.limits import Limits, limit
 limits = InspectionLimits()
-limit(Limits(limits.seconds, limits.seconds, limits.memory_bytes))
+limit(Limits(limits.cpu_seconds, limits.cpu_seconds, limits.memory_bytes))
 from kdeploy.graphs.inspector.contents import inspect_contents
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     try:
@@ -180,7 +180,7 @@ def codes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 
 def test_the_limits_are_ten_seconds_and_a_gibibyte():
-    assert (InspectionLimits().seconds, InspectionLimits().memory_bytes) == (10, 2**30)
+    assert (InspectionLimits().cpu_seconds, InspectionLimits().memory_bytes) == (10, 2**30)
 
 
 def test_every_file_was_inspected(codes):
