@@ -36,6 +36,7 @@ from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
+from kdeploy.verbs.plain_models import plain_model
 
 INPUTS = 64
 FEWEST, MOST = 16, 1000  # inputs out of a folder
@@ -90,8 +91,10 @@ def count_model(path: Path, batch: int = 1) -> CountRecord:
         batch: that of a model that does not fix its own.
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
-    check_repeatable(inspect(path), path)
-    return external_work.count(path, batch)
+    inspection = inspect(path)
+    check_repeatable(inspection, path)
+    with plain_model(path, inspection) as plain:
+        return external_work.count(plain, batch)
 
 
 def counted(path: Path, batch: int) -> CountRecord:
