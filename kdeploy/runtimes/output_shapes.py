@@ -35,7 +35,7 @@ def _is_closed(value: onnx.ValueInfoProto) -> bool:
     if value.type.WhichOneof("value") not in (None, "tensor_type"):
         return True  # a sequence or a map has no shape
     lengths = _lengths(value.type.tensor_type)
-    return bool(lengths and value.type.tensor_type.elem_type) and all(lengths[1:])
+    return value.type.tensor_type.elem_type > 0 and len(lengths) > 1 and all(lengths[1:])
 
 
 def _lengths(tensor: onnx.TypeProto.Tensor) -> list[int | None]:

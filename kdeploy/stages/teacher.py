@@ -32,6 +32,7 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.seal import again
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import TeacherRecord, Training
+from kdeploy.runtimes.live_nodes import leave_out_dead
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views.views import Views
@@ -43,6 +44,7 @@ from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, device_named, software, train
 from kdeploy.training.options import USUAL, TrainingOptions
 from kdeploy.training.schedules import Schedule
+from kdeploy.transforms.plain import make_plain
 
 
 class Length(NamedTuple):
@@ -206,13 +208,16 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: int | None, progre
 
 
 def _keep_logits(path: Path, target: Path, name: str, progress: Progress) -> tuple[str, ...]:
-    """Copy an ONNX teacher, without a softmax at its end."""
+    """Copy an ONNX teacher, plain and without a softmax at its end."""
     model = onnx.load(path)
+    had_dead = leave_out_dead(model.graph) > 0
     left_out = take_logits(model, name)
-    if not left_out:
+    if not (make_plain(model) or had_dead or left_out):
         shutil.copyfile(path, target)
         return ()
     onnx.save(model, target)
+    if not left_out:
+        return ()
     assumed = f"{name} ends in {left_out}, and what goes into that are its logits"
     progress.say(f"  assumed: {assumed}")
     return (assumed,)

@@ -1,5 +1,5 @@
-"""The contents of a file, inspected: parse -> text -> dead nodes left out -> versions -> graph -> stored tensors
--> ONNX's checker -> activations.
+"""The contents of a file, inspected: parse -> text -> versions -> nodes that no output needs left out -> graph -> stored
+tensors -> ONNX's checker -> activations.
 
 Each step relies on those before it. ONNX's checker sees a model without its large tensors, which are inputs to it: it
 copies what it checks, several times, and the tensors have been judged by then.
@@ -53,8 +53,9 @@ def inspect_contents(path: Path, limits: InspectionLimits, *, where: str | None 
 
 
 def _inspected(model: onnx.ModelProto, folder: Path, where: str, limits: InspectionLimits) -> Inspection:
-    graph, left_out = model.graph, leave_out_dead(model.graph)
-    opset = _opset(model, where)
+    graph, opset = model.graph, _opset(model, where)
+    structure.check_counts(graph, where, limits)
+    left_out = leave_out_dead(graph)
     structure.check_graph(graph, where, limits)
     inputs = structure.values(structure.fed_inputs(graph), "input", where)
     weights_bytes, side_files = check_tensors(graph, folder, where, limits)

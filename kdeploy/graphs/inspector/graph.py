@@ -36,11 +36,10 @@ ODD_ATTRIBUTES = {
 
 
 def check_graph(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
-    """Check the counts, nodes, names and order of a graph.
+    """Check the nodes, names and order of a graph.
 
     Raises: ModelError for the first thing that is wrong.
     """
-    _check_counts(graph, where, limits)
     advice = advice_on_domains(graph.node)
     for node in graph.node:
         _check_node(node, where, advice)
@@ -67,7 +66,11 @@ def fed_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     return [value for value in graph.input if value.name not in filled]
 
 
-def _check_counts(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
+def check_counts(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
+    """Check the counts of a graph, nodes that nobody needs among them.
+
+    Raises: ModelError.
+    """
     counts = {
         "nodes": (len(graph.node), limits.nodes),
         "inputs": (len(fed_inputs(graph)), limits.ports),
