@@ -57,7 +57,7 @@ class TeacherRecord(Record):
     `file` is `teacher.onnx` (origin onnx) or `teacher.safetensors`; empty for an ensemble, whose members have files.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.teacher/3"
+    SCHEMA: ClassVar[str] = "kdeploy.teacher/3.1"
     APART: ClassVar[str] = "*.training.json"  # read while the stage was not done, and has times in it
 
     origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface", "ensemble"]

@@ -1,8 +1,8 @@
 """Lengths and types that the outputs of a graph leave open, where ONNX infers them from the rest of it.
 
-An exporter with dynamic axes for its output, or a converter that writes no shapes, leaves open what a weight says: with
-one of (192, 5) at the end there are 5 classes. Inferred twice, with two lengths for the batch: what depends on that stays
-open.
+An exporter with dynamic axes for its output, or a converter that writes no shapes, leaves open what a weight says: one
+of (192, 5) at the end says that there are 5 classes. Inferred twice, with two lengths for the batch: what depends on that
+stays open.
 """
 
 from __future__ import annotations

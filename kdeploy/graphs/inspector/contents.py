@@ -1,5 +1,5 @@
-"""The contents of a file, inspected: parse -> text -> versions -> nodes that no output needs left out -> graph -> stored
-tensors -> ONNX's checker -> activations.
+"""The contents of a file, inspected: parse -> text -> versions -> dead nodes left out -> graph -> stored tensors
+-> ONNX's checker -> activations.
 
 Each step relies on those before it. ONNX's checker sees a model without its large tensors, which are inputs to it: it
 copies what it checks, several times, and the tensors have been judged by then.
