@@ -14,6 +14,7 @@ from rich.progress import Progress as Bars
 
 from kdeploy.errors import Interrupted
 from kdeploy.formatting import numbers
+from kdeploy.formatting.untrusted import printable
 from kdeploy.system import distributed
 from kdeploy.system.progress import Progress
 
@@ -70,7 +71,7 @@ class TerminalProgress(Progress):
             raise self._interrupted(number)
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def signals(self) -> Iterator[None]:

@@ -75,6 +75,7 @@ class BenchOptions:
         replicates: process pairs at the first look.
         max_seconds: of one comparison.
         sustained: seconds without a pause, of each model.
+        wait: seconds, at most, for the machine to be quiet.
     """
 
     runtimes: Sequence[str] = ("onnxruntime",)
@@ -86,6 +87,7 @@ class BenchOptions:
     cold_start: bool = False
     sustained: float = 0.0
     energy: bool = False
+    wait: float = 0.0
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -113,6 +115,7 @@ class BenchOptions:
             cold_starts=COLD_STARTS if self.cold_start else 0,
             sustained_ns=round(self.sustained * 1e9),
             energy=self.energy,
+            wait_ns=round(self.wait * 1e9),
         )
 
 
@@ -212,7 +215,7 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
         advance(step.comparison * first + min(step.replicate, first))
 
     with progress.task("latency", len(comparisons) * first) as advance:
-        return run_in_fresh_process(request, folder, follow)
+        return run_in_fresh_process(request, folder, follow, lambda text: progress.say(f"  {text}"))
 
 
 def _requests(
