@@ -17,7 +17,7 @@ from kdeploy.timing.machine import others
 from kdeploy.timing.machine.others import Load, Reading
 from kdeploy.timing.request import Settings
 
-LOOK_S, BETWEEN_S = 1.0, 5.0  # how long a look at the machine takes, and what is between two of them
+LOOK_S, BETWEEN_S = 0.5, 5.0  # how long a look at the machine takes, and what is between two of them
 SAY_EVERY_S = 30.0
 SPARE_CPUS = 0.25
 MOST_NAMED = 3
@@ -55,12 +55,16 @@ class Watch:
             return
         self._wait(disturbance, threads)
 
+    def disturbance(self, threads: int) -> str:
+        """What others take now, in words; empty where it is quiet."""
+        return self._disturbance(self._look(), threads)
+
     def _wait(self, disturbance: str, threads: int) -> None:
         began, granted = self.clock(), self._left_ns()
         while disturbance and (passed := self.clock() - began) < granted:
             self._tell(f"{disturbance}; waiting for quiet, {passed / 1e9:.0f} of {granted / 1e9:.0f} s")
             self.sleep(min(BETWEEN_S, (granted - passed) / 1e9))
-            disturbance = self._disturbance(self._look(), threads)
+            disturbance = self.disturbance(threads)
         took = self.clock() - began
         self.waited_ns += took
         self._said_ns = None
@@ -89,6 +93,13 @@ class Watch:
         if self._said_ns is None or now - self._said_ns >= SAY_EVERY_S * 1e9:
             self._said_ns = now
             self.say(f"{text}.{advice}")
+
+
+def first_look(settings: Settings, cpus: tuple[int, ...], threads: int, say: Callable[[str], None]) -> None:
+    """Say what disturbs a benchmark before its models are converted and its processes started; waits for nothing."""
+    words = Watch(settings, cpus, say).disturbance(threads)
+    if words:
+        say(f"{words}.")
 
 
 def disturbance(load: Load, threads: int, settings: Settings) -> str:
