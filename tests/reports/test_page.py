@@ -190,7 +190,7 @@ def test_a_gate_that_failed_and_a_run_without_bundle_say_so_above_all_else(tmp_p
     slow = records(bench=bench(comparison=(comparison(low=2.0),)))
     text = Page(rendered(tmp_path, slow, bundle=None)).text
     assert "verdict: better gate failed faster no bundle Distillation helped" in text
-    reason = "The gate failed, so there is no bundle: lower bound 2x on onnxruntime, batch 1, 1 thread, 3x short "
+    reason = "The gate failed, so there is no bundle. Lower bound 2x on onnxruntime, batch 1, 1 thread, 3x short "
     assert text.index(reason) < text.index("Requirement")
 
 
