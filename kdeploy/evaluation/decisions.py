@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.evaluation.accuracy import stored_logits
-from kdeploy.records.decisions import Decisions, Difference, Taken
+from kdeploy.records.decisions import Decisions, Disagreement, Taken
 
 if TYPE_CHECKING:
     from kdeploy.samples.sampleset import SampleSet
@@ -76,12 +76,12 @@ def _taken(given: Ints, answers: Ints) -> tuple[Taken, ...]:
     )
 
 
-def _differences(answers: Answers, teacher: Ints, student: Ints) -> tuple[Difference, ...]:
+def _differences(answers: Answers, teacher: Ints, student: Ints) -> tuple[Disagreement, ...]:
     rows = np.flatnonzero(teacher != student)
     sure = _probabilities(answers.teacher[rows], teacher[rows]), _probabilities(answers.student[rows], student[rows])
     order = np.argsort(-(sure[0] + sure[1]), kind="stable")[:KEPT]
     return tuple(
-        Difference(
+        Disagreement(
             sample=int(answers.samples[row]),
             label=int(answers.labels[row]) if answers.labels[row] >= 0 else None,
             teacher=int(teacher[row]),

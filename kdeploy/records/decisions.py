@@ -19,7 +19,7 @@ class Taken(Part):
     count: int
 
 
-class Difference(Part):
+class Disagreement(Part):
     """A sample on which student and teacher differ, with the probability that each gives its own answer."""
 
     sample: int
@@ -47,4 +47,4 @@ class Decisions(Record):
     of_teacher: tuple[Taken, ...]
     of_labels: tuple[Taken, ...]
     teacher_of_labels: tuple[Taken, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[Disagreement, ...]

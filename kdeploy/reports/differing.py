@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kdeploy.records.decisions import Decisions, Difference
+from kdeploy.records.decisions import Decisions, Disagreement
 from kdeploy.reports.pictures import Pixels, data_uri
 
 SHOWN = 24
@@ -32,7 +32,7 @@ def shown(decisions: Decisions, pixels: Pixels | None) -> tuple[Shown, ...]:
     return tuple(_shown(one, decisions.class_names, pixels) for one in decisions.differences[:SHOWN])
 
 
-def _shown(one: Difference, names: tuple[str, ...], pixels: Pixels | None) -> Shown:
+def _shown(one: Disagreement, names: tuple[str, ...], pixels: Pixels | None) -> Shown:
     return Shown(
         sample=one.sample,
         label=None if one.label is None else names[one.label],

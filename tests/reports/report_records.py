@@ -12,7 +12,7 @@ from kdeploy.recipe.models import Gate
 from kdeploy.records import bench as b
 from kdeploy.records import circumstances
 from kdeploy.records.base import Unavailable
-from kdeploy.records.decisions import Decisions, Difference, Taken
+from kdeploy.records.decisions import Decisions, Disagreement, Taken
 from kdeploy.records.distill import Agreement, DistillRecord, Gap, Network, Verdict
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
@@ -197,7 +197,7 @@ def decisions(**changes: object) -> Decisions:
         of_labels=(*right, Taken(given=3, answer=5, count=1), Taken(given=7, answer=1, count=4)),
         teacher_of_labels=(*right, Taken(given=3, answer=3, count=1), Taken(given=7, answer=9, count=4)),
         differences=tuple(
-            Difference(
+            Disagreement(
                 sample=sample,
                 label=7 if teacher == 9 else 3,
                 teacher=teacher,
