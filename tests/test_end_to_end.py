@@ -376,7 +376,7 @@ class TestVerbs:
             "verify": "kdeploy.verify/2",
             "bench": "kdeploy.bench/3",
             "bundle": "kdeploy.bundled/2",
-            "report": "kdeploy.report-files/3",
+            "report": "kdeploy.report-files/3.1",
         }
 
     def test_together_they_come_to_what_run_comes_to(self, story: Story, tiny: TinyRun) -> None:

@@ -210,15 +210,20 @@ class ReportFile(Part):
 
 
 class ReportRecord(Record):
-    """A report. Files beside it: the page, what it was drawn from as JSON, the same for a README, and a table."""
+    """A report. Files beside it: the page, what it was drawn from as JSON, the same for a README, and a table.
 
-    SCHEMA: ClassVar[str] = "kdeploy.report-files/3"
+    `decisions` is null for a benchmark alone, which knows no test part.
+    """
+
+    SCHEMA: ClassVar[str] = "kdeploy.report-files/3.1"
 
     page: ReportFile
     data: ReportFile
     markdown: ReportFile
     table: ReportFile
+    decisions: ReportFile | None = None
 
     @property
     def files(self) -> tuple[ReportFile, ...]:
-        return self.page, self.data, self.markdown, self.table
+        always = self.page, self.data, self.markdown, self.table
+        return always if self.decisions is None else (*always, self.decisions)

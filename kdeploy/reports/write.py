@@ -4,6 +4,8 @@
                                   report.json   what it was drawn from
                                   report.md     the headline tables, for a README
                                   report.csv    a row for each arm that was timed
+                                  decisions.json  of a run: which classes were taken for which, and where
+
 
 All are pure functions of the records: the same records give the same bytes.
 """
@@ -14,15 +16,18 @@ import hashlib
 from pathlib import Path
 
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.decisions import Decisions
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import ReportFile, ReportRecord, Summary
 from kdeploy.reports import comparisons, csv_table, markdown
 from kdeploy.reports.page import PageInputs, render, render_bench
+from kdeploy.reports.pictures import Pixels
 from kdeploy.system.files import commit_bytes
 from kdeploy.system.outputs import filled
 
 PAGE, DATA, MARKDOWN, TABLE = "report.html", "report.json", "report.md", "report.csv"
+DECISIONS = "decisions.json"
 
 
 def run(
@@ -33,15 +38,20 @@ def run(
     export: ExportRecord,
     bench: BenchRecord | None,
     raw: Path | None,
+    decisions: Decisions,
+    pixels: Pixels | None,
 ) -> ReportRecord:
     """Write the report of a run into an existing folder.
 
     Args:
         summary, distill, export, bench: the records; `bench` is None when nothing was timed.
         raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
+        decisions: of the test part.
+        pixels: gives the pictures of samples; None where they are none.
     """
-    page = render(PageInputs(summary, distill, export, bench, raw))
-    return _report(folder, page, summary.sealed().decode(), markdown.of_run(summary, bench), bench)
+    page = render(PageInputs(summary, distill, export, bench, raw, decisions, pixels))
+    files = _report(folder, page, summary.sealed().decode(), markdown.of_run(summary, bench), bench)
+    return files.model_copy(update={"decisions": _written(folder / DECISIONS, decisions.sealed().decode())})
 
 
 def run_bench(folder: Path, *, bench: BenchRecord, raw: Path | None) -> ReportRecord:
