@@ -70,19 +70,19 @@ def cpu_times(cpus: Sequence[int], root: Path) -> tuple[int, int]:
     """The time that these CPUs were busy, and that a hypervisor ran others on them, in ns."""
     names = {f"cpu{cpu}" for cpu in cpus} or {"cpu"}
     lines = [line.split() for line in (root / "proc/stat").read_text().splitlines()]
-    ours = [fields for fields in lines if fields and fields[0] in names]
-    busy = sum(int(fields[place]) for fields in ours for place in _BUSY)
-    return busy * _TICK_NS, sum(int(fields[8]) for fields in ours) * _TICK_NS
+    rows = [fields for fields in lines if fields and fields[0] in names]
+    busy = sum(int(fields[place]) for fields in rows for place in _BUSY)
+    return busy * _TICK_NS, sum(int(fields[8]) for fields in rows) * _TICK_NS
 
 
 def load(before: Reading, after: Reading, cpus: Sequence[int], own: int | None = None) -> Load:
-    """What others took between two readings of the same CPUs; `own` is a process of ours, None this one."""
+    """What others took between two readings of the same CPUs; `own` is one of our processes, None this one."""
     elapsed = max(1, after.at_ns - before.at_ns)
-    ours = own_processes(after.processes, own or os.getpid())
+    mine = own_processes(after.processes, own or os.getpid())
     rises = {pid: _rise(one, before) for pid, one in after.processes.items()}
-    consumed = sum(rises[pid] for pid in ours) + after.ended_ns - before.ended_ns
+    consumed = sum(rises[pid] for pid in mine) + after.ended_ns - before.ended_ns
     strangers = [
-        (one, rises[pid] / elapsed) for pid, one in after.processes.items() if pid not in ours and one.cpu in {*cpus}
+        (one, rises[pid] / elapsed) for pid, one in after.processes.items() if pid not in mine and one.cpu in {*cpus}
     ]
     return Load(
         cpus=len(cpus),
@@ -94,11 +94,11 @@ def load(before: Reading, after: Reading, cpus: Sequence[int], own: int | None =
 
 def own_processes(processes: Mapping[int, Process], own: int) -> set[int]:
     """The processes of our session, and those that started it: a shell, `make`."""
-    ours = {pid for pid, one in processes.items() if own in processes and one.session == processes[own].session}
+    mine = {pid for pid, one in processes.items() if own in processes and one.session == processes[own].session}
     while own in processes:
-        ours.add(own)
+        mine.add(own)
         own = processes[own].parent
-    return ours
+    return mine
 
 
 def _rise(process: Process, before: Reading) -> int:

@@ -75,7 +75,7 @@ class Watch:
         return self.settings.wait_ns - self.waited_ns
 
     def _look(self) -> Load | None:
-        """A look at the machine while nothing of ours runs."""
+        """A look at the machine while no arm runs."""
         self._last = self.read(self.cpus)
         self.sleep(LOOK_S)
         return self._since()

@@ -33,8 +33,10 @@ class Machine:
 
     def watch(self, wait_s: float = 0.0) -> Watch:
         settings = Settings(wait_ns=round(wait_s * SECOND))
-        clock = lambda: round(self.now_s * SECOND)  # noqa: E731
-        return Watch(settings, (0, 1), self.said.append, self.read, self.sleep, clock)
+        return Watch(settings, (0, 1), self.said.append, self.read, self.sleep, self.clock)
+
+    def clock(self) -> int:
+        return round(self.now_s * SECOND)
 
 
 def test_a_quiet_machine_is_looked_at_for_half_a_second_and_nothing_is_said() -> None:
