@@ -11,7 +11,7 @@ from kdeploy.formatting.numbers import several
 from kdeploy.records.bench import Arm, BenchRecord
 from kdeploy.records.report import AGREEMENT
 from kdeploy.records.sweep import ComparedRuns
-from kdeploy.reports import side_by_side
+from kdeploy.reports import comparisons, side_by_side
 from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import Distribution
 from kdeploy.reports.figures.drawing import Part
@@ -51,14 +51,19 @@ def qualities(pairs: Sequence[TimedPair]) -> Iterator[Point]:
 
 def timed_runs(compared: ComparedRuns, metric: str) -> Iterator[RunPoint]:
     """The student of each run in each setting that was not refused, and its teacher where both have an accuracy."""
-    for number, run in enumerate(compared.runs, start=1):
+    timed = [
+        (number, run, time)
+        for number, run in enumerate(compared.runs, start=1)
+        for time in run.times
+        if time.status != "refused"
+    ]
+    places = comparisons.settings([time for _, _, time in timed])
+    for (number, run, time), place in zip(timed, places, strict=True):
         teacher = 1.0 if metric == AGREEMENT else run.teacher_accuracy
-        for time in (time for time in run.times if time.status != "refused"):
-            place = f"{time.runtime}, batch {time.batch}, {several(time.threads, 'thread')}"
-            if time.teacher_ns is not None and teacher is not None:
-                yield RunPoint(number, True, place, time.teacher_ns, teacher)
-            if time.student_ns is not None:
-                yield RunPoint(number, False, place, time.student_ns, fmean(side_by_side.qualities(run, metric)))
+        if time.teacher_ns is not None and teacher is not None:
+            yield RunPoint(number, True, place, time.teacher_ns, teacher)
+        if time.student_ns is not None:
+            yield RunPoint(number, False, place, time.student_ns, fmean(side_by_side.qualities(run, metric)))
 
 
 def scored_runs(compared: ComparedRuns, metric: str) -> Iterator[Score]:

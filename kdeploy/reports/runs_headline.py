@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from statistics import fmean
 
 from kdeploy.formatting.numbers import count, megabytes, milliseconds, percent, several
@@ -23,9 +23,14 @@ def _tiles(compared: ComparedRuns) -> Iterator[Tile]:
     if (quickest := side_by_side.quickest(compared)) is not None:
         run, time = quickest
         yield Tile("Shortest median, as seen", milliseconds(time.student_ns), f"{run.name}, {time.runtime}")
-    least = min(compared.runs, key=lambda run: run.parameters)
-    yield Tile("Fewest parameters", count(least.parameters), least.name)
-    files = [(run.bytes, run.name) for run in compared.runs if run.bytes is not None]
+    yield _least("Fewest parameters", {run.name: run.parameters for run in compared.runs}, count)
+    files = {run.name: run.bytes for run in compared.runs if run.bytes is not None}
     if files:
-        size, name = min(files, key=lambda found: found[0])
-        yield Tile("Smallest file", megabytes(size), name)
+        yield _least("Smallest file", files, megabytes)
+
+
+def _least(label: str, sizes: Mapping[str, int], text: Callable[[int], str]) -> Tile:
+    """The smallest of the sizes, with the names of those that have it."""
+    least = min(sizes.values())
+    names = [name for name, size in sizes.items() if size == least]
+    return Tile(label, text(least), "all the same" if len(names) == len(sizes) > 1 else ", ".join(names))
