@@ -15,7 +15,7 @@ from kdeploy.system.outputs import must_take_files
 Subjects = Annotated[
     list[str],
     typer.Argument(
-        metavar="RECIPE|RUN|FOLDER...",
+        metavar="RECIPE|RUN|FOLDER",
         help="A recipe file, the name of a run, or a folder that `kdeploy bench` filled; several runs are compared.",
         show_default=False,
     ),
@@ -37,7 +37,7 @@ def command(
     require_exact: RequireExact = False,
     as_json: AsJson = False,
 ) -> None:
-    """Report a run, several side by side, or a benchmark alone: an HTML page for no network, Markdown, CSV, JSON."""
+    """Report a run, runs side by side, or a benchmark: an HTML page that needs no network, Markdown, CSV, JSON."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
