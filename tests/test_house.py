@@ -112,6 +112,8 @@ TESTED_ELSEWHERE = {
     "pipeline/test_store.py": "system/fingerprint",
     "reports/test_csv_table.py, reports/test_markdown.py": "reports/comparisons",
     "reports/test_pictures.py": "reports/differing",
+    "reports/test_side_by_side.py": "reports/figures/runs reports/runs_headline",
+    "cli/test_sweep.py, cli/test_report.py": "verbs/side_by_side",
 }
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from jinja2 import PackageLoader, StrictUndefined
@@ -25,10 +26,22 @@ from kdeploy.records.decisions import Decisions
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import BaselineScore, Summary
-from kdeploy.reports import bench_headline, classes, comparisons, differing, headline, layers, plots
+from kdeploy.records.sweep import ComparedRuns
+from kdeploy.reports import (
+    bench_headline,
+    classes,
+    comparisons,
+    differing,
+    headline,
+    layers,
+    plots,
+    runs_headline,
+    side_by_side,
+)
 from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import distributions
 from kdeploy.reports.figures.roofline import roofline
+from kdeploy.reports.figures.runs import runs
 from kdeploy.reports.figures.scores import Score, scores
 from kdeploy.reports.figures.sustained import sustained
 from kdeploy.reports.figures.throughput import throughput
@@ -98,6 +111,24 @@ def render_bench(bench: BenchRecord, raw: Path | None) -> str:
         sentence=bench_headline.sentence(pairs),
         proof=bench_headline.proof(pairs),
         tiles=bench_headline.tiles(pairs),
+    )
+
+
+def render_runs(title: str, compared: ComparedRuns) -> str:
+    """The page of several runs, a pure function of their record."""
+    metric = side_by_side.metric(compared)
+    return _rendered(
+        "runs.html.j2",
+        {},
+        title=title,
+        compared=compared,
+        metric=metric,
+        qualities=lambda run: side_by_side.qualities(run, metric),
+        mean=fmean,
+        best=side_by_side.best(compared),
+        tiles=runs_headline.tiles(compared),
+        scatter=_plot(lambda found: runs(found, metric), plots.timed_runs(compared, metric)),
+        scores=_plot(lambda found: scores(found, metric), plots.scored_runs(compared, metric)),
     )
 
 
