@@ -12,7 +12,9 @@ from kdeploy.records.table import Row, Table
 class CountRecord(Table, Record):
     """One model at the shapes of its inputs, batch first."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.count/2.1"  # since 2.1 parameters are those of every stored tensor that is computed with
+    SCHEMA: ClassVar[str] = (
+        "kdeploy.count/2.1"  # since 2.1 parameters are those of every stored tensor that is computed with
+    )
 
     model: str
     input_shapes: dict[str, tuple[int, ...]]

@@ -1,7 +1,7 @@
 """Lengths and types that the outputs of a graph leave open, where ONNX infers them from the rest of it.
 
-An exporter with dynamic axes for its output, or a converter that writes no shapes, leaves open what a weight says: one
-of (192, 5) at the end says that there are 5 classes. Inferred twice, with two lengths for the batch: what depends on that
+An exporter with dynamic axes for its output, or a converter that writes no shapes, leaves open what a weight says: of
+(192, 5) at the end, there are 5 classes. Inferred twice, with two lengths for the batch: what depends on that
 stays open.
 """
 
