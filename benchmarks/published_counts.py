@@ -3,7 +3,7 @@
     pip install torchvision
     python benchmarks/published_counts.py
 
-Untrained, each exported as its modules stand: a batch norm that is folded, or a table that is spread out, would be other
+Untrained, each exported as its modules stand: a batch norm that is folded, or a table that is spread out, is other
 parameters. torchvision publishes thousand millions of multiply-adds with three decimals (`_ops`), and `num_params`.
 """
 
@@ -29,12 +29,8 @@ from kdeploy.system import host
 NAMES = """resnet18 resnet50 vgg11 mobilenet_v2 mobilenet_v3_small squeezenet1_1 densenet121 googlenet efficientnet_b0
     shufflenet_v2_x1_0 regnet_y_400mf convnext_tiny vit_b_16 swin_t"""
 WEIGHTS = "IMAGENET1K_V1"
-PRESERVE = torch.onnx.TrainingMode.PRESERVE
 # as it was published; its classifiers beside the last are for training alone
 OPTIONS = {"googlenet": {"aux_logits": False, "transform_input": True, "init_weights": False}}
-# by torch's newer exporter, which works out more shapes: those that the older one leaves to the graph, of windows that are
-# shifted, take the inspector longer than it may
-NEWER = ("swin_t",)
 
 
 class Row(NamedTuple):
@@ -90,20 +86,19 @@ def counted(name: str) -> Row:
     [size] = weights.transforms().crop_size
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{name}.onnx")
-        net = models.get_model(name, weights=None, **OPTIONS.get(name, {})).eval()
-        export(net, path, size, newer=name in NEWER)
+        export(models.get_model(name, weights=None, **OPTIONS.get(name, {})).eval(), path, size)
         compute = api.show_model(path).compute
     return Row(name, size, compute.multiply_adds, compute.params, weights.meta["_ops"], weights.meta["num_params"])
 
 
-def export(net: nn.Module, path: Path, size: int, *, newer: bool) -> None:
-    """Write a network with its weights in a file beside it, since one alone may hold no more than the inspector takes."""
+def export(net: nn.Module, path: Path, size: int) -> None:
+    """Write a network with its weights in a file beside it: one alone may hold no more than the inspector takes."""
     for value in net.parameters():
         value.data += 1e-3 * torch.randn(value.shape)  # equal tensors would be stored once
-    as_it_is = {"optimize": False} if newer else {"do_constant_folding": False, "training": PRESERVE}
+    as_it_is = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the older exporter, which is to go
-        torch.onnx.export(net, (torch.zeros(1, 3, size, size),), path, opset_version=18, dynamo=newer, **as_it_is)
+        warnings.simplefilter("ignore")  # of the exporter, which is to go; its successor folds and spreads out
+        torch.onnx.export(net, (torch.zeros(1, 3, size, size),), path, opset_version=18, dynamo=False, **as_it_is)
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights")
 
 

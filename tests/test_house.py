@@ -48,7 +48,8 @@ TESTED_ELSEWHERE = {
         graphs/counting/operators
     """,
     "a check on files that nobody trusts: graphs/inspector/test_table.py has a hostile file for each": """
-        graphs/inspector/activations graphs/inspector/admit graphs/inspector/graph graphs/inspector/record
+        graphs/inspector/activations graphs/inspector/admit graphs/inspector/graph graphs/inspector/other_domains
+        graphs/inspector/record
         graphs/inspector/shape_arithmetic graphs/inspector/side_files graphs/inspector/tensors
         graphs/inspector/unrepeatable graphs/inspector/wording
     """,

@@ -8,9 +8,9 @@ worked on with other stored ones before (weight norm, a table of relative positi
 are stored. Read twice it counts once, at its first reader. torch's `sum(p.numel() for p in net.parameters())` is the
 same number, as long as no tensor of the graph was folded into another one.
 
-No parameters are what sets an operator (`PLACES` has the inputs that read something else), the running mean and variance
-of a BatchNormalization among it; what an input is normalised by; thresholds; and whatever is compared, or becomes a shape.
-A mask or a fixed table of positions that is added cannot be told from a learned one.
+No parameters are the settings of an operator (`PLACES` has the inputs that read something else), the running mean and
+variance of a BatchNormalization among them; what an input is normalised by; and whatever is compared, or becomes a
+shape. A mask or a fixed table of positions that is added cannot be told from a learned one.
 """
 
 from __future__ import annotations

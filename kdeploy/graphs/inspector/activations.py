@@ -38,7 +38,8 @@ def peak_bytes(model: onnx.ModelProto, inputs: Sequence[str], where: str) -> int
     _bind(model.graph)
     graph = _inferred(model, where).graph
     for _ in range(MOST_ROUNDS):
-        if all(name in (shapes := _shapes(graph)) for node in graph.node for name in node.output if name):
+        shapes = _shapes(graph)
+        if all(name in shapes for node in graph.node for name in node.output if name):
             break
         arrays = computed(model, shapes)
         if not arrays:
