@@ -140,6 +140,13 @@ def test_an_operator_of_another_domain_is_refused_by_name(domain, tmp_path):
     assert refusal(unary("Gelu", domain=domain), tmp_path) == expected
 
 
+def test_shapes_that_only_some_lengths_make_consistent_are_said_to_be_those(tmp_path):
+    read = [value("x", ["rows", "wide"])]
+    found = refusal(good(inputs=read), tmp_path)  # the weight has 3 rows
+    assert found.startswith("must have consistent shapes, each free length but the batch being 224 (")
+    assert found.endswith("). Export it with fixed lengths; only the batch may be free.")
+
+
 PROBABILITIES = "Convert it with the option `zipmap=False` and keep the probabilities as the only output"
 LINEAR = f"{PROBABILITIES}, with standard operators: `black_op={{'LinearClassifier', 'Normalizer'}}` of skl2onnx."
 
