@@ -227,6 +227,12 @@ def test_the_samples_on_which_they_differ_are_pictures_or_their_numbers(tmp_path
     assert "Student and teacher say the same of every test input." in Page(same).text
 
 
+def test_a_fold_that_does_not_apply_is_not_called_refused(html):
+    text = Page(html).text
+    assert "teacher normalisation refused zero padding" in text
+    assert "student batch norm nothing to fold there is none" in text
+
+
 def test_without_labels_the_page_says_nothing_of_them(tmp_path):
     agreement = Agreement(agreed=1990, inputs=1995, interval=(0.9942, 0.9989), level=0.95)
     seeds = (net(2, 0.0, 0.9975).model_copy(update={"test_accuracy": None, "held_out_accuracy": None}),)
