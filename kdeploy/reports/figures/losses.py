@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Curves:
-    """The networks of one kind: what is drawn of each, at equal distances up to its last step; `caption` says what."""
+    """The networks of one kind: what is drawn of each, at equal distances up to its last step; `caption` says what.
+
+    `is_loss`: a mean over the steps since the point before, on a logarithmic axis; else a quality after those steps.
+    """
 
     name: str
     caption: str
@@ -23,7 +26,7 @@ class Curves:
     steps: int
     courses: Sequence[Sequence[float]]
     unit: str
-    logarithmic: bool
+    is_loss: bool
 
 
 def curves(found: Curves) -> str:
@@ -33,11 +36,11 @@ def curves(found: Curves) -> str:
 
 def _draw(axes: Axes, found: Curves) -> None:
     for course in found.courses:
-        places = [(place + 0.5) * found.steps / len(course) for place in range(len(course))]
+        places = [(place + (0.5 if found.is_loss else 1)) * found.steps / len(course) for place in range(len(course))]
         look = "-" if len(course) > 1 else "o"
         axes.plot(places, course, look, color=COLOURS[found.part], linewidth=1.1, alpha=0.85)
     values = [value for course in found.courses for value in course]
-    if found.logarithmic and min(values) > 0:
+    if found.is_loss and min(values) > 0:
         logarithmic(axes, "y", min(values) / 1.2, max(values) * 1.2)
     axes.set_xlim(0, found.steps)
     axes.set_xlabel(f"{count(found.steps)} steps")
