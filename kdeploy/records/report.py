@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from kdeploy.records.base import Part, Record, Unavailable
-from kdeploy.records.bench import Status
+from kdeploy.records.bench import Seen, Status
 from kdeploy.records.circumstances import Host
 from kdeploy.records.distill import Agreement, Gap, Verdict
 from kdeploy.records.export import Bottleneck, FormName
@@ -129,6 +129,7 @@ class BenchRow(Part):
     student_ns: int | None
     null_low: float | None
     null_high: float | None
+    seen: Seen | None = None  # with all that disturbed it; where nothing counts, there is nothing else
 
 
 class ParitySummary(Part):
@@ -155,7 +156,7 @@ class MachineSummary(Part):
 class Summary(Table, Record):
     """A run, from its records alone."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.report/3"
+    SCHEMA: ClassVar[str] = "kdeploy.report/4"
 
     name: str
     recipe: dict[str, Any]
