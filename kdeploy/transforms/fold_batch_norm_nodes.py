@@ -35,7 +35,7 @@ def fold_batch_norm_nodes(model: onnx.ModelProto) -> GraphOutcome:
     """
     norms = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
     if not norms:
-        return GraphOutcome(model, False, "the graph has no batch norm")
+        return GraphOutcome(model, False, "the graph has no batch norm", applies=False)
     graph = ir.from_proto(model)
     ir.passes.common.LiftConstantsToInitializersPass(size_limit=0)(graph)
     folded = _RULES.apply_to_model(graph)
