@@ -33,6 +33,7 @@ from kdeploy.verbs.run import (
     verify,
 )
 from kdeploy.verbs.side_by_side import report_runs, report_sweep
+from kdeploy.verbs.sweep import show_sweep
 from kdeploy.verbs.workspace import clean, doctor, init
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "run",
     "show",
     "show_model",
+    "show_sweep",
     "summary",
     "sweep",
     "verify",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, Runs, Set, Trust
 from kdeploy.cli.overrides import export_overrides
 from kdeploy.cli.precision_cost import cost_lines
@@ -110,7 +111,7 @@ def command(
     output.line(f"model: {folder / record.student.file}")
     if record.raw is not None:
         output.line(f"with its preprocessing: {folder / record.raw.file}")
-    output.next_command(f"kdeploy verify {run.name}")
+    output.next_command(following("verify", subject, runs=runs, data_root=data_root, set_=overrides, trust=trust))
 
 
 def _model(
@@ -137,7 +138,7 @@ def _model(
         return
     _show(f"forms of {path.name}", record.forms, record.folds, record.bottleneck)
     output.line(f"model: {file}")
-    output.next_command(f"kdeploy bench {path} --vs {file}")
+    output.next_command(following("bench", path, file, runs=runs))
 
 
 def _show(title: str, forms: Iterable[Form], folds: Iterable[Fold], choice: Choice) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kdeploy.cli import options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, RequireExact, Runs, Set, Subject, Trust
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
     from kdeploy.records.base import Record
 
+Follow = Callable[[str], str]  # a verb to the command line that does it to the same run
+
 
 def stage_verb(
-    stage: str, help_: str, record: Callable[[FinishedRun], Record], show: Callable[[FinishedRun, str], None]
+    stage: str, help_: str, record: Callable[[FinishedRun], Record], show: Callable[[FinishedRun, Follow], None]
 ) -> Callable[..., None]:
     """The command of a verb.
 
     Args:
         record: of the stage, which --json prints.
-        show: prints the result of the stage, and gets what the user called the run.
+        show: prints the result of the stage, and gets what makes the next command of a verb.
     """
 
     def command(
@@ -44,7 +48,8 @@ def stage_verb(
         if as_json:
             output.record(record(run))
         else:
-            show(run, subject)
+            follow = partial(following, runs=runs, data_root=data_root, set_=set_, trust=trust)
+            show(run, lambda verb: follow(verb, subject))
 
     command.__doc__ = help_
     return command

@@ -24,6 +24,7 @@ from kdeploy.cli.bench.options import (
     Threads,
     Wait,
 )
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, Runs
 
 
@@ -78,4 +79,4 @@ def command(
     exported = api.export_pytest_benchmark(folder, record) if export else None
     result.show(record, require_claim=require_claim, as_json=as_json)
     if not as_json:
-        result.finish(exported, f"kdeploy report {folder}")
+        result.finish(exported, following("report", folder, runs=runs))

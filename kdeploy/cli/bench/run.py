@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kdeploy.cli import options
 from kdeploy.cli.bench.options import ColdStart, Energy, Export, Quick, RequireClaim, Sustained, Wait
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
 from kdeploy.cli.overrides import bench_overrides
 
@@ -39,4 +40,5 @@ def command(
     exported = api.export_pytest_benchmark(finished.folder("bench"), record) if export else None
     result.show(record, require_claim=require_claim, as_json=as_json)
     if not as_json:
-        result.finish(exported, f"kdeploy bundle {subject}")
+        after = following("bundle", subject, runs=runs, data_root=data_root, set_=overrides, trust=trust)
+        result.finish(exported, after)
