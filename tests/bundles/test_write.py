@@ -121,8 +121,8 @@ def test_a_format_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_an_evidence_name_that_leads_out_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, evidence={"evidence/../../x.json": b"{}"}) == (
-        "bundle: must name only plain files inside the bundle ('tiny-digits/evidence/../../x.json': '.', '..' or a name ending in "
-        "a dot). Rename the file."
+        "bundle: must name only plain files inside the bundle ('tiny-digits/evidence/../../x.json': '.', '..' or a "
+        "name ending in a dot). Rename the file."
     )
 
 
