@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
+from typing import TextIO
 
 from kdeploy.system.children import module_command, own_environment
 
@@ -67,8 +68,9 @@ def main(modules: Iterable[str]) -> None:
             _say(answers, {"done": name, "error": ""})
 
 
-def _say(answers: object, line: dict[str, str]) -> None:
-    print(json.dumps(line), file=answers, flush=True)  # type: ignore[call-overload]
+def _say(answers: TextIO, line: dict[str, str]) -> None:
+    answers.write(json.dumps(line) + "\n")
+    answers.flush()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
-from kdeploy.system.importing import import_errors
 from kdeploy.verbs import extras
 from kdeploy.verbs.extras import misfit, module_of
 
@@ -52,25 +48,3 @@ def test_an_extra_that_is_not_here_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr(extras.metadata, "requires", lambda _name: ['no-such-package>=1; extra == "speed"'])
     text = "Without no-such-package. Install it with: pip install 'kdeploy[speed]'"
     assert extras.examine() == [("speed", False, text)]
-
-
-def test_a_module_that_prints_fails_or_kills_its_process_is_told_from_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sources = {
-        "talks": "print('hello')\nimport os\nos.write(1, b'hello\\n')",
-        "fails": "raise RuntimeError('operator nms does not exist.\\nmore')",
-        "leaves": "raise SystemExit(3)",
-        "dies": "import os\nos.kill(os.getpid(), 11)",
-        "works": "",
-    }
-    for name, source in sources.items():
-        (tmp_path / f"{name}.py").write_text(source)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    assert import_errors(list(sources)) == {
-        "talks": "",
-        "fails": "RuntimeError: operator nms does not exist",
-        "leaves": "SystemExit: 3",
-        "dies": "it ends the process with signal 11",
-        "works": "",
-    }
