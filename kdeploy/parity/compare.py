@@ -130,6 +130,7 @@ def compare(
         worst_input=int(difference.max(1).argmax()),
         passed=error <= budget and (not flips if rule.agreement is None else bool(same.mean() >= rule.agreement)),
         precision=precision,
+        oracle=oracle.by,
     )
 
 

@@ -12,6 +12,7 @@ at one batch size sees.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,12 +27,20 @@ MOST = 256
 ALONE = 8  # inputs that are run one by one
 
 
+At = Callable[[str], None]
+
+
+def unheard(_next: str) -> None:
+    pass
+
+
 class Trial(NamedTuple):
-    """A loaded model, its input's name, and real inputs for it, float32 (inputs, *shape)."""
+    """A loaded model, its input's name, and real inputs for it, float32 (inputs, *shape); `at` hears what comes next."""
 
     session: Session
     input: str
     inputs: np.ndarray
+    at: At = unheard
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """The logits (batch, classes) of one batch, float32 (batch, *shape)."""
@@ -52,10 +61,11 @@ class Trial(NamedTuple):
         return np.ascontiguousarray(self.inputs[np.arange(count) % len(self.inputs)])
 
 
-def batches(trial: Trial, most: int = MOST) -> tuple[tuple[int, ...], Fault | None]:
+def batches(trial: Trial, most: int = MOST, least: int = 0) -> tuple[tuple[int, ...], Fault | None]:
     """The sizes of batch that the session takes, up to the first that it wrongly does not."""
     sizes: list[int] = []
-    for size in [trial.fixed] if trial.fixed else sorted({*BATCHES, most}):
+    for size in [trial.fixed] if trial.fixed else sorted(size for size in {*BATCHES, most} if least <= size <= most):
+        trial.at(f"batch {size}")
         try:
             rows = len(trial.run(trial.rows(size)))
         except KdeployError as exc:

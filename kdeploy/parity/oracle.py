@@ -14,25 +14,31 @@ from kdeploy.models.signature import signature_of
 from kdeploy.parity.double import as_double
 from kdeploy.parity.evaluator import Evaluator
 from kdeploy.parity.rows import check_finite, check_rows
+from kdeploy.parity.sums import ONE_BY_ONE
 from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.ports import of_graph
 
 CHUNK = 64  # inputs computed at once
+SUMMED = 8  # inputs for which every sum is added one by one too
 
 
 class Oracle(NamedTuple):
-    """Float64 logits (inputs, classes), and the largest error that plain float32 makes against them."""
+    """Float64 logits (inputs, classes), and the largest error that plain float32 makes against them; `by` says who
+    computed them."""
 
     logits: np.ndarray
     float32_error: float
+    by: str = "float64"
 
     def head(self, count: int) -> Oracle:
         """The oracle of the first inputs, float64 (count, classes); the noise of float32 stays that of all."""
-        return Oracle(self.logits[:count], self.float32_error)
+        return self._replace(logits=self.logits[:count])
 
 
 class GraphOracle:
     """A graph as it is and with a float64 for every float32, both by ONNX's reference evaluator; read once.
+
+    The noise of float32 is that of the graph as it is, and, on some of the inputs, with sums one by one.
 
     Raises: ModelError when the evaluator cannot read it, or it is no classifier.
     """
@@ -44,6 +50,7 @@ class GraphOracle:
             signature = signature_of(of_graph(model), self._where)
             self._batch = signature.batch
             self._plain = Evaluator(model, signature, self._where)
+            self._one_by_one = Evaluator(model, signature, self._where, ONE_BY_ONE)
             self._exact = Evaluator(as_double(model), signature, self._where)
 
     def __call__(self, inputs: np.ndarray) -> Oracle:
@@ -55,10 +62,16 @@ class GraphOracle:
         with reading(self._where, _EVALUATOR):
             wide = inputs.astype(np.float64)
             size = self._batch or min(len(inputs), self._exact.rows_at_once(wide[:1]))
-            plain, exact = (
-                in_batches(call, rows, size, self._where) for call, rows in ((self._plain, inputs), (self._exact, wide))
+            exact, plain, summed = (
+                in_batches(call, rows, size, self._where)
+                for call, rows in (
+                    (self._exact, wide),
+                    (self._plain, inputs),
+                    (self._one_by_one, inputs[: max(SUMMED, self._batch or 0)]),
+                )
             )
-        return Oracle(exact, float(np.abs(plain - exact).max()))
+        noise = max(float(np.abs(logits - exact[: len(logits)]).max()) for logits in (plain, summed))
+        return Oracle(exact, noise, f"{_EVALUATOR} in float64")
 
 
 def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:

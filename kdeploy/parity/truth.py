@@ -14,6 +14,7 @@ from kdeploy.parity import invariance
 from kdeploy.parity.bisection import Value, graph_values
 from kdeploy.parity.oracle import GraphOracle, Oracle
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.protocol import Session
 
 
 class Truth(Protocol):
@@ -45,7 +46,6 @@ class GraphTruth:
     def __init__(self, path: Path, name: str, read: Signature | None = None) -> None:
         self._path, self._name = path, name
         self._input = (read or signature(path)).input
-        self._session = installed.find("onnxruntime").load(path, threads=1)
 
     @property
     def name(self) -> str:
@@ -76,6 +76,10 @@ class GraphTruth:
 
     def _trial(self, inputs: np.ndarray) -> invariance.Trial:
         return invariance.Trial(self._session, self._input, inputs)
+
+    @cached_property
+    def _session(self) -> Session:
+        return installed.find("onnxruntime").load(self._path, threads=1)
 
     @cached_property
     def _oracle(self) -> GraphOracle:

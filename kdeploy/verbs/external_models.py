@@ -6,23 +6,23 @@ counts it is done in a child within limits (`kdeploy.verbs.external_work`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from kdeploy.errors import KdeployError, ModelError
-from kdeploy.graphs.inspector.admit import Inspection, admit, check_repeatable, inspect
-from kdeploy.graphs.inspector.trial import RUNTIME as TRIED
-from kdeploy.graphs.inspector.trial import call_once
+from kdeploy.errors import ModelError
+from kdeploy.graphs.inspector.admit import admit, check_repeatable, inspect
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
+from kdeploy.parity.apart import Job, outcome
 from kdeploy.parity.compare import compare
+from kdeploy.parity.expected import Expected
+from kdeploy.parity.made_families import made_families
 from kdeploy.parity.oracle import finite
-from kdeploy.parity.subject import Subject, compared
+from kdeploy.parity.subject import Subject
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.records.base import Unavailable
 from kdeploy.records.count import CountRecord
@@ -30,7 +30,7 @@ from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.onnxfile import header
 from kdeploy.runtimes.protocol import Refused, Source
-from kdeploy.runtimes.scratch import scratch_folder, standing_for
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
@@ -41,6 +41,7 @@ INPUTS = 64
 FEWEST, MOST = 16, 1000  # inputs out of a folder
 AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
 FLOAT64 = "float64"
+OWN_GRAPH = "its own graph in float64"
 
 
 @dataclass(frozen=True)
@@ -102,85 +103,88 @@ def counted(path: Path, batch: int) -> CountRecord:
     return CountRecord(model=path.name, input_shapes={read.input: shape}, compute=bench.counted(path, read, shape))
 
 
-def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:
+def verify_models(
+    paths: Sequence[Path], progress: Progress, folder: Path | None = None, names: Sequence[str] | None = None
+) -> VerifyRecord:
     """Compare each model through every runtime that is here and takes it with its own graph in float64.
 
     Args:
         folder: the one with real inputs, on which the models are compared with the first of them as well.
+        names: of runtimes, each of which must take every model; None for all that are here.
     Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
         something else than the first; DataError for a folder without inputs for it.
     """
-    inspections = [admit(path) for path in paths]
-    reasons: dict[tuple[str, str], str] = {}
-    for path, inspection in zip(paths, inspections, strict=True):
-        found = unanswered(path, inspection, [name for name in installed.deployable() if name != TRIED], progress)
-        reasons |= {(str(path), name): reason for name, reason in found.items()}
-    record = external_work.verify(paths, [*reasons], folder, progress)
-    left_out = (Unavailable(field=f"{Path(path).name} on {name}", reason=why) for (path, name), why in reasons.items())
-    return record.model_copy(update={"unavailable": tuple(left_out)})
+    chosen = [*installed.available()] if names is None else [installed.find(name).name for name in dict.fromkeys(names)]
+    for path in paths:
+        admit(path)
+    with scratch_folder() as scratch:
+        agreements = external_work.expect(paths, folder, scratch, progress)
+        jobs = [
+            Job(path, path.name, name, scratch / f"{number}.npz", OWN_GRAPH)
+            for number, path in enumerate(paths)
+            for name in chosen
+        ]
+        record = rows_of(jobs, progress, wanted=names is not None)
+    return record.model_copy(update={"rows": (*record.rows, *agreements)})
 
 
-def unanswered(path: Path, inspection: Inspection, names: Iterable[str], progress: Progress) -> dict[str, str]:
-    """Why a model that was admitted is left out on some of these runtimes: they refuse it, it does not end there, or it
-    ends the process.
-
-    Each loads it and calls it once in a child of its own, so that what it hangs or crashes in costs that one alone.
-    """
-    reasons = {}
-    for name in names:
-        try:
-            refusal = call_once(path, inspection, name)
-        except KdeployError as exc:
-            if exc.where != str(path):  # not about the model: a full disk, say
-                raise
-            refusal = f"it {exc.must} ({exc.got})"
-        if refusal is not None:
-            reasons[name] = refusal
-            progress.say(f"{path.name}: left out on {name}: {refusal}")
-    return reasons
-
-
-def verified(
-    paths: Sequence[Path], without: Collection[tuple[str, str]], progress: Progress, folder: Path | None
-) -> VerifyRecord:
-    """What `verify_models` says of models that were admitted.
+def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyRecord:
+    """The outcomes of some jobs; what a runtime has no row for is said at once.
 
     Args:
-        without: path and runtime of what is left out.
+        wanted: each runtime was asked for by name.
+    Raises: ModelError for a job without a row whose runtime is wanted.
+    """
+    outcomes = []
+    with progress.task("parity", len(jobs)) as advance:
+        for job in jobs:
+            outcomes.append(outcome(job))
+            row, reason = outcomes[-1]
+            if row is None and wanted:
+                raise _refused(job, f"runtime '{job.runtime}'", str(reason))
+            if reason is not None:
+                progress.say(f"{job.name}: {'' if row else 'left out '}on {job.runtime}: {reason}")
+            advance(len(outcomes))
+    rows = [row for row, _ in outcomes if row is not None]
+    versions = {name: installed.find(name).version() for name in dict.fromkeys(row.runtime for row in rows)}
+    reasons = [
+        Unavailable(field=f"{job.name} on {job.runtime}", reason=reason)
+        for job, (_, reason) in zip(jobs, outcomes, strict=True)
+        if reason is not None
+    ]
+    return VerifyRecord(rows=tuple(rows), versions=versions, unavailable=tuple(reasons))
+
+
+def _refused(job: Job, where: str, reason: str) -> ModelError:
+    return ModelError(where, f"must take {job.name}", got=reason, advice="Choose another with --runtime.")
+
+
+def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress) -> list[ParityRow]:
+    """Write what each admitted model must answer into `scratch`, as `0.npz`, `1.npz` and so on.
+
+    Returns: with a folder of real inputs, the agreement of each model with the first.
     """
     models = [model_of(path) for path in paths]
     names: Sequence[str] = ()
     if folder is not None:
         check_alike(models)
         inputs, names = read_folder(folder, models[0].shape, min(map(_affordable, models)))
-    with ExitStack() as stack:
-        scratch = stack.enter_context(scratch_folder())
-        subjects = []
+    subjects = []
+    with progress.task("oracle", len(models)) as advance:
         for number, model in enumerate(models):
-            stack.enter_context(standing_for(scratch / str(number), str(model.path)))
-            own_inputs = made_inputs(model) if folder is None else inputs
-            takers = [name for name in installed.available() if (str(model.path), name) not in without]
-            subjects.append(_subject(model, own_inputs, names, takers, Path(scratch, str(number)), progress))
-        record = compared(subjects=subjects, names=[], progress=progress)
-    if folder is None:
-        return record
-    agreements = (_agreement(subjects[0], other) for other in subjects[1:])
-    return record.model_copy(update={"rows": (*record.rows, *agreements)})
+            subject = _subject(model, made_inputs(model) if folder is None else inputs, names)
+            families = made_families(subject.truth, subject.inputs, subject.oracle)
+            Expected(subject.inputs, subject.oracle, families, names).save(scratch / f"{number}.npz")
+            subjects.append(subject)
+            advance(number + 1)
+        return [] if folder is None else [_agreement(subjects[0], other) for other in subjects[1:]]
 
 
-def _subject(
-    model: ExternalModel,
-    inputs: np.ndarray,
-    names: Sequence[str],
-    takers: Sequence[str],
-    folder: Path,
-    progress: Progress,
-) -> Subject:
-    """A model with its own graph as the truth, converted in the folder for every one of some runtimes that takes it."""
-    artefacts = converted(model, inputs, folder, takers, progress)
-    truth = GraphTruth(model.path, "its own graph in float64", model.signature)
+def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str]) -> Subject:
+    """A model with its own graph as the truth."""
+    truth = GraphTruth(model.path, OWN_GRAPH, model.signature)
     oracle = finite(truth.oracle(inputs), str(model.path))
-    return Subject(model.name, model.path, inputs, oracle, artefacts, truth, names)
+    return Subject(model.name, model.path, inputs, oracle, {}, truth, names)
 
 
 def converted(

@@ -59,7 +59,11 @@ def show_model(path: str | Path, *, batch: int = 1) -> CountRecord:
 
 
 def verify_models(
-    paths: Sequence[str | Path], options: Options | None = None, *, inputs: Path | None = None
+    paths: Sequence[str | Path],
+    options: Options | None = None,
+    *,
+    inputs: Path | None = None,
+    runtimes: Sequence[str] | None = None,
 ) -> VerifyRecord:
     """Compare `.onnx` classifiers through every runtime that is here with their own graphs in float64.
 
@@ -67,12 +71,16 @@ def verify_models(
         paths: of the models.
         inputs: a folder of images, sounds, `.npy` or `.npz`, on which the models are compared with the first of them as
             well; without one, seeded noise of the right shape.
-    Returns: a row for each model and runtime. A row that failed is no error here: see `require_parity`.
-    Raises: IntegrityError or ModelError for a file that is not admitted, DataError for a folder without fit inputs.
+        runtimes: names; None for all that are here and take the model.
+    Returns: a row for each model and runtime. A row that failed is no error here: see `require_parity`; why a runtime
+        has none stands in `unavailable`.
+    Raises: IntegrityError or ModelError for a file that is not admitted, or that a named runtime does not take;
+        DataError for a folder without fit inputs; MissingError for a runtime that is not here.
     """
     from kdeploy.verbs import external_models
 
-    return external_models.verify_models([Path(path) for path in paths], (options or Options()).progress, inputs)
+    progress = (options or Options()).progress
+    return external_models.verify_models([Path(path) for path in paths], progress, inputs, runtimes)
 
 
 def verify_bundle(path: str | Path) -> BundleVerdict:

@@ -406,23 +406,6 @@ def test_the_api_exports_a_model_made_elsewhere(tmp_path: Path) -> None:
     assert record.bottleneck.shipped == "factored"
 
 
-def test_a_runtime_that_a_model_hangs_is_left_out_with_its_reason_and_the_others_are_compared(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
-):
-    def hangs_on_openvino(path: Path, _inspection: object, runtime: str) -> None:
-        if runtime == "openvino":
-            must, got = "must be run once within 5 bytes of memory and 1 s", "it took more than 1 s"
-            raise ResourceError(str(path), must, got=got, advice="Do not run it here.")
-
-    monkeypatch.setattr(external_models, "call_once", hangs_on_openvino)
-    found = inside("verify", made.linear(tmp_path / "a.onnx", (1, 4, 4)), "--json")
-    assert found.code == 0, found.stderr
-    assert {row["runtime"] for row in found.document["rows"]} == reading() - {"openvino"}
-    reason = "it must be run once within 5 bytes of memory and 1 s (it took more than 1 s)"
-    assert found.document["unavailable"] == [{"field": "a.onnx on openvino", "reason": reason}]
-    assert f"a.onnx: left out on openvino: {reason}" in " ".join(found.stderr.split())
-
-
 @pytest.mark.skipif("tract" not in installed.available(), reason="tract is not installed, which hangs")
 def test_tract_hangs_in_an_einsum_and_the_other_runtimes_are_compared(tmp_path):
     weights = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)
@@ -445,3 +428,19 @@ def test_tract_hangs_in_an_einsum_and_the_other_runtimes_are_compared(tmp_path):
     assert found.code == 0, found.stderr
     assert {row["runtime"] for row in found.document["rows"]} == reading() - {"tract"}
     assert [one["field"] for one in found.document["unavailable"]] == ["einsum.onnx on tract"]
+
+
+def test_the_runtimes_that_are_named_are_the_ones_that_are_compared(tmp_path):
+    path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
+    found = inside("verify", path, "--runtime", "openvino", "--runtime", "reference", "--json")
+    assert found.code == 0, found.stderr
+    assert [row["runtime"] for row in found.document["rows"]] == ["openvino", "reference"]
+
+
+@needs_ncnn
+def test_a_named_runtime_that_does_not_take_a_model_is_an_error(tmp_path):
+    path = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 4)
+    found = inside("verify", path, "--runtime", "ncnn")
+    assert (found.code, found.stdout) == (3, "")
+    sentence = f"error: runtime 'ncnn': must take a.onnx ({ONE_ROW}). Choose another with --runtime."
+    assert found.stderr.splitlines()[-1] == sentence

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.bench.options import Runtime
 from kdeploy.cli.options import RUNS, AsJson
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Files as .onnx.", show_default=False)]
@@ -22,12 +23,13 @@ Inputs = Annotated[
 ]
 
 
-def command(models: Models, inputs: Inputs = None, as_json: AsJson = False) -> None:
+def command(models: Models, inputs: Inputs = None, runtime: Runtime = None, as_json: AsJson = False) -> None:
     """Check that models agree with their own graphs in float64, through every runtime, and with each other."""
     from kdeploy import api
     from kdeploy.cli.progress import watched
     from kdeploy.cli.verify import parity
 
     with watched() as progress:
-        record = api.verify_models(models, options.options(RUNS, None, None, False, progress), inputs=inputs)
+        settings = options.options(RUNS, None, None, False, progress)
+        record = api.verify_models(models, settings, inputs=inputs, runtimes=runtime)
     parity.finish(record, as_json=as_json)

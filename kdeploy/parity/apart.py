@@ -1,0 +1,139 @@
+"""The parity of a model on one runtime, in a child within limits: `python -m kdeploy.parity.apart`.
+
+    job  --ask-->  child: convert, load, call once, compare  --row-->  outcome
+
+A runtime is native code: one ends the process at an empty batch, another never comes back from an Einsum. What it does
+there costs its own row, which becomes a reason, and the others are compared.
+
+    load and first call     20 s of the processor, and one for each MiB of weights
+    all that follows        as much again, and 3 times what the first call took for each row
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kdeploy.errors import InputError, MissingError, ResourceError
+from kdeploy.parity.compare import proved
+from kdeploy.parity.expected import Expected
+from kdeploy.parity.subject import FIRST, LOAD, Subject, row_of
+from kdeploy.parity.truth import GraphTruth
+from kdeploy.recipe.formats import FormatRequest
+from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes.protocol import Refused
+from kdeploy.system import wire
+from kdeploy.system.bounded import ask, serve
+from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits, bound_next
+
+SECONDS = 20  # of the processor, and one for each MiB of the model
+MOST_SECONDS = 3600  # whatever the first call took
+SLOWEST, ROWS = 3, 1500  # all rows that are run, and how much longer one may take than the first
+EMPTY = "batch 0"
+
+
+class Job(NamedTuple):
+    """A model and a runtime that is to answer as expected.
+
+    Args:
+        name: of the model in the row.
+        expected: the file of that, by `kdeploy.parity.expected`.
+        against: what messages call the truth.
+        whole: False compares on the inputs alone, without made ones and what else `kdeploy verify` tries.
+    """
+
+    path: Path
+    name: str
+    runtime: str
+    expected: Path
+    against: str
+    whole: bool = True
+
+
+class Outcome(NamedTuple):
+    """The row of a job, or the reason why there is none; with both, the reason why it has no empty batch."""
+
+    row: ParityRow | None
+    reason: str | None
+
+
+def outcome(job: Job) -> Outcome:
+    """What comes of a job, whatever the runtime does."""
+    first = _outcome(job, empty=True)
+    if first.row is not None or first.reason is None or not first.reason.endswith(f" at {EMPTY}"):
+        return first
+    return Outcome(_outcome(job, empty=False).row, first.reason)
+
+
+def _outcome(job: Job, *, empty: bool) -> Outcome:
+    stages = [LOAD]
+    request = {key: str(value) if isinstance(value, Path) else value for key, value in job._asdict().items()}
+    seconds = SECONDS + job.path.stat().st_size // 2**20
+    try:
+        answer = ask(
+            "kdeploy.parity.apart",
+            request | {"empty": empty, "seconds": seconds},
+            Limits.of_work(PATIENCE * MOST_SECONDS, MOST_SECONDS, CONVERTED_BYTES),
+            where=str(job.path),
+            doing=f"compared on {job.runtime}",
+            step=lambda step: stages.append(step["at"]),
+        )
+    except ResourceError as exc:
+        if exc.where != str(job.path):  # not about the model: a full disk, say
+            raise
+        return Outcome(None, _reason(exc.got or exc.must, stages[-1], seconds))
+    return Outcome(answer["row"] and ParityRow.model_validate(answer["row"]), answer["refused"])
+
+
+def _reason(got: str, stage: str, seconds: int) -> str:
+    """How a runtime ended, and at what."""
+    if "processor time" not in got and f"signal {signal.SIGALRM}" not in got:
+        return f"{got} at {stage}"
+    return f"it did not end within {seconds} s of processor time at {stage}" if stage in {LOAD, FIRST} else f"it did not end at {stage}"
+
+
+class _Watch:
+    """Tells the parent what comes next, and bounds it: until the first answer, then by what that took."""
+
+    def __init__(self, seconds: int, step: Callable[[wire.Message], None]) -> None:
+        self._seconds, self._step, self._began = seconds, step, 0.0
+
+    def __call__(self, stage: str) -> None:
+        self._step({"at": stage})
+        if stage == LOAD:
+            bound_next(self._seconds)
+        elif stage == FIRST:
+            self._began = time.process_time()
+        elif self._began:
+            bound_next(math.ceil(self._seconds + SLOWEST * ROWS * (time.process_time() - self._began)))
+            self._began = 0.0
+
+
+def compared(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[str, Any]:
+    """The row that a request asks for, or why the runtime has none."""
+    expected, path, runtime = Expected.read(Path(request["expected"])), Path(request["path"]), request["runtime"]
+    watch = _Watch(request["seconds"], step)
+    try:
+        if request["whole"]:
+            truth = GraphTruth(path, request["against"])
+            subject = Subject(request["name"], path, *expected[:2], {}, truth, expected.names)
+            row = row_of(subject, FormatRequest(runtime), expected.families, watch, empty=request["empty"])
+        else:
+            watch(LOAD)
+            row = proved(path, request["name"], expected.oracle, expected.inputs, runtime)
+    except Refused as refusal:
+        return {"row": None, "refused": refusal.reason}
+    except (InputError, MissingError, TypeError) as exc:  # TypeError: a type that NumPy has not
+        if "alloc" in str(exc):  # by the runtime's own error, not Python's
+            raise ResourceError(str(path), "must fit", got=str(getattr(exc, "got", exc))) from exc
+        return {"row": None, "refused": getattr(exc, "got", "") or str(exc)}
+    return {"row": row.model_dump(mode="json"), "refused": None}
+
+
+if __name__ == "__main__":
+    sys.exit(serve(compared))
