@@ -43,7 +43,6 @@ class Job(NamedTuple):
     Args:
         name: of the model in the row.
         expected: the file of that, by `kdeploy.parity.expected`.
-        against: what messages call the truth.
         whole: False compares on the inputs alone, without made ones and what else `kdeploy verify` tries.
     """
 
@@ -51,7 +50,6 @@ class Job(NamedTuple):
     name: str
     runtime: str
     expected: Path
-    against: str
     whole: bool = True
 
 
@@ -120,7 +118,7 @@ def compared(request: wire.Message, step: Callable[[wire.Message], None]) -> dic
     watch = _Watch(request["seconds"], step)
     try:
         if request["whole"]:
-            truth = GraphTruth(path, request["against"])
+            truth = GraphTruth(path, expected.against)
             subject = Subject(request["name"], path, *expected[:2], {}, truth, expected.names)
             row = row_of(subject, FormatRequest(runtime), expected.families, watch, empty=request["empty"])
         else:

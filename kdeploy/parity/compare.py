@@ -22,10 +22,12 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from kdeploy.errors import DataError, ParityError
 from kdeploy.parity.budget import BUDGETS
 from kdeploy.parity.decisions import decided, margins
+from kdeploy.parity.double import precision_of
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.rows import check_rows
 from kdeploy.records.parity import ParityRow
@@ -55,7 +57,8 @@ def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_n
         source = Source(path, None, {name: inputs[:3]}, None)
         artefact = installed.convert(runtime_name, source, scratch)
         logits, batches = answers(runtime_name, artefact, name, inputs)
-    return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches)
+    precision = precision_of(onnx.load(path, load_external_data=False))
+    return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches, precision=precision)
 
 
 def answers(

@@ -20,6 +20,7 @@ from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection, hard_inputs, invariance
 from kdeploy.parity.budget import FP32
 from kdeploy.parity.compare import BATCHES, compare, logits_of
+from kdeploy.parity.double import precision_of
 from kdeploy.parity.invariance import At, unheard
 from kdeploy.parity.made_families import MadeFamily, made_families, with_noise
 from kdeploy.parity.oracle import Oracle
@@ -70,6 +71,14 @@ class Subject:
     def signature(self) -> Signature:
         """The signature of the file, which is read once."""
         return signature(self.onnx)
+
+    def precision(self, request: FormatRequest) -> str:
+        """The precision in which a format is judged: that of the graph where it was not converted into another."""
+        return request.precision if request.precision != "fp32" else self._precision
+
+    @cached_property
+    def _precision(self) -> str:
+        return precision_of(onnx.load(self.onnx, load_external_data=False))
 
 
 def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -> VerifyRecord:
@@ -159,17 +168,16 @@ def _measured(
         return _unmeasured(subject, request, sizes, fault)
     trial.at(INPUTS)
     logits, _ = logits_of(trial.session, trial.input, trial.inputs)
-    row = compare(
-        subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=sizes, precision=request.precision
-    )
+    precision = subject.precision(request)
+    row = compare(subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=sizes, precision=precision)
     fields: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
     if subject.names:
         fields["worst_name"] = subject.names[row.worst_input]
     if not row.passed:
-        if request.precision == "fp32":  # in a lower one every node differs
+        if precision == "fp32":  # in a lower one every node differs
             fields["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
         return row.model_copy(update=fields)
-    families = families if request.precision == "fp32" else ()
+    families = families if precision == "fp32" else ()
     results = tuple(_family(one, trial, REFERENCE_EACH if slow else hard_inputs.EACH) for one in families)
     fault = invariance.constancy(trial, row.budget, REFERENCE_BATCH if slow else invariance.MOST) or _family_fault(
         subject, runtime, trial, families, results
@@ -277,6 +285,6 @@ def _unmeasured(subject: Subject, request: FormatRequest, batches: tuple[int, ..
         flips=0,
         worst_input=0,
         passed=False,
-        precision=request.precision,
+        precision=subject.precision(request),
         fault=fault,
     )

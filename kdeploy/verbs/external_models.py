@@ -21,7 +21,7 @@ from kdeploy.parity.apart import Job, outcome
 from kdeploy.parity.compare import compare
 from kdeploy.parity.expected import Expected
 from kdeploy.parity.made_families import made_families
-from kdeploy.parity.oracle import finite
+from kdeploy.parity.oracle import EVALUATOR, finite
 from kdeploy.parity.subject import Subject
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.records.base import Unavailable
@@ -41,7 +41,7 @@ INPUTS = 64
 FEWEST, MOST = 16, 1000  # inputs out of a folder
 AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
 FLOAT64 = "float64"
-OWN_GRAPH = "its own graph in float64"
+OWN_GRAPH, RUNTIMES = "its own graph in float64", "the median of the runtimes in float32"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def verify_models(
     with scratch_folder() as scratch:
         agreements = external_work.expect(paths, folder, scratch, progress)
         jobs = [
-            Job(path, path.name, name, scratch / f"{number}.npz", OWN_GRAPH)
+            Job(path, path.name, name, scratch / f"{number}.npz")
             for number, path in enumerate(paths)
             for name in chosen
         ]
@@ -173,8 +173,12 @@ def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: 
     with progress.task("oracle", len(models)) as advance:
         for number, model in enumerate(models):
             subject = _subject(model, made_inputs(model) if folder is None else inputs, names)
-            families = made_families(subject.truth, subject.inputs, subject.oracle)
-            Expected(subject.inputs, subject.oracle, families, names).save(scratch / f"{number}.npz")
+            oracle = subject.oracle
+            if not oracle.by.endswith(FLOAT64):
+                progress.say(f"{model.name}: {EVALUATOR} cannot run it; judged by {oracle.by}")
+            families = made_families(subject.truth, subject.inputs, oracle) if oracle.exact else []
+            against = OWN_GRAPH if oracle.exact else RUNTIMES
+            Expected(subject.inputs, oracle, families, names, against).save(scratch / f"{number}.npz")
             subjects.append(subject)
             advance(number + 1)
         return [] if folder is None else [_agreement(subjects[0], other) for other in subjects[1:]]

@@ -13,7 +13,8 @@ from kdeploy.parity import apart
 from kdeploy.parity.apart import Job, outcome
 from kdeploy.parity.expected import Expected
 from kdeploy.parity.made_families import MadeFamily
-from kdeploy.parity.oracle import Oracle, onnx_oracle
+from kdeploy.parity.oracle import Oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.runtimes import installed
 from tests import made
 
@@ -60,8 +61,8 @@ def endless(path: Path) -> Path:
 
 def job(path: Path, runtime: str, *shape: int) -> Job:
     inputs = np.random.default_rng(1).random((4, *shape), np.float32)
-    Expected(inputs, onnx_oracle(path, inputs)).save(path.with_suffix(".npz"))
-    return Job(path, path.name, runtime, path.with_suffix(".npz"), "its own graph in float64")
+    Expected(inputs, onnx_oracle(path, inputs), against="its own graph in float64").save(path.with_suffix(".npz"))
+    return Job(path, path.name, runtime, path.with_suffix(".npz"))
 
 
 def test_what_is_expected_is_read_as_it_was_saved(tmp_path):

@@ -13,7 +13,7 @@ from kdeploy.errors import ResourceError
 from kdeploy.models.signature import signature
 from kdeploy.parity import evaluator
 from kdeploy.parity.evaluator import Evaluator
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.truth import onnx_oracle
 from tests import made
 
 INPUTS = np.random.default_rng(0).random((6, 1, 4, 4), dtype=np.float32)

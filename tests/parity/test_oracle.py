@@ -11,7 +11,8 @@ from kdeploy.errors import ModelError
 from kdeploy.graphs import export
 from kdeploy.models import deep
 from kdeploy.parity.module_truth import module_oracle
-from kdeploy.parity.oracle import GraphOracle, Oracle, onnx_oracle
+from kdeploy.parity.oracle import GraphOracle, Oracle
+from kdeploy.parity.truth import onnx_oracle
 from tests.models.test_classifier import linear_model
 from tests.parity.test_compare import INPUTS, model_file, oracle
 

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 
 import kdeploy
 from kdeploy.errors import ModelError, ResourceError
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.runtimes import installed
 from kdeploy.system.files import hash_file
 from kdeploy.verbs import external_models

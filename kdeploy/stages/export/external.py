@@ -18,7 +18,7 @@ from kdeploy.errors import ResourceError
 from kdeploy.graphs import export
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import proved, raise_if_failed
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Fold, Form, FormName, FusedPair, ModelExportRecord
 from kdeploy.runtimes.installed import REFERENCE
