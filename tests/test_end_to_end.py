@@ -372,8 +372,8 @@ class TestVerbs:
         assert {verb: found.document["schema"] for verb, found in story.verbs.items()} == {
             "label": "kdeploy.labels/2",
             "distill": "kdeploy.distill/3",
-            "export": "kdeploy.export/2",
-            "verify": "kdeploy.verify/2",
+            "export": "kdeploy.export/2.1",
+            "verify": "kdeploy.verify/2.1",
             "bench": "kdeploy.bench/2",
             "bundle": "kdeploy.bundled/2",
             "report": "kdeploy.report-files/3",

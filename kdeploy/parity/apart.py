@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kdeploy.errors import InputError, MissingError, ResourceError
+from kdeploy.parity import steps
 from kdeploy.parity.compare import proved
 from kdeploy.parity.expected import Expected
-from kdeploy.parity.subject import FIRST, LOAD, Subject, row_of
+from kdeploy.parity.steps import LOAD
+from kdeploy.parity.subject import Subject, row_of
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.parity import ParityRow
@@ -34,7 +36,7 @@ from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits, bound_next
 SECONDS = 20  # of the processor, and one for each MiB of the model
 MOST_SECONDS = 3600  # whatever the first call took
 SLOWEST, ROWS = 3, 1500  # all rows that are run, and how much longer one may take than the first
-EMPTY = "batch 0"
+EMPTY = steps.batch(0)
 
 
 class Job(NamedTuple):
@@ -92,24 +94,29 @@ def _reason(got: str, stage: str, seconds: int) -> str:
     """How a runtime ended, and at what."""
     if "processor time" not in got and f"signal {signal.SIGALRM}" not in got:
         return f"{got} at {stage}"
-    return f"it did not end within {seconds} s of processor time at {stage}" if stage in {LOAD, FIRST} else f"it did not end at {stage}"
+    return f"it did not end within {seconds} s of processor time at {stage}" if stage == LOAD else f"it did not end at {stage}"
 
 
 class _Watch:
-    """Tells the parent what comes next, and bounds it: until the first answer, then by what that took."""
+    """Tells the parent what comes next, and bounds it: up to the first answer, then by what that took."""
 
     def __init__(self, seconds: int, step: Callable[[wire.Message], None]) -> None:
-        self._seconds, self._step, self._began = seconds, step, 0.0
+        self._seconds, self._step = seconds, step
+        self._first: tuple[int, float] | None = None  # rows of the first call, and when it began
 
     def __call__(self, stage: str) -> None:
         self._step({"at": stage})
+        now = time.process_time()
         if stage == LOAD:
             bound_next(self._seconds)
-        elif stage == FIRST:
-            self._began = time.process_time()
-        elif self._began:
-            bound_next(math.ceil(self._seconds + SLOWEST * ROWS * (time.process_time() - self._began)))
-            self._began = 0.0
+        elif stage == EMPTY:
+            pass
+        elif self._first is None:
+            self._first = (int(stage.split()[-1]), now)
+        elif self._first[0]:
+            rows, began = self._first
+            bound_next(math.ceil(self._seconds + SLOWEST * ROWS * (now - began) / rows))
+            self._first = (0, now)
 
 
 def compared(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[str, Any]:
@@ -122,14 +129,15 @@ def compared(request: wire.Message, step: Callable[[wire.Message], None]) -> dic
             subject = Subject(request["name"], path, *expected[:2], {}, truth, expected.names)
             row = row_of(subject, FormatRequest(runtime), expected.families, watch, empty=request["empty"])
         else:
-            watch(LOAD)
-            row = proved(path, request["name"], expected.oracle, expected.inputs, runtime)
+            row = proved(path, request["name"], expected.oracle, expected.inputs, runtime, watch)
     except Refused as refusal:
         return {"row": None, "refused": refusal.reason}
     except (InputError, MissingError, TypeError) as exc:  # TypeError: a type that NumPy has not
         if "alloc" in str(exc):  # by the runtime's own error, not Python's
             raise ResourceError(str(path), "must fit", got=str(getattr(exc, "got", exc))) from exc
         return {"row": None, "refused": getattr(exc, "got", "") or str(exc)}
+    if row.fault is not None and row.fault.kind == "batch" and not any(row.batches):
+        return {"row": None, "refused": row.fault.got}
     return {"row": row.model_dump(mode="json"), "refused": None}
 
 

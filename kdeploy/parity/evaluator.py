@@ -76,6 +76,7 @@ class Evaluator:
             raise ResourceError(self._where, must, got=f"{alive} bytes", advice="Verify a smaller model.")
 
     def rows_at_once(self, row: np.ndarray) -> int:
-        """How many rows a call may have, by the memory that one (1, *shape) takes."""
-        self(row)
+        """How many rows a call may have, by the memory that one (1, *shape) takes, or what came before it did."""
+        if not self.peak_bytes:
+            self(row)
         return max(1, CHUNK_BYTES // max(self.peak_bytes, 1))

@@ -17,13 +17,14 @@ import onnx
 
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.models.signature import Signature, signature
-from kdeploy.parity import bisection, hard_inputs, invariance
+from kdeploy.parity import bisection, invariance, steps
 from kdeploy.parity.budget import FP32
-from kdeploy.parity.compare import BATCHES, compare, logits_of
+from kdeploy.parity.compare import compare, logits_of
 from kdeploy.parity.double import precision_of
-from kdeploy.parity.invariance import At, unheard
+from kdeploy.parity.extent import FULL, Cost, Extent, cost_of
+from kdeploy.parity.extent import REFERENCE as REFERENCE_EXTENT
 from kdeploy.parity.made_families import MadeFamily, made_families, with_noise
-from kdeploy.parity.oracle import Oracle
+from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.truth import Truth
 from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
@@ -33,10 +34,7 @@ from kdeploy.runtimes.protocol import Refused, Runtime, Source
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system.progress import Progress
 
-REFERENCE_INPUTS = 64
-REFERENCE_EACH = 2  # of a family
-REFERENCE_BATCH = 8  # that must answer as each of its inputs alone
-LOAD, FIRST, INPUTS = "loading", "its first call", "its inputs"  # what comes next, besides a batch
+REFERENCE_INPUTS = REFERENCE_EXTENT.inputs
 FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 
 
@@ -71,6 +69,14 @@ class Subject:
     def signature(self) -> Signature:
         """The signature of the file, which is read once."""
         return signature(self.onnx)
+
+    def extent(self, runtime: str) -> Extent:
+        """How many rows are run on a runtime."""
+        return self._cost.extent(reference=runtime == REFERENCE)
+
+    @cached_property
+    def _cost(self) -> Cost:
+        return cost_of(self.onnx, self.signature)
 
     def precision(self, request: FormatRequest) -> str:
         """The precision in which a format is judged: that of the graph where it was not converted into another."""
@@ -127,7 +133,7 @@ def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily
 
 
 def row_of(
-    subject: Subject, request: FormatRequest, families: Sequence[MadeFamily], at: At = unheard, *, empty: bool = True
+    subject: Subject, request: FormatRequest, families: Sequence[MadeFamily], at: steps.At = steps.unheard, *, empty: bool = True
 ) -> ParityRow:
     """The row of one format.
 
@@ -137,8 +143,10 @@ def row_of(
     Raises: Refused or ModelError where the runtime does not take it.
     """
     runtime, input_name = installed.find(request.runtime), subject.signature.input
-    inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
-    at(LOAD)
+    extent = subject.extent(runtime.name)
+    few = runtime.name == REFERENCE or extent != FULL
+    inputs = subject.inputs[: extent.inputs] if few else subject.inputs
+    at(steps.LOAD)
     with scratch_folder(str(subject.onnx)) as scratch:
         artefact = subject.artefacts.get(str(request))
         if artefact is None:
@@ -146,9 +154,7 @@ def row_of(
             artefact = runtime.convert(source, scratch, precision=request.precision)
         with closing(runtime.load(artefact, threads=1)) as session:
             trial = invariance.Trial(session, input_name, inputs, at)
-            at(FIRST)
-            trial.run(trial.rows(trial.fixed or 1))
-            return _measured(subject, request, trial, families, empty=empty)
+            return _measured(subject, request, trial, families, extent, empty=empty)
 
 
 def _measured(
@@ -156,18 +162,18 @@ def _measured(
     request: FormatRequest,
     trial: invariance.Trial,
     families: Sequence[MadeFamily],
+    extent: Extent,
     *,
     empty: bool,
 ) -> ParityRow:
     """The row of one format, on real inputs, then on made ones: a lower precision was not calibrated on those, and is
     spared them."""
     runtime = installed.find(request.runtime)
-    slow = runtime.name == REFERENCE
-    sizes, fault = invariance.batches(trial, BATCHES[-1] if slow else invariance.MOST, least=0 if empty else 1)
+    sizes, fault = invariance.batches(trial, extent.batch, least=0 if empty else 1)
     if fault is not None:
         return _unmeasured(subject, request, sizes, fault)
-    trial.at(INPUTS)
-    logits, _ = logits_of(trial.session, trial.input, trial.inputs)
+    trial.at(steps.INPUTS)
+    logits, _ = logits_of(trial.session, trial.input, trial.inputs, most=min(extent.batch, CHUNK))
     precision = subject.precision(request)
     row = compare(subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=sizes, precision=precision)
     fields: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
@@ -178,8 +184,8 @@ def _measured(
             fields["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
         return row.model_copy(update=fields)
     families = families if precision == "fp32" else ()
-    results = tuple(_family(one, trial, REFERENCE_EACH if slow else hard_inputs.EACH) for one in families)
-    fault = invariance.constancy(trial, row.budget, REFERENCE_BATCH if slow else invariance.MOST) or _family_fault(
+    results = tuple(_family(one, trial, extent.each) for one in families)
+    fault = invariance.constancy(trial, row.budget, extent.again) or _family_fault(
         subject, runtime, trial, families, results
     )
     fields |= {"families": results, "fault": fault, "propagates_nan": invariance.propagates_nan(trial)}

@@ -88,7 +88,7 @@ class ParityRow(Part):
 
 
 class VerifyRecord(Table, Record):
-    SCHEMA: ClassVar[str] = "kdeploy.verify/2"
+    SCHEMA: ClassVar[str] = "kdeploy.verify/2.1"
 
     rows: tuple[ParityRow, ...]
     versions: dict[str, str]

@@ -6,8 +6,10 @@ counts it is done in a child within limits (`kdeploy.verbs.external_work`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ from kdeploy.parity import bisection
 from kdeploy.parity.apart import Job, outcome
 from kdeploy.parity.compare import compare
 from kdeploy.parity.expected import Expected
-from kdeploy.parity.made_families import made_families
+from kdeploy.parity.extent import FAMILIES, Cost, cost_of, words
+from kdeploy.parity.made_families import MadeFamily, made_families
 from kdeploy.parity.oracle import EVALUATOR, finite
 from kdeploy.parity.subject import Subject
 from kdeploy.parity.truth import GraphTruth
@@ -37,9 +40,9 @@ from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
 
-INPUTS = 64
-FEWEST, MOST = 16, 1000  # inputs out of a folder
-AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
+FEWEST, MOST = 4, 1000  # inputs out of a folder
+AFFORDABLE = 100_000_000_000  # multiply-adds over all of them
+QUICK = 5_000_000_000  # multiply-adds of all inputs, which take some seconds
 FLOAT64 = "float64"
 OWN_GRAPH, RUNTIMES = "its own graph in float64", "the median of the runtimes in float32"
 
@@ -67,6 +70,11 @@ class ExternalModel:
                 advice="Export it with a fixed shape.",
             )
         return tuple(lengths)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What one row costs."""
+        return cost_of(self.path, self.signature)
 
 
 def admitted(paths: Sequence[Path]) -> list[ExternalModel]:
@@ -172,11 +180,12 @@ def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: 
     subjects = []
     with progress.task("oracle", len(models)) as advance:
         for number, model in enumerate(models):
-            subject = _subject(model, made_inputs(model) if folder is None else inputs, names)
+            own_inputs = made_inputs(model) if folder is None else inputs
+            subject = _subject(model, own_inputs, names, progress)
             oracle = subject.oracle
             if not oracle.by.endswith(FLOAT64):
                 progress.say(f"{model.name}: {EVALUATOR} cannot run it; judged by {oracle.by}")
-            families = made_families(subject.truth, subject.inputs, oracle) if oracle.exact else []
+            families = _families(model, subject)
             against = OWN_GRAPH if oracle.exact else RUNTIMES
             Expected(subject.inputs, oracle, families, names, against).save(scratch / f"{number}.npz")
             subjects.append(subject)
@@ -184,9 +193,31 @@ def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: 
         return [] if folder is None else [_agreement(subjects[0], other) for other in subjects[1:]]
 
 
-def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str]) -> Subject:
-    """A model with its own graph as the truth."""
+def _say_how_long(model: ExternalModel, truth: GraphTruth, inputs: np.ndarray, progress: Progress) -> None:
+    """Tell how long a costly model takes, by one batch of its own."""
+    extent, size = model.cost.extent(), model.signature.batch or 1
+    began = time.process_time()
+    truth.oracle(inputs[:size])
+    middle = time.process_time()
+    truth.logits(inputs[:size])
+    oracle, runtime = (middle - began) / size, (time.process_time() - middle) / size
+    known, each = words(oracle * (len(inputs) + FAMILIES * extent.each)), words(runtime * extent.rows)
+    progress.say(f"{model.name}: about {known} of the processor until it is known what it must answer, and {each} for "
+                 "each runtime")
+
+
+def _families(model: ExternalModel, subject: Subject) -> list[MadeFamily]:
+    """Made inputs with the truth about them; runtimes among each other know none."""
+    if subject.truth is None or not subject.oracle.exact:
+        return []
+    return made_families(subject.truth, subject.inputs, subject.oracle, model.cost.extent().each)
+
+
+def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], progress: Progress) -> Subject:
+    """A model with its own graph as the truth; who waits is told for how long."""
     truth = GraphTruth(model.path, OWN_GRAPH, model.signature)
+    if model.cost.multiply_adds * len(inputs) > QUICK:
+        _say_how_long(model, truth, inputs, progress)
     oracle = finite(truth.oracle(inputs), str(model.path))
     return Subject(model.name, model.path, inputs, oracle, {}, truth, names)
 
@@ -245,9 +276,7 @@ def check_alike(models: Sequence[ExternalModel]) -> None:
 
 def _affordable(model: ExternalModel) -> int:
     """The number of inputs that float64 in NumPy takes in a minute or so."""
-    batch = model.signature.batch or 1
-    cost = bench.counted(model.path, model.signature, (batch, *model.shape)).multiply_adds // batch
-    return min(max(AFFORDABLE // max(cost, 1), FEWEST), MOST)
+    return min(max(AFFORDABLE // max(model.cost.multiply_adds, 1), FEWEST), MOST)
 
 
 def _agreement(first: Subject, other: Subject) -> ParityRow:
@@ -261,10 +290,11 @@ def _agreement(first: Subject, other: Subject) -> ParityRow:
     return row.model_copy(update=named)
 
 
-def made_inputs(model: ExternalModel, count: int = INPUTS) -> np.ndarray:
+def made_inputs(model: ExternalModel, count: int | None = None) -> np.ndarray:
     """Seeded uniform noise in [0, 1) of the shape that the model's input has, float32 (count, *shape).
 
-    A model of a larger fixed batch gets one of those. Raises: ModelError when another length is not fixed.
+    Without a count as many as its cost allows. A model of a larger fixed batch gets one of those. Raises: ModelError
+    when another length is not fixed.
     """
-    rows = max(count, model.signature.batch or 0)
+    rows = max(count or model.cost.extent().inputs, model.signature.batch or 0)
     return np.random.default_rng(0).random((rows, *model.shape), dtype=np.float32)

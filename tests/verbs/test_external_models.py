@@ -321,7 +321,7 @@ def test_a_model_made_elsewhere_is_exported_once_and_handed_over(tmp_path: Path)
     found = inside(*words, "--json")
     assert found.code == 0, found.stderr
     record = found.document
-    assert record["schema"] == "kdeploy.export-model/2"
+    assert record["schema"] == "kdeploy.export-model/2.1"
     assert record["bottleneck"]["shipped"] == "fused"
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["model.onnx", "record.json"]
     assert record["model"]["sha256"] == hash_file(tmp_path / "out" / "model.onnx")
