@@ -61,8 +61,11 @@ def measured(words: list[str]) -> None:
     _, status, usage = os.wait4(process.pid, 0)
     spent = usage.ru_utime + usage.ru_stime
     code = os.waitstatus_to_exitcode(status)
-    print(f"{' '.join(words)}: exit {code}, {spent:.0f} s of the processor, {time.monotonic() - began:.0f} s by the clock,"
-          f" {usage.ru_maxrss / 2**20:.2f} GiB", flush=True)
+    print(
+        f"{' '.join(words)}: exit {code}, {spent:.0f} s of the processor, {time.monotonic() - began:.0f} s by the clock,"
+        f" {usage.ru_maxrss / 2**20:.2f} GiB",
+        flush=True,
+    )
 
 
 def main(arguments: list[str]) -> None:

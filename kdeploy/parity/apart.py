@@ -94,7 +94,11 @@ def _reason(got: str, stage: str, seconds: int) -> str:
     """How a runtime ended, and at what."""
     if "processor time" not in got and f"signal {signal.SIGALRM}" not in got:
         return f"{got} at {stage}"
-    return f"it did not end within {seconds} s of processor time at {stage}" if stage == LOAD else f"it did not end at {stage}"
+    return (
+        f"it did not end within {seconds} s of processor time at {stage}"
+        if stage == LOAD
+        else f"it did not end at {stage}"
+    )
 
 
 class _Watch:

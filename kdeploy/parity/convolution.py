@@ -42,9 +42,9 @@ class Geometry(NamedTuple):
             pads = [_same(*length, before=same == "LOWER") for length in lengths]
         return cls(kernel, strides, dilations, pads)
 
-    def windows(self, x: np.ndarray) -> np.ndarray:
+    def windows(self, x: np.ndarray, padding: float = 0.0) -> np.ndarray:
         """A view (batch, channels, *out, *kernel) of the padded input (batch, channels, *shape)."""
-        padded = np.pad(x, [(0, 0), (0, 0), *self.pads])
+        padded = np.pad(x, [(0, 0), (0, 0), *self.pads], constant_values=padding)
         axes = tuple(range(2, x.ndim))
         reach = [(size - 1) * step + 1 for size, step in zip(self.kernel, self.dilations, strict=True)]
         view = sliding_window_view(padded, reach, axis=axes)
@@ -72,7 +72,9 @@ def convolved(
         for at in range(0, out[0], step):
             part = sample[:, at : at + step]
             columns = part.transpose(order).reshape(group, terms, -1)
-            answer[number, :, at : at + step] = product(rows, columns).reshape(len(weight), *part.shape[1 : 1 + spatial])
+            answer[number, :, at : at + step] = product(rows, columns).reshape(
+                len(weight), *part.shape[1 : 1 + spatial]
+            )
     return answer
 
 

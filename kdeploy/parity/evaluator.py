@@ -59,7 +59,7 @@ class Evaluator:
         return logits
 
     def _run(self, node: OpRun, inputs: Sequence[Any]) -> Sequence[Any]:
-        operator = None if node.domain else self._operators.get(node.op_type)
+        operator = None if node.domain or len(node.output) > 1 else self._operators.get(node.op_type)
         if operator is not None:
             attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.onnx_node.attribute}
             answer = operator(attributes, inputs)

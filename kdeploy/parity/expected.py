@@ -1,8 +1,8 @@
 """What a model must answer, in a file: for the processes that compare it on one runtime each.
 
-    .npz    meta                               JSON: the names of the inputs and of the families, who computed the logits
-            0.inputs, 0.logits, 0.noise        the inputs, float32; the oracle's logits, float64, and its noise
-            1.inputs, 1.logits, 1.noise, ...   the same of each made family
+.npz    meta                               JSON: the names of the inputs and of the families, who computed the logits
+        0.inputs, 0.logits, 0.noise        the inputs, float32; the oracle's logits, float64, and its noise
+        1.inputs, 1.logits, 1.noise, ...   the same of each made family
 """
 
 from __future__ import annotations

@@ -21,9 +21,7 @@ class MadeFamily(NamedTuple):
     oracle: Oracle
 
 
-def made_families(
-    truth: Truth, inputs: np.ndarray, oracle: Oracle, each: int = hard_inputs.EACH
-) -> list[MadeFamily]:
+def made_families(truth: Truth, inputs: np.ndarray, oracle: Oracle, each: int = hard_inputs.EACH) -> list[MadeFamily]:
     """Every family that a model has finite answers to.
 
     Args:

@@ -47,7 +47,9 @@ def second_oracle(path: Path, signature: Signature, inputs: np.ndarray, gap: Mod
         except ModelError:
             continue
     must = "must be a model that ONNX's reference evaluator runs, or at least two of the runtimes that are here"
-    raise ModelError(gap.where, must, got=gap.got, advice="Install another runtime: kdeploy doctor names them.") from gap
+    raise ModelError(
+        gap.where, must, got=gap.got, advice="Install another runtime: kdeploy doctor names them."
+    ) from gap
 
 
 def _candidates(path: Path, signature: Signature) -> Iterator[Callable[[], Judge]]:

@@ -133,7 +133,12 @@ def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily
 
 
 def row_of(
-    subject: Subject, request: FormatRequest, families: Sequence[MadeFamily], at: steps.At = steps.unheard, *, empty: bool = True
+    subject: Subject,
+    request: FormatRequest,
+    families: Sequence[MadeFamily],
+    at: steps.At = steps.unheard,
+    *,
+    empty: bool = True,
 ) -> ParityRow:
     """The row of one format.
 

@@ -75,6 +75,16 @@ def _average(attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.
     return sums / counts
 
 
+def _largest(attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """The largest of each window: no sum, but the evaluator looks at one window after the other in Python."""
+    [data] = inputs
+    if data is None or data.dtype.kind != "f" or attributes.get("ceil_mode"):
+        return None
+    geometry = Geometry.of(attributes, attributes["kernel_shape"], data.shape[2:])
+    largest: np.ndarray = geometry.windows(data, -np.inf).max(axis=tuple(range(data.ndim, 2 * data.ndim - 2)))
+    return largest
+
+
 def _flat(geometry: Geometry, data: np.ndarray) -> np.ndarray:
     """The windows (batch, channels, *out, places)."""
     windows = geometry.windows(data)
@@ -109,13 +119,14 @@ def convolution(product: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Oper
     return computed
 
 
-EXACT: Mapping[str, Operator] = {"Conv": convolution(np.matmul)}
+EXACT: Mapping[str, Operator] = {"AveragePool": _average, "Conv": convolution(np.matmul), "MaxPool": _largest}
 ONE_BY_ONE: Mapping[str, Operator] = {
     "AveragePool": _average,
     "Conv": convolution(multiplied),
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average,
     "MatMul": _matmul,
+    "MaxPool": _largest,
     "ReduceMean": _mean,
     "ReduceSum": _reduced,
 }

@@ -202,8 +202,10 @@ def _say_how_long(model: ExternalModel, truth: GraphTruth, inputs: np.ndarray, p
     truth.logits(inputs[:size])
     oracle, runtime = (middle - began) / size, (time.process_time() - middle) / size
     known, each = words(oracle * (len(inputs) + FAMILIES * extent.each)), words(runtime * extent.rows)
-    progress.say(f"{model.name}: about {known} of the processor until it is known what it must answer, and {each} for "
-                 "each runtime")
+    progress.say(
+        f"{model.name}: about {known} of the processor until it is known what it must answer, and {each} for "
+        "each runtime"
+    )
 
 
 def _families(model: ExternalModel, subject: Subject) -> list[MadeFamily]:

@@ -21,6 +21,7 @@ CASES = {
         [(2, 3, 7, 6)],
         {"kernel_shape": [3, 2], "pads": [1, 0, 1, 1], "count_include_pad": 1},
     ),
+    "largest": ("MaxPool", [(2, 3, 7, 6)], {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1]}),
     "product": ("MatMul", [(2, 3, 4), (4, 5)], {}),
     "gemm": ("Gemm", [(4, 2), (5, 4), (5,)], {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0}),
     "gemm without a bias": ("Gemm", [(2, 4), (4, 5)], {}),
@@ -51,6 +52,7 @@ def test_the_sum_is_the_evaluators(name, operators):
 
 def test_a_window_that_reaches_beyond_the_pads_is_left_to_the_evaluator():
     assert sums.ONE_BY_ONE["AveragePool"]({"kernel_shape": [2], "ceil_mode": 1}, [np.ones((1, 1, 3))]) is None
+    assert sums.EXACT["MaxPool"]({"kernel_shape": [2], "ceil_mode": 1}, [np.ones((1, 1, 3))]) is None
     assert sums.ONE_BY_ONE["ReduceSum"]({"noop_with_empty_axes": 1}, [np.ones(3)]) is None
 
 

@@ -125,7 +125,9 @@ def _proved(
 
 
 def _refused(path: Path, target: str, reason: str) -> ModelError:
-    return ModelError(f"runtime '{target}'", f"must take {path.name}", got=reason, advice="Choose another with --target.")
+    return ModelError(
+        f"runtime '{target}'", f"must take {path.name}", got=reason, advice="Choose another with --target."
+    )
 
 
 def _choose(choice: BottleneckForm, fused: GraphOutcome, measured: BenchRecord | None) -> Bottleneck:
