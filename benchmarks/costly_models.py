@@ -62,7 +62,7 @@ def measured(words: list[str]) -> None:
     spent = usage.ru_utime + usage.ru_stime
     code = os.waitstatus_to_exitcode(status)
     print(
-        f"{' '.join(words)}: exit {code}, {spent:.0f} s of the processor, {time.monotonic() - began:.0f} s by the clock,"
+        f"{' '.join(words)}: exit {code}, {spent:.0f} s of the processor, {time.monotonic() - began:.0f} s by clock,"
         f" {usage.ru_maxrss / 2**20:.2f} GiB",
         flush=True,
     )

@@ -55,22 +55,22 @@ class Job(NamedTuple):
     whole: bool = True
 
 
-class Outcome(NamedTuple):
+class Comparison(NamedTuple):
     """The row of a job, or the reason why there is none; with both, the reason why it has no empty batch."""
 
     row: ParityRow | None
     reason: str | None
 
 
-def outcome(job: Job) -> Outcome:
+def outcome(job: Job) -> Comparison:
     """What comes of a job, whatever the runtime does."""
     first = _outcome(job, empty=True)
     if first.row is not None or first.reason is None or not first.reason.endswith(f" at {EMPTY}"):
         return first
-    return Outcome(_outcome(job, empty=False).row, first.reason)
+    return Comparison(_outcome(job, empty=False).row, first.reason)
 
 
-def _outcome(job: Job, *, empty: bool) -> Outcome:
+def _outcome(job: Job, *, empty: bool) -> Comparison:
     stages = [LOAD]
     request = {key: str(value) if isinstance(value, Path) else value for key, value in job._asdict().items()}
     seconds = SECONDS + job.path.stat().st_size // 2**20
@@ -86,8 +86,8 @@ def _outcome(job: Job, *, empty: bool) -> Outcome:
     except ResourceError as exc:
         if exc.where != str(job.path):  # not about the model: a full disk, say
             raise
-        return Outcome(None, _reason(exc.got or exc.must, stages[-1], seconds))
-    return Outcome(answer["row"] and ParityRow.model_validate(answer["row"]), answer["refused"])
+        return Comparison(None, _reason(exc.got or exc.must, stages[-1], seconds))
+    return Comparison(answer["row"] and ParityRow.model_validate(answer["row"]), answer["refused"])
 
 
 def _reason(got: str, stage: str, seconds: int) -> str:
@@ -116,7 +116,7 @@ class _Watch:
         elif stage == EMPTY:
             pass
         elif self._first is None:
-            self._first = (int(stage.split()[-1]), now)
+            self._first = (int(stage.rsplit(maxsplit=1)[-1]), now)
         elif self._first[0]:
             rows, began = self._first
             bound_next(math.ceil(self._seconds + SLOWEST * ROWS * (now - began) / rows))

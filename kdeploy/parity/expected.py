@@ -35,7 +35,11 @@ class Expected(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Write them into a file."""
-        meta = {"names": [*self.names], "families": [one.name for one in self.families], "by": self.oracle.by}
+        meta: dict[str, Any] = {
+            "names": [*self.names],
+            "families": [one.name for one in self.families],
+            "by": self.oracle.by,
+        }
         meta |= {"against": self.against, "exact": self.oracle.exact}
         arrays = {"meta": np.array(json.dumps(meta))}
         for number, (inputs, oracle) in enumerate([(self.inputs, self.oracle), *(one[1:] for one in self.families)]):

@@ -28,7 +28,7 @@ ALONE = 8  # inputs that are run one by one
 
 
 class Trial(NamedTuple):
-    """A loaded model, its input's name, and real inputs for it, float32 (inputs, *shape); `at` hears what comes next."""
+    """A loaded model, its input's name, and real inputs for it, float32 (inputs, *shape); `at` hears of each step."""
 
     session: Session
     input: str

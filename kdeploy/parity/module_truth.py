@@ -16,7 +16,6 @@ from kdeploy.parity.bisection import Value, around, first_against, value_of
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.records.parity import ParityRow
 
-
 BY = "PyTorch in float64"
 
 

@@ -1,6 +1,6 @@
 """The second oracle: who says what a graph must answer where ONNX's reference evaluator cannot run it.
 
-    1. the evaluator, of the graph raised to a later opset: it has DequantizeLinear from 19 on, quantizers write 10 to 18
+    1. the evaluator, of the graph raised to a later opset: it has DequantizeLinear from 19 on, quantizers write 10 on
     2. ONNX Runtime in float64, where it has every operator of the graph in that type
     3. the runtimes among each other in float32: the median of what those answer that answer differently,
        noise = the median of their distances from it, and at most u sqrt(n) x scale, n the terms of all sums
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,9 @@ def _candidates(path: Path, signature: Signature) -> Iterator[Callable[[], Judge
     model = onnx.load(path)
     opset = next(one.version for one in model.opset_import if one.domain in {"", "ai.onnx"})
     for later in range(opset + 1, onnx.defs.onnx_opset_version() + 1):
-        yield lambda later=later: _raised(path, model, later)
-    yield lambda: _WideOracle(path, model, signature)
-    yield lambda: _RuntimesOracle(path, signature)
+        yield partial(_raised, path, model, later)
+    yield partial(_WideOracle, path, model, signature)
+    yield partial(_RuntimesOracle, path, signature)
 
 
 def _raised(path: Path, model: onnx.ModelProto, opset: int) -> Judge:

@@ -21,20 +21,23 @@ from kdeploy.parity.convolution import Geometry, convolved
 MOST_TERMS = 50_000_000  # of a product: beyond that BLAS sums it, which adds some blocks one by one
 
 Attributes = Mapping[str, Any]
-Operator = Callable[[Attributes, Sequence[np.ndarray | None]], np.ndarray | None]  # None: the evaluator's own is taken
+Array = np.ndarray[Any, Any]
+Operator = Callable[[Attributes, Sequence[Array | None]], Array | None]  # None: the evaluator's own is taken
 
 
 def added(terms: np.ndarray) -> np.ndarray:
     """The sums over the last axis of (..., terms), in the type of the terms."""
-    return np.add.accumulate(terms, axis=-1, dtype=terms.dtype)[..., -1] if terms.shape[-1] else terms.sum(-1)
+    sums: np.ndarray = np.add.accumulate(terms, axis=-1, dtype=terms.dtype)[..., -1] if terms.size else terms.sum(-1)
+    return sums
 
 
 def multiplied(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The product (..., rows, columns) of matrices (..., rows, terms) and (..., terms, columns)."""
     shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
     if np.prod(shape, dtype=float) * a.shape[-1] > MOST_TERMS:
-        return a @ b
-    total = np.zeros(shape, np.result_type(a, b))
+        blocks: np.ndarray = a @ b
+        return blocks
+    total: np.ndarray = np.zeros(shape, np.result_type(a, b))
     for term in range(a.shape[-1]):
         total += a[..., :, term, None] * b[..., None, term, :]
     return total
@@ -43,7 +46,7 @@ def multiplied(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _reduced(attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """The sum over some axes, all of them where none are named."""
     data, given = inputs[0], inputs[1] if len(inputs) > 1 else attributes.get("axes")
-    if data is None or (given is None or not len(given)) and attributes.get("noop_with_empty_axes"):
+    if data is None or ((given is None or not len(given)) and attributes.get("noop_with_empty_axes")):
         return None
     axes = sorted(int(axis) % data.ndim for axis in given) if given is not None and len(given) else range(data.ndim)
     kept = [length for axis, length in enumerate(data.shape) if axis not in axes]
@@ -55,7 +58,7 @@ def _mean(attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.nda
     sums = _reduced(attributes, inputs)
     if sums is None or inputs[0] is None or not sums.size:
         return None
-    return (sums / sums.dtype.type(inputs[0].size // sums.size)).astype(sums.dtype)
+    return np.asarray(sums / (inputs[0].size // sums.size), sums.dtype)
 
 
 def _global_average(_attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.ndarray | None:
@@ -72,7 +75,7 @@ def _average(attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.
     sums, counts = (added(_flat(geometry, array)) for array in (data, np.ones_like(data[:1, :1])))
     if attributes.get("count_include_pad"):
         counts = np.full_like(counts, np.prod(geometry.kernel))
-    return sums / counts
+    return np.asarray(sums / counts)
 
 
 def _largest(attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.ndarray | None:
@@ -101,8 +104,8 @@ def _gemm(attributes: Attributes, inputs: Sequence[np.ndarray | None]) -> np.nda
     if a is None or b is None:
         return None
     a, b = (a.T if attributes.get("transA") else a), (b.T if attributes.get("transB") else b)
-    product = a.dtype.type(attributes.get("alpha", 1.0)) * multiplied(a, b)
-    return product if c is None else product + a.dtype.type(attributes.get("beta", 1.0)) * c
+    product = multiplied(a, b) * attributes.get("alpha", 1.0)
+    return np.asarray(product if c is None else product + c * attributes.get("beta", 1.0), a.dtype)
 
 
 def convolution(product: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Operator:

@@ -56,8 +56,8 @@ class GraphTruth:
     def oracle(self, inputs: np.ndarray) -> Oracle:
         """The logits in float64 (inputs, classes), and the noise of float32.
 
-        Raises: ModelError when nothing here can evaluate the graph; ParityError for one that declares any batch, and takes
-            one.
+        Raises: ModelError when nothing here can evaluate the graph; ParityError for one that declares any batch, and
+            takes one.
         """
         try:
             return self._oracle(inputs)

@@ -13,11 +13,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 import kdeploy
-from kdeploy.errors import ModelError, ResourceError
+from kdeploy.errors import ModelError
 from kdeploy.parity.truth import onnx_oracle
 from kdeploy.runtimes import installed
 from kdeploy.system.files import hash_file
-from kdeploy.verbs import external_models
 from kdeploy.verbs.external_models import admitted, made_inputs
 from tests import made
 from tests.program import inside

@@ -17,7 +17,8 @@ import onnx
 from kdeploy.errors import ModelError, ResourceError
 from kdeploy.graphs import export
 from kdeploy.models.signature import signature
-from kdeploy.parity.apart import Job, outcome
+from kdeploy.parity import apart
+from kdeploy.parity.apart import Job
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.expected import Expected
 from kdeploy.parity.truth import onnx_oracle
@@ -50,7 +51,8 @@ def run(
         path: of a classifier that the inspector has admitted.
         inputs: float32 (inputs, *shape), for the proof and for timing.
         target: the runtime on which `auto` times the forms.
-    Raises: ParityError when a form is not the model; ModelError when the target does not take it; ResourceError when `fuse` was asked for and is too large.
+    Raises: ParityError when a form is not the model; ModelError when the target does not take it; ResourceError when
+        `fuse` was asked for and is too large.
     """
     folded, fused, folds = _rewritten(path)
     files = _written(folder, path, folded, fused)
@@ -106,13 +108,14 @@ def _proved(
     path: Path, files: Mapping[FormName, Path], inputs: np.ndarray, target: str, progress: Progress
 ) -> tuple[list[Form], tuple[Unavailable, ...]]:
     """The forms with their parity, and on which runtimes one has none: only the target must take each."""
-    exported, left_out = [], {}
+    exported: list[Form] = []
+    left_out: dict[str, str] = {}
     names = dict.fromkeys((*PROVED_ON, target))
     with scratch_folder() as scratch:
         Expected(inputs, onnx_oracle(path, inputs)).save(expected := scratch / "expected.npz")
         for form, file in files.items():
             jobs = [Job(file, f"model.{form}", name, expected, whole=False) for name in names]
-            outcomes = dict(zip(names, map(outcome, jobs), strict=True))
+            outcomes = dict(zip(names, map(apart.outcome, jobs), strict=True))
             left_out |= {f"model.{form} on {name}": one.reason for name, one in outcomes.items() if one.reason}
             if outcomes[target].row is None:
                 raise _refused(path, target, str(outcomes[target].reason))
