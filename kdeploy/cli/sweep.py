@@ -30,13 +30,15 @@ def command(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Distil every variant of a recipe and compare them; work that they share is done once."""
+    """Distil every variant of a recipe and compare them, on a page too; work that they share is done once."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
 
     with watched() as progress:
-        record = api.sweep(recipe, options.options(runs, data_root, set_, trust, progress), only=only or ())
+        shared = options.options(runs, data_root, set_, trust, progress)
+        record = api.sweep(recipe, shared, only=only or ())
+        folder, report = api.report_sweep(record, shared)
     if as_json:
         output.record(record)
         return
@@ -45,6 +47,8 @@ def command(
     output.line(
         f"of {record.rows[0].test_inputs} test inputs; each variant is a run: kdeploy export {record.rows[0].run}"
     )
+    output.line(f"report: {folder / report.page.file}")
+    output.line(f"table: {folder / report.table.file}")
 
 
 def _row(row: SweepRow) -> tuple[str, ...]:
