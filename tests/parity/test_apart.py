@@ -12,8 +12,6 @@ from onnx import helper, numpy_helper
 from kdeploy.parity import apart
 from kdeploy.parity.apart import Job, outcome
 from kdeploy.parity.expected import Expected
-from kdeploy.parity.made_families import MadeFamily
-from kdeploy.parity.oracle import Oracle
 from kdeploy.parity.truth import onnx_oracle
 from kdeploy.runtimes import installed
 from tests import made
@@ -63,17 +61,6 @@ def job(path: Path, runtime: str, *shape: int) -> Job:
     inputs = np.random.default_rng(1).random((4, *shape), np.float32)
     Expected(inputs, onnx_oracle(path, inputs), against="its own graph in float64").save(path.with_suffix(".npz"))
     return Job(path, path.name, runtime, path.with_suffix(".npz"))
-
-
-def test_what_is_expected_is_read_as_it_was_saved(tmp_path):
-    inputs, logits = np.zeros((2, 3), np.float32), np.ones((2, 5))
-    family = MadeFamily("ones", inputs[:1] + 1, Oracle(logits[:1], 0.25, "a judge"))
-    Expected(inputs, Oracle(logits, 0.5, "a judge"), [family], ["a.npy", "b.npy"]).save(tmp_path / "0.npz")
-    found = Expected.read(tmp_path / "0.npz")
-    assert (found.oracle.float32_error, found.oracle.by, found.names) == (0.5, "a judge", ["a.npy", "b.npy"])
-    assert (found.families[0].name, found.families[0].oracle.float32_error) == ("ones", 0.25)
-    np.testing.assert_array_equal(found.families[0].inputs, family.inputs)
-    np.testing.assert_array_equal(found.oracle.logits, logits)
 
 
 def test_a_runtime_that_an_empty_batch_ends_is_compared_without_it_and_that_is_said(tmp_path):
