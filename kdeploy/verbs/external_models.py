@@ -6,17 +6,20 @@ counts it is done in a child within limits (`kdeploy.verbs.external_work`).
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from kdeploy.errors import ModelError
-from kdeploy.graphs.inspector.admit import admit, check_repeatable, inspect
+from kdeploy.graphs.inspector.admit import Inspection, admit, check_repeatable, inspect
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
 from kdeploy.parity.apart import Job, outcome
@@ -31,9 +34,9 @@ from kdeploy.records.base import Unavailable
 from kdeploy.records.count import CountRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
-from kdeploy.runtimes.onnxfile import header
+from kdeploy.runtimes.onnxfile import fix_lengths, free_lengths, header
 from kdeploy.runtimes.protocol import Refused, Source
-from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.runtimes.scratch import scratch_folder, standing_for
 from kdeploy.samples.input_folder import read_folder
 from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
@@ -61,13 +64,14 @@ class ExternalModel:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one input. Raises: ModelError when a length of it is free."""
-        lengths = [length or 0 for length in self.signature.shape]
-        if not lengths or min(lengths) < 1:
+        lengths = [length for length in self.signature.shape if length]
+        if not lengths or len(lengths) < len(self.signature.shape):
+            words = ", ".join(str(length or "free") for length in self.signature.shape)
             raise ModelError(
                 str(self.path),
-                "must have an input of which only the batch is dynamic",
-                got=f"input {self.signature.input!r} of shape (batch, {', '.join(map(str, lengths))})",
-                advice="Export it with a fixed shape.",
+                "must have an input of which only the batch is free",
+                got=f"input {self.signature.input!r} of shape (batch, {words})",
+                advice="Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.",
             )
         return tuple(lengths)
 
@@ -92,40 +96,48 @@ def model_of(path: Path) -> ExternalModel:
     return ExternalModel(path, signature(path))
 
 
-def count_model(path: Path, batch: int = 1) -> CountRecord:
+def count_model(path: Path, batch: int = 1, shape: Sequence[int] | None = None) -> CountRecord:
     """What one call of an ONNX classifier costs, layer by layer; nothing is run.
 
     Args:
         batch: that of a model that does not fix its own.
+        shape: the lengths of a sample, where some are free.
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
-    check_repeatable(inspect(path), path)
-    return external_work.count(path, batch)
+    check_repeatable(inspect(path, shape=shape), path)
+    return external_work.count(path, batch, shape)
 
 
-def counted(path: Path, batch: int) -> CountRecord:
+def counted(path: Path, batch: int, shape: Sequence[int] | None = None) -> CountRecord:
     """What `count_model` says of a model that was inspected."""
     model = model_of(path)
     read = model.signature
-    shape = (read.batch or batch, *model.shape)
-    return CountRecord(model=path.name, input_shapes={read.input: shape}, compute=bench.counted(path, read, shape))
+    whole = (read.batch or batch, *(shape or model.shape))
+    return CountRecord(model=path.name, input_shapes={read.input: whole}, compute=bench.counted(path, read, whole))
 
 
 def verify_models(
-    paths: Sequence[Path], progress: Progress, folder: Path | None = None, names: Sequence[str] | None = None
+    paths: Sequence[Path],
+    progress: Progress,
+    folder: Path | None = None,
+    names: Sequence[str] | None = None,
+    shape: Sequence[int] | None = None,
 ) -> VerifyRecord:
     """Compare each model through every runtime that is here and takes it with its own graph in float64.
 
     Args:
         folder: the one with real inputs, on which the models are compared with the first of them as well.
         names: of runtimes, each of which must take every model; None for all that are here.
+        shape: the lengths of a sample, where some are free.
     Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
         something else than the first; DataError for a folder without inputs for it.
     """
     chosen = [*installed.available()] if names is None else [installed.find(name).name for name in dict.fromkeys(names)]
-    for path in paths:
-        admit(path)
-    with scratch_folder() as scratch:
+    with scratch_folder() as scratch, ExitStack() as stack:
+        paths = [
+            stack.enter_context(_shaped(path, admit(path, shape), shape, scratch / str(number)))
+            for number, path in enumerate(paths)
+        ]
         agreements = external_work.expect(paths, folder, scratch, progress)
         jobs = [
             Job(path, path.name, name, scratch / f"{number}.npz")
@@ -134,6 +146,24 @@ def verify_models(
         ]
         record = rows_of(jobs, progress, wanted=names is not None)
     return record.model_copy(update={"rows": (*record.rows, *agreements)})
+
+
+@contextmanager
+def _shaped(path: Path, inspection: Inspection, shape: Sequence[int] | None, folder: Path) -> Iterator[Path]:
+    """The path of a model that was admitted, or that of its copy with a shape; errors are about the original."""
+    if shape is None:
+        yield path
+        return
+    folder.mkdir()
+    with standing_for(folder, str(path)):
+        model = header(path)
+        free_lengths(model.graph)
+        fix_lengths(model.graph, shape, str(path))
+        onnx.save(model, folder / path.name)
+        for name in inspection.side_files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path.parent / name, folder / name)
+        yield folder / path.name
 
 
 def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyRecord:

@@ -42,9 +42,9 @@ def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: 
     return [*map(ParityRow.model_validate, _asked(request, _names(paths), "verified", progress)["rows"])]
 
 
-def count(path: Path, batch: int) -> CountRecord:
-    """What one call of an inspected classifier costs."""
-    request = {"do": "count", "path": str(path), "batch": batch}
+def count(path: Path, batch: int, shape: Sequence[int] | None = None) -> CountRecord:
+    """What one call of an inspected classifier costs; `shape` has the lengths of a sample, where some are free."""
+    request = {"do": "count", "path": str(path), "batch": batch, "shape": shape and [*shape]}
     return CountRecord.model_validate(_asked(request, str(path), "counted", Progress())["record"])
 
 
@@ -184,7 +184,7 @@ def _expected(request: wire.Message, progress: Progress) -> list[ParityRow]:
 def _counted(request: wire.Message, _progress: Progress) -> Record:
     from kdeploy.verbs.external_models import counted
 
-    return counted(Path(request["path"]), request["batch"])
+    return counted(Path(request["path"]), request["batch"], request["shape"])
 
 
 def _exported(request: wire.Message, progress: Progress) -> Record:

@@ -447,3 +447,70 @@ def test_a_named_runtime_that_does_not_take_a_model_is_an_error(tmp_path):
     assert (found.code, found.stdout) == (3, "")
     sentence = f"error: runtime 'ncnn': must take a.onnx ({ONE_ROW}). Choose another with --runtime."
     assert found.stderr.splitlines()[-1] == sentence
+
+
+def of_any_size(path: Path) -> Path:
+    """A convolution over any height and width, whose average goes through a linear layer that takes height 6 alone."""
+    draws = np.random.default_rng(0)
+    weights = {
+        "w": draws.standard_normal((5, 3, 3, 3), np.float32),
+        "rows": draws.standard_normal((6, 1), np.float32),
+        "order": np.array([0, 5]),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("ReduceMean", ["c"], ["m"], axes=[3], keepdims=0),
+        helper.make_node("MatMul", ["m", "rows"], ["r"]),
+        helper.make_node("Reshape", ["r", "order"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 5])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_free_lengths_are_those_that_are_given(tmp_path):
+    path = of_any_size(tmp_path / "a.onnx")
+    found = inside("verify", path, "--shape", "3,6,8", "--runtime", "onnxruntime", "--json")
+    assert found.code == 0, found.stderr
+    assert [(row["model"], row["passed"]) for row in found.document["rows"]] == [("a.onnx", True)]
+    shown = inside("show", path, "--shape", "3,6,8", "--json")
+    assert shown.document["input_shapes"] == {"x": [1, 3, 6, 8]}
+    assert shown.document["compute"]["multiply_adds"] == 6 * 8 * 5 * 27 + 5 * 6
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_lengths_that_do_not_fit_are_refused(tmp_path, verb):
+    path = of_any_size(tmp_path / "a.onnx")
+    found = inside(verb, path, "--shape", "4,6,8")
+    assert found.code == 3
+    assert found.stderr.splitlines()[-1] == (
+        f"error: {path}: must have one input that takes (batch, 4, 6, 8) "
+        "(1 inputs, the first of shape (batch, 3, free, free)). Give --shape other lengths."
+    )
+
+
+def test_a_free_height_is_called_free(tmp_path):
+    path = of_any_size(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    del model.graph.node[1:]
+    model.graph.node.append(helper.make_node("GlobalAveragePool", ["c"], ["p"]))
+    model.graph.node.append(helper.make_node("Flatten", ["p"], ["y"]))
+    onnx.save(model, path)
+    found = inside("show", path)
+    assert found.code == 3
+    assert found.stderr == (
+        f"error: {path}: must have an input of which only the batch is free (input 'x' of shape (batch, 3, free, free)). "
+        "Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.\n"
+    )
+
+
+def test_what_is_no_shape_is_a_usage_error(tmp_path):
+    found = inside("show", of_any_size(tmp_path / "a.onnx"), "--shape", "3,x")
+    assert found.code == 2
+    assert "--shape must be lengths of at least 1, as 3,224,224 (got '3,x')" in " ".join(found.stderr.split())
