@@ -28,6 +28,7 @@ from kdeploy.parity.subject import Subject, row_of
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.parity import ParityRow
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.protocol import Refused
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
@@ -36,6 +37,7 @@ from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits, bound_next
 SECONDS = 20  # of the processor, and one for each MiB of the model
 MOST_SECONDS = 3600  # whatever the first call took
 SLOWEST, ROWS = 3, 1500  # all rows that are run, and how much longer one may take than the first
+TOO_SLOW = "it judges already, and its row would take minutes"
 EMPTY = steps.batch(0)
 
 
@@ -131,6 +133,8 @@ def compared(request: wire.Message, step: Callable[[wire.Message], None]) -> dic
         if request["whole"]:
             truth = GraphTruth(path, expected.against)
             subject = Subject(request["name"], path, *expected[:2], {}, truth, expected.names)
+            if runtime == REFERENCE and subject.cost.is_too_slow_for_reference:
+                return {"row": None, "refused": TOO_SLOW}
             row = row_of(subject, FormatRequest(runtime), expected.families, watch, empty=request["empty"])
         else:
             row = proved(path, request["name"], expected.oracle, expected.inputs, runtime, watch)

@@ -1,6 +1,6 @@
 """The extent of a verification: how many rows of a model are run, fewer where each costs more.
 
-    rows x multiply-adds of one <= 1e12      some 30 s to 2 min of a core; a sixth of that by the reference evaluator
+    rows x multiply-adds of one <= 1e12      some 30 s to 2 min of a core; by the reference evaluator 5e10
     batch x bytes of one row <= 2^28         of values that are alive at once, as the inspector counts them
 
 A net for digits is run 1,500 times; VGG16 on 240 pixels 60 times, in batches of 8 at most.
@@ -20,7 +20,7 @@ from kdeploy.graphs.inspector.activations import peak_bytes
 from kdeploy.models.signature import Signature
 from kdeploy.runtimes.onnxfile import free_lengths
 
-MULTIPLY_ADDS, REFERENCE_MULTIPLY_ADDS = 1_000_000_000_000, 150_000_000_000
+MULTIPLY_ADDS, REFERENCE_MULTIPLY_ADDS = 1_000_000_000_000, 50_000_000_000
 MOST_BYTES = 2**28
 FAMILIES = 12
 
@@ -56,6 +56,11 @@ class Cost(NamedTuple):
 
     multiply_adds: int
     activation_bytes: int
+
+    @property
+    def is_too_slow_for_reference(self) -> bool:
+        """Whether even the least extent takes the reference evaluator minutes."""
+        return LEAST.rows * self.multiply_adds > REFERENCE_MULTIPLY_ADDS
 
     def extent(self, *, reference: bool = False) -> Extent:
         """The extent that is affordable."""

@@ -72,10 +72,11 @@ class Subject:
 
     def extent(self, runtime: str) -> Extent:
         """How many rows are run on a runtime."""
-        return self._cost.extent(reference=runtime == REFERENCE)
+        return self.cost.extent(reference=runtime == REFERENCE)
 
     @cached_property
-    def _cost(self) -> Cost:
+    def cost(self) -> Cost:
+        """What one row costs."""
         return cost_of(self.onnx, self.signature)
 
     def precision(self, request: FormatRequest) -> str:

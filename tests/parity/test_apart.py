@@ -91,3 +91,11 @@ def test_a_form_is_proved_on_its_inputs_alone(tmp_path):
     assert reason is None
     assert row is not None
     assert (row.passed, row.families, row.oracle) == (True, (), "ONNX's reference evaluator in float64")
+
+
+def test_the_reference_evaluator_is_left_out_where_it_is_too_slow(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    asked = job(made.linear(tmp_path / "a.onnx", (1, 4, 4)), "reference", 1, 4, 4)
+    request = {key: str(value) if isinstance(value, Path) else value for key, value in asked._asdict().items()}
+    monkeypatch.setattr("kdeploy.parity.extent.REFERENCE_MULTIPLY_ADDS", 100)
+    found = apart.compared(request | {"seconds": 20, "empty": True}, lambda _: None)
+    assert found == {"row": None, "refused": apart.TOO_SLOW}

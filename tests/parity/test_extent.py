@@ -42,6 +42,11 @@ def test_a_net_for_photographs_is_still_asked_for_batches_and_families():
     assert extent.inputs >= 4
 
 
+def test_what_the_reference_evaluator_would_take_minutes_for_is_known():
+    assert VGG16.is_too_slow_for_reference
+    assert not Cost(1_070_000_000, 2**24).is_too_slow_for_reference
+
+
 def test_memory_alone_makes_batches_smaller_and_nothing_else():
     assert Cost(1, 2**25).extent() == FULL._replace(batch=8, again=8)
 
