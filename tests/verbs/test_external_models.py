@@ -506,7 +506,8 @@ def test_a_free_height_is_called_free(tmp_path):
     assert found.code == 3
     assert found.stderr == (
         f"error: {path}: must have an input of which only the batch is free "
-        "(input 'x' of shape (batch, 3, free, free)). Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.\n"
+        "(input 'x' of shape (batch, 3, free, free)). "
+        "Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.\n"
     )
 
 
