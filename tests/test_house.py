@@ -73,10 +73,10 @@ TESTED_ELSEWHERE = {
         records/report records/run records/software records/sweep records/teacher
     """,
     "a part of the page: reports/test_page.py and reports/test_bench_page.py": """
-        reports/bench_headline reports/figures/distributions reports/figures/drawing reports/figures/roofline
-        reports/figures/scores
+        reports/bench_headline reports/figures/distributions reports/figures/drawing reports/figures/losses
+        reports/figures/roofline reports/figures/scores
         reports/figures/sustained reports/figures/throughput reports/figures/trade_off reports/headline
-        reports/layers reports/plots reports/write
+        reports/layers reports/plots reports/trainings reports/write
     """,
     "promises without code; runtimes/test_contract.py checks who keeps them": "runtimes/protocol",
     "a promise without code; system/test_known_hashes.py checks who keeps it": "samples/known",

@@ -33,12 +33,21 @@ class Model(Part):
 
 
 class Fold(Part):
-    """One transformation: done, or refused with a reason."""
+    """One transformation: done, refused, or with nothing to transform, with a reason.
+
+    `applies`: False where there is nothing to transform; True in records before 2.1, which did not say.
+    """
 
     model: str
     name: str
     done: bool
     reason: str
+    applies: bool = True
+
+    @property
+    def result(self) -> str:
+        """How it ended, in a word or three."""
+        return "done" if self.done else "refused" if self.applies else "nothing to fold"
 
 
 class LowRank(Part):

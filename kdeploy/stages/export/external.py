@@ -88,7 +88,8 @@ def _rewritten(path: Path) -> tuple[GraphOutcome, GraphOutcome, tuple[Fold, ...]
         fused = fuse_nodes(folded.model)
     outcomes = (("batch norm", folded), ("bottleneck", fused))
     folds = tuple(
-        Fold(model="model", name=name, done=outcome.done, reason=outcome.reason) for name, outcome in outcomes
+        Fold(model="model", name=name, done=outcome.done, reason=outcome.reason, applies=outcome.applies)
+        for name, outcome in outcomes
     )
     return folded, fused, folds
 
