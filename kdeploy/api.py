@@ -11,7 +11,7 @@ measured and failed; `exit_code` of each is that of the command line.
 from __future__ import annotations
 
 from kdeploy.pipeline.job import Job
-from kdeploy.verbs.benchmarks import compare, copy_report, export_pytest_benchmark, recompute, report_bench
+from kdeploy.verbs.benchmarks import compare, copy_folder, copy_report, export_pytest_benchmark, recompute, report_bench
 from kdeploy.verbs.finished_run import FinishedRun
 from kdeploy.verbs.models import bench_models, export_model, show_model, verify_bundle, verify_models
 from kdeploy.verbs.prepare import Options
@@ -45,6 +45,7 @@ __all__ = [
     "bundle",
     "clean",
     "compare",
+    "copy_folder",
     "copy_report",
     "distill",
     "doctor",

@@ -14,6 +14,7 @@ from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, Runs, Set, Tr
 from kdeploy.cli.overrides import export_overrides
 from kdeploy.cli.precision_cost import cost_lines
 from kdeploy.formatting import numbers
+from kdeploy.system.outputs import must_take_files
 
 if TYPE_CHECKING:
     from kdeploy.records.export import Bottleneck as Choice
@@ -63,7 +64,10 @@ Target = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", metavar="FOLDER", help="Where a MODEL goes [default: its folder under --runs].", show_default=False
+        "--out",
+        metavar="FOLDER",
+        help="Copy the files there; where a MODEL goes [default: its folder under --runs].",
+        show_default=False,
     ),
 ]
 
@@ -96,13 +100,16 @@ def command(
         options.refuse(recipe_only | {"--trust": trust}, "an .onnx file", "recipes and runs")
         _model(Path(subject), bottleneck or "auto", target or "onnxruntime", (out, overwrite), runs, as_json)
         return
-    options.refuse({"--out": out, "--overwrite": overwrite}, "a recipe or run", ".onnx files")
+    if out is not None:
+        must_take_files(out)
     asked = export_overrides(bottleneck=bottleneck, formats=formats, preprocess=preprocess, target=target)
     overrides = [*(set_ or ()), *asked]
     with watched() as progress:
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="export")
     run = api.load_run(job)
     record, folder = run.export, run.folder("export")
+    if out is not None:
+        api.copy_folder(folder, out, overwrite=overwrite)
     if as_json:
         output.record(record)
         return

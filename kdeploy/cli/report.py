@@ -10,7 +10,7 @@ import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.following import following
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, RequireExact, Runs, Set, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Out, Overwrite, RequireExact, Runs, Set, Trust
 from kdeploy.system.outputs import must_take_files
 
 Subjects = Annotated[
@@ -20,10 +20,6 @@ Subjects = Annotated[
         help="A recipe file, the name of a run, or a folder that `kdeploy bench` filled; several runs are compared.",
         show_default=False,
     ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Copy the files there.", show_default=False),
 ]
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from kdeploy.cli import options
 from kdeploy.cli.following import following
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, RequireExact, Runs, Set, Subject, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Out, Overwrite, Rehash, RequireExact, Runs, Set, Subject, Trust
+from kdeploy.system.outputs import must_take_files
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
@@ -30,6 +31,8 @@ def stage_verb(
 
     def command(
         subject: Subject,
+        out: Out = None,
+        overwrite: Overwrite = False,
         set_: Set = None,
         data_root: DataRoot = None,
         runs: Runs = RUNS,
@@ -42,9 +45,13 @@ def stage_verb(
         from kdeploy.cli import output
         from kdeploy.cli.progress import watched
 
+        if out is not None:
+            must_take_files(out)
         with watched() as progress:
             asked = options.options(runs, data_root, set_, trust, progress)
             run = api.load_run(api.run(subject, replace(asked, require_exact=require_exact, rehash=rehash), upto=stage))
+        if out is not None:
+            api.copy_folder(run.folder(stage), out, overwrite=overwrite)
         if as_json:
             output.record(record(run))
         else:
