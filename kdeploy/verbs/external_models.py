@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from kdeploy.errors import ModelError
 from kdeploy.graphs.inspector.admit import Inspection, admit, check_repeatable, inspect
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
-from kdeploy.parity.apart import Job, outcome
+from kdeploy.parity.apart import Comparison, Job, outcome
 from kdeploy.parity.compare import compare
 from kdeploy.parity.expected import Expected
 from kdeploy.parity.extent import FAMILIES, Cost, cost_of, words
@@ -34,6 +34,7 @@ from kdeploy.records.base import Unavailable
 from kdeploy.records.count import CountRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.onnxfile import fix_lengths, free_lengths, header
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.runtimes.scratch import scratch_folder, standing_for
@@ -171,7 +172,7 @@ def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyR
 
     Args:
         wanted: each runtime was asked for by name.
-    Raises: ModelError for a job without a row whose runtime is wanted.
+    Raises: ModelError for a job without a row whose runtime is wanted, and for a model that no runtime takes.
     """
     outcomes = []
     with progress.task("parity", len(jobs)) as advance:
@@ -184,6 +185,8 @@ def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyR
                 progress.say(f"{job.name}: {'' if row else 'left out '}on {job.runtime}: {reason}")
             advance(len(outcomes))
     rows = [row for row, _ in outcomes if row is not None]
+    for job in jobs:
+        _check_compared(job, jobs, outcomes)
     versions = {name: installed.find(name).version() for name in dict.fromkeys(row.runtime for row in rows)}
     reasons = [
         Unavailable(field=f"{job.name} on {job.runtime}", reason=reason)
@@ -191,6 +194,16 @@ def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyR
         if reason is not None
     ]
     return VerifyRecord(rows=tuple(rows), versions=versions, unavailable=tuple(reasons))
+
+
+def _check_compared(job: Job, jobs: Sequence[Job], outcomes: Sequence[Comparison]) -> None:
+    """Raises: ModelError when the model of a job has no row, or only that of the evaluator that judges."""
+    own = [(one.runtime, each) for one, each in zip(jobs, outcomes, strict=True) if one.path == job.path]
+    asked = {name for name, _ in own}
+    if any(each.row is not None for name, each in own if name != REFERENCE or asked == {REFERENCE}):
+        return
+    reasons = "; ".join(f"{name}: {each.reason}" for name, each in own if each.reason)
+    raise ModelError(str(job.path), "must be taken by one of the runtimes that are here", got=reasons)
 
 
 def _refused(job: Job, where: str, reason: str) -> ModelError:
@@ -208,18 +221,20 @@ def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: 
         check_alike(models)
         inputs, names = read_folder(folder, models[0].shape, min(map(_affordable, models)))
     subjects = []
-    with progress.task("oracle", len(models)) as advance:
+    steps = FAMILIES + 1
+    with progress.task("oracle", steps * len(models)) as advance:
         for number, model in enumerate(models):
+            start = steps * number + 1
             own_inputs = made_inputs(model) if folder is None else inputs
             subject = _subject(model, own_inputs, names, progress)
             oracle = subject.oracle
-            if not oracle.by.endswith(FLOAT64):
+            advance(start)
+            if oracle.by != f"{EVALUATOR} in {FLOAT64}":
                 progress.say(f"{model.name}: {EVALUATOR} cannot run it; judged by {oracle.by}")
-            families = _families(model, subject)
+            families = _families(model, subject, advance, start)
             against = OWN_GRAPH if oracle.exact else RUNTIMES
             Expected(subject.inputs, oracle, families, names, against).save(scratch / f"{number}.npz")
             subjects.append(subject)
-            advance(number + 1)
         return [] if folder is None else [_agreement(subjects[0], other) for other in subjects[1:]]
 
 
@@ -238,11 +253,12 @@ def _say_how_long(model: ExternalModel, truth: GraphTruth, inputs: np.ndarray, p
     )
 
 
-def _families(model: ExternalModel, subject: Subject) -> list[MadeFamily]:
+def _families(model: ExternalModel, subject: Subject, advance: Callable[[int], None], start: int) -> list[MadeFamily]:
     """Made inputs with the truth about them; runtimes among each other know none."""
     if subject.truth is None or not subject.oracle.exact:
         return []
-    return made_families(subject.truth, subject.inputs, subject.oracle, model.cost.extent().each)
+    each = model.cost.extent().each
+    return made_families(subject.truth, subject.inputs, subject.oracle, each, lambda done: advance(start + done))
 
 
 def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], progress: Progress) -> Subject:
