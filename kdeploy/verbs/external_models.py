@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from kdeploy.errors import ModelError
+from kdeploy.errors import ModelError, ResourceError
 from kdeploy.graphs.inspector.admit import Inspection, admit, check_repeatable, inspect
+from kdeploy.graphs.inspector.trial import call_once
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
 from kdeploy.parity.apart import Comparison, Job, outcome
@@ -135,11 +137,13 @@ def verify_models(
     """
     chosen = [*installed.available()] if names is None else [installed.find(name).name for name in dict.fromkeys(names)]
     with scratch_folder() as scratch, ExitStack() as stack:
+        admissions = [_admitted(path, shape) for path in paths]
         paths = [
-            stack.enter_context(_shaped(path, admit(path, shape), shape, scratch / str(number)))
-            for number, path in enumerate(paths)
+            stack.enter_context(_shaped(path, admission.inspection, shape, scratch / str(number)))
+            for number, (path, admission) in enumerate(zip(paths, admissions, strict=True))
         ]
-        agreements = external_work.expect(paths, folder, scratch, progress)
+        called = [path for path, admission in zip(paths, admissions, strict=True) if admission.is_called]
+        agreements = external_work.expect(paths, called, folder, scratch, progress)
         jobs = [
             Job(path, path.name, name, scratch / f"{number}.npz")
             for number, path in enumerate(paths)
@@ -147,6 +151,29 @@ def verify_models(
         ]
         record = rows_of(jobs, progress, wanted=names is not None)
     return record.model_copy(update={"rows": (*record.rows, *agreements)})
+
+
+class _Admission(NamedTuple):
+    """An inspected model; is it called by ONNX Runtime, or does that end the process?"""
+
+    inspection: Inspection
+    is_called: bool
+
+
+def _admitted(path: Path, shape: Sequence[int] | None) -> _Admission:
+    """Inspect a model, and have it called once: what ends ONNX Runtime there may run in the others.
+
+    Raises: what the inspector raises, and ResourceError for a model that does not end.
+    """
+    inspection = inspect(path, shape=shape)
+    check_repeatable(inspection, path)
+    try:
+        call_once(path, inspection)
+    except ResourceError as exc:
+        if exc.where != str(path) or "it ended with signal" not in exc.got:
+            raise
+        return _Admission(inspection, is_called=False)
+    return _Admission(inspection, is_called=True)
 
 
 @contextmanager
@@ -210,9 +237,13 @@ def _refused(job: Job, where: str, reason: str) -> ModelError:
     return ModelError(where, f"must take {job.name}", got=reason, advice="Choose another with --runtime.")
 
 
-def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress) -> list[ParityRow]:
+def expect(
+    paths: Sequence[Path], called: Collection[Path], folder: Path | None, scratch: Path, progress: Progress
+) -> list[ParityRow]:
     """Write what each admitted model must answer into `scratch`, as `0.npz`, `1.npz` and so on.
 
+    Args:
+        called: those that ONNX Runtime may be asked about.
     Returns: with a folder of real inputs, the agreement of each model with the first.
     """
     models = [model_of(path) for path in paths]
@@ -226,12 +257,12 @@ def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: 
         for number, model in enumerate(models):
             start = steps * number + 1
             own_inputs = made_inputs(model) if folder is None else inputs
-            subject = _subject(model, own_inputs, names, progress)
+            subject = _subject(model, own_inputs, names, progress if model.path in called else None)
             oracle = subject.oracle
             advance(start)
             if oracle.by != f"{EVALUATOR} in {FLOAT64}":
                 progress.say(f"{model.name}: {EVALUATOR} cannot run it; judged by {oracle.by}")
-            families = _families(model, subject, advance, start)
+            families = _families(model, subject, partial(_advanced, advance, start), ties=model.path in called)
             against = OWN_GRAPH if oracle.exact else RUNTIMES
             Expected(subject.inputs, oracle, families, names, against).save(scratch / f"{number}.npz")
             subjects.append(subject)
@@ -253,18 +284,24 @@ def _say_how_long(model: ExternalModel, truth: GraphTruth, inputs: np.ndarray, p
     )
 
 
-def _families(model: ExternalModel, subject: Subject, advance: Callable[[int], None], start: int) -> list[MadeFamily]:
+def _families(
+    model: ExternalModel, subject: Subject, advance: Callable[[int], None], *, ties: bool
+) -> list[MadeFamily]:
     """Made inputs with the truth about them; runtimes among each other know none."""
     if subject.truth is None or not subject.oracle.exact:
         return []
     each = model.cost.extent().each
-    return made_families(subject.truth, subject.inputs, subject.oracle, each, lambda done: advance(start + done))
+    return made_families(subject.truth, subject.inputs, subject.oracle, each, advance, ties=ties)
 
 
-def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], progress: Progress) -> Subject:
-    """A model with its own graph as the truth; who waits is told for how long."""
+def _advanced(advance: Callable[[int], None], start: int, done: int) -> None:
+    advance(start + done)
+
+
+def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], progress: Progress | None) -> Subject:
+    """A model with its own graph as the truth; with progress, who waits is told for how long."""
     truth = GraphTruth(model.path, OWN_GRAPH, model.signature)
-    if model.cost.multiply_adds * len(inputs) > QUICK:
+    if progress is not None and model.cost.multiply_adds * len(inputs) > QUICK:
         _say_how_long(model, truth, inputs, progress)
     oracle = finite(truth.oracle(inputs), str(model.path))
     return Subject(model.name, model.path, inputs, oracle, {}, truth, names)

@@ -13,7 +13,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import kdeploy
-from kdeploy.errors import ModelError
+from kdeploy.errors import ModelError, ResourceError
 from kdeploy.parity.apart import Comparison, Job
 from kdeploy.parity.truth import onnx_oracle
 from kdeploy.runtimes import installed
@@ -534,3 +534,22 @@ def test_a_model_that_no_runtime_takes_is_refused_with_every_reason(tmp_path, mo
         f"{path}: must be taken by one of the runtimes that are here "
         "(openvino: it ended with signal 6 at loading; onnxruntime: no)."
     )
+
+
+def test_a_model_that_ends_onnx_runtime_is_compared_on_the_others(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    path = made.linear(tmp_path / "a.onnx", (4,))
+    honest = external_models.outcome
+
+    def ends(*_: object) -> None:
+        raise ResourceError(str(path), "must be run once", got="it ended with signal 11")
+
+    def ended(job: Job) -> Comparison:
+        return Comparison(None, "it ended with signal 11 at loading") if job.runtime == "onnxruntime" else honest(job)
+
+    monkeypatch.setattr(external_models, "call_once", ends)
+    monkeypatch.setattr(external_models, "outcome", ended)
+    monkeypatch.setattr(installed, "names", lambda: ["onnxruntime", "openvino"])
+    record = external_models.verify_models([path], Progress())
+    assert [(row.runtime, row.passed) for row in record.rows] == [("openvino", True)]
+    assert "near ties" not in {family.name for family in record.rows[0].families}
+    assert [one.field for one in record.unavailable] == ["a.onnx on onnxruntime"]

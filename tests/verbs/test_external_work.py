@@ -50,7 +50,7 @@ def test_a_child_finds_what_this_process_would(tmp_path):
     heard = Heard()
     found = external_models.verify_models([path], heard)
     (tmp_path / "here").mkdir()
-    assert external_models.expect([path], None, tmp_path / "here", Progress()) == []
+    assert external_models.expect([path], [path], None, tmp_path / "here", Progress()) == []
     expected = Expected.read(tmp_path / "here" / "0.npz")
     assert {row.float32_error for row in found.rows} == {expected.oracle.float32_error}
     count = len(installed.available())
