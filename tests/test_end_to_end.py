@@ -373,9 +373,9 @@ class TestVerbs:
             "label": "kdeploy.labels/2",
             "distill": "kdeploy.distill/3.1",
             "export": "kdeploy.export/2.1",
-            "verify": "kdeploy.verify/2",
+            "verify": "kdeploy.verify/2.1",
             "bench": "kdeploy.bench/3",
-            "bundle": "kdeploy.bundled/2",
+            "bundle": "kdeploy.bundled/3",
             "report": "kdeploy.report-files/3.1",
         }
 

@@ -55,7 +55,9 @@ TESTED_ELSEWHERE = {
     """,
     "one check, which the test of each loss sees refuse": "losses/shapes",
     "a layer: the tests of the networks that have it": "models/batch_norm",
-    "parity/test_compare.py, stages/test_verify.py": "parity/budget parity/double",
+    "parity/test_compare.py, stages/test_verify.py": "parity/budget parity/made_families",
+    "parity/test_sums.py": "parity/convolution",
+    "parity/test_apart.py": "parity/steps",
     "opens the inputs of a stage and calls it: tests/stages, pipeline/test_inputs.py, test_end_to_end.py": """
         pipeline/bench pipeline/bundle pipeline/export pipeline/labels pipeline/outcome pipeline/report
     """,

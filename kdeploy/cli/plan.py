@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
 from kdeploy.formatting import numbers
 
@@ -59,7 +60,7 @@ def command(
         )
     if record.speed_preview is not None:
         _speed_preview(record.speed_preview)
-    output.next_command(f"kdeploy run {subject}")
+    output.next_command(following("run", subject, runs=runs, data_root=data_root, set_=set_, trust=trust))
 
 
 def _labelling(teacher: PlannedTeacher) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from kdeploy.recipe.formats import FormatRequest
-from kdeploy.records.base import Part, Record
+from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
@@ -215,6 +215,7 @@ class ModelExportRecord(Table, Record):
     pairs: tuple[FusedPair, ...]
     bottleneck: Bottleneck
     inputs: int
+    unavailable: tuple[Unavailable, ...] = ()  # `FORM on RUNTIME`: where it was not compared, and why
 
     def to_rows(self) -> list[Row]:
         """A row for each form of the model, its latency in ns on the target at batch 1."""

@@ -14,9 +14,11 @@ from onnx import helper, numpy_helper
 
 import kdeploy
 from kdeploy.errors import ModelError, ResourceError
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.apart import Comparison, Job
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.runtimes import installed
 from kdeploy.system.files import hash_file
+from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_models
 from kdeploy.verbs.external_models import admitted, made_inputs
 from tests import made
@@ -245,7 +247,7 @@ def test_a_batch_that_is_lost_on_the_way_is_measured_and_refused(tmp_path, verb)
     )
 
 
-def test_a_model_that_the_reference_evaluator_cannot_run_is_refused(tmp_path):
+def test_a_model_that_nothing_here_can_run_is_refused(tmp_path):
     path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
     model = onnx.load(path)
     model.graph.node[2].CopyFrom(helper.make_node("Expand", ["hidden", "shape"], ["active"]))
@@ -254,7 +256,11 @@ def test_a_model_that_the_reference_evaluator_cannot_run_is_refused(tmp_path):
     onnx.save(model, path)
     with pytest.raises(ModelError) as caught:
         onnx_oracle(path, np.zeros((4, 1, 4, 4), np.float32))
-    assert str(caught.value).startswith(f"{path}: must be a model that ONNX's reference evaluator reads (")
+    assert re.fullmatch(
+        rf"{path}: must be a model that ONNX's reference evaluator runs, or at least two of the runtimes that are here "
+        r"\(.*broadcast.*\)\. Install another runtime: kdeploy doctor names them\.",
+        str(caught.value),
+    )
 
 
 @pytest.mark.parametrize("words", [["verify"], ["bench", "--runtime", "onnxruntime", "--quick", "--runs", "RUNS"]])
@@ -378,7 +384,6 @@ def test_what_was_made_does_not_replace_what_it_was_made_from(tmp_path: Path) ->
             ["a.onnx", "--formats", "openvino"],
             "error: --formats: must be left out for an .onnx file. It is for recipes and runs.\n",
         ),
-        (["tiny", "--out", "here"], "error: --out: must be left out for a recipe or run. It is for .onnx files.\n"),
     ],
 )
 def test_options_that_do_not_fit_the_subject_are_usage_errors(words: list[str], sentence: str) -> None:
@@ -406,23 +411,6 @@ def test_the_api_exports_a_model_made_elsewhere(tmp_path: Path) -> None:
     assert record.bottleneck.shipped == "factored"
 
 
-def test_a_runtime_that_a_model_hangs_is_left_out_with_its_reason_and_the_others_are_compared(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
-):
-    def hangs_on_openvino(path: Path, _inspection: object, runtime: str) -> None:
-        if runtime == "openvino":
-            must, got = "must be run once within 5 bytes of memory and 1 s", "it took more than 1 s"
-            raise ResourceError(str(path), must, got=got, advice="Do not run it here.")
-
-    monkeypatch.setattr(external_models, "call_once", hangs_on_openvino)
-    found = inside("verify", made.linear(tmp_path / "a.onnx", (1, 4, 4)), "--json")
-    assert found.code == 0, found.stderr
-    assert {row["runtime"] for row in found.document["rows"]} == reading() - {"openvino"}
-    reason = "it must be run once within 5 bytes of memory and 1 s (it took more than 1 s)"
-    assert found.document["unavailable"] == [{"field": "a.onnx on openvino", "reason": reason}]
-    assert f"a.onnx: left out on openvino: {reason}" in " ".join(found.stderr.split())
-
-
 @pytest.mark.skipif("tract" not in installed.available(), reason="tract is not installed, which hangs")
 def test_tract_hangs_in_an_einsum_and_the_other_runtimes_are_compared(tmp_path):
     weights = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)
@@ -445,3 +433,122 @@ def test_tract_hangs_in_an_einsum_and_the_other_runtimes_are_compared(tmp_path):
     assert found.code == 0, found.stderr
     assert {row["runtime"] for row in found.document["rows"]} == reading() - {"tract"}
     assert [one["field"] for one in found.document["unavailable"]] == ["einsum.onnx on tract"]
+
+
+def test_the_runtimes_that_are_named_are_the_ones_that_are_compared(tmp_path):
+    path = made.linear(tmp_path / "a.onnx", (1, 4, 4))
+    found = inside("verify", path, "--runtime", "openvino", "--runtime", "reference", "--json")
+    assert found.code == 0, found.stderr
+    assert [row["runtime"] for row in found.document["rows"]] == ["openvino", "reference"]
+
+
+@needs_ncnn
+def test_a_named_runtime_that_does_not_take_a_model_is_an_error(tmp_path):
+    path = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 4)
+    found = inside("verify", path, "--runtime", "ncnn")
+    assert (found.code, found.stdout) == (3, "")
+    sentence = f"error: runtime 'ncnn': must take a.onnx ({ONE_ROW}). Choose another with --runtime."
+    assert found.stderr.splitlines()[-1] == sentence
+
+
+def of_any_size(path: Path) -> Path:
+    """A convolution over any height and width, whose average goes through a linear layer that takes height 6 alone."""
+    draws = np.random.default_rng(0)
+    weights = {
+        "w": draws.standard_normal((5, 3, 3, 3), np.float32),
+        "rows": draws.standard_normal((6, 1), np.float32),
+        "order": np.array([0, 5]),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("ReduceMean", ["c"], ["m"], axes=[3], keepdims=0),
+        helper.make_node("MatMul", ["m", "rows"], ["r"]),
+        helper.make_node("Reshape", ["r", "order"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 5])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_free_lengths_are_those_that_are_given(tmp_path):
+    path = of_any_size(tmp_path / "a.onnx")
+    found = inside("verify", path, "--shape", "3,6,8", "--runtime", "onnxruntime", "--json")
+    assert found.code == 0, found.stderr
+    assert [(row["model"], row["passed"]) for row in found.document["rows"]] == [("a.onnx", True)]
+    shown = inside("show", path, "--shape", "3,6,8", "--json")
+    assert shown.document["input_shapes"] == {"x": [1, 3, 6, 8]}
+    assert shown.document["compute"]["multiply_adds"] == 6 * 8 * 5 * 27 + 5 * 6
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_lengths_that_do_not_fit_are_refused(tmp_path, verb):
+    path = of_any_size(tmp_path / "a.onnx")
+    found = inside(verb, path, "--shape", "4,6,8")
+    assert found.code == 3
+    assert found.stderr.splitlines()[-1] == (
+        f"error: {path}: must have one input that takes (batch, 4, 6, 8) "
+        "(1 inputs, the first of shape (batch, 3, free, free)). Give --shape other lengths."
+    )
+
+
+def test_a_free_height_is_called_free(tmp_path):
+    path = of_any_size(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    del model.graph.node[1:]
+    model.graph.node.append(helper.make_node("GlobalAveragePool", ["c"], ["p"]))
+    model.graph.node.append(helper.make_node("Flatten", ["p"], ["y"]))
+    onnx.save(model, path)
+    found = inside("show", path)
+    assert found.code == 3
+    assert found.stderr == (
+        f"error: {path}: must have an input of which only the batch is free "
+        "(input 'x' of shape (batch, 3, free, free)). "
+        "Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.\n"
+    )
+
+
+def test_what_is_no_shape_is_a_usage_error(tmp_path):
+    found = inside("show", of_any_size(tmp_path / "a.onnx"), "--shape", "3,x")
+    assert found.code == 2
+    assert "--shape must be lengths of at least 1, as 3,224,224 (got '3,x')" in " ".join(found.stderr.split())
+
+
+def test_a_model_that_no_runtime_takes_is_refused_with_every_reason(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    path = made.linear(tmp_path / "a.onnx", (4,))
+    jobs = [Job(path, "a.onnx", name, tmp_path / "0.npz") for name in ("openvino", "onnxruntime")]
+    outcomes = {
+        "openvino": Comparison(None, "it ended with signal 6 at loading"),
+        "onnxruntime": Comparison(None, "no"),
+    }
+    monkeypatch.setattr(external_models, "outcome", lambda job: outcomes[job.runtime])
+    with pytest.raises(ModelError) as caught:
+        external_models.rows_of(jobs, Progress(), wanted=False)
+    assert str(caught.value) == (
+        f"{path}: must be taken by one of the runtimes that are here "
+        "(openvino: it ended with signal 6 at loading; onnxruntime: no)."
+    )
+
+
+def test_a_model_that_ends_onnx_runtime_is_compared_on_the_others(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    path = made.linear(tmp_path / "a.onnx", (4,))
+    honest = external_models.outcome
+
+    def ends(*_: object) -> None:
+        raise ResourceError(str(path), "must be run once", got="it ended with signal 11")
+
+    def ended(job: Job) -> Comparison:
+        return Comparison(None, "it ended with signal 11 at loading") if job.runtime == "onnxruntime" else honest(job)
+
+    monkeypatch.setattr(external_models, "call_once", ends)
+    monkeypatch.setattr(external_models, "outcome", ended)
+    monkeypatch.setattr(installed, "names", lambda: ["onnxruntime", "openvino"])
+    record = external_models.verify_models([path], Progress())
+    assert [(row.runtime, row.passed) for row in record.rows] == [("openvino", True)]
+    assert "near ties" not in {family.name for family in record.rows[0].families}
+    assert [one.field for one in record.unavailable] == ["a.onnx on onnxruntime"]

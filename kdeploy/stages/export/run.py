@@ -22,7 +22,7 @@ from kdeploy.models.mlp import Mlp
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.parity.compare import thinned
 from kdeploy.parity.module_truth import module_oracle
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
