@@ -1,0 +1,109 @@
+"""A run rehearsed: every stage of it, in a scratch folder, on few samples and for few steps.
+
+What a stage refuses is refused here as there. An untrained student is no student, so what only a trained one can meet is
+no error: the rehearsal ends there, and says why.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from kdeploy.errors import ClaimError, MeasuredError
+from kdeploy.pipeline import order
+from kdeploy.pipeline.advance import advance
+from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.store import Store
+from kdeploy.pipeline.teacher import class_count
+from kdeploy.records.run import StageKey
+from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.samples.sampleset import SampleSet
+from kdeploy.system.resident import PeakMemory
+from kdeploy.verbs.rehearsal.few import few
+from kdeploy.verbs.rehearsal.laps import Lap, Stopwatch, folder_bytes
+from kdeploy.verbs.rehearsal.shortened import shortened, steps_for, teacher_steps
+
+LEARNED, EVALUATED = 512, 128  # samples of a part, or a batch where that is more
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What each stage took, until one could not be done with untrained networks.
+
+    Args:
+        samples: those that it was done on.
+        laps: by stage; the samples have none.
+        reason: why the later stages have none; empty when all have one.
+    """
+
+    samples: SampleSet
+    laps: dict[StageKey, Lap] = field(default_factory=dict)
+    reason: str = ""
+
+
+def rehearse(job: Job, samples: SampleSet, multiply_adds: int) -> Rehearsal:
+    """Do every stage of a job once, small; nothing is kept.
+
+    Args:
+        samples: of the job, decoded.
+        multiply_adds: of the student, for one sample.
+    Raises: what the stages raise, but for what untrained networks cannot meet.
+    """
+    recipe = job.recipe
+    batches = [recipe.distill.batch, *(one.train.batch for one in recipe.members if one.model is not None)]
+    small = few(samples, max(LEARNED, *batches), EVALUATED)
+    batch = min(recipe.distill.batch, len(small.transfer))
+    shape, classes = samples.plain_preprocessing.model_shape, class_count(job, samples.record)
+    with scratch_folder() as folder:
+        short = replace(
+            job,
+            recipe=shortened(
+                recipe,
+                student_steps=steps_for(multiply_adds, batch),
+                steps_per_epoch=len(small.transfer) // batch,
+                teacher_steps=[teacher_steps(one, shape, classes) for one in recipe.members],
+            ),
+            store=Store(folder / "runs"),
+            content="rehearsal",
+            progress=Stopwatch(),
+            prints={},
+            seals={},
+            ran=[],
+            _opened=None,
+        )
+        return _rehearsed(job, short, small)
+
+
+def _rehearsed(job: Job, short: Job, small: SampleSet) -> Rehearsal:
+    short.prints = order.fingerprints(short)
+    _keep(short, small)
+    rehearsal, keys = Rehearsal(small), [key for key in order.stages_of(short) if key != SAMPLES.key]
+    with PeakMemory() as memory, job.progress.task("timing", len(keys)) as done:
+        for number, key in enumerate(keys):
+            try:
+                rehearsal.laps[key] = _lap(short, key, memory)
+            except (MeasuredError, ClaimError) as exc:
+                if key.stage in {"teacher", "labels"}:
+                    raise
+                return replace(rehearsal, reason=str(exc))
+            done(number + 1)
+    return rehearsal
+
+
+def _keep(short: Job, small: SampleSet) -> None:
+    """Put the samples where their stage would have."""
+    with short.store.work(SAMPLES.name, short.prints[SAMPLES.key]) as folder:
+        record = small.save(folder)
+        short.store.commit(SAMPLES.name, short.prints[SAMPLES.key], record)
+
+
+def _lap(short: Job, key: StageKey, memory: PeakMemory) -> Lap:
+    """Do one stage."""
+    assert isinstance(short.progress, Stopwatch)
+    memory.take()
+    began = time.monotonic()
+    advance(short, str(key))
+    seconds = time.monotonic() - began
+    folder = short.store.folder(key.stage, short.prints[key])
+    return Lap(seconds, short.progress.take(), memory.take(), folder_bytes(folder))
