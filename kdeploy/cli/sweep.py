@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, Runs, Set, Trust
 
 if TYPE_CHECKING:
     from kdeploy.records.sweep import SweepRow
@@ -28,6 +29,7 @@ def command(
     data_root: DataRoot = None,
     runs: Runs = RUNS,
     trust: Trust = False,
+    rehash: Rehash = False,
     as_json: AsJson = False,
 ) -> None:
     """Distil every variant of a recipe and compare them; work that they share is done once."""
@@ -36,7 +38,8 @@ def command(
     from kdeploy.cli.progress import watched
 
     with watched() as progress:
-        record = api.sweep(recipe, options.options(runs, data_root, set_, trust, progress), only=only or ())
+        asked = replace(options.options(runs, data_root, set_, trust, progress), rehash=rehash)
+        record = api.sweep(recipe, asked, only=only or ())
     if as_json:
         output.record(record)
         return

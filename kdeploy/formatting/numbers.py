@@ -151,6 +151,21 @@ def seconds(value_s: float) -> str:
     return f"{value_s:.0f} s"
 
 
+def duration(value_s: float) -> str:
+    """Seconds as people say them: hours with minutes, minutes with seconds below ten of them.
+
+    >>> [duration(value) for value in (0.4, 59.4, 61, 3599, 7260)]
+    ['1 s', '59 s', '1 min 01 s', '1 h 00 min', '2 h 01 min']
+    """
+    if value_s < 59.5:
+        return f"{max(1, round(value_s))} s"
+    if value_s < 597.5:
+        minutes, seconds = divmod(round(value_s), 60)
+        return f"{minutes} min {seconds:02d} s"
+    hours, minutes = divmod(round(value_s / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
 def size(count_bytes: int) -> str:
     """Bytes as MB, or as kB below a tenth of one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from kdeploy.parity.compare import thinned
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.split import Rows
+from kdeploy.samples.windows import Windows
 
 
 def few(samples: SampleSet, learned: int, evaluated: int) -> SampleSet:
@@ -31,6 +33,12 @@ def few(samples: SampleSet, learned: int, evaluated: int) -> SampleSet:
         where="samples",
         finite=True,
     )
+
+
+def canonical_bytes(samples: SampleSet) -> int:
+    """The bytes of all inputs and labels, as they are kept on the disk; of windows those of the frames."""
+    arrays = [array.frames if isinstance(array, Windows) else array for array in samples.inputs.values()]
+    return sum(math.prod(array.shape) * array.dtype.itemsize for array in (*arrays, samples.labels))
 
 
 def _places(part: Rows, kept: Rows) -> Rows:

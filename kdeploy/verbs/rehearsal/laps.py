@@ -22,15 +22,15 @@ class Task:
     ended: float = 0.0
 
     @property
-    def seconds(self) -> float:
-        return self.ended - self.began
-
-    @property
     def each(self) -> float:
         """Seconds a step without what came before the first ended: a first step is slower, as memory is new to it."""
         marks = [mark for mark in self.marks if mark[0] > 0] or [(1, self.ended)]
         (first, start), (last, end) = marks[0], marks[-1]
         return (end - start) / (last - first) if last > first else (end - self.began) / last
+
+    @property
+    def steps(self) -> int:
+        return self.marks[-1][0] if self.marks else 0
 
 
 class Lap(NamedTuple):
@@ -42,9 +42,9 @@ class Lap(NamedTuple):
     disk_bytes: int
 
     @property
-    def beside_tasks(self) -> float:
-        """Seconds in none of its tasks."""
-        return max(0.0, self.seconds - sum(task.seconds for task in self.tasks))
+    def once(self) -> float:
+        """Seconds that it takes however many steps there are."""
+        return max(0.0, self.seconds - sum(task.steps * task.each for task in self.tasks))
 
     def each(self, description: str) -> float:
         """Seconds a step of the tasks whose description begins so; 0 where there is none."""

@@ -1,18 +1,22 @@
 """A run rehearsed: every stage of it, in a scratch folder, on few samples and for few steps.
 
-What a stage refuses is refused here as there. An untrained student is no student, so what only a trained one can meet is
-no error: the rehearsal ends there, and says why.
+What a stage refuses is refused here as there. An untrained student is no student, so what only a trained one can meet
+is no error: the rehearsal ends there, and says why.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
 
 from kdeploy.errors import ClaimError, MeasuredError
 from kdeploy.pipeline import order
 from kdeploy.pipeline.advance import advance
 from kdeploy.pipeline.job import Job
+from kdeploy.pipeline.labels import LABELS
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.store import Store
 from kdeploy.pipeline.teacher import class_count
@@ -33,12 +37,16 @@ class Rehearsal:
 
     Args:
         samples: those that it was done on.
+        classes: of the logits.
         laps: by stage; the samples have none.
+        row_bytes: of a stored row of labels, by the teacher's number.
         reason: why the later stages have none; empty when all have one.
     """
 
     samples: SampleSet
+    classes: int
     laps: dict[StageKey, Lap] = field(default_factory=dict)
+    row_bytes: dict[int, int] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -72,13 +80,13 @@ def rehearse(job: Job, samples: SampleSet, multiply_adds: int) -> Rehearsal:
             ran=[],
             _opened=None,
         )
-        return _rehearsed(job, short, small)
+        return _rehearsed(job, short, Rehearsal(small, classes))
 
 
-def _rehearsed(job: Job, short: Job, small: SampleSet) -> Rehearsal:
+def _rehearsed(job: Job, short: Job, rehearsal: Rehearsal) -> Rehearsal:
     short.prints = order.fingerprints(short)
-    _keep(short, small)
-    rehearsal, keys = Rehearsal(small), [key for key in order.stages_of(short) if key != SAMPLES.key]
+    _keep(short, rehearsal.samples)
+    keys = [key for key in order.stages_of(short) if key != SAMPLES.key]
     with PeakMemory() as memory, job.progress.task("timing", len(keys)) as done:
         for number, key in enumerate(keys):
             try:
@@ -87,8 +95,16 @@ def _rehearsed(job: Job, short: Job, small: SampleSet) -> Rehearsal:
                 if key.stage in {"teacher", "labels"}:
                     raise
                 return replace(rehearsal, reason=str(exc))
+            if key.stage == "labels" and key in {stage.key for stage in short.members(LABELS)}:
+                rehearsal.row_bytes[key.number or 0] = _row_bytes(short.store.folder("labels", short.prints[key]))
             done(number + 1)
     return rehearsal
+
+
+def _row_bytes(store: Path) -> int:
+    """Bytes of one row of a label store."""
+    block = np.load(next(store.glob("view-*/*.npy")), mmap_mode="r", allow_pickle=False)
+    return int(block.nbytes // len(block))
 
 
 def _keep(short: Job, small: SampleSet) -> None:

@@ -55,9 +55,7 @@ def shortened(recipe: Recipe, *, student_steps: int, steps_per_epoch: int, teach
 def _taught(teacher: Teacher, steps: int) -> Teacher:
     if teacher.model is None:
         return teacher
-    return teacher.model_copy(
-        update={"train": teacher.train.model_copy(update={"steps": steps, "epochs": None})}
-    )
+    return teacher.model_copy(update={"train": teacher.train.model_copy(update={"steps": steps, "epochs": None})})
 
 
 def _timed_by_nobody(recipe: Recipe) -> object:
