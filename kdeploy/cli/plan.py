@@ -57,9 +57,7 @@ def _show(record: PlanRecord) -> None:
     output.table(
         record.name, ("stage", "fingerprint", "", "time", "memory", "disk"), [_row(stage) for stage in record.stages]
     )
-    output.line(estimate(record.time))
-    for sentence in record.time.shorter:
-        output.line(f"long: {sentence}")
+    show_time(record.time)
     if record.duplicates is not None and record.duplicates.any:
         output.line(record.duplicates.sentence)
     for line in record.assumed:
@@ -89,7 +87,16 @@ def _row(stage: PlannedStage) -> tuple[str, ...]:
     return stage.stage, stage.fingerprint, "to do", *took
 
 
-def estimate(time: PlannedTime) -> str:
+def show_time(time: PlannedTime) -> None:
+    """Print what all that is to do will take, and of a long run what makes it shorter."""
+    from kdeploy.cli import output
+
+    output.line(_estimate(time))
+    for sentence in time.shorter:
+        output.line(f"long: {sentence}")
+
+
+def _estimate(time: PlannedTime) -> str:
     """What all that is to do will take, in a line."""
     if time.seconds is None or time.memory_bytes is None or time.disk_bytes is None:
         return f"time, memory and disk: not known, {time.reason}"

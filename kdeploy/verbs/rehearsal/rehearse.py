@@ -28,7 +28,7 @@ from kdeploy.verbs.rehearsal.few import few
 from kdeploy.verbs.rehearsal.laps import Lap, Stopwatch, folder_bytes
 from kdeploy.verbs.rehearsal.shortened import shortened, steps_for, teacher_steps
 
-LEARNED, EVALUATED = 512, 128  # samples of a part, or a batch where that is more
+LEARNED, EVALUATED = 256, 64  # samples of a part, or a batch where that is more
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from kdeploy.recipe.teacher import Teacher
 
 VIEWS = 2  # the first one warms up
 REPLICATES = 2
-_SECONDS = 3.0  # of a training
-_MULTIPLY_ADDS_PER_SECOND = 2e10  # about, of two cores; it only decides how many steps are timed
-_FEWEST, _MOST = 3, 60  # steps
+_SECONDS = 2.0  # of a training
+_MULTIPLY_ADDS_PER_SECOND = 1e10  # about, of two cores; it only decides how many steps are timed
+_FEWEST, _MOST = 3, 40  # steps
 
 
 def shortened(recipe: Recipe, *, student_steps: int, steps_per_epoch: int, teacher_steps: list[int]) -> Recipe:
@@ -64,7 +64,7 @@ def _timed_by_nobody(recipe: Recipe) -> object:
 
 
 def steps_for(multiply_adds: int, batch: int) -> int:
-    """Steps of a training that take about three seconds, forward and backward; at least three."""
+    """Steps of a training that take about two seconds, forward and backward; at least three."""
     step = 3 * batch * multiply_adds / _MULTIPLY_ADDS_PER_SECOND
     return max(_FEWEST, min(_MOST, round(_SECONDS / max(step, 1e-9))))
 
