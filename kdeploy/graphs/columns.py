@@ -1,7 +1,7 @@
-"""Some of a classifier's logits, chosen by the names of their classes: z -> output becomes z -> Gather(columns) -> output.
+"""Some of a classifier's logits, chosen by the names of their classes: z -> output becomes z -> Gather -> output.
 
-A network of a thousand classes so teaches data with ten of them. The names come from the recipe, or from the metadata of
-the ONNX file, as exporters write them: under `names`, `classes`, `labels` or `class_names`, a list or a mapping of
+A network of a thousand classes so teaches data with ten of them. The names come from the recipe, or from the metadata
+of the ONNX file, as exporters write them: under `names`, `classes`, `labels` or `class_names`, a list or a mapping of
 numbers to names, as JSON or as Python writes it, or parted by commas or lines.
 """
 
@@ -25,7 +25,7 @@ CHOSEN = "kdeploy_all_logits", "kdeploy_columns"  # names of what is new in the 
 
 
 def named_classes(model: onnx.ModelProto, width: int) -> tuple[str, ...]:
-    """The names of a model's classes by its metadata, one for each of `width` logits; none where it has no such names."""
+    """The names of a model's `width` classes by its metadata; none where it has no such names."""
     metadata = {entry.key.lower(): entry.value for entry in model.metadata_props}
     lists = (_listed(metadata[key]) for key in _KEYS if len(metadata.get(key, "")) in range(1, _MOST_CHARACTERS))
     return next((names for names in lists if len(names) == width == len(set(names))), ())

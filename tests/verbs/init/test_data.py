@@ -114,7 +114,7 @@ def test_data_become_a_recipe_and_a_sample_set(tmp_path: Path, case: str):
     make, names, assumed, says = CASES[case]
     data, out = make(tmp_path), tmp_path / "recipe.yaml"
     made.linear(tmp_path / "teacher.onnx", (3, 8, 9))
-    found = inside("init", "--teacher", tmp_path / "teacher.onnx", "--data", data, "--out", out)
+    found = inside("init", "--teacher", tmp_path / "teacher.onnx", "--data", data, "--out", out, "--no-time")
     assert found.code == 0, found.stderr
     lines = [line.removeprefix("assumed: ") for line in found.stdout.splitlines()[1:-1]]
     assert lines == assumed
