@@ -24,25 +24,29 @@ from kdeploy.system.resident import PeakMemory
 from kdeploy.verbs.rehearsal.advice import shorter
 from kdeploy.verbs.rehearsal.costs import Costs
 from kdeploy.verbs.rehearsal.few import canonical_bytes
+from kdeploy.verbs.rehearsal.laps import Clock
 from kdeploy.verbs.rehearsal.rehearse import rehearse
 from kdeploy.verbs.rehearsal.shortened import multiply_adds
 from kdeploy.verbs.speed_preview import preview_speed
 
+NOT_TIMED = "nothing was timed, as asked"
 
-def plan(job: Job, *, speed: bool = False, timed: bool = True) -> PlanRecord:
+
+def plan(job: Job, *, speed: bool = False, timed: bool = True, clock: Clock = time.monotonic) -> PlanRecord:
     """The plan of a job. The data is decoded when no earlier run has done that, and thrown away again.
 
     Args:
         speed: time an untrained student against the teacher as well, about a minute a runtime.
         timed: do every stage small, for how long it takes? See `kdeploy.verbs.rehearsal.rehearse`.
+        clock: of the stages; that of the processor leaves out what else the machine does.
     """
     job.prints = order.fingerprints(job)
-    opened = _open(job)
+    opened = _open(job, clock)
     samples = opened.record
     check_fit(job.recipe, samples.shape, samples.kinds, labeled=samples.any_label)
     classes = class_count(job, samples)
     sizes = _sizes(job, samples.shape, classes)
-    timing = _timing(job, opened, sizes.student_multiply_adds, timed)
+    timing = _timing(job, opened, sizes.student_multiply_adds, clock) if timed else _Timing(None, NOT_TIMED)
     teachers = tuple(_teacher(job, number, samples, classes, timing) for number in range(job.count))
     known = [teacher.label_bytes for teacher in teachers if teacher.label_bytes is not None]
     stages = tuple(_stage(job, stage, opened.cost, timing) for stage in order.stages_of(job).values())
@@ -71,14 +75,14 @@ class _Opened(NamedTuple):
     cost: StageCost | None
 
 
-def _open(job: Job) -> _Opened:
+def _open(job: Job, clock: Clock) -> _Opened:
     if (record := job.find(SAMPLES)) is not None:
         return _Opened(job.samples(), record, None)
-    began = time.monotonic()
+    began = clock()
     with PeakMemory() as memory:
         samples = sources.load(job.source, **job.recipe.data.division)
         most = memory.take()
-    cost = StageCost(seconds=time.monotonic() - began, memory_bytes=most, disk_bytes=canonical_bytes(samples))
+    cost = StageCost(seconds=clock() - began, memory_bytes=most, disk_bytes=canonical_bytes(samples))
     return _Opened(samples, samples.record, cost)
 
 
@@ -112,15 +116,13 @@ class _Timing(NamedTuple):
     seconds: float = 0.0
 
 
-def _timing(job: Job, opened: _Opened, student_multiply_adds: int, timed: bool) -> _Timing:
-    if not timed:
-        return _Timing(None, "nothing was timed, as asked")
+def _timing(job: Job, opened: _Opened, student_multiply_adds: int, clock: Clock) -> _Timing:
     if job.missing:
         return _Timing(None, "nothing can be timed without what is missing")
     if all(job.has(stage) for stage in order.stages_of(job).values()):
         return _Timing(None, "all stages are done")
     began = time.monotonic()
-    rehearsal = rehearse(job, opened.samples, student_multiply_adds)
+    rehearsal = rehearse(job, opened.samples, student_multiply_adds, clock)
     return _Timing(Costs(job, opened.samples, rehearsal), rehearsal.reason, time.monotonic() - began)
 
 

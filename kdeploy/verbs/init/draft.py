@@ -26,7 +26,7 @@ from kdeploy.verbs import external_work
 from kdeploy.verbs.init import data as data_files
 from kdeploy.verbs.init import teacher as teachers
 from kdeploy.verbs.init import text
-from kdeploy.verbs.plan import plan
+from kdeploy.verbs.plan import NOT_TIMED, plan
 from kdeploy.verbs.prepare import Options, prepare
 
 
@@ -84,7 +84,7 @@ def draft(
         teacher_bits=fit.bits,
         looked_at=fit.rows,
         assumed=sample.assumed,
-        time=PlannedTime(reason="nobody asked for it") if timed is None else _time(out, root, timed),
+        time=PlannedTime(reason=NOT_TIMED) if timed is None else _time(out, root, timed),
         next=values.next_command,
     )
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from kdeploy.system.progress import Progress
 
+Clock = Callable[[], float]
+
 
 @dataclass
 class Task:
@@ -55,7 +57,7 @@ class Lap(NamedTuple):
 class Stopwatch(Progress):
     """Progress that nobody sees, with the time of each step."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock, self._tasks = clock, list[Task]()
 
     @contextmanager

@@ -25,7 +25,7 @@ from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.resident import PeakMemory
 from kdeploy.verbs.rehearsal.few import few
-from kdeploy.verbs.rehearsal.laps import Lap, Stopwatch, folder_bytes
+from kdeploy.verbs.rehearsal.laps import Clock, Lap, Stopwatch, folder_bytes
 from kdeploy.verbs.rehearsal.shortened import shortened, steps_for, teacher_steps
 
 LEARNED, EVALUATED = 256, 64  # samples of a part, or a batch where that is more
@@ -50,12 +50,13 @@ class Rehearsal:
     reason: str = ""
 
 
-def rehearse(job: Job, samples: SampleSet, multiply_adds: int) -> Rehearsal:
+def rehearse(job: Job, samples: SampleSet, multiply_adds: int, clock: Clock = time.monotonic) -> Rehearsal:
     """Do every stage of a job once, small; nothing is kept.
 
     Args:
         samples: of the job, decoded.
         multiply_adds: of the student, for one sample.
+        clock: seconds, since whenever.
     Raises: what the stages raise, but for what untrained networks cannot meet.
     """
     recipe = job.recipe
@@ -74,23 +75,23 @@ def rehearse(job: Job, samples: SampleSet, multiply_adds: int) -> Rehearsal:
             ),
             store=Store(folder / "runs"),
             content="rehearsal",
-            progress=Stopwatch(),
+            progress=Stopwatch(clock),
             prints={},
             seals={},
             ran=[],
             _opened=None,
         )
-        return _rehearsed(job, short, Rehearsal(small, classes))
+        return _rehearsed(job, short, Rehearsal(small, classes), clock)
 
 
-def _rehearsed(job: Job, short: Job, rehearsal: Rehearsal) -> Rehearsal:
+def _rehearsed(job: Job, short: Job, rehearsal: Rehearsal, clock: Clock) -> Rehearsal:
     short.prints = order.fingerprints(short)
     _keep(short, rehearsal.samples)
     keys = [key for key in order.stages_of(short) if key != SAMPLES.key]
     with PeakMemory() as memory, job.progress.task("timing", len(keys)) as done:
         for number, key in enumerate(keys):
             try:
-                rehearsal.laps[key] = _lap(short, key, memory)
+                rehearsal.laps[key] = _lap(short, key, memory, clock)
             except (MeasuredError, ClaimError) as exc:
                 if key.stage in {"teacher", "labels"}:
                     raise
@@ -114,12 +115,12 @@ def _keep(short: Job, small: SampleSet) -> None:
         short.store.commit(SAMPLES.name, short.prints[SAMPLES.key], record)
 
 
-def _lap(short: Job, key: StageKey, memory: PeakMemory) -> Lap:
+def _lap(short: Job, key: StageKey, memory: PeakMemory, clock: Clock) -> Lap:
     """Do one stage."""
     assert isinstance(short.progress, Stopwatch)
     memory.take()
-    began = time.monotonic()
+    began = clock()
     advance(short, str(key))
-    seconds = time.monotonic() - began
+    seconds = clock() - began
     folder = short.store.folder(key.stage, short.prints[key])
     return Lap(seconds, short.progress.take(), memory.take(), folder_bytes(folder))
