@@ -123,7 +123,9 @@ def _timing(job: Job, opened: _Opened, student_multiply_adds: int, clock: Clock)
         return _Timing(None, "all stages are done")
     began = time.monotonic()
     rehearsal = rehearse(job, opened.samples, student_multiply_adds, clock)
-    return _Timing(Costs(job, opened.samples, rehearsal), rehearsal.reason, time.monotonic() - began)
+    return _Timing(
+        Costs(job, opened.samples, rehearsal, opened.cost is not None), rehearsal.reason, time.monotonic() - began
+    )
 
 
 def _stage(job: Job, stage: Stage[Any], samples: StageCost | None, timing: _Timing) -> PlannedStage:

@@ -26,7 +26,6 @@ from kdeploy.verbs.rehearsal.rehearse import Rehearsal
 
 _BACKWARD = 3  # a step of a training costs about three times the answers to its batch
 _DOUBLE = 4  # and an answer in float64 about four times one in float32
-_MAPPED = (
     "teacher",
     "labels",
     "distill",
@@ -40,11 +39,13 @@ class Costs:
 
     Args:
         samples: of the job.
+        resident: were these in memory during the rehearsal? In the run they are mapped, and come to be there.
     """
 
     job: Job
     samples: SampleSet
     rehearsal: Rehearsal
+    resident: bool
 
     def of(self, key: StageKey) -> StageCost | None:
         """The cost of a stage that was rehearsed."""
@@ -131,10 +132,10 @@ class Costs:
 
     def _more_memory(self, stage: str) -> int:
         """Bytes that the run has resident besides those of the rehearsal."""
-        mapped = canonical_bytes(self.samples)
+        mapped = 0 if self.resident else canonical_bytes(self.samples)
         labels = self.rows * sum(self.rehearsal.row_bytes.values()) if stage == "distill" else 0
         rows = self._more("held_out" if stage == "export" else "test") if stage in _PREPROCESSED else 0
-        return (mapped if stage in _MAPPED else 0) + labels + 2 * rows * self._input_bytes
+        return mapped + labels + 2 * rows * self._input_bytes
 
     @cached_property
     def _input_bytes(self) -> int:

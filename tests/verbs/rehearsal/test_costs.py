@@ -38,7 +38,7 @@ LAPS = {
 }
 
 
-def costs(folder: Path, *overrides: str, laps: dict[str, Lap] | None = None) -> Costs:
+def costs(folder: Path, *overrides: str, laps: dict[str, Lap] | None = None, resident: bool = False) -> Costs:
     ends = np.cumsum([0, *SIZES.values()])
     parts = {name: np.arange(start, end) for name, start, end in zip(SIZES, ends, ends[1:], strict=False)}
     labels = np.where(np.isin(np.arange(ends[-1]), parts["unlabeled"]), -1, 0)
@@ -48,7 +48,7 @@ def costs(folder: Path, *overrides: str, laps: dict[str, Lap] | None = None) -> 
     job = Job(recipe, Store(folder), {}, "")
     small = few(samples, 256, 64)
     keys = {StageKey.parse(name): lap for name, lap in (laps or LAPS).items()}
-    return Costs(job, samples, Rehearsal(small, 2, keys, {0: 4}))
+    return Costs(job, samples, Rehearsal(small, 2, keys, {0: 4}), resident)
 
 
 def seconds(found: Costs, stage: str) -> float:
@@ -118,8 +118,11 @@ def test_memory_is_that_of_the_rehearsal_and_of_what_it_did_not_read(tmp_path: P
     samples = 2928 * (64 + 8)
     assert memory["labels"] == 2000 + samples
     assert memory["distill"] == 3000 + samples + 4 * 1600 * 4
-    assert memory["verify"] == 4000 + 2 * 1000 * 64 * 4
-    assert memory["bundle"] == 400
+    assert memory["verify"] == 4000 + samples + 2 * 1000 * 64 * 4
+    assert memory["bundle"] == 400 + samples
+    already = costs(tmp_path, resident=True).of(StageKey("labels"))
+    assert already is not None
+    assert already.memory_bytes == 2000
 
 
 def test_what_several_teachers_come_to_costs_what_it_cost(tmp_path: Path):
