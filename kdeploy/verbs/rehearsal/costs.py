@@ -26,10 +26,6 @@ from kdeploy.verbs.rehearsal.rehearse import Rehearsal
 
 _BACKWARD = 3  # a step of a training costs about three times the answers to its batch
 _DOUBLE = 4  # and an answer in float64 about four times one in float32
-    "teacher",
-    "labels",
-    "distill",
-)  # stages that read all samples, which are mapped, and count once they were read
 _PREPROCESSED = ("export", "verify", "bench")  # stages that hold inputs as the models read them
 
 
