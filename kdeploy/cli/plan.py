@@ -100,6 +100,8 @@ def _estimate(time: PlannedTime) -> str:
     """What all that is to do will take, in a line."""
     if time.seconds is None or time.memory_bytes is None or time.disk_bytes is None:
         return f"time, memory and disk: not known, {time.reason}"
+    if not time.seconds:
+        return f"time, memory and disk: none, {time.reason}"
     whole, memory = numbers.duration(time.seconds), numbers.size(time.memory_bytes)
     line = f"about {whole} here, {memory} of memory at most, {numbers.size(time.disk_bytes)} of disk"
     return f"{line} (found out in {numbers.duration(time.rehearsal_seconds)})"
