@@ -170,7 +170,7 @@ def in_all(one: Round) -> str:
         for key, (planned, taken, factor) in ratios.items()
     ]
     return (
-        f"{', '.join(said)}; found out in {numbers.duration(time['rehearsal_seconds'])}; "
+        f"{', '.join(said)}; found out in {numbers.duration(time['estimate_seconds'])}; "
         f"load {one.load[0]:.1f} when planned, {one.load[1]:.1f} when run"
     )
 

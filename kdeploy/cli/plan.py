@@ -104,7 +104,7 @@ def _estimate(time: PlannedTime) -> str:
         return f"time, memory and disk: none, {time.reason}"
     whole, memory = numbers.duration(time.seconds), numbers.size(time.memory_bytes)
     line = f"about {whole} here, {memory} of memory at most, {numbers.size(time.disk_bytes)} of disk"
-    return f"{line} (found out in {numbers.duration(time.rehearsal_seconds)})"
+    return f"{line} (found out in {numbers.duration(time.estimate_seconds)})"
 
 
 def _labelling(teacher: PlannedTeacher) -> str:

@@ -33,13 +33,13 @@ class PlannedStage(Part):
 class PlannedTime(Part):
     """What all stages that are to do will take; `reason` says why it is less than all, or nothing.
 
-    `rehearsal_seconds` is how long it took to find out, and `shorter` which keys of the recipe make a long run shorter.
+    `estimate_seconds` is how long it took to find out, and `shorter` which keys of the recipe make a long run shorter.
     """
 
     seconds: float | None = None
     memory_bytes: int | None = None
     disk_bytes: int | None = None
-    rehearsal_seconds: float = 0.0
+    estimate_seconds: float = 0.0
     reason: str = ""
     shorter: tuple[str, ...] = ()
 

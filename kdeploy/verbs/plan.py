@@ -21,12 +21,12 @@ from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.resident import PeakMemory
-from kdeploy.verbs.rehearsal.advice import shorter
-from kdeploy.verbs.rehearsal.costs import Costs
-from kdeploy.verbs.rehearsal.few import canonical_bytes
-from kdeploy.verbs.rehearsal.laps import Clock
-from kdeploy.verbs.rehearsal.rehearse import rehearse
-from kdeploy.verbs.rehearsal.shortened import multiply_adds
+from kdeploy.verbs.estimate.advice import shorter
+from kdeploy.verbs.estimate.costs import Costs
+from kdeploy.verbs.estimate.few import canonical_bytes
+from kdeploy.verbs.estimate.laps import Clock
+from kdeploy.verbs.estimate.shortened import multiply_adds
+from kdeploy.verbs.estimate.small_run import run_small
 from kdeploy.verbs.speed_preview import preview_speed
 
 NOT_TIMED = "nothing was timed, as asked"
@@ -37,7 +37,7 @@ def plan(job: Job, *, speed: bool = False, timed: bool = True, clock: Clock = ti
 
     Args:
         speed: time an untrained student against the teacher as well, about a minute a runtime.
-        timed: do every stage small, for how long it takes? See `kdeploy.verbs.rehearsal.rehearse`.
+        timed: do every stage small, for how long it takes? See `kdeploy.verbs.estimate.small_run`.
         clock: of the stages; that of the processor leaves out what else the machine does.
     """
     job.prints = order.fingerprints(job)
@@ -109,7 +109,7 @@ def _sizes(job: Job, shape: tuple[int, ...], classes: int) -> _Sizes:
 
 
 class _Timing(NamedTuple):
-    """What a rehearsal says; `costs` is None where there was none, for the reason."""
+    """What a small run says; `costs` is None where there was none, for the reason."""
 
     costs: Costs | None
     reason: str
@@ -122,9 +122,9 @@ def _timing(job: Job, opened: _Opened, student_multiply_adds: int, clock: Clock)
     if all(job.has(stage) for stage in order.stages_of(job).values()):
         return _Timing(None, "all stages are done")
     began = time.monotonic()
-    rehearsal = rehearse(job, opened.samples, student_multiply_adds, clock)
+    small_run = run_small(job, opened.samples, student_multiply_adds, clock)
     return _Timing(
-        Costs(job, opened.samples, rehearsal, opened.cost is not None), rehearsal.reason, time.monotonic() - began
+        Costs(job, opened.samples, small_run, opened.cost is not None), small_run.reason, time.monotonic() - began
     )
 
 
@@ -140,12 +140,12 @@ def _in_all(job: Job, stages: tuple[PlannedStage, ...], timing: _Timing) -> Plan
     costs = [stage.cost for stage in stages if not stage.done]
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(costs):
-        return PlannedTime(rehearsal_seconds=timing.seconds, reason=timing.reason)
+        return PlannedTime(estimate_seconds=timing.seconds, reason=timing.reason)
     return PlannedTime(
         seconds=sum(cost.seconds for cost in known),
         memory_bytes=max((cost.memory_bytes for cost in known), default=0),
         disk_bytes=sum(cost.disk_bytes for cost in known),
-        rehearsal_seconds=timing.seconds,
+        estimate_seconds=timing.seconds,
         reason=timing.reason,
         shorter=shorter(job.recipe, stages),
     )
@@ -158,7 +158,7 @@ def _teacher(job: Job, number: int, samples: SamplesRecord, classes: int, timing
     row_bytes = encoding.row_bytes(labels.kind, labels.dtype, classes, labels.top, labels.components)
     seconds = 0.0
     if timing.costs is not None:
-        row_bytes = timing.costs.rehearsal.row_bytes.get(number, row_bytes)
+        row_bytes = timing.costs.small_run.row_bytes.get(number, row_bytes)
         seconds = 0.0 if stored else timing.costs.row_seconds(number)
     reason = f"its {rows} labels are stored" if stored else timing.reason
     return PlannedTeacher(

@@ -33,7 +33,7 @@ def init(
         name: of the recipe; None takes the teacher's file name.
         out: the file to write, which must not be there yet.
         overwrite: may it be there?
-        timed: rehearse the run, to say how long it takes, and tell this of it; None leaves that out.
+        timed: do the run small, to say how long it takes, and tell this of it; None leaves that out.
         data_root: what data paths are relative to; None is the environment variable KDEPLOY_DATA, else ./data.
     Raises: UsageError when `out` is there, IntegrityError when it is a link; InputError, DataError and
         ModelError when data or teacher cannot be used.

@@ -32,7 +32,7 @@ LONG = PlannedTime(
     seconds=3725,
     memory_bytes=2_000_000_000,
     disk_bytes=50_000,
-    rehearsal_seconds=31.2,
+    estimate_seconds=31.2,
     shorter=("labels takes 1 h 02 min: lower views.count (60), or data.split for fewer samples.",),
 )
 

@@ -48,7 +48,7 @@ def draft(
         out: the file to write, which must not be there.
         overwrite: may it be there?
         data_root: what data paths are relative to; data outside of it get a root of their own.
-        timed: rehearse the run, as a plan does, and tell this of it; None leaves that out.
+        timed: do the run small, as a plan does, and tell this of it; None leaves that out.
     Raises: UsageError when `out` is there, IntegrityError when it is a link; InputError and ModelError when the data or
         the teacher cannot be used; what the inspector raises.
     """

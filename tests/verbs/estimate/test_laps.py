@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdeploy.verbs.rehearsal.laps import Lap, Stopwatch, Task, folder_bytes
+from kdeploy.verbs.estimate.laps import Lap, Stopwatch, Task, folder_bytes
 
 
 def test_a_step_is_timed_without_the_first_and_the_rest_is_what_it_takes_once():

@@ -1,7 +1,7 @@
-"""A run rehearsed: every stage of it, in a scratch folder, on few samples and for few steps.
+"""A small run: every stage of a run, in a scratch folder, on few samples and for few steps.
 
 What a stage refuses is refused here as there. An untrained student is no student, so what only a trained one can meet
-is no error: the rehearsal ends there, and says why.
+is no error: the small run ends there, and says why.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from kdeploy.records.run import StageKey
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.resident import PeakMemory
-from kdeploy.verbs.rehearsal.few import few
-from kdeploy.verbs.rehearsal.laps import Clock, Lap, Stopwatch, folder_bytes
-from kdeploy.verbs.rehearsal.shortened import shortened, steps_for, teacher_steps
+from kdeploy.verbs.estimate.few import few
+from kdeploy.verbs.estimate.laps import Clock, Lap, Stopwatch, folder_bytes
+from kdeploy.verbs.estimate.shortened import shortened, steps_for, teacher_steps
 
 LEARNED, EVALUATED = 256, 64  # samples of a part, or a batch where that is more
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class SmallRun:
     """What each stage took, until one could not be done with untrained networks.
 
     Args:
@@ -50,7 +50,7 @@ class Rehearsal:
     reason: str = ""
 
 
-def rehearse(job: Job, samples: SampleSet, multiply_adds: int, clock: Clock = time.monotonic) -> Rehearsal:
+def run_small(job: Job, samples: SampleSet, multiply_adds: int, clock: Clock = time.monotonic) -> SmallRun:
     """Do every stage of a job once, small; nothing is kept.
 
     Args:
@@ -74,32 +74,32 @@ def rehearse(job: Job, samples: SampleSet, multiply_adds: int, clock: Clock = ti
                 teacher_steps=[teacher_steps(one, shape, classes) for one in recipe.members],
             ),
             store=Store(folder / "runs"),
-            content="rehearsal",
+            content="small run",
             progress=Stopwatch(clock),
             prints={},
             seals={},
             ran=[],
             _opened=None,
         )
-        return _rehearsed(job, short, Rehearsal(small, classes), clock)
+        return _run(job, short, SmallRun(small, classes), clock)
 
 
-def _rehearsed(job: Job, short: Job, rehearsal: Rehearsal, clock: Clock) -> Rehearsal:
+def _run(job: Job, short: Job, small_run: SmallRun, clock: Clock) -> SmallRun:
     short.prints = order.fingerprints(short)
-    _keep(short, rehearsal.samples)
+    _keep(short, small_run.samples)
     keys = [key for key in order.stages_of(short) if key != SAMPLES.key]
     with PeakMemory() as memory, job.progress.task("timing", len(keys)) as done:
         for number, key in enumerate(keys):
             try:
-                rehearsal.laps[key] = _lap(short, key, memory, clock)
+                small_run.laps[key] = _lap(short, key, memory, clock)
             except (MeasuredError, ClaimError) as exc:
                 if key.stage in {"teacher", "labels"}:
                     raise
-                return replace(rehearsal, reason=str(exc))
+                return replace(small_run, reason=str(exc))
             if key.stage == "labels" and key in {stage.key for stage in short.members(LABELS)}:
-                rehearsal.row_bytes[key.number or 0] = _row_bytes(short.store.folder("labels", short.prints[key]))
+                small_run.row_bytes[key.number or 0] = _row_bytes(short.store.folder("labels", short.prints[key]))
             done(number + 1)
-    return rehearsal
+    return small_run
 
 
 def _row_bytes(store: Path) -> int:

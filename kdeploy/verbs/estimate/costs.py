@@ -1,4 +1,4 @@
-"""From a rehearsal to the run: what each stage takes with all samples, and for all its steps.
+"""From a small run to the run: what each stage takes with all samples, and for all its steps.
 
     seconds = what it takes once + steps of the run x seconds a step + rows of the run x seconds a row
 
@@ -20,9 +20,9 @@ from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages.bench import BenchOptions
 from kdeploy.timing.request import COLD_STARTS, Settings
 from kdeploy.training.loop import BatchPlan
-from kdeploy.verbs.rehearsal.few import canonical_bytes
-from kdeploy.verbs.rehearsal.laps import Lap
-from kdeploy.verbs.rehearsal.rehearse import Rehearsal
+from kdeploy.verbs.estimate.few import canonical_bytes
+from kdeploy.verbs.estimate.laps import Lap
+from kdeploy.verbs.estimate.small_run import SmallRun
 
 _BACKWARD = 3  # a step of a training costs about three times the answers to its batch
 _DOUBLE = 4  # and an answer in float64 about four times one in float32
@@ -35,17 +35,17 @@ class Costs:
 
     Args:
         samples: of the job.
-        resident: were these in memory during the rehearsal? In the run they are mapped, and come to be there.
+        resident: were these in memory during the small run? In the run they are mapped, and come to be there.
     """
 
     job: Job
     samples: SampleSet
-    rehearsal: Rehearsal
+    small_run: SmallRun
     resident: bool
 
     def of(self, key: StageKey) -> StageCost | None:
-        """The cost of a stage that was rehearsed."""
-        lap = self.rehearsal.laps.get(key)
+        """The cost of a stage that was done small."""
+        lap = self.small_run.laps.get(key)
         if lap is None:
             return None
         return StageCost(
@@ -74,9 +74,9 @@ class Costs:
         return self.job.recipe.views.count * len(self.samples.transfer)
 
     def row_seconds(self, number: int) -> float:
-        """Seconds in which a teacher labels one row; 0 when it was not rehearsed."""
+        """Seconds in which a teacher labels one row; 0 when it was not done small."""
         key = StageKey("labels", number if self.job.count > 1 else None)
-        lap = self.rehearsal.laps.get(key)
+        lap = self.small_run.laps.get(key)
         return 0.0 if lap is None else lap.each("labels")
 
     def _teacher(self, lap: Lap, number: int) -> float:
@@ -119,17 +119,17 @@ class Costs:
     @cached_property
     def _pair_seconds(self) -> float:
         """Seconds of one set of processes of a benchmark."""
-        lap = self.rehearsal.laps.get(StageKey("bench"))
+        lap = self.small_run.laps.get(StageKey("bench"))
         return 0.0 if lap is None else lap.each("latency")
 
     def _more(self, part: str) -> int:
-        """How many more samples a part has than in the rehearsal."""
-        return len(self.samples.parts[part]) - len(self.rehearsal.samples.parts[part])
+        """How many more samples a part has than in the small run."""
+        return len(self.samples.parts[part]) - len(self.small_run.samples.parts[part])
 
     def _more_memory(self, stage: str) -> int:
-        """Bytes that the run has resident besides those of the rehearsal."""
+        """Bytes that the run has resident besides those of the small run."""
         mapped = 0 if self.resident else canonical_bytes(self.samples)
-        labels = self.rows * sum(self.rehearsal.row_bytes.values()) if stage == "distill" else 0
+        labels = self.rows * sum(self.small_run.row_bytes.values()) if stage == "distill" else 0
         rows = self._more("held_out" if stage == "export" else "test") if stage in _PREPROCESSED else 0
         return mapped + labels + 2 * rows * self._input_bytes
 
@@ -141,10 +141,10 @@ class Costs:
     def _disk(self, lap: Lap, key: StageKey) -> int:
         if self._combines(key):
             return lap.disk_bytes
-        rows, classes = self._more("test"), self.rehearsal.classes
+        rows, classes = self._more("test"), self.small_run.classes
         match key.stage:
             case "labels":
-                return self.rows * self.rehearsal.row_bytes[key.number or 0]
+                return self.rows * self.small_run.row_bytes[key.number or 0]
             case "teacher":
                 return lap.disk_bytes + 4 * classes * (rows + self._more("held_out"))
             case "distill":

@@ -5,7 +5,7 @@ import pytest
 
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.windows import Windows
-from kdeploy.verbs.rehearsal.few import canonical_bytes, few
+from kdeploy.verbs.estimate.few import canonical_bytes, few
 
 SIZES = {"labeled": 40, "unlabeled": 30, "held_out": 20, "test": 10}
 

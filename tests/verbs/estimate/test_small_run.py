@@ -1,4 +1,4 @@
-"""A rehearsal does every stage of a run, keeps nothing, and refuses what the run refuses."""
+"""A small run does every stage of a run, keeps nothing, and refuses what the run refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe of a rehearsal: the same networks, losses, formats and runtimes, with few steps of each."""
+"""The recipe of a small run: the same networks, losses, formats and runtimes, with few steps of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shortened(recipe: Recipe, *, student_steps: int, steps_per_epoch: int, teach
     """The recipe with so many steps.
 
     Args:
-        steps_per_epoch: of the students, on the samples of the rehearsal.
+        steps_per_epoch: of the students, on the samples of the small run.
         teacher_steps: of each teacher, with `count` counted out.
     """
     epochs = math.ceil(student_steps / steps_per_epoch)
@@ -77,7 +77,7 @@ def multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
 
 
 def teacher_steps(teacher: Teacher, shape: tuple[int, ...], classes: int) -> int:
-    """Steps of a built-in teacher's rehearsal; any other is trained for none."""
+    """Steps of a built-in teacher in a small run; any other is trained for none."""
     if teacher.model is None:
         return 0
     statistics = {"mean": [0.5] * shape[0], "std": [0.25] * shape[0]}

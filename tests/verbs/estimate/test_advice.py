@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from kdeploy.recipe.load import load
 from kdeploy.records.plan import PlannedStage, StageCost
-from kdeploy.verbs.rehearsal.advice import shorter
+from kdeploy.verbs.estimate.advice import shorter
 from tests.program import REPOSITORY
 
 RECIPE = load(REPOSITORY / "recipes" / "mnist-5k.yaml").recipe

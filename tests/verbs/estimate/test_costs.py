@@ -1,4 +1,4 @@
-"""What a rehearsal comes to for the run, with laps that say round numbers."""
+"""What a small run comes to for the run, with laps that say round numbers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kdeploy.pipeline.store import Store
 from kdeploy.recipe.load import load
 from kdeploy.records.run import StageKey
 from kdeploy.samples.sampleset import SampleSet
-from kdeploy.verbs.rehearsal.costs import Costs
-from kdeploy.verbs.rehearsal.few import few
-from kdeploy.verbs.rehearsal.laps import Lap, Task
-from kdeploy.verbs.rehearsal.rehearse import Rehearsal
+from kdeploy.verbs.estimate.costs import Costs
+from kdeploy.verbs.estimate.few import few
+from kdeploy.verbs.estimate.laps import Lap, Task
+from kdeploy.verbs.estimate.small_run import SmallRun
 from tests.program import REPOSITORY
 
 SIZES = {"labeled": 1000, "unlabeled": 600, "held_out": 264, "test": 1064}
@@ -48,7 +48,7 @@ def costs(folder: Path, *overrides: str, laps: dict[str, Lap] | None = None, res
     job = Job(recipe, Store(folder), {}, "")
     small = few(samples, 256, 64)
     keys = {StageKey.parse(name): lap for name, lap in (laps or LAPS).items()}
-    return Costs(job, samples, Rehearsal(small, 2, keys, {0: 4}), resident)
+    return Costs(job, samples, SmallRun(small, 2, keys, {0: 4}), resident)
 
 
 def seconds(found: Costs, stage: str) -> float:
@@ -58,7 +58,7 @@ def seconds(found: Costs, stage: str) -> float:
 
 
 def test_a_training_takes_its_steps_and_the_evaluation_of_all_samples(tmp_path: Path):
-    # 200 held-out and 1,000 test samples more than in the rehearsal, at 10 ms each
+    # 200 held-out and 1,000 test samples more than in the small run, at 10 ms each
     found = costs(tmp_path)
     assert seconds(found, "teacher") == pytest.approx(1 + 1200 * 0.01 + 600 * 0.5)
     epochs = costs(tmp_path, "teacher=[{model: deep-cnn, train: {epochs: 3, batch: 50}}]")
@@ -112,7 +112,7 @@ def test_disk_is_what_all_seeds_and_all_samples_leave(tmp_path: Path):
     }
 
 
-def test_memory_is_that_of_the_rehearsal_and_of_what_it_did_not_read(tmp_path: Path):
+def test_memory_is_that_of_the_small_run_and_of_what_it_did_not_read(tmp_path: Path):
     found = costs(tmp_path)
     memory = {name: cost.memory_bytes for name in LAPS if (cost := found.of(StageKey.parse(name)))}
     samples = 2928 * (64 + 8)

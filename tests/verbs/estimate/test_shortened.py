@@ -6,7 +6,7 @@ from torch import nn
 
 from kdeploy.recipe.load import load
 from kdeploy.recipe.teacher import Teacher
-from kdeploy.verbs.rehearsal.shortened import multiply_adds, shortened, steps_for, teacher_steps
+from kdeploy.verbs.estimate.shortened import multiply_adds, shortened, steps_for, teacher_steps
 from tests.program import REPOSITORY
 
 

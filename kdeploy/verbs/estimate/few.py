@@ -1,4 +1,4 @@
-"""A few samples of each part, as a sample set of their own: what a rehearsal works on."""
+"""A few samples of each part, as a sample set of their own: what a small run works on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,0 @@
-"""The rehearsal of a run: its own stages on few samples, for few steps, by the clock, and what that comes to for all.
-
-May import what verbs may.
-"""
