@@ -28,8 +28,10 @@ check: $(INSTALLED)  ## style, types, layers, and what is built
 	$(BIN)/python -m build --quiet --no-isolation --outdir $(BUILT)  # no isolation: what it needs is in the environment
 	$(BIN)/twine check --strict $(BUILT)/*
 
-test: check  ## every check and test
-	$(BIN)/python -m pytest
+WORKERS ?= 2
+
+test: check  ## every check and test, by two processes that take a file at a time; WORKERS=1 for one after the other
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --benchmark-disable
 
 isolated-test: $(INSTALLED)  ## make test without network, where all but checkout and TMPDIR is read-only, the home too
 	unshare --map-root-user --mount --net $(BIN)/python tests/isolated.py $(MAKE) test

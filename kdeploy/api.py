@@ -32,6 +32,7 @@ from kdeploy.verbs.run import (
     sweep,
     verify,
 )
+from kdeploy.verbs.side_by_side import report_runs, report_sweep
 from kdeploy.verbs.workspace import clean, doctor, init
 
 __all__ = [
@@ -59,6 +60,8 @@ __all__ = [
     "recompute",
     "report",
     "report_bench",
+    "report_runs",
+    "report_sweep",
     "require_claims",
     "require_gate",
     "require_installed",

@@ -56,7 +56,7 @@ def _without_dates(path: Path) -> str:
 class TestRun:
     def test_the_summary_has_every_key_that_is_promised(self, tiny: TinyRun) -> None:
         found = tiny.outcome.document
-        assert found["schema"] == "kdeploy.report/3"
+        assert found["schema"] == "kdeploy.report/4"
         assert found["stages_run"] == list(STAGES)
         for role in ("teacher", "student", "baseline"):
             assert found[role].keys() >= {"test_accuracy", "parameters", "multiply_adds", "bytes"}
@@ -374,9 +374,9 @@ class TestVerbs:
             "distill": "kdeploy.distill/3",
             "export": "kdeploy.export/2",
             "verify": "kdeploy.verify/2",
-            "bench": "kdeploy.bench/2",
+            "bench": "kdeploy.bench/3",
             "bundle": "kdeploy.bundled/2",
-            "report": "kdeploy.report-files/3",
+            "report": "kdeploy.report-files/3.1",
         }
 
     def test_together_they_come_to_what_run_comes_to(self, story: Story, tiny: TinyRun) -> None:

@@ -65,12 +65,14 @@ TESTED_ELSEWHERE = {
         recipe/data recipe/distill recipe/dropout recipe/student recipe/teacher recipe/training recipe/views
     """,
     "fields alone: who fills them tests them, and records/test_base.py how they are written and read": """
-        records/bench_compare records/bundle records/circumstances records/count records/distill records/draft
+        records/bench_compare records/bundle records/circumstances records/count records/decisions records/distill
+        records/draft
         records/export records/labels records/plan records/precision records/preprocessing records/recipes
         records/report records/run records/software records/sweep records/teacher
     """,
     "a part of the page: reports/test_page.py and reports/test_bench_page.py": """
         reports/bench_headline reports/figures/distributions reports/figures/drawing reports/figures/roofline
+        reports/figures/scores
         reports/figures/sustained reports/figures/throughput reports/figures/trade_off reports/headline
         reports/layers reports/plots reports/write
     """,
@@ -109,6 +111,9 @@ TESTED_ELSEWHERE = {
     "stages/test_verify.py, stages/test_bench.py": "evaluation/exported_run parity/subject",
     "pipeline/test_store.py": "system/fingerprint",
     "reports/test_csv_table.py, reports/test_markdown.py": "reports/comparisons",
+    "reports/test_pictures.py": "reports/differing",
+    "reports/test_side_by_side.py": "reports/figures/runs reports/runs_headline",
+    "cli/test_sweep.py, cli/test_report.py": "verbs/side_by_side",
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 
-def bench_overrides(*, quick: bool, cold_start: bool, sustained_seconds: float, energy: bool) -> Iterator[str]:
+def bench_overrides(
+    *, quick: bool, cold_start: bool, sustained_seconds: float, energy: bool, wait: float
+) -> Iterator[str]:
     """The options as `key=value` settings of the section bench."""
     if quick:
         yield from ("bench.replicates=8", "bench.throughput=[]")
@@ -15,6 +17,8 @@ def bench_overrides(*, quick: bool, cold_start: bool, sustained_seconds: float, 
         yield f"bench.sustained={sustained_seconds:g}"
     if energy:
         yield "bench.energy=true"
+    if wait:
+        yield f"bench.wait={wait:g}"
 
 
 def export_overrides(

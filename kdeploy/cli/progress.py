@@ -1,19 +1,25 @@
-"""Progress on stderr: a line a stage, a bar for all over two seconds, and signals that wait for a clean point."""
+"""Progress on stderr: a line a stage, a bar for all over two seconds, and signals that wait for a clean point.
+
+Where stderr is no terminal there are no bars, and a line at least every half minute (`kdeploy.cli.pulse`).
+"""
 
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from kdeploy.cli.pulse import Pulse
 from kdeploy.errors import Interrupted
 from kdeploy.formatting import numbers
+from kdeploy.formatting.untrusted import printable
 from kdeploy.system import distributed
 from kdeploy.system.progress import Progress
 
@@ -21,15 +27,16 @@ PATIENCE_SECONDS = 2.0
 
 
 class TerminalProgress(Progress):
-    """Bars where stderr is a terminal, and plain lines where it is a file.
+    """Bars where stderr is a terminal, and plain lines where it is a file; `doing` is what goes on before a stage.
 
     A first signal waits for the end of the shield it falls into; a second one ends the process where it is. Libraries
     that catch every exception turn the interruption into an error of their own, or swallow it: such an error becomes
     the interruption again when it leaves `signals`, and a swallowed one is noticed at the next shield.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, doing: str = "kdeploy") -> None:
         self.console = console
+        self.pulse = Pulse(self._print, doing)
         self._shields = 0
         self._pending: int | None = None
         self._raised: int | None = None
@@ -41,6 +48,7 @@ class TerminalProgress(Progress):
 
         def advance(done: int) -> None:
             nonlocal bar
+            count(done)
             if bar is None and time.monotonic() - started > PATIENCE_SECONDS and self.console.is_terminal:
                 bars.start()
                 bar = bars.add_task(f"  {description}", total=total)
@@ -48,13 +56,14 @@ class TerminalProgress(Progress):
                 bars.update(bar, completed=done)
 
         try:
-            yield advance
+            with self.pulse.task(description, total) as count:
+                yield advance
         finally:
             if bar is not None:  # bars that never started would print an empty line
                 bars.stop()
         seconds = time.monotonic() - started
         if seconds > PATIENCE_SECONDS:
-            self.console.print(f"  {description}: {numbers.seconds(seconds)}", style="dim", highlight=False)
+            self.say(f"  {description}: {numbers.seconds(seconds)}")
 
     @contextmanager
     def shield(self) -> Iterator[None]:
@@ -69,8 +78,16 @@ class TerminalProgress(Progress):
             number, self._pending = self._pending, None
             raise self._interrupted(number)
 
+    def stage(self, name: str) -> None:
+        self.pulse.begin(name)
+        self.say(name)
+
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self._print(text)
+        self.pulse.spoke()
+
+    def _print(self, text: str) -> None:
+        self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def signals(self) -> Iterator[None]:
@@ -118,6 +135,8 @@ def _bars(console: Console) -> Bars:
 @contextmanager
 def watched() -> Iterator[TerminalProgress]:
     """Progress on stderr, with signals caught."""
-    progress = TerminalProgress(Console(stderr=True, quiet=not distributed.is_first()))
-    with progress.signals():
+    console = Console(stderr=True, quiet=not distributed.is_first())
+    progress = TerminalProgress(console, sys.argv[1] if len(sys.argv) > 1 else "kdeploy")
+    beating = nullcontext() if console.is_terminal else progress.pulse.beating()
+    with beating, progress.signals():
         yield progress

@@ -12,11 +12,11 @@ from kdeploy.cli import options
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, RequireExact, Runs, Set, Trust
 from kdeploy.system.outputs import must_take_files
 
-Subject = Annotated[
-    str,
+Subjects = Annotated[
+    list[str],
     typer.Argument(
         metavar="RECIPE|RUN|FOLDER",
-        help="A recipe file, the name of a run, or a folder that `kdeploy bench` filled.",
+        help="A recipe file, the name of a run, or a folder that `kdeploy bench` filled; several runs are compared.",
         show_default=False,
     ),
 ]
@@ -27,7 +27,7 @@ Out = Annotated[
 
 
 def command(
-    subject: Subject,
+    subjects: Subjects,
     out: Out = None,
     overwrite: Overwrite = False,
     set_: Set = None,
@@ -37,12 +37,12 @@ def command(
     require_exact: RequireExact = False,
     as_json: AsJson = False,
 ) -> None:
-    """Report a run, or a benchmark alone: an HTML page that needs no network, Markdown, CSV and JSON."""
+    """Report a run, runs side by side, or a benchmark: an HTML page that needs no network, Markdown, CSV, JSON."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
 
-    of_bench = (Path(subject) / "bench.json").is_file()
+    subject, of_bench = subjects[0], len(subjects) == 1 and (Path(subjects[0]) / "bench.json").is_file()
     if of_bench:
         recipe_only = {"--set": set_, "--data-root": data_root, "--trust": trust, "--require-exact": require_exact}
         options.refuse(recipe_only, "the folder of a benchmark", "recipes and runs")
@@ -53,6 +53,9 @@ def command(
         if of_bench:
             folder, record = api.report_bench(subject, shared)
             after = f"kdeploy bench recompute {subject}"
+        elif len(subjects) > 1:
+            folder, record = api.report_runs(subjects, replace(shared, require_exact=require_exact))
+            after = f"kdeploy show {subject}"
         else:
             run = api.load_run(api.run(subject, replace(shared, require_exact=require_exact)))
             folder, record = run.folder("report"), run.report

@@ -32,7 +32,8 @@ def command(
 
     if subject.endswith(".onnx"):
         options.refuse({"--data-root": data_root}, "an .onnx file", "runs")
-        count = api.show_model(subject, batch=batch or 1)
+        with watched():
+            count = api.show_model(subject, batch=batch or 1)
         output.record(count) if as_json else compute.show(count)
         return
     options.refuse({"--batch": batch}, "a run", ".onnx files")

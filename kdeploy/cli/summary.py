@@ -10,6 +10,8 @@ from kdeploy.formatting.ratios import interval_text, ratio_text
 from kdeploy.records.distill import Verdict
 from kdeploy.records.report import BaselineScore, BenchRow, Summary, TeacherScore
 
+STATUS = {"refused": "no claim", "no_difference_shown": "no difference shown"}  # a status in words
+
 
 def show(summary: Summary) -> None:
     """Print the results of a run."""
@@ -96,17 +98,26 @@ def speeds(rows: Sequence[BenchRow]) -> None:
     output.line("")
     output.table("", headings, map(_speed_row, rows))
     for row in rows:
-        for reason in row.reasons:
-            output.line(f"{row.runtime}: {reason}")
+        if row.reasons:
+            output.line(f"{_setting(row)}: {STATUS.get(row.status, row.status)}: {'; '.join(row.reasons)}")
 
 
 def _speed_row(row: BenchRow) -> tuple[str, ...]:
+    """A setting with its figures; those of all blocks, void ones too, where none counts."""
+    seen = row.seen
+    ratio, teacher_ns, student_ns = row.ratio, row.teacher_ns, row.student_ns
+    if ratio is None and seen is not None:
+        ratio, teacher_ns, student_ns = seen.ratio, seen.baseline_ns, seen.candidate_ns
     return (
-        f"{row.runtime}, batch {row.batch}, {numbers.several(row.threads, 'thread')}",
-        "-" if row.ratio is None else f"{ratio_text(row.ratio)}x",
+        _setting(row),
+        "-" if ratio is None else f"{ratio_text(ratio)}x",
         "-" if row.low is None or row.high is None else interval_text(row.low, row.high),
         str(row.pairs),
-        "-" if row.teacher_ns is None else numbers.fixed_milliseconds(row.teacher_ns),
-        "-" if row.student_ns is None else numbers.fixed_milliseconds(row.student_ns),
-        row.status,
+        "-" if teacher_ns is None else numbers.fixed_milliseconds(teacher_ns),
+        "-" if student_ns is None else numbers.fixed_milliseconds(student_ns),
+        STATUS.get(row.status, row.status),
     )
+
+
+def _setting(row: BenchRow) -> str:
+    return f"{row.runtime}, batch {row.batch}, {numbers.several(row.threads, 'thread')}"

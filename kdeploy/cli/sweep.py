@@ -32,14 +32,15 @@ def command(
     rehash: Rehash = False,
     as_json: AsJson = False,
 ) -> None:
-    """Distil every variant of a recipe and compare them; work that they share is done once."""
+    """Distil every variant of a recipe and compare them, on a page too; work that they share is done once."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
 
     with watched() as progress:
-        asked = replace(options.options(runs, data_root, set_, trust, progress), rehash=rehash)
-        record = api.sweep(recipe, asked, only=only or ())
+        shared = replace(options.options(runs, data_root, set_, trust, progress), rehash=rehash)
+        record = api.sweep(recipe, shared, only=only or ())
+        folder, report = api.report_sweep(record, shared)
     if as_json:
         output.record(record)
         return
@@ -48,6 +49,8 @@ def command(
     output.line(
         f"of {record.rows[0].test_inputs} test inputs; each variant is a run: kdeploy export {record.rows[0].run}"
     )
+    output.line(f"report: {folder / report.page.file}")
+    output.line(f"table: {folder / report.table.file}")
 
 
 def _row(row: SweepRow) -> tuple[str, ...]:

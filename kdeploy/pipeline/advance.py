@@ -107,7 +107,7 @@ def _begin(job: Job, stage: Stage[Any], force: bool, stack: ExitStack) -> Path |
         folder.mkdir()
     rests_on = {name: source.content for name, source in sources(job, stage).items()}
     job.store.work_from(stage.name, key, json.dumps(rests_on, sort_keys=True))
-    job.progress.say(str(stage.key))
+    job.progress.stage(str(stage.key))
     return folder
 
 

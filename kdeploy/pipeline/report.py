@@ -11,22 +11,28 @@ from kdeploy.pipeline.export import EXPORT
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.outcome import gate_settings, summary
 from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.records.report import ReportRecord
 
 
 def run(job: Job, folder: Path) -> ReportRecord:
     """Draw the page of a run, and write what stands next to it."""
+    from kdeploy.evaluation.decisions import decisions, stored
+    from kdeploy.reports import pictures
     from kdeploy.reports import write as stage
 
-    bench = job.find(BENCH)
+    bench, distill, samples = job.find(BENCH), job.read(DISTILL), job.samples()
+    names = job.read(TEACHER).class_names
     raw = None if bench is None else job.folder(BENCH) / bench.raw.path
     return stage.run(
         folder,
         summary=summary(job, bundle=BUNDLE),
-        distill=job.read(DISTILL),
+        distill=distill,
         export=job.read(EXPORT),
         bench=bench,
         raw=raw,
+        decisions=decisions(stored(samples, job.folder(TEACHER), job.folder(DISTILL) / distill.chosen.logits), names),
+        pixels=pictures.pixels(samples, distill.preprocessing.input),
     )
 
 

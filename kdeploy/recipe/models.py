@@ -96,6 +96,7 @@ class Bench(Section):
     cold_start: bool = Field(default=False, description="time the first answers of fresh processes")
     sustained: float = Field(default=0.0, ge=0, le=86_400, description="seconds without a pause, of each model")
     energy: bool = Field(default=False, description="read the energy of the processor, where the system shows it")
+    wait: float = Field(default=0.0, ge=0, le=86_400, description="seconds, at most, for the machine to be quiet")
 
 
 class Gate(Section):

@@ -1,4 +1,4 @@
-"""`kdeploy.bench/2`: what a benchmark measured, on what, and what may be claimed from it.
+"""`kdeploy.bench/3`: what a benchmark measured, on what, and what may be claimed from it.
 
 Times are integer nanoseconds, sizes bytes, energies microjoules, ratios floats. A field that was not measured is null
 and has an entry in `unavailable`. One record holds any number of comparisons; each names its two arms.
@@ -280,6 +280,14 @@ class Claim(Part):
     reasons: tuple[Reason, ...] = ()
 
 
+class Seen(Part):
+    """The medians over all blocks, void ones too, and their ratio: what was seen, of which nothing may be claimed."""
+
+    baseline_ns: int
+    candidate_ns: int
+    ratio: float
+
+
 class Comparison(Part):
     """Candidate against baseline. `stopped` says which rule ended the measurement."""
 
@@ -291,6 +299,7 @@ class Comparison(Part):
     quantity: str = "latency.median"
     ratio: Ratio | None  # null when no replicate could be used
     aa_null: Ratio | None
+    seen: Seen | None = None  # null when no block was measured to its end
     stopped: Stopped
     claim: Claim
     notes: tuple[str, ...] = ()  # what a reader of the ratio should know, and weakens no claim
@@ -338,7 +347,7 @@ class RawSamples(Part):
 
 
 class BenchRecord(Table, Record):
-    SCHEMA: ClassVar[str] = "kdeploy.bench/2"
+    SCHEMA: ClassVar[str] = "kdeploy.bench/3"
 
     id: str
     created: str

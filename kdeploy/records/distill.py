@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
@@ -37,9 +37,16 @@ class Network(Part):
         return self.test_agreement if self.test_accuracy is None else self.test_accuracy
 
 
-def accuracies_of(networks: Sequence[Network]) -> list[float]:
+class Scored(Protocol):
+    """What has a test accuracy, null where nothing is labelled."""
+
+    @property
+    def test_accuracy(self) -> float | None: ...
+
+
+def accuracies_of(networks: Sequence[Scored]) -> tuple[float, ...]:
     """The test accuracies, fractions of 1; empty where nothing is labelled."""
-    return [network.test_accuracy for network in networks if network.test_accuracy is not None]
+    return tuple(network.test_accuracy for network in networks if network.test_accuracy is not None)
 
 
 def mean_accuracy(networks: Sequence[Network]) -> float | None:

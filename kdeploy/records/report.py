@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from kdeploy.records.base import Part, Record, Unavailable
-from kdeploy.records.bench import Status
+from kdeploy.records.bench import Seen, Status
 from kdeploy.records.circumstances import Host
 from kdeploy.records.distill import Agreement, Gap, Verdict
 from kdeploy.records.export import Bottleneck, FormName
@@ -129,6 +129,7 @@ class BenchRow(Part):
     student_ns: int | None
     null_low: float | None
     null_high: float | None
+    seen: Seen | None = None  # with all that disturbed it; where nothing counts, there is nothing else
 
 
 class ParitySummary(Part):
@@ -155,7 +156,7 @@ class MachineSummary(Part):
 class Summary(Table, Record):
     """A run, from its records alone."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.report/3"
+    SCHEMA: ClassVar[str] = "kdeploy.report/4"
 
     name: str
     recipe: dict[str, Any]
@@ -209,15 +210,20 @@ class ReportFile(Part):
 
 
 class ReportRecord(Record):
-    """A report. Files beside it: the page, what it was drawn from as JSON, the same for a README, and a table."""
+    """A report. Files beside it: the page, what it was drawn from as JSON, the same for a README, and a table.
 
-    SCHEMA: ClassVar[str] = "kdeploy.report-files/3"
+    `decisions` is null for a benchmark alone, which knows no test part.
+    """
+
+    SCHEMA: ClassVar[str] = "kdeploy.report-files/3.1"
 
     page: ReportFile
     data: ReportFile
     markdown: ReportFile
     table: ReportFile
+    decisions: ReportFile | None = None
 
     @property
     def files(self) -> tuple[ReportFile, ...]:
-        return self.page, self.data, self.markdown, self.table
+        always = self.page, self.data, self.markdown, self.table
+        return always if self.decisions is None else (*always, self.decisions)

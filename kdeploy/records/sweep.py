@@ -1,4 +1,4 @@
-"""What `kdeploy sweep` answers: the variants of one recipe side by side, from their records."""
+"""Runs side by side: the variants of a recipe as `kdeploy sweep` answers, and any runs, of `kdeploy report A B`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import ClassVar
 
 from kdeploy.records.base import Part, Record
+from kdeploy.records.bench import Status
 from kdeploy.records.distill import Network, Verdict, mean_accuracy
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
@@ -17,6 +18,7 @@ class SweepRow(Part):
 
     variant: str
     run: str  # its name, which every verb takes
+    teacher: str = ""  # its name; empty in a record from before 2.1
     teacher_accuracy: float | None  # null where nothing is labelled
     students: tuple[Network, ...]
     baselines: tuple[Network, ...]
@@ -29,16 +31,26 @@ class SweepRow(Part):
     software: ComputedOn
 
     def row(self) -> Row:
-        """The variant as a row; accuracies are means over the seeds, None where there is no network."""
+        """The variant as a row: means over the seeds, and the errors of each; None where there is no network."""
+        seeds, inputs = self.verdict.seeds_interval or (None, None), self.verdict.inputs_interval or (None, None)
         return {
             "variant": self.variant,
             "run": self.run,
             "teacher_accuracy": self.teacher_accuracy,
             "student_accuracy": mean_accuracy(self.students),
             "baseline_accuracy": mean_accuracy(self.baselines),
+            "student_agreement": fmean(network.test_agreement for network in self.students),
             "seeds": len(self.students),
+            "teacher_errors": None if self.teacher_accuracy is None else self.errors(self.teacher_accuracy),
+            **self._errors("student", self.students),
+            **self._errors("baseline", self.baselines),
             "verdict": self.verdict.status if self.baselines else None,
             "difference": self.verdict.difference,
+            "seeds_low": seeds[0],
+            "seeds_high": seeds[1],
+            "inputs_low": inputs[0],
+            "inputs_high": inputs[1],
+            "loss": self.loss,
             "parameters": self.parameters,
             "steps": self.steps,
             "test_inputs": self.test_inputs,
@@ -47,6 +59,13 @@ class SweepRow(Part):
     def errors(self, quality: float) -> int:
         """How many test inputs a network of this quality gets wrong, or says otherwise than the teacher."""
         return round((1 - quality) * self.test_inputs)
+
+    def _errors(self, role: str, networks: Sequence[Network]) -> Row:
+        errors = [self.errors(network.quality) for network in networks]
+        return {
+            f"{role}_errors": fmean(errors) if errors else None,
+            f"{role}_errors_per_seed": " ".join(map(str, errors)) or None,
+        }
 
     @property
     def teacher_errors(self) -> str:
@@ -64,7 +83,7 @@ class SweepRow(Part):
 class SweepRecord(Table, Record):
     """The variants in the order of the recipe."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.sweep/2"
+    SCHEMA: ClassVar[str] = "kdeploy.sweep/2.1"
 
     name: str
     rows: tuple[SweepRow, ...]
@@ -72,3 +91,75 @@ class SweepRecord(Table, Record):
     def to_rows(self) -> list[Row]:
         """A row for each variant; accuracies are means over its seeds."""
         return [row.row() for row in self.rows]
+
+
+class ComparedTime(Part):
+    """The student and the teacher of a run in one setting: medians in ns, `ratio` = teacher / student, its interval."""
+
+    runtime: str
+    batch: int
+    threads: int
+    student_ns: int | None
+    teacher_ns: int | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    status: Status
+
+
+class ComparedRun(Part):
+    """One of several runs; accuracies and agreements are on the test part, one a seed.
+
+    `gate`, `multiply_adds`, `bytes` and `times` are those of an exported student; a sweep ends before the export.
+    """
+
+    name: str
+    teacher: str
+    teacher_accuracy: float | None  # null where nothing is labelled
+    accuracies: tuple[float, ...]
+    agreements: tuple[float, ...]
+    baseline_accuracies: tuple[float, ...]
+    verdict: str | None  # null without a baseline
+    difference: float | None
+    gate: bool | None
+    parameters: int
+    multiply_adds: int | None
+    bytes: int | None
+    samples: str  # the fingerprint of its sample set
+    host: str | None  # where it was timed
+    times: tuple[ComparedTime, ...]
+
+    def row(self) -> Row:
+        return {
+            "run": self.name,
+            "teacher": self.teacher,
+            "teacher_accuracy": self.teacher_accuracy,
+            "student_accuracy": fmean(self.accuracies) if self.accuracies else None,
+            "student_agreement": fmean(self.agreements),
+            "baseline_accuracy": fmean(self.baseline_accuracies) if self.baseline_accuracies else None,
+            "seeds": len(self.agreements),
+            "verdict": self.verdict,
+            "difference": self.difference,
+            "gate": self.gate,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "bytes": self.bytes,
+        }
+
+
+class ComparedRuns(Table, Record):
+    """Several runs, in the order they were named. `notes`: what does not compare, a sentence each."""
+
+    SCHEMA: ClassVar[str] = "kdeploy.compared-runs/1"
+
+    runs: tuple[ComparedRun, ...]
+    notes: tuple[str, ...]
+
+    def to_rows(self) -> list[Row]:
+        """A row for each run and setting that it was timed in; one without times where it was not."""
+        columns = ("runtime", "batch", "threads", "student_ns", "teacher_ns", "ratio", "low", "high", "status")
+        return [
+            {**run.row(), **{name: getattr(time, name, None) for name in columns}}
+            for run in self.runs
+            for time in run.times or (None,)
+        ]

@@ -10,6 +10,7 @@ from kdeploy.formatting.numbers import giga, several
 from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import Arm, BenchRecord, Comparison, Roofline
 from kdeploy.records.report import BenchRow
+from kdeploy.records.sweep import ComparedTime
 from kdeploy.reports.figures.drawing import Part
 from kdeploy.reports.summary import bench_rows
 
@@ -55,7 +56,7 @@ def pairs(bench: BenchRecord | None) -> tuple[TimedPair, ...]:
     )
 
 
-def settings(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+def settings(comparisons: Sequence[Comparison | ComparedTime]) -> tuple[str, ...]:
     """The runtime of each comparison, with batch and threads where these differ between them."""
     batches = len({one.batch for one in comparisons}) > 1
     threads = len({one.threads for one in comparisons}) > 1

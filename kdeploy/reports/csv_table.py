@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import Arm, Latency, TimeEstimate
+from kdeploy.records.table import Row
 from kdeploy.reports.comparisons import TimedPair
 
 Value = str | int | float | None
@@ -38,11 +39,20 @@ def of(pairs: Sequence[TimedPair]) -> str:
         for number, pair in enumerate(pairs)
         for part, arm in pair.arms
     ]
+    return _written(COLUMNS, rows)
+
+
+def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Value]]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\r\n")
     writer.writeheader()
     writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def of_rows(rows: Sequence[Row]) -> str:
+    """The rows of a record that is a table, as text; all have the columns of the first."""
+    return _written(tuple(rows[0]), rows)
 
 
 def cell(value: Value) -> Value:

@@ -39,6 +39,44 @@ def tiles(summary: Summary) -> tuple[Tile, ...]:
     return (_speed_tile(summary.bench), _accuracy_tile(summary), _size_tile(summary), _gate_tile(summary))
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A word on how one thing stands; `tone` is `yes`, `no` or empty."""
+
+    text: str
+    tone: str = ""
+
+
+def marks(summary: Summary) -> tuple[Mark, ...]:
+    """How a run stands, at a glance: its verdict, its gate, its claim on speed, its bundle."""
+    return (
+        _verdict_mark(summary),
+        _gate_mark(summary),
+        _speed_mark(summary.bench),
+        Mark("bundle", "yes") if summary.bundle else Mark("no bundle"),
+    )
+
+
+def _verdict_mark(summary: Summary) -> Mark:
+    if summary.verdict.difference is None:
+        return Mark("no verdict")
+    status = summary.verdict.status
+    return Mark(f"verdict: {status.lower()}", {"BETTER": "yes", "WORSE": "no"}.get(status, ""))
+
+
+def _speed_mark(rows: tuple[BenchRow, ...]) -> Mark:
+    if claimed(rows):
+        return Mark("faster", "yes")
+    return Mark("no claim on speed" if rows else "not timed")
+
+
+def _gate_mark(summary: Summary) -> Mark:
+    if not summary.gate:
+        return Mark("no gate")
+    passed = all(result.passed for result in summary.gate)
+    return Mark("gate passed", "yes") if passed else Mark("gate failed", "no")
+
+
 def sentence(summary: Summary) -> str:
     """Speed, accuracy and size in one sentence, the price included."""
     clauses = (_speed_clause(summary.bench), _accuracy_clause(summary), _size_clause(summary))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean
 
 from kdeploy.formatting import numbers
 from kdeploy.formatting.numbers import several
@@ -15,7 +16,8 @@ from kdeploy.formatting.sentences import sentence_case
 from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.report import BaselineScore, Summary, TeacherScore
-from kdeploy.reports import bench_headline, comparisons, headline
+from kdeploy.records.sweep import ComparedRun, ComparedRuns
+from kdeploy.reports import bench_headline, comparisons, headline, side_by_side
 from kdeploy.reports.comparisons import TimedPair
 
 _ACTIVE = {sign: f"\\{sign}" for sign in "\\`*_[]|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
@@ -36,6 +38,20 @@ def of_run(summary: Summary, bench: BenchRecord | None) -> str:
 def of_bench(bench: BenchRecord) -> str:
     """The Markdown of a benchmark alone."""
     return _joined([f"**{escaped(bench_headline.sentence(comparisons.pairs(bench)))}**", *_timed(bench)])
+
+
+def of_runs(compared: ComparedRuns) -> str:
+    """The Markdown of several runs side by side."""
+    metric = side_by_side.metric(compared)
+    headings = ("", metric, "parameters", "multiply-adds", "file", "verdict")
+    notes = "\n".join(f"- {escaped(note)}" for note in compared.notes)
+    return _joined([table(headings, (_run(run, metric) for run in compared.runs)), notes])
+
+
+def _run(run: ComparedRun, metric: str) -> tuple[str, ...]:
+    work, size = numbers.mega_multiply_adds(run.multiply_adds), numbers.megabytes(run.bytes)
+    quality = numbers.percent(fmean(side_by_side.qualities(run, metric)))
+    return run.name, quality, numbers.count(run.parameters), work, size, run.verdict or numbers.DASH
 
 
 def escaped(text: str) -> str:

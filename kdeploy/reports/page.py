@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from jinja2 import PackageLoader, StrictUndefined
@@ -21,16 +22,31 @@ from markupsafe import Markup
 from kdeploy.formatting import numbers, sentences
 from kdeploy.formatting.untrusted import spelled_out
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.decisions import Decisions
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import BaselineScore, Summary
-from kdeploy.reports import bench_headline, comparisons, headline, layers, plots
+from kdeploy.records.sweep import ComparedRuns
+from kdeploy.reports import (
+    bench_headline,
+    classes,
+    comparisons,
+    differing,
+    headline,
+    layers,
+    plots,
+    runs_headline,
+    side_by_side,
+)
 from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import distributions
 from kdeploy.reports.figures.roofline import roofline
+from kdeploy.reports.figures.runs import runs
+from kdeploy.reports.figures.scores import Score, scores
 from kdeploy.reports.figures.sustained import sustained
 from kdeploy.reports.figures.throughput import throughput
 from kdeploy.reports.figures.trade_off import Point, trade_off
+from kdeploy.reports.pictures import Pixels
 
 _FILTERS = {
     "ms": numbers.milliseconds,
@@ -53,13 +69,15 @@ _FILTERS = {
 
 @dataclass(frozen=True)
 class PageInputs:
-    """All the page of a run is made from; `raw` is the file of raw samples."""
+    """All the page of a run is made from; `raw` is the file of raw samples, `pixels` gives a picture."""
 
     summary: Summary
     distill: DistillRecord
     export: ExportRecord
     bench: BenchRecord | None
     raw: Path | None
+    decisions: Decisions
+    pixels: Pixels | None
 
 
 def render(inputs: PageInputs) -> str:
@@ -75,6 +93,12 @@ def render(inputs: PageInputs) -> str:
         sentence=headline.sentence(summary),
         verdict_sentence=headline.verdict_sentence(summary),
         tiles=headline.tiles(summary),
+        marks=headline.marks(summary),
+        scores=_plot(lambda found: scores(found, summary.metric), score_lines(summary)),
+        decisions=inputs.decisions,
+        matrices=classes.matrices(inputs.decisions),
+        class_rows=classes.rows(inputs.decisions),
+        shown=differing.shown(inputs.decisions, inputs.pixels),
     )
 
 
@@ -87,6 +111,24 @@ def render_bench(bench: BenchRecord, raw: Path | None) -> str:
         sentence=bench_headline.sentence(pairs),
         proof=bench_headline.proof(pairs),
         tiles=bench_headline.tiles(pairs),
+    )
+
+
+def render_runs(title: str, compared: ComparedRuns) -> str:
+    """The page of several runs, a pure function of their record."""
+    metric = side_by_side.metric(compared)
+    return _rendered(
+        "runs.html.j2",
+        {},
+        title=title,
+        compared=compared,
+        metric=metric,
+        qualities=lambda run: side_by_side.qualities(run, metric),
+        mean=fmean,
+        best=side_by_side.best(compared),
+        tiles=runs_headline.tiles(compared),
+        scatter=_plot(lambda found: runs(found, metric), plots.timed_runs(compared, metric)),
+        scores=_plot(lambda found: scores(found, metric), plots.scored_runs(compared, metric)),
     )
 
 
@@ -118,6 +160,19 @@ def trade_off_points(summary: Summary, pairs: Sequence[TimedPair]) -> list[Point
                     )
                 )
     return points
+
+
+def score_lines(summary: Summary) -> list[Score]:
+    """Teacher, student and baseline with their seeds; the student alone if nothing is labelled."""
+    student = [network.quality for network in summary.student.per_seed]
+    if summary.teacher.test_accuracy is None:
+        return [Score("student", "candidate", student, summary.agreement.interval)]
+    lines = [
+        Score(summary.teacher.name, "baseline", [summary.teacher.quality]),
+        Score("student", "candidate", student),
+    ]
+    baseline = [network.quality for network in summary.baseline.per_seed] if summary.baseline else []
+    return [*lines, Score("baseline", "control", baseline)] if baseline else lines
 
 
 def _timed(

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 from kdeploy.formatting.numbers import several
 from kdeploy.records.bench import Arm, BenchRecord
+from kdeploy.records.report import AGREEMENT
+from kdeploy.records.sweep import ComparedRuns
+from kdeploy.reports import comparisons, side_by_side
 from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import Distribution
 from kdeploy.reports.figures.drawing import Part
 from kdeploy.reports.figures.roofline import RoofPoint
+from kdeploy.reports.figures.runs import RunPoint
+from kdeploy.reports.figures.scores import Score
 from kdeploy.reports.figures.sustained import Course
 from kdeploy.reports.figures.throughput import Rate
 from kdeploy.reports.figures.trade_off import Point
@@ -41,6 +47,29 @@ def qualities(pairs: Sequence[TimedPair]) -> Iterator[Point]:
             if not pair.refused and arm.latency_ns and arm.quality:
                 median, quality = arm.latency_ns.median, arm.quality
                 yield Point(arm.model, part, pair.setting, median.value, median.ci, quality.value, quality.ci)
+
+
+def timed_runs(compared: ComparedRuns, metric: str) -> Iterator[RunPoint]:
+    """The student of each run in each setting that was not refused, and its teacher where both have an accuracy."""
+    timed = [
+        (number, run, time)
+        for number, run in enumerate(compared.runs, start=1)
+        for time in run.times
+        if time.status != "refused"
+    ]
+    places = comparisons.settings([time for _, _, time in timed])
+    for (number, run, time), place in zip(timed, places, strict=True):
+        teacher = 1.0 if metric == AGREEMENT else run.teacher_accuracy
+        if time.teacher_ns is not None and teacher is not None:
+            yield RunPoint(number, True, place, time.teacher_ns, teacher)
+        if time.student_ns is not None:
+            yield RunPoint(number, False, place, time.student_ns, fmean(side_by_side.qualities(run, metric)))
+
+
+def scored_runs(compared: ComparedRuns, metric: str) -> Iterator[Score]:
+    """The quality of each run, a mark a seed."""
+    for number, run in enumerate(compared.runs, start=1):
+        yield Score(f"{number} {run.name}", "candidate", side_by_side.qualities(run, metric))
 
 
 def metric(pairs: Sequence[TimedPair]) -> str:

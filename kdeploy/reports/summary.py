@@ -161,6 +161,7 @@ def _bench_row(bench: BenchRecord, comparison: Comparison) -> BenchRow:
         batch=comparison.batch,
         threads=comparison.threads,
         ratio=ratio.value if ratio else None,
+        seen=comparison.seen,
         low=low,
         high=high,
         level=ratio.level if ratio else None,

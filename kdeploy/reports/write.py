@@ -1,9 +1,11 @@
-"""The report of a run, or of a benchmark alone.
+"""The report of a run, of a benchmark alone, or of several runs side by side.
 
     records -> words + figures -> report.html   one page for people that loads nothing and runs nothing
                                   report.json   what it was drawn from
                                   report.md     the headline tables, for a README
                                   report.csv    a row for each arm that was timed
+                                  decisions.json  of a run: which classes were taken for which, and where
+
 
 All are pure functions of the records: the same records give the same bytes.
 """
@@ -11,18 +13,25 @@ All are pure functions of the records: the same records give the same bytes.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
+from kdeploy.records.base import Record
 from kdeploy.records.bench import BenchRecord
+from kdeploy.records.decisions import Decisions
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import ReportFile, ReportRecord, Summary
+from kdeploy.records.sweep import ComparedRuns
+from kdeploy.records.table import Row
 from kdeploy.reports import comparisons, csv_table, markdown
-from kdeploy.reports.page import PageInputs, render, render_bench
+from kdeploy.reports.page import PageInputs, render, render_bench, render_runs
+from kdeploy.reports.pictures import Pixels
 from kdeploy.system.files import commit_bytes
 from kdeploy.system.outputs import filled
 
 PAGE, DATA, MARKDOWN, TABLE = "report.html", "report.json", "report.md", "report.csv"
+DECISIONS = "decisions.json"
 
 
 def run(
@@ -33,20 +42,42 @@ def run(
     export: ExportRecord,
     bench: BenchRecord | None,
     raw: Path | None,
+    decisions: Decisions,
+    pixels: Pixels | None,
 ) -> ReportRecord:
     """Write the report of a run into an existing folder.
 
     Args:
         summary, distill, export, bench: the records; `bench` is None when nothing was timed.
         raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
+        decisions: of the test part.
+        pixels: gives the pictures of samples; None where they are none.
     """
-    page = render(PageInputs(summary, distill, export, bench, raw))
-    return _report(folder, page, summary.sealed().decode(), markdown.of_run(summary, bench), bench)
+    page = render(PageInputs(summary, distill, export, bench, raw, decisions, pixels))
+    files = _report(folder, page, summary.sealed().decode(), markdown.of_run(summary, bench), bench)
+    return files.model_copy(update={"decisions": _written(folder / DECISIONS, decisions.sealed().decode())})
 
 
 def run_bench(folder: Path, *, bench: BenchRecord, raw: Path | None) -> ReportRecord:
     """Write the report of a benchmark that belongs to no run into an existing folder; its data are the record."""
     return _report(folder, render_bench(bench, raw), bench.sealed().decode(), markdown.of_bench(bench), bench)
+
+
+def run_compared(
+    folder: Path, *, title: str, compared: ComparedRuns, data: Record, rows: Sequence[Row]
+) -> ReportRecord:
+    """Write the page of several runs into an existing folder.
+
+    Args:
+        title: what they are together: a sweep, or their names.
+        data, rows: the record that was compared, and its table.
+    """
+    return ReportRecord(
+        page=_written(folder / PAGE, render_runs(title, compared)),
+        data=_written(folder / DATA, data.sealed().decode()),
+        markdown=_written(folder / MARKDOWN, markdown.of_runs(compared)),
+        table=_written(folder / TABLE, csv_table.of_rows(rows)),
+    )
 
 
 def _report(folder: Path, page: str, data: str, readme: str, bench: BenchRecord | None) -> ReportRecord:

@@ -26,6 +26,7 @@ from kdeploy.system.host import allowed_cpus
 from kdeploy.system.progress import Progress
 from kdeploy.timing.request import COLD_STARTS, ArmRequest, ComparisonRequest, FloorRequest, Request, Settings
 from kdeploy.timing.run.orchestrator import Step
+from kdeploy.timing.run.quiet import first_look
 from kdeploy.timing.subprocess_run import run_in_fresh_process
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class BenchOptions:
         replicates: process pairs at the first look.
         max_seconds: of one comparison.
         sustained: seconds without a pause, of each model.
+        wait: seconds, at most, for the machine to be quiet.
     """
 
     runtimes: Sequence[str] = ("onnxruntime",)
@@ -86,6 +88,7 @@ class BenchOptions:
     cold_start: bool = False
     sustained: float = 0.0
     energy: bool = False
+    wait: float = 0.0
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -113,6 +116,7 @@ class BenchOptions:
             cold_starts=COLD_STARTS if self.cold_start else 0,
             sustained_ns=round(self.sustained * 1e9),
             energy=self.energy,
+            wait_ns=round(self.wait * 1e9),
         )
 
 
@@ -132,6 +136,7 @@ def run_of(
     """
     from kdeploy.evaluation.exported_run import exported_logits  # with torch, which external models do without
 
+    say_what_disturbs(options.settings, options.sizes, progress)
     teacher = Labeled.of(samples, exported.teacher[1].preprocessing, "test")
     student = Labeled.of(samples, exported.distilled[1].preprocessing, "test")
     expected = stored_logits(exported.teacher[0], "test"), exported_logits(exported, student.inputs)
@@ -146,6 +151,12 @@ def run_of(
         command=command,
         progress=progress,
     )
+
+
+def say_what_disturbs(settings: Settings, sizes: Sequence[tuple[int, int]], progress: Progress) -> None:
+    """Say what disturbs a benchmark at once: what comes before its first call may take a minute on a busy machine."""
+    threads = max(threads for threads, _ in sizes)
+    first_look(settings, allowed_cpus(), threads, lambda text: progress.say(f"  {text}"))
 
 
 def _quality(samples: SampleSet, logits: np.ndarray, teacher: np.ndarray) -> Quality:
@@ -212,7 +223,7 @@ def run(  # noqa: PLR0913 - two models, where and how they are timed, and who is
         advance(step.comparison * first + min(step.replicate, first))
 
     with progress.task("latency", len(comparisons) * first) as advance:
-        return run_in_fresh_process(request, folder, follow)
+        return run_in_fresh_process(request, folder, follow, lambda text: progress.say(f"  {text}"))
 
 
 def _requests(

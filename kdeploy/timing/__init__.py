@@ -1,6 +1,6 @@
 """The benchmark: how fast is the candidate compared with the baseline, on this machine, and how sure are we?
 
-    request -> orchestrator -> (three workers a replicate) -> raw blocks -> statistics -> claim -> kdeploy.bench/2
+    request -> orchestrator -> (three workers a replicate) -> raw blocks -> statistics -> claim -> kdeploy.bench/3
                             -> (one worker at a time)      -> throughputs; cold starts, sustained runs, energy
     raw blocks -> the same numbers again (recompute);  two results -> what changed (compare)
 

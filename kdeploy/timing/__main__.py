@@ -1,8 +1,9 @@
 """`python -m kdeploy.timing REQUEST.json OUT_FOLDER`: the orchestrator as a process of its own.
 
 Writes `bench.json` and `raw.jsonl.gz` into the folder. Standard output is for programs, a JSON document a line:
-`{"step": ...}` after every replicate, and `{"error": ...}` as the last line of a run that failed. A first SIGINT or
-SIGTERM ends the workers and keeps the raw samples so far; a second one ends everything at once.
+`{"step": ...}` after every replicate, `{"said": ...}` for people, and `{"error": ...}` as the last line of a run that
+failed. A first SIGINT or SIGTERM ends the workers and keeps the raw samples so far; a second one ends everything at
+once.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 
 from kdeploy.errors import Interrupted, KdeployError, UsageError
 from kdeploy.system.children import die_with_parent
+from kdeploy.system.host import allowed_cpus
 from kdeploy.timing.raw import RECORD_NAME
-from kdeploy.timing.request import read_request
+from kdeploy.timing.request import Settings, read_request
 from kdeploy.timing.run.orchestrator import Step, measure
+from kdeploy.timing.run.quiet import Watch
 
 
 def main(arguments: list[str]) -> int:
@@ -47,10 +50,15 @@ def benchmark(arguments: list[str]) -> None:
     if len(arguments) != 2:
         raise UsageError("python -m kdeploy.timing", "must be given a request and a folder", got=f"{arguments}")
     request, folder = read_request(Path(arguments[0])), Path(arguments[1])
-    record = measure(request, folder, progress=tell)
+    record = measure(request, folder, progress=tell, watch=watch(request.settings))
     unfinished = folder / f".{RECORD_NAME}.{os.getpid()}"
     unfinished.write_bytes(record.sealed())
     unfinished.replace(folder / RECORD_NAME)
+
+
+def watch(settings: Settings) -> Watch | None:
+    """Who says what disturbs the measurement; nobody where every block counts, however busy the machine is."""
+    return Watch(settings, allowed_cpus(), say=lambda text: say({"said": text})) if settings.limits.voids else None
 
 
 def interrupt(number: int, _frame: object) -> None:

@@ -115,6 +115,7 @@ class Settings(Part):
     null: bool = True  # the baseline against itself; without it a claim is an indication at most
     limit_ns: Count = 150_000_000_000
     hard_factor: Count = 3
+    wait_ns: int = 0  # for quiet, of the whole measurement
     throughput_ns: int = 20_000_000_000  # for all throughputs of one runtime
     cold_starts: int = 0  # fresh processes an arm
     sustained_ns: int = 0  # of one arm called without a pause

@@ -28,8 +28,17 @@ from kdeploy.timing.run.orchestrator import Step, silent
 _FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_in_fresh_process(request: Request, folder: Path, progress: Callable[[Step], None] = silent) -> BenchRecord:
-    """Measure; `bench.json` and `raw.jsonl.gz` are in the folder afterwards.
+def unheard(text: str) -> None:
+    """What is said to nobody."""
+
+
+def run_in_fresh_process(
+    request: Request,
+    folder: Path,
+    progress: Callable[[Step], None] = silent,
+    say: Callable[[str], None] = unheard,
+) -> BenchRecord:
+    """Measure; `bench.json` and `raw.jsonl.gz` are in the folder afterwards; `say` takes what disturbs it, in words.
 
     SIGINT and SIGTERM that come meanwhile are passed on. Raises: what `measure` raises, Interrupted, and ResourceError
     when the orchestrator ends without a word.
@@ -38,11 +47,11 @@ def run_in_fresh_process(request: Request, folder: Path, progress: Callable[[Ste
     with scratch_folder() as own:
         path = own / "request.json"
         path.write_text(request.model_dump_json(), encoding="utf-8")
-        conduct(path, folder, progress)
+        conduct(path, folder, progress, say)
     return BenchRecord.read(folder / RECORD_NAME)
 
 
-def conduct(path: Path, folder: Path, progress: Callable[[Step], None]) -> None:
+def conduct(path: Path, folder: Path, progress: Callable[[Step], None], say: Callable[[str], None]) -> None:
     """Start the orchestrator, follow it to its end, and clear up after it."""
     error: dict[str, Any] | None = None
     with orchestrator(path, folder) as (process, received):
@@ -50,6 +59,8 @@ def conduct(path: Path, folder: Path, progress: Callable[[Step], None]) -> None:
         for document in map(json.loads, process.stdout):
             if "step" in document:
                 progress(Step(**document["step"]))
+            elif "said" in document:
+                say(document["said"])
             else:
                 error = document["error"]
         status = process.wait()

@@ -84,6 +84,7 @@ def bench_models(  # noqa: PLR0913 - two models, how they are timed, and where i
     Returns: the folder with the record and the raw samples, and the record.
     Raises: what `model_at` raises, ModelError for a file that is not a classifier, DataError for unfit inputs.
     """
+    bench.say_what_disturbs(settings, sizes, progress)
     runtimes = list(names) if names else installed.deployable()
     pair = {"baseline": model_at(baseline, names or ()), "candidate": model_at(candidate, names or ())}
     graph = _graph_of(pair.values())

@@ -14,10 +14,10 @@ def model_settings(
     cold_start: bool,
     sustained_seconds: float,
     energy: bool,
-    quick: bool,
+    wait_seconds: float,
 ) -> Settings:
     """The settings of a benchmark, in nanoseconds and counts, from those of a person."""
-    settings = Settings(
+    return Settings(
         seed=seed,
         min_effect=min_effect,
         null=null,
@@ -25,5 +25,5 @@ def model_settings(
         cold_starts=COLD_STARTS * cold_start,
         sustained_ns=round(sustained_seconds * 1e9),
         energy=energy,
+        wait_ns=round(wait_seconds * 1e9),
     )
-    return Settings.quick(settings) if quick else settings

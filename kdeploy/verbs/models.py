@@ -104,6 +104,7 @@ def bench_models(
     cold_start: bool = False,
     sustained_seconds: float = 0.0,
     energy: bool = False,
+    wait_seconds: float = 0.0,
     quick: bool = False,
 ) -> tuple[Path, BenchRecord]:
     """Time two external models against each other in fresh process pairs, with an interval.
@@ -123,12 +124,14 @@ def bench_models(
         cold_start: also time the first answers of 10 fresh processes each.
         sustained_seconds: also call each model for so long without a pause; 0 does not.
         energy: also read the energy of the processor, where that is shown.
+        wait_seconds: at most, for the machine to be quiet.
         quick: 8 process pairs in place of 12: an indication at most.
     Returns: the folder with `bench.json` and the raw samples, and the record; times are integer nanoseconds, and a
         ratio above 1 says that the candidate is faster.
     Raises: IntegrityError or ModelError for a model that is not admitted, DataError for unfit inputs, MissingError for
         a runtime that is not here.
     """
+    from kdeploy.timing.request import Settings
     from kdeploy.verbs import bench_models as models
     from kdeploy.verbs.bench_settings import model_settings
 
@@ -141,7 +144,7 @@ def bench_models(
         cold_start=cold_start,
         sustained_seconds=sustained_seconds,
         energy=energy,
-        quick=quick,
+        wait_seconds=wait_seconds,
     )
     return models.bench_models(
         Path(baseline),
@@ -149,7 +152,7 @@ def bench_models(
         names=runtimes,
         folder=inputs,
         sizes=[(threads, batch)],
-        settings=settings,
+        settings=Settings.quick(settings) if quick else settings,
         store=Store(options.runs),
         command=options.command,
         progress=options.progress,

@@ -35,6 +35,7 @@ def row(variant: str, job: Job) -> SweepRow:
     return SweepRow(
         variant=variant,
         run=job.recipe.name,
+        teacher=job.read(TEACHER).name,
         teacher_accuracy=job.read(TEACHER).test_accuracy,
         students=distilled.students,
         baselines=distilled.baselines,

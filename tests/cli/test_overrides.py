@@ -8,15 +8,16 @@ from tests.program import TINY
 
 
 def test_options_of_a_benchmark_are_settings_of_the_recipe() -> None:
-    assert list(bench_overrides(quick=False, cold_start=False, sustained_seconds=0.0, energy=False)) == []
-    settings = list(bench_overrides(quick=True, cold_start=True, sustained_seconds=90.0, energy=True))
+    assert list(bench_overrides(quick=False, cold_start=False, sustained_seconds=0.0, energy=False, wait=0.0)) == []
+    settings = list(bench_overrides(quick=True, cold_start=True, sustained_seconds=90.0, energy=True, wait=30.0))
     assert settings == [
         *("bench.replicates=8", "bench.throughput=[]", "bench.cold_start=true", "bench.sustained=90"),
         "bench.energy=true",
+        "bench.wait=30",
     ]
     bench = load(TINY, settings).recipe.bench
     assert (bench.replicates, bench.throughput, bench.cold_start) == (8, (), True)
-    assert (bench.sustained, bench.energy) == (90, True)
+    assert (bench.sustained, bench.energy, bench.wait) == (90, True, 30)
 
 
 def test_options_of_an_export_are_settings_of_the_recipe() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import kdeploy
 from kdeploy.verbs.prepare import Options
-from tests.program import inside
+from tests.conftest import TinyRun
+from tests.program import TINY, inside
 from tests.timing.test_recompute import edited, folder
 
 __all__ = ["folder"]  # the fixture of a finished benchmark
@@ -77,3 +78,24 @@ def test_an_option_that_means_nothing_to_a_benchmark_is_refused(folder: Path) ->
         2,
         "error: --set: must be left out for the folder of a benchmark. It is for recipes and runs.\n",
     )
+
+
+def test_several_runs_are_put_on_one_page_and_one_is_named_once(runs: Path) -> None:
+    other = inside("run", TINY, "--runs", runs, "--set", "name=other", "--json")
+    assert other.document["stages_run"] == ["bundle", "report"], other.stderr
+    found = inside("report", "tiny", "other", "--runs", runs)
+    assert found.code == 0, found.stderr
+    page, _, _, table = (Path(line) for line in found.stdout.splitlines())
+    assert "kdeploy report of 2 runs" in page.read_text() and page.parent.parent == runs / "report"
+    rows = table.read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["run", "tiny", "other"]
+    again = inside("report", "tiny", "tiny", "--runs", runs)
+    assert (again.code, again.stdout) == (3, "")
+    assert again.stderr == "error: report: must be told each run once (tiny, tiny).\n"
+
+
+def test_pictures_of_samples_are_on_the_page_alone(tiny: TinyRun) -> None:
+    (page,) = tiny.runs.glob("report/*/report.html")
+    assert page.read_text().count('<img src="data:image/png;base64,') > 0
+    others = [path for path in tiny.runs.rglob("*") if path.is_file() and path != page]
+    assert [path for path in others if b"data:image" in path.read_bytes()] == []

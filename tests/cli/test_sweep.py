@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -81,3 +82,24 @@ def test_a_broken_variant_is_found_before_the_first_is_trained(command, recipe: 
     assert (found.code, found.stdout) == (3, "")
     assert found.stderr == f"error: {recipe}:9: distill.epochs must be at least 1 (got 0).\n"
     assert not (recipe.parent / "runs").exists()
+
+
+def test_its_page_and_a_table_with_a_line_a_variant_are_written(command, recipe: Path):
+    found = sweep(command, recipe)
+    page, table = (Path(line.partition(": ")[2]) for line in found.stdout.splitlines()[-2:])
+    assert (page.name, table.name, page.parent.parent) == (
+        "report.html",
+        "report.csv",
+        recipe.parent / "runs" / "report",
+    )
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    document = json.loads(sweep(command, recipe, "--json").stdout)
+    assert [row["variant"] for row in rows] == ["logits", "soft"]
+    for row, variant in zip(rows, document["rows"], strict=True):
+        accuracies = [net["test_accuracy"] for net in variant["students"]]
+        assert float(row["student_accuracy"]) == sum(accuracies) / 2  # not rounded
+        assert row["student_errors_per_seed"] == " ".join(str(round((1 - one) * 120)) for one in accuracies)
+        assert float(row["student_errors"]) == sum(map(int, row["student_errors_per_seed"].split())) / 2
+    assert (rows[0]["baseline_errors"] == "", rows[1]["baseline_errors"], rows[1]["verdict"]) == (False, "", "")
+    assert json.loads((page.parent / "report.json").read_text())["rows"] == document["rows"]
+    assert "kdeploy report of 2 runs" in page.read_text()

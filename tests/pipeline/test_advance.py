@@ -41,7 +41,7 @@ PLACE = Options(runs=Path("no-such-folder"))
 
 def _prints(*overrides: str, recipe: Path = TINY, options: Options = PLACE) -> dict[str, str]:
     chosen = Options(options.runs, options.data_root, overrides, options.trust)
-    prints = order.fingerprints(prepare(recipe, chosen)[0])
+    prints = order.fingerprints(prepare(recipe, chosen, planned=True)[0])
     return {str(key): fingerprint for key, fingerprint in prints.items()}
 
 

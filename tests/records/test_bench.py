@@ -21,7 +21,7 @@ def record(tmp_path: Path) -> BenchRecord:
 def test_a_record_survives_its_json(record: BenchRecord) -> None:
     text = record.to_json()
     assert BenchRecord.from_json(text, where="here") == record
-    assert json.loads(text)["schema"] == "kdeploy.bench/2"
+    assert json.loads(text)["schema"] == "kdeploy.bench/3"
 
 
 def test_the_top_level_names_are_those_of_the_schema(record: BenchRecord) -> None:
@@ -49,11 +49,11 @@ def test_a_field_from_the_future_is_ignored(record: BenchRecord) -> None:
 
 
 def test_a_record_of_another_major_version_is_refused(record: BenchRecord) -> None:
-    text = record.to_json().replace("kdeploy.bench/2", "kdeploy.bench/3")
+    text = record.to_json().replace("kdeploy.bench/3", "kdeploy.bench/4")
     with pytest.raises(InputError) as caught:
         BenchRecord.from_json(text, where="here")
     assert str(caught.value) == (
-        "here: must have the schema kdeploy.bench/2 (schema 'kdeploy.bench/3'). A newer kdeploy wrote it: use that one."
+        "here: must have the schema kdeploy.bench/3 (schema 'kdeploy.bench/4'). A newer kdeploy wrote it: use that one."
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
+
 from kdeploy.evaluation import gate
 from kdeploy.recipe.models import Gate
 from kdeploy.records import bench as b
 from kdeploy.records import circumstances
 from kdeploy.records.base import Unavailable
+from kdeploy.records.decisions import Decisions, Disagreement, Taken
 from kdeploy.records.distill import Agreement, DistillRecord, Gap, Network, Verdict
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
@@ -180,6 +183,37 @@ def verify(**changes: object) -> VerifyRecord:
     rows = tuple(parity_row(name, runtime) for name in ("student", "teacher") for runtime in MEDIANS_NS)
     record = VerifyRecord(rows=rows, versions={"onnxruntime": "1.32.0", "openvino": "2026.4.0"})
     return record.model_copy(update=changes)
+
+
+def decisions(**changes: object) -> Decisions:
+    """The student takes one 3 for a 5, and four 7 for a 1 that the teacher takes for a 9."""
+    right = tuple(Taken(given=place, answer=place, count=199) for place in range(10))
+    record = Decisions(
+        class_names=DIGITS,
+        inputs=1995,
+        labeled=1995,
+        differing=5,
+        of_teacher=(*right, Taken(given=3, answer=5, count=1), Taken(given=9, answer=1, count=4)),
+        of_labels=(*right, Taken(given=3, answer=5, count=1), Taken(given=7, answer=1, count=4)),
+        teacher_of_labels=(*right, Taken(given=3, answer=3, count=1), Taken(given=7, answer=9, count=4)),
+        differences=tuple(
+            Disagreement(
+                sample=sample,
+                label=7 if teacher == 9 else 3,
+                teacher=teacher,
+                teacher_probability=0.93,
+                student=student,
+                student_probability=0.617,
+            )
+            for sample, teacher, student in ((2801, 9, 1), (17, 3, 5), (4711, 9, 1), (42, 9, 1), (43, 9, 1))
+        ),
+    )
+    return record.model_copy(update=changes)
+
+
+def drawing(sample: int) -> np.ndarray:
+    """The picture of a sample: (1, 28, 28), as grey as its number says."""
+    return np.full((1, 28, 28), sample % 251, np.uint8)
 
 
 def comparison(

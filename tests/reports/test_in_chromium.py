@@ -8,7 +8,7 @@ import pytest
 
 from kdeploy.reports import write
 from tests.chromium import QUIET, dom, needs_chromium, picture
-from tests.reports.report_records import batched, measured, records, summary, write_raw
+from tests.reports.report_records import batched, decisions, drawing, measured, records, summary, write_raw
 
 pytestmark = needs_chromium
 
@@ -19,7 +19,7 @@ def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = records(bench=measured())
     raw = write_raw(folder / "raw.jsonl.gz", measured())
     given = {"distill": found.distill, "export": found.export, "bench": found.bench, "raw": raw}
-    write.run(folder, summary=summary(found), **given)
+    write.run(folder, summary=summary(found), decisions=decisions(), pixels=drawing, **given)
     return folder / "report.html"
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kdeploy.cli import summary as terminal
-from kdeploy.records.distill import Gap
+from kdeploy.records.decisions import Decisions, Taken
+from kdeploy.records.distill import Agreement, Gap
 from kdeploy.records.report import Summary
 from kdeploy.records.samples import DuplicatesInfo, Overlap
 from kdeploy.reports import comparisons, headline, write
@@ -20,7 +21,9 @@ from kdeploy.reports.page import trade_off_points
 from tests.reports.report_records import (
     bench,
     comparison,
+    decisions,
     distill,
+    drawing,
     export,
     net,
     records,
@@ -36,7 +39,7 @@ from pathlib import Path
 from tests.reports.test_page import rendered
 rendered(Path(sys.argv[1]), raw=Path(sys.argv[2]) if sys.argv[2:] else None)
 """
-VOID = {"meta", "br", "path", "use"}
+VOID = {"meta", "br", "path", "use", "img"}
 
 
 class Page(HTMLParser):
@@ -71,7 +74,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def rendered(folder: Path, found=None, *, raw: Path | None = None, **changes) -> str:
+def rendered(folder: Path, found=None, *, raw=None, said=None, pixels=drawing, **changes) -> str:
     found = found or records()
     write.run(
         folder,
@@ -80,6 +83,8 @@ def rendered(folder: Path, found=None, *, raw: Path | None = None, **changes) ->
         export=found.export,
         bench=found.bench,
         raw=raw,
+        decisions=said or decisions(),
+        pixels=pixels,
     )
     return (folder / "report.html").read_text(encoding="utf-8")
 
@@ -90,15 +95,18 @@ def html(tmp_path_factory) -> str:
     return rendered(folder, raw=write_raw(folder / "raw.jsonl.gz", bench()))
 
 
-def test_the_record_names_both_files_with_their_hashes(tmp_path):
+def test_the_record_names_its_files_with_their_hashes(tmp_path):
     found = records()
-    record = write.run(
-        tmp_path, summary=summary(), distill=found.distill, export=found.export, bench=found.bench, raw=None
-    )
-    for file in (record.page, record.data):
+    given = {"distill": found.distill, "export": found.export, "bench": found.bench, "raw": None}
+    record = write.run(tmp_path, summary=summary(), decisions=decisions(), pixels=None, **given)
+    assert [file.file for file in record.files] == [
+        *("report.html", "report.json", "report.md", "report.csv", "decisions.json"),
+    ]
+    for file in record.files:
         content = (tmp_path / file.file).read_bytes()
         assert (file.sha256, file.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
     assert Summary.read(tmp_path / "report.json") == summary()
+    assert Decisions.read(tmp_path / "decisions.json") == decisions()
 
 
 def test_the_same_records_give_the_same_bytes_also_in_another_process(tmp_path, html):
@@ -125,11 +133,11 @@ def test_the_page_loads_nothing_and_runs_nothing(html):
     assert "http://" not in html and "https://" not in html and "@import" not in html and "url(http" not in html
     names = {tag for tag, _ in page.tags}
     assert "svg" in names
-    assert not names & {"script", "link", "iframe", "object", "embed", "img", "base", "form"}
+    assert not names & {"script", "link", "iframe", "object", "embed", "base", "form"}
     for _, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("href", "xlink:href", "src"):
-            assert (attributes.get(name) or "#").startswith("#")
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,", "data:image/jpeg;base64,"))
     policies = [attributes["content"] for tag, attributes in page.tags if "http-equiv" in attributes]
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
 
@@ -167,7 +175,71 @@ def test_the_figures_of_the_records_stand_in_the_page(html):
         assert figure in text, figure
 
 
-def test_the_claim_comes_first_with_its_lower_bound_and_its_price(html):
+def test_the_page_opens_with_the_verdict_its_reason_and_a_plot_and_then_the_price(html):
+    text = Page(html).text
+    opening = text[text.index("mnist-5k kdeploy report, ") :]
+    assert opening.startswith(
+        "mnist-5k kdeploy report, teacher deep-cnn verdict: better gate passed faster bundle "
+        "Distillation helped: 2.30 points above the same network trained without a teacher. "
+        "Both 95 % intervals lie above 0. The student is at least 6.5\u00d7 as fast"
+    )
+    assert html.index("Both 95 % intervals") < html.index("<svg") < html.index('class="tiles"')
+
+
+def test_a_gate_that_failed_and_a_run_without_bundle_say_so_above_all_else(tmp_path):
+    slow = records(bench=bench(comparison=(comparison(low=2.0),)))
+    text = Page(rendered(tmp_path, slow, bundle=None)).text
+    assert "verdict: better gate failed faster no bundle Distillation helped" in text
+    reason = "The gate failed, so there is no bundle. Lower bound 2x on onnxruntime, batch 1, 1 thread, 3x short "
+    assert text.index(reason) < text.index("Requirement")
+
+
+def test_where_no_times_can_be_shown_a_plot_of_the_seeds_opens_the_page(tmp_path):
+    html = rendered(tmp_path, records(bench=None))
+    assert re.findall(r'figure aria-labelledby="([a-z-]+)"', html) == ["scores-caption"]
+    assert "not timed" in Page(html).text and "Nothing was timed." in Page(html).text
+
+
+def test_what_was_taken_for_what_stands_in_a_matrix_of_few_classes(html):
+    text = Page(html).text
+    assert "Student against teacher Teacher says 0 1 2 3 4 5 6 7 8 9 0 199 1 199" in text
+    assert "3 199 1 4 199" in text and "9 4 199 Student against the labels" in text
+
+
+def test_many_classes_stand_in_a_table_the_worst_first(tmp_path):
+    names = tuple(f"class {place}" for place in range(21))
+    taken = (Taken(given=1, answer=1, count=9), Taken(given=4, answer=4, count=3), Taken(given=4, answer=20, count=2))
+    said = decisions(class_names=names, of_teacher=taken, of_labels=(), teacher_of_labels=(), labeled=0)
+    text = Page(rendered(tmp_path, said=said)).text
+    assert "most often class 4 5 60.00 % class 20 , 2 times class 1 9 100.00 % In the order" in text
+    assert "Labelled so" not in text
+
+
+def test_the_samples_on_which_they_differ_are_pictures_or_their_numbers(tmp_path):
+    html = rendered(tmp_path)
+    assert re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)">', html) == [
+        f"sample {number}" for number in (2801, 17, 4711, 42, 43)
+    ]
+    assert "sample 2801 student 1 62 % teacher 9 93 % label 7" in Page(html).text
+    plain = rendered(tmp_path, pixels=None)
+    assert "<img" not in plain and "2801 1 61.70 % 9 93.00 % 7" in Page(plain).text
+    same = rendered(tmp_path, said=decisions(differing=0, differences=()))
+    assert "Student and teacher say the same of every test input." in Page(same).text
+
+
+def test_without_labels_the_page_says_nothing_of_them(tmp_path):
+    agreement = Agreement(agreed=1990, inputs=1995, interval=(0.9942, 0.9989), level=0.95)
+    seeds = (net(2, 0.0, 0.9975).model_copy(update={"test_accuracy": None, "held_out_accuracy": None}),)
+    nothing = distill(students=seeds, baselines=(), gap=None, agreement=agreement)
+    found = records(teacher=teacher(test_accuracy=None, held_out_accuracy=None), distill=nothing, bench=None)
+    unlabelled = [one.model_copy(update={"label": None}) for one in decisions().differences]
+    said = decisions(labeled=0, of_labels=(), teacher_of_labels=(), differences=tuple(unlabelled))
+    text = Page(rendered(tmp_path, found, said=said, gate=())).text
+    assert "Student against teacher" in text and "Student against the labels" not in text
+    assert "label 7" not in text and "off the diagonal is where student and teacher differ." in text
+
+
+def test_the_claim_has_its_lower_bound_and_its_price(html):
     text = Page(html).text
     assert text.index("The student is at least 6.5\u00d7 as fast as its teacher") < text.index("Requirement")
     assert "0.32 points less accurate, and 1.53\u00d7 its size." in text

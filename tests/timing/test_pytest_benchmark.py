@@ -59,7 +59,7 @@ def test_the_data_are_the_mean_of_each_counted_block_of_each_replicate(folder: P
         assert one["stats"]["rounds"] == len(one["stats"]["data"]) == len(told["replicate"])
         total = sum(mean * calls for mean, calls in zip(one["stats"]["data"], told["calls"], strict=True))
         assert total * 1e9 / arm.latency_ns.n_calls == pytest.approx(arm.latency_ns.mean, abs=1)
-        assert (told["arm"], told["role"], told["schema"]) == (arm.name, arm.role, "kdeploy.bench/2")
+        assert (told["arm"], told["role"], told["schema"]) == (arm.name, arm.role, "kdeploy.bench/3")
     assert [one["extra_info"]["kdeploy"]["status"] for one in found[::2]] == [
         compared.claim.status for compared in record.comparison
     ]

@@ -22,6 +22,7 @@ from kdeploy.cli.bench.options import (
     Seed,
     Sustained,
     Threads,
+    Wait,
 )
 from kdeploy.cli.options import RUNS, AsJson, Runs
 
@@ -41,6 +42,7 @@ def command(
     sustained: Sustained = None,
     energy: Energy = False,
     quick: Quick = False,
+    wait: Wait = 0.0,
     require_claim: RequireClaim = False,
     export: Export = None,
     runs: Runs = RUNS,
@@ -71,6 +73,7 @@ def command(
             sustained_seconds=sustained or 0.0,
             energy=energy,
             quick=quick,
+            wait_seconds=wait,
         )
     exported = api.export_pytest_benchmark(folder, record) if export else None
     result.show(record, require_claim=require_claim, as_json=as_json)

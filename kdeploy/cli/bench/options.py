@@ -65,6 +65,10 @@ Sustained = Annotated[
     ),
 ]
 Energy = Annotated[bool, typer.Option("--energy", help="Also read the energy of the processor, where that is shown.")]
+Wait = Annotated[
+    float,
+    typer.Option("--wait", metavar="SECONDS", min=0, max=86400, help="Wait, at most so long, for a quiet machine."),
+]
 Inputs = Annotated[
     Path | None,
     typer.Option(

@@ -29,7 +29,8 @@ def show(record: BenchRecord, *, require_claim: bool, as_json: bool) -> None:
     for comparison in record.comparison:
         output.line(comparison.claim.text)
         for reason in comparison.claim.reasons:
-            output.line(f"  {reason.text}")
+            if reason.text not in comparison.claim.text:
+                output.line(f"  {reason.text}")
     notes = dict.fromkeys(note for comparison in record.comparison for note in comparison.notes)
     for line in (*notes, *compute.bench_lines(record), *compute.roofline_lines(record), *timing_lines(record)):
         output.line(line)

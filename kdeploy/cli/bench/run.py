@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kdeploy.cli import options
-from kdeploy.cli.bench.options import ColdStart, Energy, Export, Quick, RequireClaim, Sustained
+from kdeploy.cli.bench.options import ColdStart, Energy, Export, Quick, RequireClaim, Sustained, Wait
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
 from kdeploy.cli.overrides import bench_overrides
 
@@ -14,6 +14,7 @@ def command(
     sustained: Sustained = None,
     energy: Energy = False,
     quick: Quick = False,
+    wait: Wait = 0.0,
     require_claim: RequireClaim = False,
     export: Export = None,
     set_: Set = None,
@@ -27,7 +28,9 @@ def command(
     from kdeploy.cli.bench import result
     from kdeploy.cli.progress import watched
 
-    asked = bench_overrides(quick=quick, cold_start=cold_start, sustained_seconds=sustained or 0.0, energy=energy)
+    asked = bench_overrides(
+        quick=quick, cold_start=cold_start, sustained_seconds=sustained or 0.0, energy=energy, wait=wait
+    )
     with watched() as progress:
         overrides = [*asked, *(set_ or [])]
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="bench")

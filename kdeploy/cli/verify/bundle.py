@@ -17,8 +17,10 @@ def command(bundle: Bundle, as_json: AsJson = False) -> None:
     """Check that a bundle is, byte for byte and answer for answer, what was tested."""
     from kdeploy import api
     from kdeploy.cli import output
+    from kdeploy.cli.progress import watched
 
-    verdict = api.verify_bundle(bundle)
+    with watched():
+        verdict = api.verify_bundle(bundle)
     if as_json:
         output.record(verdict)
         return

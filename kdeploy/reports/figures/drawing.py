@@ -100,6 +100,13 @@ def legend(axes: Axes, models: Mapping[str, Part], settings: Sequence[str], *, l
     _below(axes, keys + blank + shapes if len(keys) < len(shapes) else keys + shapes + blank, 2)
 
 
+def settings_legend(axes: Axes, colours: Mapping[str, str], settings: Sequence[str]) -> None:
+    """Draw the keys of what has a colour of its own, and of the settings by shape."""
+    keys = [_key(name, color=colour, marker="o") for name, colour in colours.items()]
+    shapes = [_key(name, color=MUTED, marker=marker(settings, name)) for name in settings]
+    _below(axes, [*keys, *shapes], 2)
+
+
 def _key(name: str, **look: Any) -> Line2D:  # noqa: ANN401 - what matplotlib takes for a line
     from matplotlib.lines import Line2D
 

@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kdeploy.errors import ClaimError
+from kdeploy.formatting.numbers import fixed_milliseconds
 from kdeploy.formatting.ratios import interval_text, low_bound, ratio_text
-from kdeploy.records.bench import Claim, Comparison, Quality, Reason, Status
+from kdeploy.records.bench import Claim, Comparison, Quality, Reason, Seen, Status
 from kdeploy.timing.analysis.statistics import Estimate, relative_half_width
 
 ENOUGH_REPLICATES = 12
@@ -63,6 +64,7 @@ class Evidence:
     most_void: float = MOST_VOID_FRACTION
     gates: tuple[Reason, ...] = ()
     with_null: bool = True
+    seen: Seen | None = None
 
 
 def judged(evidence: Evidence) -> Claim:
@@ -215,12 +217,23 @@ def claim_text(evidence: Evidence, status: Status, reasons: tuple[Reason, ...]) 
     """One sentence that can be quoted alone."""
     if status == "refused" or evidence.ratio is None:
         refusals = "; ".join(reason.text for reason in reasons if weakened(reason) == "refused")
-        return f"no claim about {evidence.candidate.model} and {evidence.baseline.model}: {refusals}"
+        subject = f"{evidence.candidate.model} and {evidence.baseline.model} ({engine(evidence)})"
+        return f"no claim about {subject}: {refusals}{seen_text(evidence)}"
     details = "; ".join((measured_text(evidence, evidence.ratio), circumstances(evidence), quality_text(evidence)))
     if status == "no_difference_shown":
         return f"no difference shown between {evidence.candidate.model} and {evidence.baseline.model} ({details})"
     prefix = "indication only: " if status == "indicative" else ""
     return f"{prefix}{evidence.candidate.model} {headline(evidence.ratio)} than {evidence.baseline.model} ({details})"
+
+
+def seen_text(evidence: Evidence) -> str:
+    """`; seen, with all that disturbed it: teacher 1.234 ms, student 0.181 ms, 6.8x`; nothing where nothing was."""
+    seen = evidence.seen
+    if seen is None:
+        return ""
+    baseline, candidate = fixed_milliseconds(seen.baseline_ns), fixed_milliseconds(seen.candidate_ns)
+    times = f"{evidence.baseline.model} {baseline}, {evidence.candidate.model} {candidate}"
+    return f"; seen, with all that disturbed it: {times}, {ratio_text(seen.ratio)}x"
 
 
 def headline(ratio: Estimate) -> str:
@@ -242,12 +255,16 @@ def measured_text(evidence: Evidence, ratio: Estimate) -> str:
 
 def circumstances(evidence: Evidence) -> str:
     """`batch 1, 1 thread, onnxruntime 1.32.0 CPU fp32, 12 process pairs`."""
+    return f"{engine(evidence)}, {counted(evidence.replicates, 'process pair')}"
+
+
+def engine(evidence: Evidence) -> str:
+    """`batch 1, 1 thread, onnxruntime 1.32.0 CPU fp32`."""
     settings = evidence.candidate.settings
     provider = settings.get("provider", "").removesuffix("ExecutionProvider")
     release = evidence.version.partition("-")[0]  # OpenVINO adds its build and branch
-    engine = " ".join(filter(None, (evidence.runtime, release, provider, settings.get("precision"))))
-    threads, pairs = counted(evidence.threads, "thread"), counted(evidence.replicates, "process pair")
-    return f"batch {evidence.batch}, {threads}, {engine}, {pairs}"
+    words = " ".join(filter(None, (evidence.runtime, release, provider, settings.get("precision"))))
+    return f"batch {evidence.batch}, {counted(evidence.threads, 'thread')}, {words}"
 
 
 def counted(count: int, noun: str) -> str:

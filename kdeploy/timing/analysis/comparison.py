@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
-from kdeploy.records.bench import Stopped
+from kdeploy.records.bench import Seen, Stopped
 from kdeploy.timing.analysis.statistics import Estimate, block_value, ratio_estimate, replicate_log_ratio
 from kdeploy.timing.raw import Block, OptionalSamples, Replicate, WorkerReport
-from kdeploy.timing.request import ComparisonRequest, Role
+from kdeploy.timing.request import PAIR, ComparisonRequest, Role
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,14 @@ class MeasuredComparison:
     def block_values(self, role: Role) -> list[list[float]]:
         """The median call of every block that counts in ns, a list for each replicate."""
         return [block_values(replicate, role) for replicate in self.replicates]
+
+    def seen(self) -> Seen | None:
+        """The medians over all blocks, void or not; None where an arm has none."""
+        values = {role: [block_value(block.ns) for block in self.blocks() if block.role == role] for role in PAIR}
+        if not all(values.values()):
+            return None
+        baseline, candidate = (median(values[role]) for role in PAIR)
+        return Seen(baseline_ns=round(baseline), candidate_ns=round(candidate), ratio=baseline / candidate)
 
     def blocks(self) -> list[Block]:
         """Every block, void or not, in the order of the replicates."""

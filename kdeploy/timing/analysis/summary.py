@@ -69,6 +69,7 @@ def _compared(
         min_effect=settings.min_effect,
         most_void=settings.limits.run_void,
         with_null=settings.null,
+        seen=measured.seen(),
         gates=(*gates, *_too_fast(arms)),
     )
     return Comparison(
@@ -79,6 +80,7 @@ def _compared(
         threads=request.threads,
         ratio=_ratio(ratio, level, pairs),
         aa_null=_ratio(null, level, pairs),
+        seen=evidence.seen,
         stopped=measured.stopped,
         claim=judged(evidence),
         notes=tuple(_notes(arms, request.runtime)),

@@ -29,6 +29,7 @@ from kdeploy.timing.request import PAIR, ROLES, ComparisonRequest, Request, Role
 from kdeploy.timing.run import machine_peaks, optional
 from kdeploy.timing.run.call_overhead import floor_samples
 from kdeploy.timing.run.commands import generator_of_turns, specs
+from kdeploy.timing.run.quiet import Watch
 from kdeploy.timing.run.record import Clock, Measurement, assembled
 from kdeploy.timing.run.replicate import run_replicate
 from kdeploy.timing.run.throughput import LeftOut, measured_throughputs
@@ -69,11 +70,14 @@ def measure(
     progress: Callable[[Step], None] = silent,
     start: Callable[[str, Settings], Worker] = start_worker,
     start_probe: machine_peaks.StartProbe = machine_peaks.start_probe,
+    watch: Watch | None = None,
     clock: Clock = time.perf_counter_ns,
     now: Callable[[], datetime] = local_now,
 ) -> BenchRecord:
     """Measure every comparison, with the raw samples in `folder/raw.jsonl.gz`.
 
+    Args:
+        watch: says what disturbs the measurement, and waits for quiet; None looks at nothing.
     Raises: what a worker reports (ModelError, DataError, MissingError, IntegrityError), ResourceError when one dies or
     falls silent, ClaimError when the clock does not advance.
     """
@@ -85,7 +89,7 @@ def measure(
         RawWriter(folder / raw.NAME) as writer,
         closing(machine_peaks.Canaries(caches, settings, start=start_probe, clock=clock)) as canaries,
     ):
-        loop = Loop(request, writer, allowed, progress, start, clock, canaries)
+        loop = Loop(request, writer, allowed, progress, start, clock, canaries, watch)
         writer.request(request)
         floors = list(loop.floors())
         comparisons = [loop.comparison(number) for number in range(len(request.comparisons))]
@@ -111,6 +115,7 @@ class Loop:
     start: Callable[[str, Settings], Worker]
     clock: Clock
     canaries: machine_peaks.Canaries
+    watch: Watch | None = None
     probes: list[raw.Probe] = field(default_factory=list)
     first: int = 0
 
@@ -120,13 +125,14 @@ class Loop:
         if not request.throughput:
             return
         brief = Request(comparisons=request.throughput, settings=settings.brief())
-        loop = replace(self, request=brief, progress=silent, first=len(request.comparisons))
+        loop = replace(self, request=brief, progress=silent, watch=None, first=len(request.comparisons))
         yield from measured_throughputs(request.throughput, loop.comparison, settings.throughput_ns, self.clock)
 
     def floors(self) -> Iterator[raw.FloorSample]:
         """The calls of the graphs that do nothing, with their raw lines."""
         for floor in self.request.floors:
             cpus = bench_cpus(self.allowed, floor.threads)
+            self._be_quiet(floor.threads)
             with housekeeping(self.allowed, cpus):
                 for sample in floor_samples(floor, cpus, self.request.settings, self._start):
                     self.writer.floor(sample)
@@ -140,6 +146,13 @@ class Loop:
             alone = self._optional(number)
         self.writer.end(self.first + number, stopped)
         return MeasuredComparison(comparison, replicates, stopped, alone)
+
+    def _be_quiet(self, threads: int) -> None:
+        if self.watch is not None:
+            self.watch.before(threads)
+
+    def _waited_ns(self) -> int:
+        return 0 if self.watch is None else self.watch.waited_ns
 
     def _start(self, name: str) -> Worker:
         return self.start(name, self.request.settings)
@@ -165,11 +178,13 @@ class Loop:
     def _replicates(self, number: int) -> tuple[list[Replicate], Stopped]:
         """Replicates until a rule ends them, and that rule."""
         comparison, settings = self.request.comparisons[number], self.request.settings
-        began, replicates = self.clock(), list[Replicate]()
+        began, waited, replicates = self.clock(), self._waited_ns(), list[Replicate]()
         calls: dict[Role, int] = {}
         for look in settings.looks:
             while len(replicates) < look:
-                if replicates and self.clock() - began >= settings.limit_ns * settings.hard_factor:
+                self._be_quiet(comparison.threads)
+                elapsed = self.clock() - began - self._waited_ns() + waited
+                if replicates and elapsed >= settings.limit_ns * settings.hard_factor:
                     return replicates, "hard limit"
                 replicates.append(self._replicate(number, len(replicates), calls))
                 keep(self.writer, self.first + number, replicates[-1])
@@ -177,7 +192,7 @@ class Loop:
                 self._tell(number, replicates, look, began)
             if reached(comparison, replicates, settings):
                 return replicates, "target"
-            if would_pass(settings, self.clock() - began, len(replicates)):
+            if would_pass(settings, self.clock() - began - self._waited_ns() + waited, len(replicates)):
                 return replicates, "time"
         return replicates, "replicates"
 

@@ -106,7 +106,7 @@ def test_batch_norm_is_folded_where_there_is_no_pair(tmp_path: Path):
 
 
 def test_auto_times_both_forms_and_ships_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(forms.Settings, "quick", lambda _asked: SHORT)
+    monkeypatch.setattr(forms.Settings, "quick", lambda asked: SHORT.model_copy(update={"limits": asked.limits}))
     record = run(tmp_path / "out", two_pairs(tmp_path / "net.onnx"), (12,), "auto")
     assert {form.form: bool(form.latency_ns) for form in record.forms} == {"factored": True, "fused": True}
     assert record.bottleneck.why.startswith("k 3 < break-even 9, k 20 >= break-even 4: ")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdeploy.records.bench import Quality
+from kdeploy.records.bench import Quality, Seen
 from kdeploy.timing.analysis.claims import Evidence, Side, judged
 from kdeploy.timing.analysis.statistics import Estimate
 
@@ -26,6 +26,8 @@ EVIDENCE = Evidence(
     level=0.99,
     min_effect=0.03,
 )
+
+NO_CLAIM = "no claim about student and teacher (batch 1, 1 thread, onnxruntime 1.32.0 CPU fp32): "
 
 
 def found(**changes: object) -> tuple[str, list[str], str]:
@@ -52,7 +54,7 @@ def test_outputs_that_are_not_those_promised_refuse_the_claim() -> None:
     assert found(candidate=replace(STUDENT, not_as_promised="differ by 0.25")) == (
         "refused",
         ["R01"],
-        "no claim about student and teacher: the outputs of student are not those promised: they differ by 0.25",
+        f"{NO_CLAIM}the outputs of student are not those promised: they differ by 0.25",
     )
 
 
@@ -64,7 +66,7 @@ def test_without_the_null_a_claim_is_an_indication() -> None:
 
 def test_a_refusal_does_not_name_the_missing_null_as_its_reason() -> None:
     _, _, text = found(with_null=False, null=None, void_fraction=0.5)
-    assert text == "no claim about student and teacher: 50% of the blocks are void, at most 15% may be"
+    assert text == f"{NO_CLAIM}50% of the blocks are void, at most 15% may be"
 
 
 def test_an_interval_that_contains_1_shows_no_difference() -> None:
@@ -117,8 +119,7 @@ def test_a_null_that_excludes_1_refuses() -> None:
     assert found(null=Estimate(1.05, 1.02, 1.08)) == (
         "refused",
         ["R05"],
-        "no claim about student and teacher: the baseline differs from itself: 1.02 to 1.08, so this machine makes up "
-        "differences",
+        f"{NO_CLAIM}the baseline differs from itself: 1.02 to 1.08, so this machine makes up differences",
     )
 
 
@@ -141,7 +142,7 @@ def test_precision_that_differs_refuses() -> None:
     assert found(candidate=other) == (
         "refused",
         ["R02"],
-        "no claim about student and teacher: the precision differs: fp32 for the baseline, bf16 for the candidate",
+        f"{NO_CLAIM.replace('fp32', 'bf16')}the precision differs: fp32 for the baseline, bf16 for the candidate",
     )
 
 
@@ -166,7 +167,7 @@ def test_wrong_outputs_refuse() -> None:
     assert found(candidate=replace(STUDENT, wrong_outputs=3)) == (
         "refused",
         ["R13"],
-        "no claim about student and teacher: 3 timed outputs of student are wrong",
+        f"{NO_CLAIM}3 timed outputs of student are wrong",
     )
 
 
@@ -177,7 +178,7 @@ def test_too_many_void_blocks_refuse(fraction: float, status: str) -> None:
 
 def test_nothing_measured_is_refused_with_its_reason() -> None:
     assert found(ratio=None, null=None, void_fraction=1.0, replicates=0)[2] == (
-        "no claim about student and teacher: 100% of the blocks are void, at most 15% may be"
+        f"{NO_CLAIM}100% of the blocks are void, at most 15% may be"
     )
 
 
@@ -191,3 +192,11 @@ def test_the_strongest_reason_decides_and_all_are_listed() -> None:
 def test_the_text_gives_the_release_of_a_runtime_without_its_build() -> None:
     text = found(runtime="openvino", version="2026.4.1-22982-abc", batch=8, threads=2)[2]
     assert "batch 8, 2 threads, openvino 2026.4.1 CPU fp32" in text
+
+
+def test_a_refused_claim_says_what_was_seen_all_the_same() -> None:
+    seen = Seen(baseline_ns=1_234_000, candidate_ns=181_000, ratio=6.82)
+    assert found(void_fraction=1.0, ratio=None, null=None, replicates=0, seen=seen)[2] == (
+        f"{NO_CLAIM}100% of the blocks are void, at most 15% may be; "
+        "seen, with all that disturbed it: teacher 1.234 ms, student 0.181 ms, 6.8x"
+    )
