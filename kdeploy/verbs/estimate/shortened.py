@@ -43,6 +43,7 @@ def shortened(recipe: Recipe, *, student_steps: int, steps_per_epoch: int, teach
                     "batch": recipe.bench.batch[:1],
                     "throughput": (),
                     "cold_start": False,
+                    "wait": 0.0,
                     "sustained": 0.0,
                     "energy": False,
                 }
