@@ -54,7 +54,9 @@ TESTED_ELSEWHERE = {
     """,
     "one check, which the test of each loss sees refuse": "losses/shapes",
     "a layer: the tests of the networks that have it": "models/batch_norm",
-    "parity/test_compare.py, stages/test_verify.py": "parity/budget parity/double",
+    "parity/test_compare.py, stages/test_verify.py": "parity/budget parity/made_families",
+    "parity/test_sums.py": "parity/convolution",
+    "parity/test_apart.py": "parity/steps",
     "opens the inputs of a stage and calls it: tests/stages, pipeline/test_inputs.py, test_end_to_end.py": """
         pipeline/bench pipeline/bundle pipeline/export pipeline/labels pipeline/outcome pipeline/report
     """,
@@ -71,10 +73,10 @@ TESTED_ELSEWHERE = {
         records/report records/run records/software records/sweep records/teacher
     """,
     "a part of the page: reports/test_page.py and reports/test_bench_page.py": """
-        reports/bench_headline reports/figures/distributions reports/figures/drawing reports/figures/roofline
-        reports/figures/scores
+        reports/bench_headline reports/figures/distributions reports/figures/drawing reports/figures/losses
+        reports/figures/roofline reports/figures/scores
         reports/figures/sustained reports/figures/throughput reports/figures/trade_off reports/headline
-        reports/layers reports/plots reports/write
+        reports/layers reports/plots reports/trainings reports/write
     """,
     "promises without code; runtimes/test_contract.py checks who keeps them": "runtimes/protocol",
     "a promise without code; system/test_known_hashes.py checks who keeps it": "samples/known",

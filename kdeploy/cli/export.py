@@ -155,7 +155,7 @@ def _show(title: str, forms: Iterable[Form], folds: Iterable[Fold], choice: Choi
     ]
     output.table(title, ("form", "multiply-adds", "size", "latency", "largest error"), rows)
     for fold in folds:
-        output.line(f"{fold.model}: {fold.name} {'folded' if fold.done else 'not folded'}: {fold.reason}")
+        output.line(f"{fold.model}: {fold.name} {fold.result}: {fold.reason}")
     output.line(f"bottleneck: shipped {choice.shipped} ({choice.why})")
 
 

@@ -45,6 +45,27 @@ Rehash = Annotated[
     bool, typer.Option("--rehash", help="Hash the data again, also files that did not change by size and time.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that --out has already.")]
+
+
+def lengths(text: str | None) -> tuple[int, ...] | None:
+    """The lengths in `3,224,224`. Raises: BadParameter."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise typer.BadParameter(f"--shape must be lengths of at least 1, as 3,224,224 (got {text!r})")
+    return tuple(map(int, parts))
+
+
+Shape = Annotated[
+    str | None,
+    typer.Option(
+        "--shape",
+        metavar="LENGTHS",
+        help="Lengths of one sample, for an .onnx file in which some are free: 3,224,224.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 RUNS = Path("runs")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Shape
 
 Subject = Annotated[
     str,
@@ -22,7 +22,12 @@ Batch = Annotated[
 
 
 def command(
-    subject: Subject, batch: Batch = None, data_root: DataRoot = None, runs: Runs = RUNS, as_json: AsJson = False
+    subject: Subject,
+    batch: Batch = None,
+    shape: Shape = None,
+    data_root: DataRoot = None,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a run came to; nothing is computed. Of an .onnx file, the multiply-adds of each layer."""
     from kdeploy import api
@@ -33,10 +38,10 @@ def command(
     if subject.endswith(".onnx"):
         options.refuse({"--data-root": data_root}, "an .onnx file", "runs")
         with watched():
-            count = api.show_model(subject, batch=batch or 1)
+            count = api.show_model(subject, batch=batch or 1, shape=options.lengths(shape))
         output.record(count) if as_json else compute.show(count)
         return
-    options.refuse({"--batch": batch}, "a run", ".onnx files")
+    options.refuse({"--batch": batch, "--shape": shape}, "a run", ".onnx files")
     with watched() as progress:
         summary = api.show(subject, options.options(runs, data_root, None, True, progress))
     output.record(summary) if as_json else show(summary)

@@ -22,10 +22,13 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from kdeploy.errors import DataError, ParityError
+from kdeploy.parity import steps
 from kdeploy.parity.budget import BUDGETS
 from kdeploy.parity.decisions import decided, margins
+from kdeploy.parity.double import precision_of
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.rows import check_rows
 from kdeploy.records.parity import ParityRow
@@ -42,24 +45,29 @@ def thinned(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // most]
 
 
-def proved(path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_name: str) -> ParityRow:
+def proved(
+    path: Path, model: str, oracle: Oracle, inputs: np.ndarray, runtime_name: str, at: steps.At = steps.unheard
+) -> ParityRow:
     """The row of one ONNX file through one runtime against the oracle.
 
     Args:
         model: its name in the row.
         inputs: float32 (inputs, *shape), those of the oracle.
+        at: hears of what comes next.
     Raises: ModelError when the runtime does not take the file.
     """
     name = of_graph(path).inputs[0].name
+    at(steps.LOAD)
     with scratch_folder(str(path)) as scratch:
         source = Source(path, None, {name: inputs[:3]}, None)
         artefact = installed.convert(runtime_name, source, scratch)
-        logits, batches = answers(runtime_name, artefact, name, inputs)
-    return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches)
+        logits, batches = answers(runtime_name, artefact, name, inputs, at)
+    precision = precision_of(onnx.load(path, load_external_data=False))
+    return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches, precision=precision)
 
 
 def answers(
-    runtime_name: str, artefact: Path, input_name: str, inputs: np.ndarray
+    runtime_name: str, artefact: Path, input_name: str, inputs: np.ndarray, at: steps.At = steps.unheard
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """The logits of a converted model, on one thread, and the sizes of the batches (see `logits_of`).
 
@@ -68,27 +76,31 @@ def answers(
     Returns: logits (inputs, classes); without those that are left over where the batch is fixed.
     """
     with closing(installed.find(runtime_name).load(artefact, threads=1)) as session:
-        return logits_of(session, input_name, inputs)
+        return logits_of(session, input_name, inputs, at)
 
 
-def logits_of(session: Session, input_name: str, inputs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+def logits_of(
+    session: Session, input_name: str, inputs: np.ndarray, at: steps.At = steps.unheard, most: int = CHUNK
+) -> tuple[np.ndarray, tuple[int, ...]]:
     """Run every input, in batches of several sizes in turn.
 
     Args:
         inputs: (inputs, *shape), of the dtype that the model takes.
+        most: inputs at once.
     Returns: logits (inputs, classes), without those that are left over where the batch is fixed; and the sizes.
     Raises: DataError for fewer inputs than a fixed batch has; ParityError when a batch has not a row for each input.
     """
     fixed = session.settings.get("fixed_batch")
     if fixed and len(inputs) < int(fixed):
         raise DataError("parity", f"must have {fixed} inputs for a model of that fixed batch", got=str(len(inputs)))
-    sizes = (int(fixed),) if fixed else BATCHES
-    rest = int(fixed) if fixed else CHUNK
+    sizes = (int(fixed),) if fixed else tuple(size for size in BATCHES if size <= most)
+    rest = int(fixed) if fixed else most
     parts, start = [], 0
     plan = list(sizes)
     while start < len(inputs):
         size = plan.pop(0) if plan else rest
         batch = inputs[start : start + size]
+        at(steps.batch(len(batch)))
         if fixed and len(batch) < size:
             break  # a fixed batch cannot take the few that are left over
         parts.append(next(iter(session.run({input_name: np.ascontiguousarray(batch)}).values())))
@@ -130,6 +142,7 @@ def compare(
         worst_input=int(difference.max(1).argmax()),
         passed=error <= budget and (not flips if rule.agreement is None else bool(same.mean() >= rule.agreement)),
         precision=precision,
+        oracle=oracle.by,
     )
 
 

@@ -65,8 +65,8 @@ def families(spec: Spec) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
 
 
-def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """Inputs on the border between two classes: at most 8, and none when all real inputs have one top-1.
+def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, each: int = EACH) -> np.ndarray:
+    """Inputs on the border between two classes: at most `each`, and none when all real inputs have one top-1.
 
     Args:
         logits: float32 (batch, *shape) to (batch, classes), for a batch of any size; it need not be exact.
@@ -74,7 +74,7 @@ def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) ->
     Returns: float32 (ties, *shape).
     """
     top = decided(logits(inputs))  # (inputs,)
-    other = np.array([_of_another_class(top, row) for row in range(min(len(inputs), EACH))])
+    other = np.array([_of_another_class(top, row) for row in range(min(len(inputs), each))])
     first = np.flatnonzero(other >= 0)
     if not len(first):
         return inputs[:0]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kdeploy.errors import KdeployError
+from kdeploy.parity import steps
 from kdeploy.parity.oracle import in_batches
 from kdeploy.records.parity import Fault
 from kdeploy.runtimes.protocol import Session
@@ -27,11 +28,12 @@ ALONE = 8  # inputs that are run one by one
 
 
 class Trial(NamedTuple):
-    """A loaded model, its input's name, and real inputs for it, float32 (inputs, *shape)."""
+    """A loaded model, its input's name, and real inputs for it, float32 (inputs, *shape); `at` hears of each step."""
 
     session: Session
     input: str
     inputs: np.ndarray
+    at: steps.At = steps.unheard
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """The logits (batch, classes) of one batch, float32 (batch, *shape)."""
@@ -52,10 +54,11 @@ class Trial(NamedTuple):
         return np.ascontiguousarray(self.inputs[np.arange(count) % len(self.inputs)])
 
 
-def batches(trial: Trial, most: int = MOST) -> tuple[tuple[int, ...], Fault | None]:
+def batches(trial: Trial, most: int = MOST, least: int = 0) -> tuple[tuple[int, ...], Fault | None]:
     """The sizes of batch that the session takes, up to the first that it wrongly does not."""
     sizes: list[int] = []
-    for size in [trial.fixed] if trial.fixed else sorted({*BATCHES, most}):
+    for size in [trial.fixed] if trial.fixed else sorted(size for size in {*BATCHES, most} if least <= size <= most):
+        trial.at(steps.batch(size))
         try:
             rows = len(trial.run(trial.rows(size)))
         except KdeployError as exc:
@@ -70,7 +73,7 @@ def batches(trial: Trial, most: int = MOST) -> tuple[tuple[int, ...], Fault | No
 
 def constancy(trial: Trial, budget: float, most: int = MOST) -> Fault | None:
     """The fault of a session whose answer to an input depends on anything but the input; None without any."""
-    batch = trial.rows(trial.fixed or min(most, MOST))
+    batch = trial.rows(trial.fixed or most)
     answer = trial.run(batch)
     if not np.array_equal(answer, trial.run(batch), equal_nan=True):
         off = _distance(answer, trial.run(batch))

@@ -16,6 +16,8 @@ from kdeploy.parity.bisection import Value, around, first_against, value_of
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.records.parity import ParityRow
 
+BY = "PyTorch in float64"
+
 
 class ModuleTruth:
     """The trained network, to be agreed with; inputs are preprocessed, float32 (inputs, *shape).
@@ -57,7 +59,7 @@ def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None
     batches = [torch.from_numpy(inputs[start : start + CHUNK]) for start in range(0, len(inputs), CHUNK)]
     logits = np.concatenate([exact(batch.double()).numpy() for batch in batches])
     plain = np.concatenate([module(batch).numpy() for batch in batches])
-    return Oracle(logits, float(np.abs(plain - logits).max()))
+    return Oracle(logits, float(np.abs(plain - logits).max()), BY)
 
 
 def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:

@@ -11,39 +11,53 @@ import onnx
 
 from kdeploy.errors import NonFiniteError
 from kdeploy.models.signature import signature_of
-from kdeploy.parity.double import as_double
+from kdeploy.parity.double import as_double, as_single, precision_of
 from kdeploy.parity.evaluator import Evaluator
 from kdeploy.parity.rows import check_finite, check_rows
+from kdeploy.parity.sums import ONE_BY_ONE
 from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.ports import of_graph
 
 CHUNK = 64  # inputs computed at once
+EVALUATOR = "ONNX's reference evaluator"
+ROUNDOFF = 2.0**-24  # of float32
+SUMMED = 8  # inputs for which every sum is added one by one too
 
 
 class Oracle(NamedTuple):
-    """Float64 logits (inputs, classes), and the largest error that plain float32 makes against them."""
+    """Float64 logits (inputs, classes), and the largest error that plain float32 makes against them; `by` says who
+    computed them, `exact` whether in float64."""
 
     logits: np.ndarray
     float32_error: float
+    by: str = "float64"
+    exact: bool = True
 
     def head(self, count: int) -> Oracle:
         """The oracle of the first inputs, float64 (count, classes); the noise of float32 stays that of all."""
-        return Oracle(self.logits[:count], self.float32_error)
+        return self._replace(logits=self.logits[:count])
 
 
 class GraphOracle:
     """A graph as it is and with a float64 for every float32, both by ONNX's reference evaluator; read once.
 
+    The noise of float32 is that of the graph as it is, and, on some of the inputs, with sums one by one.
+
+    Args:
+        model: what is evaluated in place of the file.
+        by: what the oracle calls itself then.
     Raises: ModelError when the evaluator cannot read it, or it is no classifier.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._where = str(path)
-        with reading(self._where, _EVALUATOR):
-            model = onnx.load(path)
+    def __init__(self, path: Path, model: onnx.ModelProto | None = None, by: str = "") -> None:
+        self._where, self._by = str(path), by or f"{EVALUATOR} in float64"
+        with reading(self._where, EVALUATOR):
+            model = model or onnx.load(path)
             signature = signature_of(of_graph(model), self._where)
             self._batch = signature.batch
-            self._plain = Evaluator(model, signature, self._where)
+            self._quantizes = precision_of(model) == "int8"
+            self._plain = Evaluator(as_single(model), signature, self._where)
+            self._one_by_one = Evaluator(as_single(model), signature, self._where, ONE_BY_ONE)
             self._exact = Evaluator(as_double(model), signature, self._where)
 
     def __call__(self, inputs: np.ndarray) -> Oracle:
@@ -52,22 +66,21 @@ class GraphOracle:
         Raises: ModelError when the evaluator cannot run the graph on them; ParityError when it has not a row for each;
             ResourceError when its values take too much memory.
         """
-        with reading(self._where, _EVALUATOR):
+        with reading(self._where, EVALUATOR):
             wide = inputs.astype(np.float64)
             size = self._batch or min(len(inputs), self._exact.rows_at_once(wide[:1]))
-            plain, exact = (
-                in_batches(call, rows, size, self._where) for call, rows in ((self._plain, inputs), (self._exact, wide))
+            exact, plain, summed = (
+                in_batches(call, rows, size, self._where)
+                for call, rows in (
+                    (self._exact, wide),
+                    (self._plain, inputs),
+                    (self._one_by_one, inputs[: max(SUMMED, self._batch or 0)]),
+                )
             )
-        return Oracle(exact, float(np.abs(plain - exact).max()))
-
-
-def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
-    """The oracle of an external model: its graph, in float64, on inputs float32 (inputs, *shape).
-
-    Raises: ModelError when ONNX's reference evaluator cannot run it; ParityError when it has not a row for each input;
-        NonFiniteError when it, or float32, has no finite answer to one.
-    """
-    return finite(GraphOracle(path)(inputs), str(path))
+        noise = np.max([np.abs(logits - exact[: len(logits)]).max() for logits in (plain, summed)])
+        if self._quantizes:  # a whole step that falls the other way is that precision's error, and in its budget
+            noise = min(noise, ROUNDOFF * np.abs(exact).max())
+        return Oracle(exact, float(noise), self._by)
 
 
 def finite(oracle: Oracle, where: str) -> Oracle:
@@ -80,9 +93,6 @@ def finite(oracle: Oracle, where: str) -> Oracle:
         got, advice = "infinity or NaN in float32", "Its numbers are too large or too small for float32."
         raise NonFiniteError(where, "must have in float32 the logits of float64", got=got, advice=advice)
     return oracle
-
-
-_EVALUATOR = "ONNX's reference evaluator"
 
 
 def in_batches(

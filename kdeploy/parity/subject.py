@@ -11,31 +11,30 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import onnx
 
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.models.signature import Signature, signature
-from kdeploy.parity import bisection, hard_inputs, invariance
+from kdeploy.parity import bisection, invariance, steps
 from kdeploy.parity.budget import FP32
-from kdeploy.parity.compare import BATCHES, compare, logits_of
-from kdeploy.parity.oracle import Oracle
+from kdeploy.parity.compare import compare, logits_of
+from kdeploy.parity.double import precision_of
+from kdeploy.parity.extent import FULL, Cost, Extent, cost_of
+from kdeploy.parity.extent import REFERENCE as REFERENCE_EXTENT
+from kdeploy.parity.made_families import MadeFamily, made_families, with_noise
+from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.truth import Truth
 from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.installed import REFERENCE
-from kdeploy.runtimes.protocol import Runtime, Source
+from kdeploy.runtimes.protocol import Refused, Runtime, Source
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system.progress import Progress
 
-REFERENCE_INPUTS = 64
-REFERENCE_EACH = 2  # of a family
-REFERENCE_BATCH = 8  # that must answer as each of its inputs alone
-
-TIED = 32  # real inputs among which near ties are looked for
+REFERENCE_INPUTS = REFERENCE_EXTENT.inputs
 FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 
 
@@ -52,6 +51,7 @@ class Subject:
         names: of the inputs, where they have some.
         fed: the first of the inputs, as the recorded preprocessing makes them from raw ones, float32 (some, *shape).
         refused: formats that it could not be converted into.
+        families: made inputs with the truth about them; without them they are made.
     """
 
     name: str
@@ -63,19 +63,29 @@ class Subject:
     names: Sequence[str] = ()
     fed: np.ndarray | None = None
     refused: Collection[str] = ()
+    families: Sequence[MadeFamily] | None = None
 
     @cached_property
     def signature(self) -> Signature:
         """The signature of the file, which is read once."""
         return signature(self.onnx)
 
+    def extent(self, runtime: str) -> Extent:
+        """How many rows are run on a runtime."""
+        return self.cost.extent(reference=runtime == REFERENCE)
 
-class MadeFamily(NamedTuple):
-    """A family of made inputs, float32 (inputs, *shape), and the truth about them."""
+    @cached_property
+    def cost(self) -> Cost:
+        """What one row costs."""
+        return cost_of(self.onnx, self.signature)
 
-    name: str
-    inputs: np.ndarray
-    oracle: Oracle
+    def precision(self, request: FormatRequest) -> str:
+        """The precision in which a format is judged: that of the graph where it was not converted into another."""
+        return request.precision if request.precision != "fp32" else self._precision
+
+    @cached_property
+    def _precision(self) -> str:
+        return precision_of(onnx.load(self.onnx, load_external_data=False))
 
 
 def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -> VerifyRecord:
@@ -104,80 +114,84 @@ def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -
 def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
     """One row a format; what is the same in all of them is computed once."""
     fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
-    families = _made_families(subject) if fault is None else []
+    families = _families(subject) if fault is None else []
     for request in map(FormatRequest.parse, names):
         yield _row(subject, request, families) if fault is None else _unmeasured(subject, request, (), fault)
 
 
-def _made_families(subject: Subject) -> list[MadeFamily]:
-    truth, real = subject.truth, subject.oracle
-    if truth is None:
-        return []
-    arrays = hard_inputs.families(hard_inputs.spec_of(subject.inputs))
-    spread = np.linspace(0, len(subject.inputs) - 1, min(TIED, len(subject.inputs))).astype(int)
-    ties = hard_inputs.near_ties(truth.logits, np.ascontiguousarray(subject.inputs[spread]))
-    arrays |= {"near ties": ties} if len(ties) else {}
-    families = (_with_truth(name, inputs, truth, real) for name, inputs in arrays.items())
-    return [family for family in families if family is not None]
-
-
-def _with_truth(name: str, inputs: np.ndarray, truth: Truth, real: Oracle) -> MadeFamily | None:
-    """A family with the truth about it, without the inputs for which that is not finite: a network that divides by the
-    spread of an image has no answer to a constant one."""
-    oracle = truth.oracle(inputs)
-    finite = np.isfinite(oracle.logits).all(axis=1)  # (inputs,)
-    if not finite.all():
-        inputs = inputs[finite]
-        oracle = truth.oracle(inputs) if len(inputs) else oracle
-    if not (len(inputs) and np.isfinite(oracle.float32_error)):
-        return None
-    return MadeFamily(name, inputs, _with_noise(oracle, real))
-
-
-def _with_noise(oracle: Oracle, real: Oracle) -> Oracle:
-    """An oracle of few inputs, where float32 may be right by luck: its noise is at least that on real inputs, and more
-    where the logits are larger. Smaller logits, as of a near tie, are sums of numbers as large as ever."""
-    scale, real_scale = (float(np.abs(one.logits).max()) for one in (oracle, real))
-    least = real.float32_error * max(scale / real_scale if real_scale else 1.0, 1.0)
-    return Oracle(oracle.logits, max(oracle.float32_error, least))
+def _families(subject: Subject) -> Sequence[MadeFamily]:
+    if subject.families is not None or subject.truth is None:
+        return subject.families or ()
+    return made_families(subject.truth, subject.inputs, subject.oracle)
 
 
 def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow:
+    """Raises: ModelError when the runtime refuses."""
+    try:
+        return row_of(subject, request, families)
+    except Refused as refusal:
+        raise installed.refused(request.runtime, subject.onnx, request.precision, refusal) from refusal
+
+
+def row_of(
+    subject: Subject,
+    request: FormatRequest,
+    families: Sequence[MadeFamily],
+    at: steps.At = steps.unheard,
+    *,
+    empty: bool = True,
+) -> ParityRow:
+    """The row of one format.
+
+    Args:
+        at: hears of what comes next.
+        empty: is a batch of 0 tried, in which a runtime may end the process?
+    Raises: Refused or ModelError where the runtime does not take it.
+    """
     runtime, input_name = installed.find(request.runtime), subject.signature.input
-    inputs = subject.inputs[:REFERENCE_INPUTS] if runtime.name == REFERENCE else subject.inputs
+    extent = subject.extent(runtime.name)
+    few = runtime.name == REFERENCE or extent != FULL
+    inputs = subject.inputs[: extent.inputs] if few else subject.inputs
+    at(steps.LOAD)
     with scratch_folder(str(subject.onnx)) as scratch:
         artefact = subject.artefacts.get(str(request))
         if artefact is None:
             source = Source(subject.onnx, None, {input_name: inputs[:3]}, None)
-            artefact = installed.convert(request.runtime, source, scratch, precision=request.precision)
+            artefact = runtime.convert(source, scratch, precision=request.precision)
         with closing(runtime.load(artefact, threads=1)) as session:
-            return _measured(subject, request, invariance.Trial(session, input_name, inputs), families)
+            trial = invariance.Trial(session, input_name, inputs, at)
+            return _measured(subject, request, trial, families, extent, empty=empty)
 
 
 def _measured(
-    subject: Subject, request: FormatRequest, trial: invariance.Trial, families: Sequence[MadeFamily]
+    subject: Subject,
+    request: FormatRequest,
+    trial: invariance.Trial,
+    families: Sequence[MadeFamily],
+    extent: Extent,
+    *,
+    empty: bool,
 ) -> ParityRow:
     """The row of one format, on real inputs, then on made ones: a lower precision was not calibrated on those, and is
     spared them."""
     runtime = installed.find(request.runtime)
-    slow = runtime.name == REFERENCE
-    sizes, fault = invariance.batches(trial, BATCHES[-1] if slow else invariance.MOST)
+    sizes, fault = invariance.batches(trial, extent.batch, least=0 if empty else 1)
     if fault is not None:
         return _unmeasured(subject, request, sizes, fault)
-    logits, _ = logits_of(trial.session, trial.input, trial.inputs)
-    row = compare(
-        subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=sizes, precision=request.precision
-    )
+    trial.at(steps.INPUTS)
+    logits, _ = logits_of(trial.session, trial.input, trial.inputs, most=min(extent.batch, CHUNK))
+    precision = subject.precision(request)
+    row = compare(subject.oracle, logits, model=subject.name, runtime=runtime.name, batches=sizes, precision=precision)
     fields: dict[str, object] = {"against": subject.truth.name if subject.truth else row.against}
     if subject.names:
         fields["worst_name"] = subject.names[row.worst_input]
     if not row.passed:
-        if request.precision == "fp32":  # in a lower one every node differs
+        if precision == "fp32":  # in a lower one every node differs
             fields["first_node"] = _first_node(subject, runtime, trial, trial.inputs, row.worst_input)
         return row.model_copy(update=fields)
-    families = families if request.precision == "fp32" else ()
-    results = tuple(_family(one, trial, REFERENCE_EACH if slow else hard_inputs.EACH) for one in families)
-    fault = invariance.constancy(trial, row.budget, REFERENCE_BATCH if slow else invariance.MOST) or _family_fault(
+    families = families if precision == "fp32" else ()
+    results = tuple(_family(one, trial, extent.each) for one in families)
+    fault = invariance.constancy(trial, row.budget, extent.again) or _family_fault(
         subject, runtime, trial, families, results
     )
     fields |= {"families": results, "fault": fault, "propagates_nan": invariance.propagates_nan(trial)}
@@ -237,7 +251,7 @@ def _stale_artefact(
         source = Source(subject.onnx, None, {trial.input: inputs}, None)
         with closing(runtime.load(runtime.convert(source, scratch, precision="fp32"), threads=1)) as session:
             fresh = session.run({trial.input: inputs})
-    oracle, name = _with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
+    oracle, name = with_noise(subject.truth.oracle(inputs), subject.oracle), artefact.name
     budget = FP32.allows(oracle.float32_error, float(np.abs(oracle.logits).max()))
     if np.abs(next(iter(fresh.values())) - oracle.logits).max() > budget:
         return None
@@ -283,6 +297,6 @@ def _unmeasured(subject: Subject, request: FormatRequest, batches: tuple[int, ..
         flips=0,
         worst_input=0,
         passed=False,
-        precision=request.precision,
+        precision=subject.precision(request),
         fault=fault,
     )

@@ -8,12 +8,14 @@ from typing import Protocol
 
 import numpy as np
 
-from kdeploy.errors import ModelError, ParityError
+from kdeploy.errors import KdeployError, ModelError, ParityError
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import invariance
 from kdeploy.parity.bisection import Value, graph_values
-from kdeploy.parity.oracle import GraphOracle, Oracle
+from kdeploy.parity.oracle import GraphOracle, Oracle, finite
+from kdeploy.parity.second_oracle import Judge, second_oracle
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.protocol import Session
 
 
 class Truth(Protocol):
@@ -44,8 +46,8 @@ class GraphTruth:
 
     def __init__(self, path: Path, name: str, read: Signature | None = None) -> None:
         self._path, self._name = path, name
-        self._input = (read or signature(path)).input
-        self._session = installed.find("onnxruntime").load(path, threads=1)
+        self._signature = read or signature(path)
+        self._oracle: Judge = self._first
 
     @property
     def name(self) -> str:
@@ -54,17 +56,15 @@ class GraphTruth:
     def oracle(self, inputs: np.ndarray) -> Oracle:
         """The logits in float64 (inputs, classes), and the noise of float32.
 
-        Raises: ModelError when the graph cannot be evaluated; ParityError for one that declares any batch, and takes
-            one.
+        Raises: ModelError when nothing here can evaluate the graph; ParityError for one that declares any batch, and
+            takes one.
         """
         try:
             return self._oracle(inputs)
-        except ModelError:
-            _, fault = invariance.batches(self._trial(inputs))
-            if fault is None:
-                raise
-            where = f"{self._path.name} on onnxruntime"
-            raise ParityError(where, fault.must, got=fault.got, advice=fault.advice) from None
+        except ModelError as exc:
+            self._check_batches(inputs)
+            self._oracle, oracle = second_oracle(self._path, self._signature, inputs, exc)
+            return oracle
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """The logits in float32 (inputs, classes), by onnxruntime."""
@@ -75,8 +75,32 @@ class GraphTruth:
         return graph_values(self._path, inputs)
 
     def _trial(self, inputs: np.ndarray) -> invariance.Trial:
-        return invariance.Trial(self._session, self._input, inputs)
+        return invariance.Trial(self._session, self._signature.input, inputs)
+
+    def _first(self, inputs: np.ndarray) -> Oracle:
+        """The evaluator itself, read with the first inputs."""
+        self._oracle = GraphOracle(self._path)
+        return self._oracle(inputs)
 
     @cached_property
-    def _oracle(self) -> GraphOracle:
-        return GraphOracle(self._path)
+    def _session(self) -> Session:
+        return installed.find("onnxruntime").load(self._path, threads=1)
+
+    def _check_batches(self, inputs: np.ndarray) -> None:
+        """Raises: ParityError for a graph that declares any batch, and takes one."""
+        try:
+            _, fault = invariance.batches(self._trial(inputs), invariance.BATCHES[-1], least=1)
+        except KdeployError:  # this runtime does not take it either
+            return
+        if fault is not None:
+            where = f"{self._path.name} on onnxruntime"
+            raise ParityError(where, fault.must, got=fault.got, advice=fault.advice) from None
+
+
+def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
+    """The oracle of an external model: its graph, in float64, on inputs float32 (inputs, *shape).
+
+    Raises: ModelError when nothing here can run it; ParityError when it has not a row for each input; NonFiniteError
+        when it, or float32, has no finite answer to one.
+    """
+    return finite(GraphTruth(path, "").oracle(inputs), str(path))

@@ -20,20 +20,22 @@ def run(job: Job, folder: Path) -> ReportRecord:
     from kdeploy.evaluation.decisions import decisions, stored
     from kdeploy.reports import pictures
     from kdeploy.reports import write as stage
+    from kdeploy.reports.page import PageInputs
 
-    bench, distill, samples = job.find(BENCH), job.read(DISTILL), job.samples()
-    names = job.read(TEACHER).class_names
+    bench, samples, teacher, distill = job.find(BENCH), job.samples(), job.read(TEACHER), job.read(DISTILL)
+    answers = stored(samples, job.folder(TEACHER), job.folder(DISTILL) / distill.chosen.logits)
     raw = None if bench is None else job.folder(BENCH) / bench.raw.path
-    return stage.run(
-        folder,
+    inputs = PageInputs(
         summary=summary(job, bundle=BUNDLE),
+        teacher=teacher,
         distill=distill,
         export=job.read(EXPORT),
         bench=bench,
         raw=raw,
-        decisions=decisions(stored(samples, job.folder(TEACHER), job.folder(DISTILL) / distill.chosen.logits), names),
+        decisions=decisions(answers, teacher.class_names),
         pixels=pictures.pixels(samples, distill.preprocessing.input),
     )
+    return stage.run(folder, inputs)
 
 
 REPORT = Stage("report", ReportRecord, (*EVIDENCE, BUNDLE), gate_settings, run)

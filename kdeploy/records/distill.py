@@ -96,7 +96,7 @@ class Agreement(Part):
 class DistillRecord(Table, Record):
     """A distillation. Files beside it: `student-<seed>.safetensors`, as many of `baseline`, and their test logits."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.distill/3"
+    SCHEMA: ClassVar[str] = "kdeploy.distill/3.1"
     APART: ClassVar[str] = "*.json"  # what the stage went on from: read while it was not done, and has times in it
 
     student: dict[str, Any]  # the arguments of kdeploy.models.shallow.ShallowStudent

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from kdeploy.recipe.formats import FormatRequest
-from kdeploy.records.base import Part, Record
+from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.parity import ParityRow
 from kdeploy.records.precision import Cost
 from kdeploy.records.preprocessing import Preprocessing
@@ -33,12 +33,21 @@ class Model(Part):
 
 
 class Fold(Part):
-    """One transformation: done, or refused with a reason."""
+    """One transformation: done, refused, or with nothing to transform, with a reason.
+
+    `applies`: False where there is nothing to transform; True in records before 2.1, which did not say.
+    """
 
     model: str
     name: str
     done: bool
     reason: str
+    applies: bool = True
+
+    @property
+    def result(self) -> str:
+        """How it ended, in a word or three."""
+        return "done" if self.done else "refused" if self.applies else "nothing to fold"
 
 
 class LowRank(Part):
@@ -156,7 +165,7 @@ class ExportRecord(Table, Record):
     And `student.raw.onnx`, where preprocessing in the graph was asked for.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.export/2"  # since 1.1 weights in int8 have 7 bits
+    SCHEMA: ClassVar[str] = "kdeploy.export/2.1"  # since 1.1 weights in int8 have 7 bits
 
     student: Model
     teacher: Model
@@ -197,7 +206,7 @@ class ModelExportRecord(Table, Record):
     where there is one alone.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.export-model/2"
+    SCHEMA: ClassVar[str] = "kdeploy.export-model/2.1"
 
     source: Model
     model: Model
@@ -206,6 +215,7 @@ class ModelExportRecord(Table, Record):
     pairs: tuple[FusedPair, ...]
     bottleneck: Bottleneck
     inputs: int
+    unavailable: tuple[Unavailable, ...] = ()  # `FORM on RUNTIME`: where it was not compared, and why
 
     def to_rows(self) -> list[Row]:
         """A row for each form of the model, its latency in ns on the target at batch 1."""

@@ -57,7 +57,8 @@ class ParityRow(Part):
     `budget` = 8 x `float32_error` + 1e-6 x `scale` for fp32, `scale` the largest absolute oracle logit on the inputs;
     other precisions have their own row in `kdeploy.parity.budget.BUDGETS`.
     `flips` counts inputs whose top-1 differs although the oracle's margin exceeds the measured error. `worst_name` is
-    the name of the worst input, where it has one. `propagates_nan`: does NaN in give NaN out? None: it was not tried.
+    the name of the worst input, where it has one. `oracle` says who computed what must be answered, and how.
+    `propagates_nan`: does NaN in give NaN out? None: it was not tried.
     """
 
     model: str
@@ -74,6 +75,7 @@ class ParityRow(Part):
     passed: bool
     precision: str = "fp32"
     against: str = "the trained network"
+    oracle: str = "float64"
     worst_name: str | None = None
     first_node: NodeDifference | None = None
     families: tuple[Family, ...] = ()
@@ -87,7 +89,7 @@ class ParityRow(Part):
 
 
 class VerifyRecord(Table, Record):
-    SCHEMA: ClassVar[str] = "kdeploy.verify/2"
+    SCHEMA: ClassVar[str] = "kdeploy.verify/2.1"
 
     rows: tuple[ParityRow, ...]
     versions: dict[str, str]

@@ -143,6 +143,7 @@ class ParitySummary(Part):
     agreement: float
     flips: int
     passed: bool
+    oracle: str = "float64"  # who said what must be answered
 
 
 class MachineSummary(Part):

@@ -31,6 +31,7 @@ class Training(Part):
     final_loss: float
     duration_ns: int  # of all its processes, when it was resumed; what was lost between them does not count
     resume_exact: bool = True  # False: went on from a checkpoint of another torch, processor or number of threads
+    losses: tuple[float, ...] = ()  # means over equal spans of the steps; empty in a record from before 3.1
 
 
 class Member(Part):
@@ -58,7 +59,7 @@ class TeacherRecord(Record):
     `file` is `teacher.onnx` (origin onnx) or `teacher.safetensors`; empty for an ensemble, whose members have files.
     """
 
-    SCHEMA: ClassVar[str] = "kdeploy.teacher/3"
+    SCHEMA: ClassVar[str] = "kdeploy.teacher/3.1"
     APART: ClassVar[str] = "*.training.json"  # read while the stage was not done, and has times in it
 
     origin: Literal["model", "onnx", "torch", "run", "timm", "torchvision", "huggingface", "ensemble"]

@@ -27,6 +27,7 @@ from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import BaselineScore, Summary
 from kdeploy.records.sweep import ComparedRuns
+from kdeploy.records.teacher import TeacherRecord
 from kdeploy.reports import (
     bench_headline,
     classes,
@@ -37,9 +38,11 @@ from kdeploy.reports import (
     plots,
     runs_headline,
     side_by_side,
+    trainings,
 )
 from kdeploy.reports.comparisons import TimedPair
 from kdeploy.reports.figures.distributions import distributions
+from kdeploy.reports.figures.losses import Curves, curves
 from kdeploy.reports.figures.roofline import roofline
 from kdeploy.reports.figures.runs import runs
 from kdeploy.reports.figures.scores import Score, scores
@@ -69,9 +72,17 @@ _FILTERS = {
 
 @dataclass(frozen=True)
 class PageInputs:
-    """All the page of a run is made from; `raw` is the file of raw samples, `pixels` gives a picture."""
+    """All the page of a run is made from.
+
+    Args:
+        summary, teacher, distill, export, bench: the records; `bench` is None when nothing was timed.
+        raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
+        decisions: of the test part.
+        pixels: gives the pictures of samples; None where they are none.
+    """
 
     summary: Summary
+    teacher: TeacherRecord
     distill: DistillRecord
     export: ExportRecord
     bench: BenchRecord | None
@@ -99,7 +110,13 @@ def render(inputs: PageInputs) -> str:
         matrices=classes.matrices(inputs.decisions),
         class_rows=classes.rows(inputs.decisions),
         shown=differing.shown(inputs.decisions, inputs.pixels),
+        trainings=[(found.caption, _svg(curves(found))) for found in _trainings(inputs)],
     )
+
+
+def _trainings(inputs: PageInputs) -> list[Curves]:
+    found = trainings.losses(inputs.teacher, inputs.distill)
+    return [*found, *trainings.qualities(inputs.distill, inputs.summary.metric)]
 
 
 def render_bench(bench: BenchRecord, raw: Path | None) -> str:
@@ -197,7 +214,11 @@ def _timed(
 def _plot(draw: Any, items: Iterable[Any]) -> Markup | None:  # noqa: ANN401 - a plot and what it draws
     """The SVG, or None when there is nothing to draw."""
     read = list(items)
-    return Markup(draw(read)) if read else None  # noqa: S704  # our own SVG, its texts escaped
+    return _svg(draw(read)) if read else None
+
+
+def _svg(plot: str) -> Markup:
+    return Markup(plot)  # noqa: S704  # our own SVG, its texts escaped
 
 
 def _range(networks: BaselineScore) -> tuple[float, float]:

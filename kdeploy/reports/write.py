@@ -18,15 +18,11 @@ from pathlib import Path
 
 from kdeploy.records.base import Record
 from kdeploy.records.bench import BenchRecord
-from kdeploy.records.decisions import Decisions
-from kdeploy.records.distill import DistillRecord
-from kdeploy.records.export import ExportRecord
-from kdeploy.records.report import ReportFile, ReportRecord, Summary
+from kdeploy.records.report import ReportFile, ReportRecord
 from kdeploy.records.sweep import ComparedRuns
 from kdeploy.records.table import Row
 from kdeploy.reports import comparisons, csv_table, markdown
 from kdeploy.reports.page import PageInputs, render, render_bench, render_runs
-from kdeploy.reports.pictures import Pixels
 from kdeploy.system.files import commit_bytes
 from kdeploy.system.outputs import filled
 
@@ -34,28 +30,11 @@ PAGE, DATA, MARKDOWN, TABLE = "report.html", "report.json", "report.md", "report
 DECISIONS = "decisions.json"
 
 
-def run(
-    folder: Path,
-    *,
-    summary: Summary,
-    distill: DistillRecord,
-    export: ExportRecord,
-    bench: BenchRecord | None,
-    raw: Path | None,
-    decisions: Decisions,
-    pixels: Pixels | None,
-) -> ReportRecord:
-    """Write the report of a run into an existing folder.
-
-    Args:
-        summary, distill, export, bench: the records; `bench` is None when nothing was timed.
-        raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
-        decisions: of the test part.
-        pixels: gives the pictures of samples; None where they are none.
-    """
-    page = render(PageInputs(summary, distill, export, bench, raw, decisions, pixels))
-    files = _report(folder, page, summary.sealed().decode(), markdown.of_run(summary, bench), bench)
-    return files.model_copy(update={"decisions": _written(folder / DECISIONS, decisions.sealed().decode())})
+def run(folder: Path, inputs: PageInputs) -> ReportRecord:
+    """Write the report of a run into an existing folder."""
+    readme, data = markdown.of_run(inputs.summary, inputs.bench), inputs.summary.sealed().decode()
+    files = _report(folder, render(inputs), data, readme, inputs.bench)
+    return files.model_copy(update={"decisions": _written(folder / DECISIONS, inputs.decisions.sealed().decode())})
 
 
 def run_bench(folder: Path, *, bench: BenchRecord, raw: Path | None) -> ReportRecord:

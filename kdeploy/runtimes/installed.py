@@ -59,12 +59,17 @@ def convert(name: str, source: Source, folder: Path, *, precision: str = "fp32")
     try:
         return find(name).convert(source, folder, precision=precision)
     except Refused as refusal:
-        raise ModelError(
-            f"runtime '{name}'",
-            f"must take {source.onnx.name} in {precision}",
-            got=refusal.reason,
-            advice="Choose another, or ask for it in export.formats of a recipe, which has the torch module.",
-        ) from refusal
+        raise refused(name, source.onnx, precision, refusal) from refusal
+
+
+def refused(name: str, path: Path, precision: str, refusal: Refused) -> ModelError:
+    """What to raise where a runtime refuses a file that it was to take."""
+    return ModelError(
+        f"runtime '{name}'",
+        f"must take {path.name} in {precision}",
+        got=refusal.reason,
+        advice="Choose another, or ask for it in export.formats of a recipe, which has the torch module.",
+    )
 
 
 def _load(name: str) -> Runtime:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from kdeploy.errors import ModelError
 from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.protocol import Refused
 
@@ -32,6 +34,29 @@ def free_lengths(graph: onnx.GraphProto) -> None:
         for dim in value.type.tensor_type.shape.dim:
             if dim.HasField("dim_value") and dim.dim_value < 0:
                 dim.ClearField("dim_value")
+
+
+def fix_lengths(graph: onnx.GraphProto, shape: Sequence[int], where: str) -> None:
+    """Give the free lengths of a graph's one input, behind its batch, those of a shape.
+
+    Raises: ModelError when it has several inputs, or other lengths that are fixed.
+    """
+    stored = {tensor.name for tensor in graph.initializer}
+    fed = [value for value in graph.input if value.name not in stored]
+    axes = [dim for value in fed[:1] for dim in value.type.tensor_type.shape.dim][1:]
+    given = [dim.dim_value if dim.HasField("dim_value") else None for dim in axes]
+    differ = len(axes) != len(shape) or any(one not in (None, two) for one, two in zip(given, shape, strict=True))
+    if len(fed) != 1 or differ:
+        lengths = ", ".join("free" if length is None else str(length) for length in given)
+        must = f"must have one input that takes (batch, {', '.join(map(str, shape))})"
+        raise ModelError(
+            where,
+            must,
+            got=f"{len(fed)} inputs, the first of shape (batch, {lengths})",
+            advice="Give --shape other lengths.",
+        )
+    for dim, length in zip(axes, shape, strict=True):
+        dim.dim_value = length
 
 
 def copy_model(model: Path, folder: Path, *, runtime: str) -> Path:

@@ -17,9 +17,12 @@ runtimes need would be wrong after the next release of any.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
+import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -82,6 +85,16 @@ def limit(limits: Limits) -> None:
         _limit_tasks(limits.processes + _tasks_of_user())
     with suppress(OSError):
         (PROC / "self" / "oom_score_adj").write_text("1000")
+
+
+def bound_next(seconds: int) -> None:
+    """Let the kernel end this process after so many more seconds of the processor, or, where it waits, of the clock
+    with patience; the bound of the whole process stays."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(time.process_time()) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds)
 
 
 def _limit_tasks(most: int) -> None:

@@ -1,7 +1,8 @@
 """A training on disk: everything that the next step reads and that is not a function of its number.
 
     module.*  optimizers.*  average.*    tensors of one safetensors file
-    step, loss, spent_ns, scaler, environment    its metadata; what the process computed on decides the last bits
+    step, loss, losses, spent_ns,
+    scaler, environment                  its metadata; what the process computed on decides the last bits
 
 The file is sealed, and the one before it is kept: a training goes on from that where the newest was damaged.
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Resumed:
     loss: float = math.nan
     spent_ns: int = 0
     differs: tuple[str, ...] = ()
+    losses: tuple[float, ...] = ()
 
 
 def environment() -> dict[str, str]:
@@ -63,8 +65,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def write(path: Path, state: State, step: int, loss: float, spent_ns: int) -> None:
-    """Everything in one file, replaced atomically; the one that was there becomes the one before it."""
+def write(path: Path, state: State, step: int, loss: float, spent_ns: int, losses: Sequence[float] = ()) -> None:
+    """Everything in one file, replaced atomically; the one that was there becomes the one before it.
+
+    Args:
+        losses: the sums of `kdeploy.training.course`.
+    """
     tensors = _tensors("module", state.module)
     if state.average is not None:
         tensors |= _tensors("average", state.average)
@@ -75,7 +81,7 @@ def write(path: Path, state: State, step: int, loss: float, spent_ns: int) -> No
     content = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
     }
-    values = {"scaler": state.scaler.state_dict(), "environment": environment()}
+    values = {"scaler": state.scaler.state_dict(), "environment": environment(), "losses": list(losses)}
     metadata = {"step": str(step), "loss": repr(loss), "spent_ns": str(spent_ns)}
     metadata |= {key: json.dumps(value) for key, value in values.items()}
     if path.exists():
@@ -125,6 +131,7 @@ def _resumed(path: Path, state: State) -> Resumed:
     try:
         tensors = load(content)
         step, loss, spent_ns = int(metadata["step"]), float(metadata["loss"]), int(metadata["spent_ns"])
+        losses = tuple(map(float, json.loads(metadata["losses"])))
     except Exception as exc:
         raise InputError(
             str(path), "must be a checkpoint", got=str(exc), advice="Remove it to train from the start."
@@ -140,7 +147,7 @@ def _resumed(path: Path, state: State) -> Resumed:
     for place, optimizer in enumerate(state.optimizers):
         optimizer.load_state_dict(_optimizer(optimizer, _part(tensors, f"optimizers.{place}")))
     state.scaler.load_state_dict(json.loads(metadata["scaler"]))
-    return Resumed(step, loss, spent_ns, _differences(json.loads(metadata["environment"])))
+    return Resumed(step, loss, spent_ns, _differences(json.loads(metadata["environment"])), losses)
 
 
 def _tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:

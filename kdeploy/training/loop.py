@@ -37,6 +37,7 @@ from kdeploy.system.malloc import keeping_pages
 from kdeploy.system.progress import Progress
 from kdeploy.training import checkpoints
 from kdeploy.training.checkpoints import State
+from kdeploy.training.course import Course
 from kdeploy.training.optimizers import optimizers
 from kdeploy.training.options import TrainingOptions
 from kdeploy.training.schedules import Schedule
@@ -159,7 +160,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
     loop = _Loop(module, loss, schedule, samples)
     with torch_threads(schedule.options.threads):
-        position = _Checkpoint(checkpoint, loop.state, progress)
+        position = _Checkpoint(checkpoint, loop.state, progress, schedule.steps)
     _say_differences(position.differs, checkpoint, description, schedule.options.require_exact, progress)
     module.train()
     with (
@@ -171,8 +172,7 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
         try:
             while position.step < schedule.steps:
                 with progress.shield():
-                    position.loss = loop.step(position.step)
-                    position.step += 1
+                    position.note(loop.step(position.step))
                     watch(module, position.step, position.loss)
                 advance(position.step)
                 position.write_if_due()
@@ -188,18 +188,26 @@ def train(  # noqa: PLR0913 - each is one thing that a training must be told
         final_loss=position.loss,
         duration_ns=position.spent_ns(),
         resume_exact=not position.differs,
+        losses=position.course.means(),
     )
 
 
 class _Checkpoint:
     """How far a training is, `step` steps done and the loss of the last, kept in a file by the first process."""
 
-    def __init__(self, path: Path, state: State, progress: Progress) -> None:
+    def __init__(self, path: Path, state: State, progress: Progress, steps: int) -> None:
         resumed = checkpoints.resume(path, state, progress.say)
         self.path, self.state = path, state
         self.step, self.loss, self.differs = resumed.step, resumed.loss, resumed.differs
+        self.course = Course(steps, resumed.losses)
         self._started, self._written = time.monotonic_ns() - resumed.spent_ns, time.monotonic()
         self._interval = _checkpoint_seconds()
+
+    def note(self, loss: float) -> None:
+        """One step more is done, with this loss."""
+        self.course.add(self.step, loss)
+        self.loss = loss
+        self.step += 1
 
     def spent_ns(self) -> int:
         """Total nanoseconds spent, over all resumptions."""
@@ -212,7 +220,7 @@ class _Checkpoint:
 
     def write(self) -> None:
         if distributed.is_first():
-            checkpoints.write(self.path, self.state, self.step, self.loss, self.spent_ns())
+            checkpoints.write(self.path, self.state, self.step, self.loss, self.spent_ns(), self.course.sums)
 
 
 def _seed(device: torch.device, seed: int) -> None:

@@ -37,7 +37,7 @@ def fold_average_pool(layers: nn.Sequential, shape: Sequence[int], limit: int = 
         pool, flat, layer = chain[place : place + 3]
         if isinstance(pool, Pool) and isinstance(flat, nn.Flatten) and isinstance(layer, nn.Linear):
             return _into(layers, place, pool, layer, shape, limit)
-    return Outcome(layers, False, "no average pooling stands before a linear layer")
+    return Outcome(layers, False, "no average pooling stands before a linear layer", applies=False)
 
 
 @torch.no_grad()

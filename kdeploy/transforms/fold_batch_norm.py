@@ -40,7 +40,8 @@ def fold_batch_norm(layers: nn.Sequential) -> Outcome:
     )
     folded = [f"{count} folded into {where}" for count, where in counted if count]
     if not folded:
-        return Outcome(layers, False, "no batch norm stands behind a convolution or beside a linear layer")
+        norms = any(isinstance(layer, Norm) for layer in layers)
+        return Outcome(layers, False, "no batch norm stands behind a convolution or beside a linear layer", norms)
     return Outcome(nn.Sequential(*chain).eval(), True, ", ".join(folded))
 
 

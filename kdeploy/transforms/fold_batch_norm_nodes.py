@@ -31,6 +31,6 @@ def fold_batch_norm_nodes(model: onnx.ModelProto) -> GraphOutcome:
     folded = _RULES.apply_to_model(graph)
     if not folded:
         what = "no batch norm stands alone behind a convolution or a Gemm" if norms else "the graph has no batch norm"
-        return GraphOutcome(model, False, what)
+        return GraphOutcome(model, False, what, applies=norms > 0)
     ir.passes.common.RemoveUnusedNodesPass()(graph)
     return GraphOutcome(ir.to_proto(graph), True, f"{folded} of {norms} folded into the layers before them")

@@ -24,7 +24,7 @@ def fold_bias(layers: nn.Sequential) -> Outcome:
             chain[place : place + 2] = _moved(first, second)
             folded += 1
     if not folded:
-        return Outcome(layers, False, "no linear layer with a bias stands before another one")
+        return Outcome(layers, False, "no linear layer with a bias stands before another one", applies=False)
     return Outcome(nn.Sequential(*chain).eval(), True, f"{folded} folded into the linear layers behind them")
 
 

@@ -30,7 +30,7 @@ def fold_normalisation(layers: nn.Sequential) -> Outcome:
     """Fold a Normalise that opens the chain. Refuses when there is none, or the layer behind it is not linear."""
     chain = list(layers)
     if not chain or not isinstance(chain[0], Normalise):
-        return Outcome(layers, False, "the network does not begin with a normalisation")
+        return Outcome(layers, False, "the network does not begin with a normalisation", applies=False)
     normalise, place = chain[0], 2 if len(chain) > 1 and isinstance(chain[1], nn.Flatten) else 1
     first = chain[place] if place < len(chain) else None
     if isinstance(first, nn.Linear):

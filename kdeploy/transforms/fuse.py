@@ -31,7 +31,7 @@ def fuse(layers: nn.Sequential, limit_bytes: int = LIMIT_BYTES) -> Outcome:
             chain[number : number + 2] = [fused(first, second)]
             shape = f"{first.in_features} x {first.out_features} x {second.out_features}"
             return Outcome(nn.Sequential(*chain), True, f"one layer in place of {shape}")
-    return Outcome(layers, False, "no two linear layers stand next to each other")
+    return Outcome(layers, False, "no two linear layers stand next to each other", applies=False)
 
 
 @torch.no_grad()

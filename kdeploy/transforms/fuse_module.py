@@ -18,11 +18,12 @@ from kdeploy.transforms.fuse import LIMIT_BYTES, fused
 
 
 class ModuleOutcome(NamedTuple):
-    """`module` is a new one when done, the old one when refused. `reason` is a clause for a person."""
+    """`module` is a new one when done, else the old one; the rest is as in `Outcome`."""
 
     module: nn.Module
     done: bool
     reason: str
+    applies: bool = True
 
 
 class _Calls(NamedTuple):
@@ -58,7 +59,8 @@ def fuse_module(module: nn.Module, limit_bytes: int = LIMIT_BYTES) -> ModuleOutc
         done.append(pair.shape)
         _replace(traced, pair, f"fused_{len(done)}")
     if not done:
-        return ModuleOutcome(module, False, "; ".join(refused) or "no two linear layers stand next to each other")
+        reason = "; ".join(refused) or "no two linear layers stand next to each other"
+        return ModuleOutcome(module, False, reason, applies=bool(refused))
     traced.recompile()
     return ModuleOutcome(traced.eval(), True, f"one layer in place of {', '.join(done)}")
 

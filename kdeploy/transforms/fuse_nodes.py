@@ -33,12 +33,13 @@ class NodePair(NamedTuple):
 
 
 class GraphOutcome(NamedTuple):
-    """`model` is a new one when done, the old one when refused. `reason` is a clause for a person."""
+    """`model` is a new one when done, else the old one; the rest is as in `Outcome`."""
 
     model: onnx.ModelProto
     done: bool
     reason: str
     pairs: tuple[NodePair, ...] = ()
+    applies: bool = True
 
 
 class _Layer(NamedTuple):
@@ -64,7 +65,7 @@ def fuse_nodes(model: onnx.ModelProto, limit_bytes: int = LIMIT_BYTES) -> GraphO
         while rules.apply_to_model(graph):
             pass
     if not fusing.pairs:
-        return GraphOutcome(model, False, fusing.too_large or NO_PAIR)
+        return GraphOutcome(model, False, fusing.too_large or NO_PAIR, applies=bool(fusing.too_large))
     ir.passes.common.RemoveUnusedNodesPass()(graph)
     shapes = ", ".join(f"{pair.inputs} x {pair.width} x {pair.outputs}" for pair in fusing.pairs)
     reason = f"one layer in place of {shapes}" + (f"; {fusing.too_large}" if fusing.too_large else "")

@@ -8,8 +8,12 @@ from torch import nn
 
 
 class Outcome(NamedTuple):
-    """`layers` is a new chain when done, the old one when refused. `reason` is a clause for a person."""
+    """`layers` is a new chain when done, else the old one. `reason` is a clause for a person.
+
+    `applies`: False where there is nothing to transform, which is no refusal.
+    """
 
     layers: nn.Sequential
     done: bool
     reason: str
+    applies: bool = True

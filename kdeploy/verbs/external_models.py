@@ -6,29 +6,35 @@ counts it is done in a child within limits (`kdeploy.verbs.external_work`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import ExitStack
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from kdeploy.errors import KdeployError, ModelError
+from kdeploy.errors import ModelError
 from kdeploy.graphs.inspector.admit import Inspection, admit, check_repeatable, inspect
-from kdeploy.graphs.inspector.trial import RUNTIME as TRIED
-from kdeploy.graphs.inspector.trial import call_once
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
+from kdeploy.parity.apart import Job, outcome
 from kdeploy.parity.compare import compare
-from kdeploy.parity.oracle import finite
-from kdeploy.parity.subject import Subject, compared
+from kdeploy.parity.expected import Expected
+from kdeploy.parity.extent import FAMILIES, Cost, cost_of, words
+from kdeploy.parity.made_families import MadeFamily, made_families
+from kdeploy.parity.oracle import EVALUATOR, finite
+from kdeploy.parity.subject import Subject
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.records.base import Unavailable
 from kdeploy.records.count import CountRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
-from kdeploy.runtimes.onnxfile import header
+from kdeploy.runtimes.onnxfile import fix_lengths, free_lengths, header
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.runtimes.scratch import scratch_folder, standing_for
 from kdeploy.samples.input_folder import read_folder
@@ -37,10 +43,11 @@ from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
 
-INPUTS = 64
-FEWEST, MOST = 16, 1000  # inputs out of a folder
-AFFORDABLE = 20_000_000_000  # multiply-adds over all of them
+FEWEST, MOST = 4, 1000  # inputs out of a folder
+AFFORDABLE = 100_000_000_000  # multiply-adds over all of them
+QUICK = 5_000_000_000  # multiply-adds of all inputs, which take some seconds
 FLOAT64 = "float64"
+OWN_GRAPH, RUNTIMES = "its own graph in float64", "the median of the runtimes in float32"
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,21 @@ class ExternalModel:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one input. Raises: ModelError when a length of it is free."""
-        lengths = [length or 0 for length in self.signature.shape]
-        if not lengths or min(lengths) < 1:
+        lengths = [length for length in self.signature.shape if length]
+        if not lengths or len(lengths) < len(self.signature.shape):
+            words = ", ".join(str(length or "free") for length in self.signature.shape)
             raise ModelError(
                 str(self.path),
-                "must have an input of which only the batch is dynamic",
-                got=f"input {self.signature.input!r} of shape (batch, {', '.join(map(str, lengths))})",
-                advice="Export it with a fixed shape.",
+                "must have an input of which only the batch is free",
+                got=f"input {self.signature.input!r} of shape (batch, {words})",
+                advice="Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.",
             )
         return tuple(lengths)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What one row costs."""
+        return cost_of(self.path, self.signature)
 
 
 def admitted(paths: Sequence[Path]) -> list[ExternalModel]:
@@ -83,104 +96,162 @@ def model_of(path: Path) -> ExternalModel:
     return ExternalModel(path, signature(path))
 
 
-def count_model(path: Path, batch: int = 1) -> CountRecord:
+def count_model(path: Path, batch: int = 1, shape: Sequence[int] | None = None) -> CountRecord:
     """What one call of an ONNX classifier costs, layer by layer; nothing is run.
 
     Args:
         batch: that of a model that does not fix its own.
+        shape: the lengths of a sample, where some are free.
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
-    check_repeatable(inspect(path), path)
-    return external_work.count(path, batch)
+    check_repeatable(inspect(path, shape=shape), path)
+    return external_work.count(path, batch, shape)
 
 
-def counted(path: Path, batch: int) -> CountRecord:
+def counted(path: Path, batch: int, shape: Sequence[int] | None = None) -> CountRecord:
     """What `count_model` says of a model that was inspected."""
     model = model_of(path)
     read = model.signature
-    shape = (read.batch or batch, *model.shape)
-    return CountRecord(model=path.name, input_shapes={read.input: shape}, compute=bench.counted(path, read, shape))
+    whole = (read.batch or batch, *(shape or model.shape))
+    return CountRecord(model=path.name, input_shapes={read.input: whole}, compute=bench.counted(path, read, whole))
 
 
-def verify_models(paths: Sequence[Path], progress: Progress, folder: Path | None = None) -> VerifyRecord:
+def verify_models(
+    paths: Sequence[Path],
+    progress: Progress,
+    folder: Path | None = None,
+    names: Sequence[str] | None = None,
+    shape: Sequence[int] | None = None,
+) -> VerifyRecord:
     """Compare each model through every runtime that is here and takes it with its own graph in float64.
 
     Args:
         folder: the one with real inputs, on which the models are compared with the first of them as well.
+        names: of runtimes, each of which must take every model; None for all that are here.
+        shape: the lengths of a sample, where some are free.
     Raises: what the inspector raises; ModelError for a file that is not a classifier, or that reads or answers
         something else than the first; DataError for a folder without inputs for it.
     """
-    inspections = [admit(path) for path in paths]
-    reasons: dict[tuple[str, str], str] = {}
-    for path, inspection in zip(paths, inspections, strict=True):
-        found = unanswered(path, inspection, [name for name in installed.deployable() if name != TRIED], progress)
-        reasons |= {(str(path), name): reason for name, reason in found.items()}
-    record = external_work.verify(paths, [*reasons], folder, progress)
-    left_out = (Unavailable(field=f"{Path(path).name} on {name}", reason=why) for (path, name), why in reasons.items())
-    return record.model_copy(update={"unavailable": tuple(left_out)})
+    chosen = [*installed.available()] if names is None else [installed.find(name).name for name in dict.fromkeys(names)]
+    with scratch_folder() as scratch, ExitStack() as stack:
+        paths = [
+            stack.enter_context(_shaped(path, admit(path, shape), shape, scratch / str(number)))
+            for number, path in enumerate(paths)
+        ]
+        agreements = external_work.expect(paths, folder, scratch, progress)
+        jobs = [
+            Job(path, path.name, name, scratch / f"{number}.npz")
+            for number, path in enumerate(paths)
+            for name in chosen
+        ]
+        record = rows_of(jobs, progress, wanted=names is not None)
+    return record.model_copy(update={"rows": (*record.rows, *agreements)})
 
 
-def unanswered(path: Path, inspection: Inspection, names: Iterable[str], progress: Progress) -> dict[str, str]:
-    """Why a model that was admitted is left out on some of these runtimes: they refuse it, it does not end there, or it
-    ends the process.
-
-    Each loads it and calls it once in a child of its own, so that what it hangs or crashes in costs that one alone.
-    """
-    reasons = {}
-    for name in names:
-        try:
-            refusal = call_once(path, inspection, name)
-        except KdeployError as exc:
-            if exc.where != str(path):  # not about the model: a full disk, say
-                raise
-            refusal = f"it {exc.must} ({exc.got})"
-        if refusal is not None:
-            reasons[name] = refusal
-            progress.say(f"{path.name}: left out on {name}: {refusal}")
-    return reasons
+@contextmanager
+def _shaped(path: Path, inspection: Inspection, shape: Sequence[int] | None, folder: Path) -> Iterator[Path]:
+    """The path of a model that was admitted, or that of its copy with a shape; errors are about the original."""
+    if shape is None:
+        yield path
+        return
+    folder.mkdir()
+    with standing_for(folder, str(path)):
+        model = header(path)
+        free_lengths(model.graph)
+        fix_lengths(model.graph, shape, str(path))
+        onnx.save(model, folder / path.name)
+        for name in inspection.side_files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path.parent / name, folder / name)
+        yield folder / path.name
 
 
-def verified(
-    paths: Sequence[Path], without: Collection[tuple[str, str]], progress: Progress, folder: Path | None
-) -> VerifyRecord:
-    """What `verify_models` says of models that were admitted.
+def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyRecord:
+    """The outcomes of some jobs; what a runtime has no row for is said at once.
 
     Args:
-        without: path and runtime of what is left out.
+        wanted: each runtime was asked for by name.
+    Raises: ModelError for a job without a row whose runtime is wanted.
+    """
+    outcomes = []
+    with progress.task("parity", len(jobs)) as advance:
+        for job in jobs:
+            outcomes.append(outcome(job))
+            row, reason = outcomes[-1]
+            if row is None and wanted:
+                raise _refused(job, f"runtime '{job.runtime}'", str(reason))
+            if reason is not None:
+                progress.say(f"{job.name}: {'' if row else 'left out '}on {job.runtime}: {reason}")
+            advance(len(outcomes))
+    rows = [row for row, _ in outcomes if row is not None]
+    versions = {name: installed.find(name).version() for name in dict.fromkeys(row.runtime for row in rows)}
+    reasons = [
+        Unavailable(field=f"{job.name} on {job.runtime}", reason=reason)
+        for job, (_, reason) in zip(jobs, outcomes, strict=True)
+        if reason is not None
+    ]
+    return VerifyRecord(rows=tuple(rows), versions=versions, unavailable=tuple(reasons))
+
+
+def _refused(job: Job, where: str, reason: str) -> ModelError:
+    return ModelError(where, f"must take {job.name}", got=reason, advice="Choose another with --runtime.")
+
+
+def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress) -> list[ParityRow]:
+    """Write what each admitted model must answer into `scratch`, as `0.npz`, `1.npz` and so on.
+
+    Returns: with a folder of real inputs, the agreement of each model with the first.
     """
     models = [model_of(path) for path in paths]
     names: Sequence[str] = ()
     if folder is not None:
         check_alike(models)
         inputs, names = read_folder(folder, models[0].shape, min(map(_affordable, models)))
-    with ExitStack() as stack:
-        scratch = stack.enter_context(scratch_folder())
-        subjects = []
+    subjects = []
+    with progress.task("oracle", len(models)) as advance:
         for number, model in enumerate(models):
-            stack.enter_context(standing_for(scratch / str(number), str(model.path)))
             own_inputs = made_inputs(model) if folder is None else inputs
-            takers = [name for name in installed.available() if (str(model.path), name) not in without]
-            subjects.append(_subject(model, own_inputs, names, takers, Path(scratch, str(number)), progress))
-        record = compared(subjects=subjects, names=[], progress=progress)
-    if folder is None:
-        return record
-    agreements = (_agreement(subjects[0], other) for other in subjects[1:])
-    return record.model_copy(update={"rows": (*record.rows, *agreements)})
+            subject = _subject(model, own_inputs, names, progress)
+            oracle = subject.oracle
+            if not oracle.by.endswith(FLOAT64):
+                progress.say(f"{model.name}: {EVALUATOR} cannot run it; judged by {oracle.by}")
+            families = _families(model, subject)
+            against = OWN_GRAPH if oracle.exact else RUNTIMES
+            Expected(subject.inputs, oracle, families, names, against).save(scratch / f"{number}.npz")
+            subjects.append(subject)
+            advance(number + 1)
+        return [] if folder is None else [_agreement(subjects[0], other) for other in subjects[1:]]
 
 
-def _subject(
-    model: ExternalModel,
-    inputs: np.ndarray,
-    names: Sequence[str],
-    takers: Sequence[str],
-    folder: Path,
-    progress: Progress,
-) -> Subject:
-    """A model with its own graph as the truth, converted in the folder for every one of some runtimes that takes it."""
-    artefacts = converted(model, inputs, folder, takers, progress)
-    truth = GraphTruth(model.path, "its own graph in float64", model.signature)
+def _say_how_long(model: ExternalModel, truth: GraphTruth, inputs: np.ndarray, progress: Progress) -> None:
+    """Tell how long a costly model takes, by one batch of its own."""
+    extent, size = model.cost.extent(), model.signature.batch or 1
+    began = time.process_time()
+    truth.oracle(inputs[:size])
+    middle = time.process_time()
+    truth.logits(inputs[:size])
+    oracle, runtime = (middle - began) / size, (time.process_time() - middle) / size
+    known, each = words(oracle * (len(inputs) + FAMILIES * extent.each)), words(runtime * extent.rows)
+    progress.say(
+        f"{model.name}: about {known} of the processor until it is known what it must answer, and {each} for "
+        "each runtime"
+    )
+
+
+def _families(model: ExternalModel, subject: Subject) -> list[MadeFamily]:
+    """Made inputs with the truth about them; runtimes among each other know none."""
+    if subject.truth is None or not subject.oracle.exact:
+        return []
+    return made_families(subject.truth, subject.inputs, subject.oracle, model.cost.extent().each)
+
+
+def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], progress: Progress) -> Subject:
+    """A model with its own graph as the truth; who waits is told for how long."""
+    truth = GraphTruth(model.path, OWN_GRAPH, model.signature)
+    if model.cost.multiply_adds * len(inputs) > QUICK:
+        _say_how_long(model, truth, inputs, progress)
     oracle = finite(truth.oracle(inputs), str(model.path))
-    return Subject(model.name, model.path, inputs, oracle, artefacts, truth, names)
+    return Subject(model.name, model.path, inputs, oracle, {}, truth, names)
 
 
 def converted(
@@ -237,9 +308,7 @@ def check_alike(models: Sequence[ExternalModel]) -> None:
 
 def _affordable(model: ExternalModel) -> int:
     """The number of inputs that float64 in NumPy takes in a minute or so."""
-    batch = model.signature.batch or 1
-    cost = bench.counted(model.path, model.signature, (batch, *model.shape)).multiply_adds // batch
-    return min(max(AFFORDABLE // max(cost, 1), FEWEST), MOST)
+    return min(max(AFFORDABLE // max(model.cost.multiply_adds, 1), FEWEST), MOST)
 
 
 def _agreement(first: Subject, other: Subject) -> ParityRow:
@@ -253,10 +322,11 @@ def _agreement(first: Subject, other: Subject) -> ParityRow:
     return row.model_copy(update=named)
 
 
-def made_inputs(model: ExternalModel, count: int = INPUTS) -> np.ndarray:
+def made_inputs(model: ExternalModel, count: int | None = None) -> np.ndarray:
     """Seeded uniform noise in [0, 1) of the shape that the model's input has, float32 (count, *shape).
 
-    A model of a larger fixed batch gets one of those. Raises: ModelError when another length is not fixed.
+    Without a count as many as its cost allows. A model of a larger fixed batch gets one of those. Raises: ModelError
+    when another length is not fixed.
     """
-    rows = max(count, model.signature.batch or 0)
+    rows = max(count or model.cost.extent().inputs, model.signature.batch or 0)
     return np.random.default_rng(0).random((rows, *model.shape), dtype=np.float32)

@@ -22,7 +22,7 @@ import numpy as np
 from kdeploy.records.base import Record
 from kdeploy.records.count import CountRecord
 from kdeploy.records.export import ModelExportRecord
-from kdeploy.records.parity import VerifyRecord
+from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import artefacts, installed
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
@@ -34,22 +34,17 @@ SECONDS = 3600  # of each processor: float64 in NumPy takes its time, and a mode
 CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for each MiB of it
 
 
-def verify(
-    paths: Sequence[Path], without: Sequence[tuple[str, str]], folder: Path | None, progress: Progress
-) -> VerifyRecord:
-    """The rows of some admitted models through every runtime, and of each with the first where there is a folder.
-
-    Args:
-        without: path and runtime of what is left out.
-    """
+def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress) -> list[ParityRow]:
+    """Write what some admitted models must answer into a folder of ours; the rows of each with the first where there is
+    a folder of inputs."""
     read = None if folder is None else str(folder)
-    request = {"do": "verify", "paths": [*map(str, paths)], "without": without, "folder": read}
-    return VerifyRecord.model_validate(_asked(request, _names(paths), "verified", progress)["record"])
+    request = {"do": "expect", "paths": [*map(str, paths)], "folder": read, "scratch": str(scratch)}
+    return [*map(ParityRow.model_validate, _asked(request, _names(paths), "verified", progress)["rows"])]
 
 
-def count(path: Path, batch: int) -> CountRecord:
-    """What one call of an inspected classifier costs."""
-    request = {"do": "count", "path": str(path), "batch": batch}
+def count(path: Path, batch: int, shape: Sequence[int] | None = None) -> CountRecord:
+    """What one call of an inspected classifier costs; `shape` has the lengths of a sample, where some are free."""
+    request = {"do": "count", "path": str(path), "batch": batch, "shape": shape and [*shape]}
     return CountRecord.model_validate(_asked(request, str(path), "counted", Progress())["record"])
 
 
@@ -164,9 +159,11 @@ def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[st
     """What the parent asks for. Each kind of work imports what it needs: counting and comparing do without torch."""
     progress = Telling(step)
     match request["do"]:
-        case "verify" | "count" | "export" as kind:
-            record = {"verify": _verified, "count": _counted, "export": _exported}[kind](request, progress)
+        case "count" | "export" as kind:
+            record = {"count": _counted, "export": _exported}[kind](request, progress)
             return {"record": record.model_dump(mode="json")}
+        case "expect":
+            return {"rows": [row.model_dump(mode="json") for row in _expected(request, progress)]}
         case "convert":
             return {"artefacts": _converted(request, progress)}
         case "fit":
@@ -177,18 +174,17 @@ def work(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[st
             return _answered(request)
 
 
-def _verified(request: wire.Message, progress: Progress) -> Record:
-    from kdeploy.verbs.external_models import verified
+def _expected(request: wire.Message, progress: Progress) -> list[ParityRow]:
+    from kdeploy.verbs.external_models import expect
 
     folder = request["folder"] and Path(request["folder"])
-    without = [(path, name) for path, name in request["without"]]
-    return verified([*map(Path, request["paths"])], without, progress, folder)
+    return expect([*map(Path, request["paths"])], folder, Path(request["scratch"]), progress)
 
 
 def _counted(request: wire.Message, _progress: Progress) -> Record:
     from kdeploy.verbs.external_models import counted
 
-    return counted(Path(request["path"]), request["batch"])
+    return counted(Path(request["path"]), request["batch"], request["shape"])
 
 
 def _exported(request: wire.Message, progress: Progress) -> Record:

@@ -45,21 +45,27 @@ def export_model(
     return exporting.shipped(folder, out, overwrite=overwrite), record
 
 
-def show_model(path: str | Path, *, batch: int = 1) -> CountRecord:
+def show_model(path: str | Path, *, batch: int = 1, shape: Sequence[int] | None = None) -> CountRecord:
     """What one call of an `.onnx` classifier costs, layer by layer, in multiply-adds; nothing is run.
 
     Args:
         path: of the model.
         batch: samples a call, for a model that does not fix its own.
+        shape: the lengths of a sample, for a model in which some are free.
     Raises: IntegrityError or ModelError for a file that is not admitted, or is no classifier.
     """
     from kdeploy.verbs.external_models import count_model
 
-    return count_model(Path(path), batch)
+    return count_model(Path(path), batch, shape)
 
 
 def verify_models(
-    paths: Sequence[str | Path], options: Options | None = None, *, inputs: Path | None = None
+    paths: Sequence[str | Path],
+    options: Options | None = None,
+    *,
+    inputs: Path | None = None,
+    runtimes: Sequence[str] | None = None,
+    shape: Sequence[int] | None = None,
 ) -> VerifyRecord:
     """Compare `.onnx` classifiers through every runtime that is here with their own graphs in float64.
 
@@ -67,12 +73,17 @@ def verify_models(
         paths: of the models.
         inputs: a folder of images, sounds, `.npy` or `.npz`, on which the models are compared with the first of them as
             well; without one, seeded noise of the right shape.
-    Returns: a row for each model and runtime. A row that failed is no error here: see `require_parity`.
-    Raises: IntegrityError or ModelError for a file that is not admitted, DataError for a folder without fit inputs.
+        runtimes: names; None for all that are here and take the model.
+        shape: the lengths of a sample, for models in which some are free.
+    Returns: a row for each model and runtime. A row that failed is no error here: see `require_parity`; why a runtime
+        has none stands in `unavailable`.
+    Raises: IntegrityError or ModelError for a file that is not admitted, or that a named runtime does not take;
+        DataError for a folder without fit inputs; MissingError for a runtime that is not here.
     """
     from kdeploy.verbs import external_models
 
-    return external_models.verify_models([Path(path) for path in paths], (options or Options()).progress, inputs)
+    progress = (options or Options()).progress
+    return external_models.verify_models([Path(path) for path in paths], progress, inputs, runtimes, shape)
 
 
 def verify_bundle(path: str | Path) -> BundleVerdict:

@@ -17,7 +17,8 @@ from kdeploy.graphs import export
 from kdeploy.models import shallow
 from kdeploy.parity.compare import compare, logits_of, raise_if_failed, thinned
 from kdeploy.parity.module_truth import module_oracle
-from kdeploy.parity.oracle import Oracle, onnx_oracle
+from kdeploy.parity.oracle import Oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes.onnxruntime import OnnxRuntime
 from kdeploy.runtimes.protocol import Arrays, Session

@@ -13,7 +13,7 @@ from kdeploy.errors import ResourceError
 from kdeploy.models.signature import signature
 from kdeploy.parity import evaluator
 from kdeploy.parity.evaluator import Evaluator
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.truth import onnx_oracle
 from tests import made
 
 INPUTS = np.random.default_rng(0).random((6, 1, 4, 4), dtype=np.float32)
@@ -62,4 +62,4 @@ def test_an_oracle_of_many_inputs_is_computed_some_at_a_time(path: Path, monkeyp
     monkeypatch.setattr(Evaluator, "__call__", counted)
     monkeypatch.setattr(evaluator, "CHUNK_BYTES", 4 * 2 * 128)  # four rows in float64
     np.testing.assert_allclose(onnx_oracle(path, INPUTS).logits, whole.logits, rtol=1e-12)
-    assert sizes == [1, 4, 4, 4, 4]
+    assert sizes == [1, 4, 4, 4, 4, 4, 4]  # in float64, as it is, and with sums one by one

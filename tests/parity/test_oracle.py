@@ -11,7 +11,8 @@ from kdeploy.errors import ModelError
 from kdeploy.graphs import export
 from kdeploy.models import deep
 from kdeploy.parity.module_truth import module_oracle
-from kdeploy.parity.oracle import GraphOracle, Oracle, onnx_oracle
+from kdeploy.parity.oracle import GraphOracle, Oracle
+from kdeploy.parity.truth import onnx_oracle
 from tests.models.test_classifier import linear_model
 from tests.parity.test_compare import INPUTS, model_file, oracle
 
@@ -57,7 +58,7 @@ def test_a_graph_that_is_read_answers_though_its_file_has_gone(tmp_path: Path):
 def test_inputs_that_the_evaluator_cannot_take_are_refused(tmp_path: Path):
     path = linear_model(tmp_path / "m.onnx")
     with pytest.raises(ModelError) as caught:
-        onnx_oracle(path, np.ones((2, 4), np.float32))
+        GraphOracle(path)(np.ones((2, 4), np.float32))
     assert str(caught.value) == (
         f"{path}: must be a model that ONNX's reference evaluator reads ({caught.value.got}). "
         "Check the path, or export the model again."

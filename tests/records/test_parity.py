@@ -5,7 +5,7 @@ import json
 from kdeploy.records.parity import NodeDifference, VerifyRecord
 
 OLD = {
-    "schema": "kdeploy.verify/2",
+    "schema": "kdeploy.verify/2.1",
     "rows": [
         {
             "model": "student",

@@ -161,6 +161,7 @@ def export(**changes: object) -> ExportRecord:
                 done=False,
                 reason="zero padding makes it inexact at the border of the first convolution",
             ),
+            Fold(model="student", name="batch norm", done=False, reason="there is none", applies=False),
         ),
         formats=(Format(model="student", runtime="openvino", file="formats/openvino/model.xml", bytes=1_790_000),),
         bottleneck=Bottleneck(

@@ -8,7 +8,8 @@ import pytest
 
 from kdeploy.reports import write
 from tests.chromium import QUIET, dom, needs_chromium, picture
-from tests.reports.report_records import batched, decisions, drawing, measured, records, summary, write_raw
+from tests.reports.report_records import batched, measured, records, write_raw
+from tests.reports.test_page import inputs
 
 pytestmark = needs_chromium
 
@@ -18,8 +19,7 @@ def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     found = records(bench=measured())
     raw = write_raw(folder / "raw.jsonl.gz", measured())
-    given = {"distill": found.distill, "export": found.export, "bench": found.bench, "raw": raw}
-    write.run(folder, summary=summary(found), decisions=decisions(), pixels=drawing, **given)
+    write.run(folder, inputs(found, raw=raw))
     return folder / "report.html"
 
 

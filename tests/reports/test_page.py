@@ -17,7 +17,7 @@ from kdeploy.records.report import Summary
 from kdeploy.records.samples import DuplicatesInfo, Overlap
 from kdeploy.reports import comparisons, headline, write
 from kdeploy.reports.figures.trade_off import Point, trade_off
-from kdeploy.reports.page import trade_off_points
+from kdeploy.reports.page import PageInputs, trade_off_points
 from tests.reports.report_records import (
     bench,
     comparison,
@@ -74,18 +74,14 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def rendered(folder: Path, found=None, *, raw=None, said=None, pixels=drawing, **changes) -> str:
+def inputs(found=None, *, raw=None, said=None, pixels=drawing, **changes) -> PageInputs:
     found = found or records()
-    write.run(
-        folder,
-        summary=summary(found, **changes),
-        distill=found.distill,
-        export=found.export,
-        bench=found.bench,
-        raw=raw,
-        decisions=said or decisions(),
-        pixels=pixels,
-    )
+    written = found.teacher, found.distill, found.export, found.bench
+    return PageInputs(summary(found, **changes), *written, raw, said or decisions(), pixels)
+
+
+def rendered(folder: Path, found=None, **changes) -> str:
+    write.run(folder, inputs(found, **changes))
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -96,9 +92,7 @@ def html(tmp_path_factory) -> str:
 
 
 def test_the_record_names_its_files_with_their_hashes(tmp_path):
-    found = records()
-    given = {"distill": found.distill, "export": found.export, "bench": found.bench, "raw": None}
-    record = write.run(tmp_path, summary=summary(), decisions=decisions(), pixels=None, **given)
+    record = write.run(tmp_path, inputs())
     assert [file.file for file in record.files] == [
         *("report.html", "report.json", "report.md", "report.csv", "decisions.json"),
     ]
@@ -225,6 +219,28 @@ def test_the_samples_on_which_they_differ_are_pictures_or_their_numbers(tmp_path
     assert "<img" not in plain and "2801 1 61.70 % 9 93.00 % 7" in Page(plain).text
     same = rendered(tmp_path, said=decisions(differing=0, differences=()))
     assert "Student and teacher say the same of every test input." in Page(same).text
+
+
+def test_a_fold_that_does_not_apply_is_not_called_refused(html):
+    text = Page(html).text
+    assert "teacher normalisation refused zero padding" in text
+    assert "student batch norm nothing to fold there is none" in text
+
+
+def test_how_each_network_learned_is_drawn_where_it_was_kept(tmp_path, html):
+    assert 'id="training"' not in html
+    course = net(0, 0.96, 0.97).training.model_copy(update={"losses": (2.0, 0.5, 0.1)})
+    students = tuple(net(seed, 0.96, 0.97).model_copy(update={"training": course}) for seed in range(2))
+    followed = students[0].model_copy(update={"curve": (0.5, 0.9)})
+    learned = distill(students=(followed, *students[1:]), baselines=students[:1])
+    drawn = rendered(tmp_path, records(teacher=teacher(training=course), distill=learned))
+    assert re.findall(r'<figcaption id="training-\d-caption">([^<]+)', drawn) == [
+        "The teacher&#39;s loss on the labels.",
+        "The student&#39;s loss, against what the teacher says.",
+        "The baseline&#39;s loss on the labels.",
+        "The student&#39;s test accuracy after each epoch, which decided nothing.",
+    ]
+    assert "logit-mse" in drawn and "cross-entropy" in drawn and "44,800 steps" in drawn
 
 
 def test_without_labels_the_page_says_nothing_of_them(tmp_path):

@@ -18,9 +18,10 @@ from kdeploy.models.weights import load_weights
 from kdeploy.parity import invariance
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.hard_inputs import Spec, families
+from kdeploy.parity.made_families import MadeFamily, with_noise
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.subject import MadeFamily, Subject, _family, _with_noise, compared
+from kdeploy.parity.subject import Subject, _family, compared
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
@@ -221,10 +222,10 @@ def test_a_flip_within_the_budget_of_a_near_tie_is_no_fault(tmp_path):
 @given(st.floats(1e-30, 1e30), st.floats(0, 1e30))
 def test_few_inputs_have_at_least_the_noise_of_the_real_ones(scale, noise):
     real = Oracle(np.array([[3.0, -4.0]]), 1e-6)
-    found = _with_noise(Oracle(np.array([[scale, 0.0]]), noise), real)
+    found = with_noise(Oracle(np.array([[scale, 0.0]]), noise), real)
     assert found.float32_error == max(noise, 1e-6, 1e-6 * (scale / 4))
     nothing = Oracle(np.zeros((1, 2)), 0.0)
-    assert _with_noise(nothing, nothing).float32_error == 0
+    assert with_noise(nothing, nothing).float32_error == 0
 
 
 def test_without_a_truth_nothing_is_made_and_no_node_named(subjects, tmp_path):

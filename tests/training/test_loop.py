@@ -167,6 +167,7 @@ def test_a_resumed_training_ends_with_the_same_bits(
     assert found.resume_exact
     assert bits(resumed) == bits(whole)
     assert found.final_loss == expected.final_loss
+    assert found.losses == expected.losses and len(found.losses) > 1
 
 
 def test_a_training_that_is_resumed_after_any_of_twenty_drawn_steps_ends_with_the_same_bits(tmp_path: Path):

@@ -26,9 +26,10 @@ def test_every_batch_norm_behind_a_convolution_is_folded():
 def test_a_batch_norm_that_stands_elsewhere_stays():
     chain = drawn(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2))
     outcome = fold_batch_norm(chain)
-    assert not outcome.done
+    assert (outcome.done, outcome.applies) == (False, True)
     assert outcome.layers is chain
     assert outcome.reason == "no batch norm stands behind a convolution or beside a linear layer"
+    assert not fold_batch_norm(drawn(nn.Conv2d(1, 2, 3))).applies
 
 
 def test_a_net_in_training_mode_is_refused():

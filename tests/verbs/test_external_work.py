@@ -13,6 +13,7 @@ import pytest
 
 import kdeploy
 from kdeploy.errors import KdeployError, ModelError, ResourceError
+from kdeploy.parity.expected import Expected
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
 from kdeploy.system.limits import memory_of_this_machine
@@ -48,10 +49,14 @@ def test_a_child_finds_what_this_process_would(tmp_path):
     path = made.linear(tmp_path / "a.onnx", SHAPE)
     heard = Heard()
     found = external_models.verify_models([path], heard)
-    assert found == external_models.verified([path], [], Progress(), None)
-    count = len(found.rows)
+    (tmp_path / "here").mkdir()
+    assert external_models.expect([path], None, tmp_path / "here", Progress()) == []
+    expected = Expected.read(tmp_path / "here" / "0.npz")
+    assert {row.float32_error for row in found.rows} == {expected.oracle.float32_error}
+    count = len(installed.available())
     steps = [f"parity {done}" for done in range(1, count + 1)]
-    assert heard.lines == [f"parity of {count}", *steps, "parity ends"]
+    bars = [line for line in heard.lines if line.startswith(("oracle", "parity"))]
+    assert bars == ["oracle of 1", "oracle 1", "oracle ends", f"parity of {count}", *steps, "parity ends"]
     assert kdeploy.show_model(path) == external_models.counted(path, 1)
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson
+from kdeploy.cli.bench.options import Runtime
+from kdeploy.cli.options import RUNS, AsJson, Shape
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Files as .onnx.", show_default=False)]
 Inputs = Annotated[
@@ -22,12 +23,16 @@ Inputs = Annotated[
 ]
 
 
-def command(models: Models, inputs: Inputs = None, as_json: AsJson = False) -> None:
+def command(
+    models: Models, inputs: Inputs = None, runtime: Runtime = None, shape: Shape = None, as_json: AsJson = False
+) -> None:
     """Check that models agree with their own graphs in float64, through every runtime, and with each other."""
     from kdeploy import api
     from kdeploy.cli.progress import watched
     from kdeploy.cli.verify import parity
 
+    lengths = options.lengths(shape)
     with watched() as progress:
-        record = api.verify_models(models, options.options(RUNS, None, None, False, progress), inputs=inputs)
+        settings = options.options(RUNS, None, None, False, progress)
+        record = api.verify_models(models, settings, inputs=inputs, runtimes=runtime, shape=lengths)
     parity.finish(record, as_json=as_json)

@@ -28,6 +28,12 @@ def finish(record: VerifyRecord, *, as_json: bool) -> None:
         raise failed
 
 
+def judges(record: VerifyRecord) -> list[str]:
+    """Who said what must be answered, in a line for each; of several models with their names."""
+    by = {row.oracle: {one.model: None for one in record.rows if one.oracle == row.oracle} for row in record.rows}
+    return [f"judged by {name}" + (f": {', '.join(models)}" if len(by) > 1 else "") for name, models in by.items()]
+
+
 def show(record: VerifyRecord) -> None:
     rows = [
         (
@@ -42,6 +48,8 @@ def show(record: VerifyRecord) -> None:
         for row in record.rows
     ]
     output.table("parity", ("model", "runtime", "inputs", "largest error", "budget", "agreement", ""), rows)
+    for words in judges(record):
+        output.line(words)
     shares = [
         (family.max_abs_error / family.budget, family, row)
         for row in record.rows

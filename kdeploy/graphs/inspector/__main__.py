@@ -20,7 +20,8 @@ def inspected(request: wire.Message, _step: Callable[[wire.Message], None]) -> d
     from kdeploy.graphs.inspector.contents import inspect_contents
 
     limits = InspectionLimits.model_validate(request["limits"])
-    return inspect_contents(Path(request["path"]), limits, where=request["where"]).model_dump(mode="json")
+    path, where, shape = Path(request["path"]), request["where"], request["shape"]
+    return inspect_contents(path, limits, where=where, shape=shape).model_dump(mode="json")
 
 
 if __name__ == "__main__":

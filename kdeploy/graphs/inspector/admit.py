@@ -13,6 +13,7 @@ Known limits: between inspection and use a file can change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kdeploy.errors import ParityError
@@ -23,13 +24,15 @@ from kdeploy.graphs.inspector.trial import call_once
 __all__ = ["Inspection", "InspectionLimits", "admit", "check_repeatable", "inspect"]
 
 
-def admit(path: Path) -> Inspection:
+def admit(path: Path, shape: Sequence[int] | None = None) -> Inspection:
     """Inspect a model that is to be run: it must also answer, and the same each time.
 
+    Args:
+        shape: the lengths of a sample, where some are free.
     Raises: what `inspect` raises, ParityError for a model that is random or in training mode, and ResourceError for one
         that does not end when it is called once.
     """
-    inspection = inspect(path)
+    inspection = inspect(path, shape=shape)
     check_repeatable(inspection, path)
     call_once(path, inspection)
     return inspection

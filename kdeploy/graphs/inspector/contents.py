@@ -29,31 +29,38 @@ from kdeploy.graphs.inspector.tensors import check_tensors
 from kdeploy.graphs.inspector.text import check_text
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.graphs.inspector.wording import EXPORT_AGAIN, cause
-from kdeploy.runtimes.onnxfile import free_lengths
+from kdeploy.runtimes.onnxfile import fix_lengths, free_lengths
 
 OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
 IR_VERSIONS = range(3, onnx.IR_VERSION + 1)
 SMALL = 1024  # elements; shapes are computed from such tensors, so their values stay
 
 
-def inspect_contents(path: Path, limits: InspectionLimits, *, where: str | None = None) -> Inspection:
+def inspect_contents(
+    path: Path, limits: InspectionLimits, *, where: str | None = None, shape: Sequence[int] | None = None
+) -> Inspection:
     """Inspect a file in this process: use `kdeploy.graphs.inspector.child.inspect`, which bounds what that may take.
 
     Args:
         where: what messages call the file, its path by default.
+        shape: the lengths of a sample, where some are free.
     Raises: ModelError, IntegrityError, NonFiniteError, ResourceError.
     """
     where = where or str(path)
     check_file(path, limits)
     model = _parsed(path.read_bytes(), where)
     check_text(model, where)
-    return _inspected(model, path.parent, where, limits)
+    return _inspected(model, path.parent, where, limits, shape)
 
 
-def _inspected(model: onnx.ModelProto, folder: Path, where: str, limits: InspectionLimits) -> Inspection:
+def _inspected(
+    model: onnx.ModelProto, folder: Path, where: str, limits: InspectionLimits, shape: Sequence[int] | None
+) -> Inspection:
     graph = model.graph
     opset = _opset(model, where)
     structure.check_graph(graph, where, limits)
+    if shape is not None:
+        fix_lengths(graph, shape, where)
     inputs = structure.values(structure.fed_inputs(graph), "input", where)
     outputs = structure.values(graph.output, "output", where)
     weights_bytes, side_files = check_tensors(graph, folder, where, limits)

@@ -14,15 +14,20 @@ from typing import Literal
 import numpy as np
 import onnx
 
-from kdeploy.errors import ResourceError
+from kdeploy.errors import ModelError, ResourceError
 from kdeploy.graphs import export
 from kdeploy.models.signature import signature
-from kdeploy.parity.compare import proved, raise_if_failed
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity import apart
+from kdeploy.parity.apart import Job
+from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.expected import Expected
+from kdeploy.parity.truth import onnx_oracle
+from kdeploy.records.base import Unavailable
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Fold, Form, FormName, FusedPair, ModelExportRecord
 from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.onnxfile import copy_model
+from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.stages.export import forms
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.forms import LinearPair
@@ -46,11 +51,12 @@ def run(
         path: of a classifier that the inspector has admitted.
         inputs: float32 (inputs, *shape), for the proof and for timing.
         target: the runtime on which `auto` times the forms.
-    Raises: ParityError when a form is not the model; ResourceError when `fuse` was asked for and is too large.
+    Raises: ParityError when a form is not the model; ModelError when the target does not take it; ResourceError when
+        `fuse` was asked for and is too large.
     """
     folded, fused, folds = _rewritten(path)
     files = _written(folder, path, folded, fused)
-    exported = _proved(path, files, inputs, target)
+    exported, left_out = _proved(path, files, inputs, target, progress)
     measured = None
     if bottleneck == "auto" and fused.done:
         request = forms.comparison(
@@ -67,6 +73,7 @@ def run(
         pairs=tuple(FusedPair(**pair._asdict()) for pair in fused.pairs),
         bottleneck=shipped,
         inputs=len(inputs),
+        unavailable=left_out,
     )
 
 
@@ -81,7 +88,8 @@ def _rewritten(path: Path) -> tuple[GraphOutcome, GraphOutcome, tuple[Fold, ...]
         fused = fuse_nodes(folded.model)
     outcomes = (("batch norm", folded), ("bottleneck", fused))
     folds = tuple(
-        Fold(model="model", name=name, done=outcome.done, reason=outcome.reason) for name, outcome in outcomes
+        Fold(model="model", name=name, done=outcome.done, reason=outcome.reason, applies=outcome.applies)
+        for name, outcome in outcomes
     )
     return folded, fused, folds
 
@@ -97,14 +105,33 @@ def _written(folder: Path, path: Path, folded: GraphOutcome, fused: GraphOutcome
     return files
 
 
-def _proved(path: Path, files: Mapping[FormName, Path], inputs: np.ndarray, target: str) -> list[Form]:
-    oracle, exported = onnx_oracle(path, inputs), []
-    for form, file in files.items():
-        names = dict.fromkeys((*PROVED_ON, target))
-        rows = tuple(proved(file, f"model.{form}", oracle, inputs, name) for name in names)
-        raise_if_failed(rows)
-        exported.append(Form(form=form, model=describe(file, inputs.shape[1:]), latency_ns=None, parity=rows))
-    return exported
+def _proved(
+    path: Path, files: Mapping[FormName, Path], inputs: np.ndarray, target: str, progress: Progress
+) -> tuple[list[Form], tuple[Unavailable, ...]]:
+    """The forms with their parity, and on which runtimes one has none: only the target must take each."""
+    exported: list[Form] = []
+    left_out: dict[str, str] = {}
+    names = dict.fromkeys((*PROVED_ON, target))
+    with scratch_folder() as scratch:
+        Expected(inputs, onnx_oracle(path, inputs)).save(expected := scratch / "expected.npz")
+        for form, file in files.items():
+            jobs = [Job(file, f"model.{form}", name, expected, whole=False) for name in names]
+            outcomes = dict(zip(names, map(apart.outcome, jobs), strict=True))
+            left_out |= {f"model.{form} on {name}": one.reason for name, one in outcomes.items() if one.reason}
+            if outcomes[target].row is None:
+                raise _refused(path, target, str(outcomes[target].reason))
+            rows = tuple(one.row for one in outcomes.values() if one.row is not None)
+            raise_if_failed(rows)
+            exported.append(Form(form=form, model=describe(file, inputs.shape[1:]), latency_ns=None, parity=rows))
+    for where, reason in left_out.items():
+        progress.say(f"{where}: left out: {reason}")
+    return exported, tuple(Unavailable(field=where, reason=reason) for where, reason in left_out.items())
+
+
+def _refused(path: Path, target: str, reason: str) -> ModelError:
+    return ModelError(
+        f"runtime '{target}'", f"must take {path.name}", got=reason, advice="Choose another with --target."
+    )
 
 
 def _choose(choice: BottleneckForm, fused: GraphOutcome, measured: BenchRecord | None) -> Bottleneck:

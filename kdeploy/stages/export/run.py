@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from torch import nn
@@ -22,7 +22,7 @@ from kdeploy.models.mlp import Mlp
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.parity.compare import thinned
 from kdeploy.parity.module_truth import module_oracle
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, FormName, Model
@@ -39,7 +39,7 @@ from kdeploy.transforms.fold_batch_norm import fold_batch_norm
 from kdeploy.transforms.fold_bias import fold_bias
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
-from kdeploy.transforms.fuse_module import fuse_module
+from kdeploy.transforms.fuse_module import ModuleOutcome, fuse_module
 from kdeploy.transforms.outcome import Outcome
 from kdeploy.transforms.preprocess import Layout
 from kdeploy.transforms.rank import lower_rank
@@ -205,7 +205,7 @@ def student_forms(
     """
     factored, folds = _folded(trained.chain(), inputs.shape[1:], "student")
     fusing = fuse(factored)
-    folds = (*folds, Fold(model="student", name="bottleneck", done=fusing.done, reason=fusing.reason))
+    folds = (*folds, Fold(model="student", name="bottleneck", **_ended(fusing)))
     pair, target = _pair(factored), options.target
     chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
     if fusing.done:
@@ -277,10 +277,16 @@ def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> 
     if isinstance(module, DeepCnn | WhitenedCnn | Mlp | shallow.ShallowStudent):
         deployed, folds = _folded(module.chain(), preprocessing.model_shape, "teacher")
     else:
-        deployed, done, reason = fuse_module(module)
-        folds = (Fold(model="teacher", name="bottleneck", done=done, reason=reason),)
+        fusing = fuse_module(module)
+        deployed = fusing.module
+        folds = (Fold(model="teacher", name="bottleneck", **_ended(fusing)),)
     export.write(deployed, path, input_name=preprocessing.input, shape=preprocessing.model_shape)
     return Networks(module, deployed), folds
+
+
+def _ended(outcome: Outcome | ModuleOutcome) -> dict[str, Any]:
+    """How a transformation ended, as fields of a `Fold`."""
+    return {"done": outcome.done, "reason": outcome.reason, "applies": outcome.applies}
 
 
 def _folded(chain: nn.Sequential, shape: Sequence[int], model: str) -> tuple[nn.Sequential, tuple[Fold, ...]]:
@@ -293,8 +299,9 @@ def _folded(chain: nn.Sequential, shape: Sequence[int], model: str) -> tuple[nn.
     )
     folds = []
     for name, fold in steps:
-        chain, done, reason = fold(chain.eval())
-        folds.append(Fold(model=model, name=name, done=done, reason=reason))
+        outcome = fold(chain.eval())
+        chain = outcome.layers
+        folds.append(Fold(model=model, name=name, **_ended(outcome)))
     return chain.eval(), tuple(folds)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kdeploy.evaluation.raw_input import compare
 from kdeploy.parity.compare import raise_if_failed
-from kdeploy.parity.oracle import onnx_oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.records.export import ExportRecord, RawForm
 from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.samples.preprocessing_numpy import apply_numpy

@@ -179,22 +179,27 @@ def test_fuse_ships_one_dense_layer_in_place_of_two(digits: SampleSet, taught: D
     assert by_name["fused"].multiply_adds - by_name["factored"].multiply_adds == 196 * 32 - 8 * (196 + 32)
 
 
-def test_every_fold_is_recorded_done_or_refused(exported: Done):
+def test_every_fold_is_recorded_done_or_refused_or_with_nothing_to_fold(exported: Done):
     mean_stays = (
         "the scale, into the first convolution; the mean stays, since zero padding would need a corrected border"
     )
     # 3 x 3 windows of 128 channels
     pooled = "it would add 10240 multiply-adds, more than the 4096 that pay"
-    assert [(fold.model, fold.name, fold.done, fold.reason) for fold in exported.record.folds] == [
-        ("teacher", "batch norm", True, "6 folded into the convolutions before them"),
-        ("teacher", "average pooling", False, pooled),
-        ("teacher", "input normalisation", True, mean_stays),
-        ("teacher", "bias", False, "no linear layer with a bias stands before another one"),
-        ("student", "batch norm", False, "no batch norm stands behind a convolution or beside a linear layer"),
-        ("student", "average pooling", False, "no average pooling stands before a linear layer"),
-        ("student", "input normalisation", True, mean_stays),
-        ("student", "bias", False, "no linear layer with a bias stands before another one"),
-        ("student", "bottleneck", True, "one layer in place of 196 x 8 x 32"),
+    assert [(fold.model, fold.name, fold.result, fold.reason) for fold in exported.record.folds] == [
+        ("teacher", "batch norm", "done", "6 folded into the convolutions before them"),
+        ("teacher", "average pooling", "refused", pooled),
+        ("teacher", "input normalisation", "done", mean_stays),
+        ("teacher", "bias", "nothing to fold", "no linear layer with a bias stands before another one"),
+        (
+            "student",
+            "batch norm",
+            "nothing to fold",
+            "no batch norm stands behind a convolution or beside a linear layer",
+        ),
+        ("student", "average pooling", "nothing to fold", "no average pooling stands before a linear layer"),
+        ("student", "input normalisation", "done", mean_stays),
+        ("student", "bias", "nothing to fold", "no linear layer with a bias stands before another one"),
+        ("student", "bottleneck", "done", "one layer in place of 196 x 8 x 32"),
     ]
 
 
