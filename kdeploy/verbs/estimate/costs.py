@@ -98,9 +98,13 @@ class Costs:
 
     def _export(self, lap: Lap) -> float:
         """With the comparison of both forms, where that decides."""
+        return lap.seconds + (Settings.quick().looks[-1] * self._pair_seconds if self._compares else 0.0)
+
+    @property
+    def _compares(self) -> bool:
+        """Are both forms of the bottleneck timed? Then a copy of each is kept as it was timed."""
         student, export = self.job.recipe.student, self.job.recipe.export
-        compared = export.bottleneck == "auto" and student.bottleneck is not None
-        return lap.seconds + (Settings.quick().looks[-1] * self._pair_seconds if compared else 0.0)
+        return export.bottleneck == "auto" and student.bottleneck is not None
 
     def _verify(self, lap: Lap) -> float:
         """An ONNX teacher is its own truth, which is asked about few inputs, however many there are."""
@@ -149,6 +153,8 @@ class Costs:
                 return lap.disk_bytes + 4 * classes * (rows + self._more("held_out"))
             case "distill":
                 return self.job.recipe.distill.seeds * (lap.disk_bytes + 4 * classes * rows * len(lap.tasks))
+            case "export":
+                return lap.disk_bytes + (sum(self.small_run.form_bytes) if self._compares else 0)
             case _:
                 return lap.disk_bytes
 

@@ -40,6 +40,7 @@ class SmallRun:
         classes: of the logits.
         laps: by stage; the samples have none.
         row_bytes: of a stored row of labels, by the teacher's number.
+        form_bytes: of the student's files, one in each form.
         reason: why the later stages have none; empty when all have one.
     """
 
@@ -47,6 +48,7 @@ class SmallRun:
     classes: int
     laps: dict[StageKey, Lap] = field(default_factory=dict)
     row_bytes: dict[int, int] = field(default_factory=dict)
+    form_bytes: list[int] = field(default_factory=list)
     reason: str = ""
 
 
@@ -98,6 +100,9 @@ def _run(job: Job, short: Job, small_run: SmallRun, clock: Clock) -> SmallRun:
                 return replace(small_run, reason=str(exc))
             if key.stage == "labels" and key in {stage.key for stage in short.members(LABELS)}:
                 small_run.row_bytes[key.number or 0] = _row_bytes(short.store.folder("labels", short.prints[key]))
+            if key.stage == "export":
+                files = short.store.folder("export", short.prints[key]).glob("student.f*.onnx")
+                small_run.form_bytes.extend(path.stat().st_size for path in files)
             done(number + 1)
     return small_run
 

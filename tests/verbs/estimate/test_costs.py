@@ -48,7 +48,7 @@ def costs(folder: Path, *overrides: str, laps: dict[str, Lap] | None = None, res
     job = Job(recipe, Store(folder), {}, "")
     small = few(samples, 256, 64)
     keys = {StageKey.parse(name): lap for name, lap in (laps or LAPS).items()}
-    return Costs(job, samples, SmallRun(small, 2, keys, {0: 4}), resident)
+    return Costs(job, samples, SmallRun(small, 2, keys, {0: 4}, [300, 40]), resident)
 
 
 def seconds(found: Costs, stage: str) -> float:
@@ -110,6 +110,12 @@ def test_disk_is_what_all_seeds_and_all_samples_leave(tmp_path: Path):
         "bench": 30,
         "bundle": 900,
     }
+
+
+def test_both_forms_are_kept_where_they_were_timed(tmp_path: Path):
+    cost = costs(tmp_path, "export.bottleneck=auto").of(StageKey("export"))
+    assert cost is not None
+    assert cost.disk_bytes == 800 + 300 + 40
 
 
 def test_memory_is_that_of_the_small_run_and_of_what_it_did_not_read(tmp_path: Path):
