@@ -11,7 +11,7 @@ measured and failed; `exit_code` of each is that of the command line.
 from __future__ import annotations
 
 from kdeploy.pipeline.job import Job
-from kdeploy.verbs.benchmarks import compare, copy_report, export_pytest_benchmark, recompute, report_bench
+from kdeploy.verbs.benchmarks import compare, copy_folder, copy_report, export_pytest_benchmark, recompute, report_bench
 from kdeploy.verbs.finished_run import FinishedRun
 from kdeploy.verbs.models import bench_models, export_model, show_model, verify_bundle, verify_models
 from kdeploy.verbs.prepare import Options
@@ -33,6 +33,7 @@ from kdeploy.verbs.run import (
     verify,
 )
 from kdeploy.verbs.side_by_side import report_runs, report_sweep
+from kdeploy.verbs.sweep import show_sweep
 from kdeploy.verbs.workspace import clean, doctor, init
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "bundle",
     "clean",
     "compare",
+    "copy_folder",
     "copy_report",
     "distill",
     "doctor",
@@ -69,6 +71,7 @@ __all__ = [
     "run",
     "show",
     "show_model",
+    "show_sweep",
     "summary",
     "sweep",
     "verify",

@@ -375,7 +375,7 @@ class TestVerbs:
             "export": "kdeploy.export/2.1",
             "verify": "kdeploy.verify/2.1",
             "bench": "kdeploy.bench/3",
-            "bundle": "kdeploy.bundled/2",
+            "bundle": "kdeploy.bundled/3",
             "report": "kdeploy.report-files/3.1",
         }
 

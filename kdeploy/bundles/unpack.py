@@ -40,6 +40,25 @@ def unpacked(archive: Path) -> Iterator[Path]:
         yield folder
 
 
+def top_folder(folder: Path, where: str) -> Path:
+    """The one folder that an unpacked bundle has at its top.
+
+    Raises: BundleError where the files of a bundle are at the top themselves, or a file manager left something there;
+        IntegrityError for anything else beside the folder.
+    """
+    tops = sorted(folder.iterdir())
+    if len(tops) == 1 and tops[0].is_dir():
+        return tops[0]
+    must, got = "must have one folder at its top, with the bundle in it", ", ".join(path.name for path in tops[:3])
+    if not any((path / core.MANIFEST).is_file() for path in tops):
+        advice = "Pack the folder of the bundle, and not the files in it."
+        raise BundleError(where, must, got=got or "nothing", advice=advice)
+    for path in tops:
+        if path.name in core.FILE_MANAGERS:
+            raise BundleError(f"{where}/{path.name}", core.NOT_IN_A_BUNDLE, got=core.LEFT, advice="Remove it.")
+    raise IntegrityError(where, must, got=got, advice=core.CHANGED)
+
+
 def _extract(archive: Path, folder: Path) -> None:
     where = str(archive)
     try:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from kdeploy.bundles.golden import RUNTIME
 from kdeploy.bundles.problems import translated
 from kdeploy.bundles.programs import bundle_core as core
-from kdeploy.bundles.unpack import unpacked
+from kdeploy.bundles.unpack import top_folder, unpacked
 from kdeploy.errors import BundleError, IntegrityError, ModelError
 from kdeploy.graphs.inspector.admit import inspect
 from kdeploy.graphs.inspector.record import InspectionLimits
@@ -122,6 +122,6 @@ def _opened(path: Path) -> Iterator[Path]:
         yield path
     elif stat.S_ISREG(mode):
         with unpacked(path) as folder:
-            yield folder
+            yield top_folder(folder, str(path))
     else:
         raise BundleError(str(path), "must be a bundle folder or its zip", got=f"a {core.file_kind(mode)}")

@@ -72,7 +72,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
     contents["README.md"] = readme(
         name, preprocessing=preprocessing, class_names=class_names, versions=versions, atol=golden.atol
     )
-    _check_paths(contents)
+    _check_paths([f"{name}/{path}" for path in contents])
     contents[core.MANIFEST] = manifest_bytes(
         name=name,
         ports=ports,
@@ -123,9 +123,9 @@ def _check_name(name: str) -> None:
         raise BundleError("bundle name", must, got=f"'{core.printable(name)}'", advice="Change the recipe's name.")
 
 
-def _check_paths(contents: Mapping[str, bytes]) -> None:
+def _check_paths(paths: Sequence[str]) -> None:
     try:
-        core.check_names(contents, "bundle")
+        core.check_names(paths, "bundle")
     except core.Problem as problem:
         raise BundleError(problem.where, problem.must, got=problem.got, advice="Rename the file.") from problem
 
@@ -146,7 +146,7 @@ def _check_golden(golden: Golden, preprocessing: Sequence[Preprocessing], class_
 
 
 def _store(folder: Path, name: str, contents: Mapping[str, bytes], golden: Golden) -> BundleRecord:
-    """Write folder and archive; the record of what was written."""
+    """Write folder and archive, which has the folder as its top; the record of what was written."""
     target, archive = folder / FOLDER, folder / f"{name}.zip"
     if target.exists():
         shutil.rmtree(target)
@@ -154,7 +154,7 @@ def _store(folder: Path, name: str, contents: Mapping[str, bytes], golden: Golde
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_bytes(content)
         (target / path).chmod(0o644)
-    zipped = zip_bytes(contents)
+    zipped = zip_bytes({f"{name}/{path}": content for path, content in contents.items()})
     archive.write_bytes(zipped)
     return BundleRecord(
         name=name,

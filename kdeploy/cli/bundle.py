@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdeploy.cli.stage_verb import stage_verb
+from kdeploy.cli.following import following
+from kdeploy.cli.stage_verb import Follow, stage_verb
 from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
 
 
-def show(run: FinishedRun, _subject: str) -> None:
+def show(run: FinishedRun, _follow: Follow) -> None:
     from kdeploy.cli import output
 
     record, folder = run.bundle, run.folder("bundle")
@@ -19,7 +20,7 @@ def show(run: FinishedRun, _subject: str) -> None:
     output.line(
         f"zip: {folder / record.archive} ({numbers.size(record.archive_bytes)}, sha256 {record.archive_sha256})"
     )
-    output.next_command(f"kdeploy verify {folder / record.archive}")
+    output.next_command(following("verify", folder / record.archive))
 
 
 command = stage_verb(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdeploy.cli.stage_verb import stage_verb
+from kdeploy.cli.stage_verb import Follow, stage_verb
 from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
 
 
-def show(run: FinishedRun, subject: str) -> None:
+def show(run: FinishedRun, follow: Follow) -> None:
     from kdeploy.cli import output
     from kdeploy.cli.summary import verdict_words
 
@@ -29,7 +29,7 @@ def show(run: FinishedRun, subject: str) -> None:
     )
     output.line(f"verdict: {verdict_words(record.verdict)}")
     output.line(f"chosen: seed {record.chosen_seed}, which {record.chosen_because}")
-    output.next_command(f"kdeploy export {subject}")
+    output.next_command(follow("export"))
 
 
 command = stage_verb(

@@ -71,7 +71,9 @@ def _must_have_working_folder() -> None:
 
 def told(error: KdeployError, *, as_json: bool = False) -> int:
     """Print an error; returns its exit code."""
-    _tell(error.as_json(), str(error), as_json)
+    trace = "".join(getattr(error, "__notes__", ()))  # of code that the user gave
+    sys.stderr.write(printed(trace))
+    _tell(error.as_json() | ({"traceback": trace} if trace else {}), str(error), as_json)
     return error.code if isinstance(error, Interrupted) else error.exit_code
 
 
@@ -135,9 +137,13 @@ def _logged(error: BaseException) -> str:
     return log.name
 
 
+def printed(text: str) -> str:
+    """Lines for a terminal, which obeys control characters: file names and recipes come from outside."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _tell(document: dict[str, object], line: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": document}, indent=1))  # noqa: T201 - the one document that --json promises
-    # file names and recipes come from outside, and a terminal obeys the control characters in them
-    shown = "\n".join(map(printable, line.split("\n")))
+    shown = printed(line)
     print(f"error: {shown}" if "\n" not in shown else shown, file=sys.stderr)  # noqa: T201 - the message itself

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, Runs, Set, Trust
 from kdeploy.cli.overrides import export_overrides
 from kdeploy.cli.precision_cost import cost_lines
 from kdeploy.formatting import numbers
+from kdeploy.system.outputs import must_take_files
 
 if TYPE_CHECKING:
     from kdeploy.records.export import Bottleneck as Choice
@@ -62,7 +64,10 @@ Target = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", metavar="FOLDER", help="Where a MODEL goes [default: its folder under --runs].", show_default=False
+        "--out",
+        metavar="FOLDER",
+        help="Copy the files there; where a MODEL goes [default: its folder under --runs].",
+        show_default=False,
     ),
 ]
 
@@ -95,13 +100,16 @@ def command(
         options.refuse(recipe_only | {"--trust": trust}, "an .onnx file", "recipes and runs")
         _model(Path(subject), bottleneck or "auto", target or "onnxruntime", (out, overwrite), runs, as_json)
         return
-    options.refuse({"--out": out, "--overwrite": overwrite}, "a recipe or run", ".onnx files")
+    if out is not None:
+        must_take_files(out)
     asked = export_overrides(bottleneck=bottleneck, formats=formats, preprocess=preprocess, target=target)
     overrides = [*(set_ or ()), *asked]
     with watched() as progress:
         job = api.run(subject, options.options(runs, data_root, overrides, trust, progress), upto="export")
     run = api.load_run(job)
     record, folder = run.export, run.folder("export")
+    if out is not None:
+        api.copy_folder(folder, out, overwrite=overwrite)
     if as_json:
         output.record(record)
         return
@@ -110,7 +118,7 @@ def command(
     output.line(f"model: {folder / record.student.file}")
     if record.raw is not None:
         output.line(f"with its preprocessing: {folder / record.raw.file}")
-    output.next_command(f"kdeploy verify {run.name}")
+    output.next_command(following("verify", subject, runs=runs, data_root=data_root, set_=overrides, trust=trust))
 
 
 def _model(
@@ -137,7 +145,7 @@ def _model(
         return
     _show(f"forms of {path.name}", record.forms, record.folds, record.bottleneck)
     output.line(f"model: {file}")
-    output.next_command(f"kdeploy bench {path} --vs {file}")
+    output.next_command(following("bench", path, file, runs=runs))
 
 
 def _show(title: str, forms: Iterable[Form], folds: Iterable[Fold], choice: Choice) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdeploy.cli.stage_verb import stage_verb
+from kdeploy.cli.stage_verb import Follow, stage_verb
 from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
 
 
-def show(run: FinishedRun, subject: str) -> None:
+def show(run: FinishedRun, follow: Follow) -> None:
     from kdeploy.cli import output
 
     record = run.labels
@@ -19,7 +19,7 @@ def show(run: FinishedRun, subject: str) -> None:
     output.line(
         f"labels: {record.rows} rows, {numbers.size(record.bytes)}; right on {agreement} of the labelled inputs"
     )
-    output.next_command(f"kdeploy distill {subject}")
+    output.next_command(follow("distill"))
 
 
 command = stage_verb(

@@ -44,6 +44,10 @@ RequireExact = Annotated[
 Rehash = Annotated[
     bool, typer.Option("--rehash", help="Hash the data again, also files that did not change by size and time.")
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Copy the files there too.", show_default=False),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that --out has already.")]
 
 

@@ -69,7 +69,7 @@ def line(text: str) -> None:
 def next_command(text: str) -> None:
     """Print the next command on stderr."""
     Console(stderr=True, quiet=not distributed.is_first()).print(
-        f"next: {text}", style="dim", highlight=False, markup=False, soft_wrap=True
+        f"next: {printable(text)}", style="dim", highlight=False, markup=False, soft_wrap=True
     )
 
 

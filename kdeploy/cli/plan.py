@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, Runs, Set, Subject, Trust
 from kdeploy.formatting import numbers
 
@@ -48,7 +49,7 @@ def command(
         output.record(record)
         return
     _show(record)
-    output.next_command(f"kdeploy run {subject}")
+    output.next_command(following("run", subject, runs=runs, data_root=data_root, set_=set_, trust=trust))
 
 
 def _show(record: PlanRecord) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli import options
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Overwrite, RequireExact, Runs, Set, Trust
+from kdeploy.cli.following import following
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Out, Overwrite, RequireExact, Runs, Set, Trust
 from kdeploy.system.outputs import must_take_files
 
 Subjects = Annotated[
@@ -19,10 +20,6 @@ Subjects = Annotated[
         help="A recipe file, the name of a run, or a folder that `kdeploy bench` filled; several runs are compared.",
         show_default=False,
     ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Copy the files there.", show_default=False),
 ]
 
 
@@ -52,14 +49,14 @@ def command(
         shared = options.options(runs, data_root, set_, trust, progress)
         if of_bench:
             folder, record = api.report_bench(subject, shared)
-            after = f"kdeploy bench recompute {subject}"
+            after = following("bench", "recompute", subject)
         elif len(subjects) > 1:
             folder, record = api.report_runs(subjects, replace(shared, require_exact=require_exact))
-            after = f"kdeploy show {subject}"
+            after = following("show", subject, runs=runs, data_root=data_root)
         else:
             run = api.load_run(api.run(subject, replace(shared, require_exact=require_exact)))
             folder, record = run.folder("report"), run.report
-            after = f"kdeploy show {run.name}"
+            after = following("show", run.name, runs=runs, data_root=data_root)
     if out is not None:
         api.copy_report(folder, record, out, overwrite=overwrite)
     if as_json:

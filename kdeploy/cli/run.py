@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli import errors, options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, RequireExact, Runs, Set, Subject, Trust
 
 Force = Annotated[
@@ -53,4 +54,4 @@ def command(
         output.line(f"bundle: {runs / summary.bundle if summary.bundle else 'none'}")
     if missed is not None:
         raise missed
-    output.next_command(f"kdeploy verify {runs / str(summary.bundle)}")
+    output.next_command(following("verify", runs / str(summary.bundle)))

@@ -1,4 +1,4 @@
-"""kdeploy show: the results of a run, from its records; what a model's graph costs, layer by layer."""
+"""kdeploy show: the results of a run or a sweep, from its records; what a model's graph costs, layer by layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kdeploy.cli import options
+from kdeploy.cli import options, sweep
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Shape
 
 Subject = Annotated[
@@ -29,11 +29,12 @@ def command(
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run came to; nothing is computed. Of an .onnx file, the multiply-adds of each layer."""
+    """Show what a run or a sweep came to; nothing is computed. Of an .onnx file, the multiply-adds of each layer."""
     from kdeploy import api
     from kdeploy.cli import compute, output
     from kdeploy.cli.progress import watched
     from kdeploy.cli.summary import show
+    from kdeploy.records.sweep import SweepRecord
 
     if subject.endswith(".onnx"):
         options.refuse({"--data-root": data_root}, "an .onnx file", "runs")
@@ -43,5 +44,12 @@ def command(
         return
     options.refuse({"--batch": batch, "--shape": shape}, "a run", ".onnx files")
     with watched() as progress:
-        summary = api.show(subject, options.options(runs, data_root, None, True, progress))
-    output.record(summary) if as_json else show(summary)
+        asked = options.options(runs, data_root, None, True, progress)
+        compared = api.show_sweep(subject, asked)
+        found = compared or api.show(subject, asked)
+    if as_json:
+        output.record(found)
+    elif isinstance(found, SweepRecord):
+        sweep.show(found)
+    else:
+        show(found)

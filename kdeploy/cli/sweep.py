@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdeploy.cli import options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, Runs, Set, Trust
 
 if TYPE_CHECKING:
-    from kdeploy.records.sweep import SweepRow
+    from kdeploy.records.sweep import SweepRecord, SweepRow
 
 Recipe = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe with variants: a file, or one that ships.", show_default=False)
@@ -44,13 +45,21 @@ def command(
     if as_json:
         output.record(record)
         return
+    show(record)
+    output.line(f"report: {folder / report.page.file}")
+    output.line(f"table: {folder / report.table.file}")
+    output.next_command(following("show", recipe, runs=runs, data_root=data_root))
+
+
+def show(record: SweepRecord) -> None:
+    """Print the variants of a sweep side by side."""
+    from kdeploy.cli import output
+
     headings = ("variant", "teacher", "student, mean", "per seed", "on labels, mean", "per seed", "verdict")
     output.table(f"{record.name}: test errors", headings, [_row(row) for row in record.rows])
     output.line(
         f"of {record.rows[0].test_inputs} test inputs; each variant is a run: kdeploy export {record.rows[0].run}"
     )
-    output.line(f"report: {folder / report.page.file}")
-    output.line(f"table: {folder / report.table.file}")
 
 
 def _row(row: SweepRow) -> tuple[str, ...]:

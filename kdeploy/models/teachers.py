@@ -21,7 +21,7 @@ from kdeploy.models import deep, mlp, pretrained, shallow, whitened
 from kdeploy.models.classifier import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.system.user_code import calling
+from kdeploy.system.user_code import calling, their_traceback
 
 
 class TeacherSpec(NamedTuple):
@@ -109,6 +109,8 @@ def _function(name: str) -> Callable[[], object]:
     try:
         found: Callable[[], object] = getattr(importlib.import_module(place), function)
     except (ImportError, AttributeError) as exc:
+        if their_traceback(exc):
+            raise  # their module is here, and what it does fails
         must, got = "must be an importable package.module:function", str(exc)
         raise ModelError(name, must, got=got, advice="Look at PYTHONPATH.") from exc
     return found

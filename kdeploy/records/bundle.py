@@ -18,7 +18,7 @@ class BundleFile(Part):
 class BundleRecord(Record):
     """A bundle that was written. Beside the record: the folder `bundle/`, and the same files as `<name>.zip`."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.bundled/2"
+    SCHEMA: ClassVar[str] = "kdeploy.bundled/3"
 
     name: str
     folder: str

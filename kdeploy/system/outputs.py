@@ -39,7 +39,8 @@ def must_be_writable(out: Path, *, overwrite: bool, by: Path | None = None) -> N
 
 @contextmanager
 def filled(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """An empty folder, whose files go to `out` when the block ends: each whole, and none when one may not.
+    """An empty folder, whose files go to `out` when the block ends, with the folders that they are in: each file whole,
+    and none when one may not.
 
     Raises: what `must_take_files` and `must_be_writable` raise; ResourceError where the disk is full or read-only.
     """
@@ -48,12 +49,15 @@ def filled(out: Path, *, overwrite: bool) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=out) as scratch:
             yield Path(scratch)
-            files = sorted(Path(scratch).iterdir())
+            files = [path.relative_to(scratch) for path in sorted(Path(scratch).rglob("*")) if path.is_file()]
             for file in files:
-                must_be_writable(out / file.name, overwrite=overwrite, by=file)
+                for folder in reversed(file.parents[:-1]):
+                    must_take_files(out / folder)
+                must_be_writable(out / file, overwrite=overwrite, by=Path(scratch, file))
             for file in files:
-                sync_folder(file)
-                file.replace(out / file.name)
+                sync_folder(Path(scratch, file))
+                (out / file).parent.mkdir(parents=True, exist_ok=True)
+                Path(scratch, file).replace(out / file)
             sync_folder(out)
 
 

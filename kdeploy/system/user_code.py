@@ -34,18 +34,40 @@ def calling(name: str, must: str, *, advice: str = "") -> Iterator[None]:
     except BaseException as exc:
         if _is_from_the_keyboard(exc) or is_shortage(exc):
             raise
-        raise ModelError(name, must, got=told(exc), advice=advice) from exc
+        error = ModelError(name, must, got=told(exc), advice=advice)
+        if trace := their_traceback(exc):
+            error.add_note(trace)
+        raise error from exc
 
 
 def told(error: BaseException) -> str:
     """What an error says, on one line; where code that is neither ours, torch's nor Python's raised it, with its class
-    and the place."""
+    and the place: the last one in a file of the user's own, or else in a package."""
     words = str(error).strip().partition("\n")[0].rstrip(".")
-    places = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_known(frame.filename)]
+    places = _their_frames(error)
     if not places:
         return words or type(error).__name__
     what = f"{type(error).__name__}: {words}" if words else type(error).__name__
-    return f"{what}, in {places[-1].filename}:{places[-1].lineno}"
+    place = next((frame for frame in reversed(places) if not _is_in_package(frame.filename)), places[-1])
+    return f"{what}, in {place.filename}:{place.lineno}"
+
+
+def their_traceback(error: BaseException) -> str:
+    """The traceback of an error from the first line on that is the user's own; empty where none is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((number for number, frame in enumerate(frames) if not _is_known(frame.filename)), None)
+    if first is None:
+        return ""
+    lines = (*traceback.format_list(frames[first:]), *traceback.format_exception_only(error))
+    return "Traceback (most recent call last):\n" + "".join(lines)
+
+
+def _their_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_known(frame.filename)]
+
+
+def _is_in_package(file: str) -> bool:
+    return Path(file).is_relative_to(sysconfig.get_path("purelib"))
 
 
 def _is_from_the_keyboard(error: BaseException) -> bool:

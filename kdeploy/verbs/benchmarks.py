@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from kdeploy.pipeline.store import Store
@@ -10,6 +11,7 @@ from kdeploy.records.bench_compare import BenchCompareRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.system.files import hash_file
 from kdeploy.system.fingerprint import fingerprint
+from kdeploy.system.outputs import filled
 from kdeploy.verbs.prepare import Options
 
 
@@ -70,6 +72,18 @@ def copy_report(folder: Path, record: ReportRecord, out: Path, *, overwrite: boo
     from kdeploy.reports.write import copy_report as copy_files
 
     copy_files(folder, record, out, overwrite=overwrite)
+
+
+def copy_folder(folder: Path, out: Path, *, overwrite: bool = False) -> None:
+    """Copy what a stage has made to a folder of yours, each file whole or not at all.
+
+    Args:
+        folder: that of a stage, `load_run(name).folder("bench")`.
+        out, overwrite: as of `copy_report`.
+    Raises: what `copy_report` raises.
+    """
+    with filled(out, overwrite=overwrite) as place:
+        shutil.copytree(folder, place, dirs_exist_ok=True)
 
 
 def export_pytest_benchmark(folder: Path, record: BenchRecord) -> Path:

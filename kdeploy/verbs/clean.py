@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdeploy.pipeline.store import RECORD, Store
+from kdeploy.verbs.newest import remove_links
 from kdeploy.verbs.runs import read_index
 
 
@@ -18,11 +19,16 @@ class Unnamed(NamedTuple):
 
 
 def clean(store: Store, *, remove: bool) -> list[Unnamed]:
-    """Find the finished work that no run names, and remove it when asked; what a running command uses stays."""
+    """Find the finished work that no run names, and remove it when asked, with the links to what is gone.
+
+    What a running command uses stays.
+    """
     with store.removing() as used:
         folders = unnamed(store, used)
         for folder in folders if remove else ():
             store.remove(folder.path.parent.name, folder.path.name)
+        if remove:
+            remove_links(store)
     return folders
 
 
@@ -32,7 +38,7 @@ def unnamed(store: Store, used: Collection[str]) -> list[Unnamed]:
     for index in store.root.glob("*.json"):
         named |= {store.folder(*place) for place in read_index(index).named}
     folders = sorted(path.parent for path in store.root.glob(f"[!.]*/*/{RECORD}"))
-    return [Unnamed(folder, _size(folder)) for folder in folders if folder not in named]
+    return [Unnamed(folder, _size(folder)) for folder in folders if folder not in named and not folder.is_symlink()]
 
 
 def _size(folder: Path) -> int:

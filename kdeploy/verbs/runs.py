@@ -17,6 +17,7 @@ from kdeploy.recipe import shipped
 from kdeploy.records.run import RunRecord
 from kdeploy.system import distributed
 from kdeploy.system.files import commit_bytes, sweep_temporary
+from kdeploy.verbs.newest import link_newest
 
 
 def has_run(name: str, store: Store) -> bool:
@@ -65,7 +66,13 @@ def advance_run(job: Job, index: RunRecord, *, upto: str = "report", force: Coll
             sweep_temporary(job.store.root)
             stack.enter_context(job.store.using((key.stage, one) for key, one in job.prints.items()))
             _write_index(job, index)
-        advance(job, upto, force=force, done=lambda done: _write_index(done, index))
+        advance(job, upto, force=force, done=lambda done: _keep_up(done, index))
+
+
+def _keep_up(job: Job, index: RunRecord) -> None:
+    """Let the index of a run, and the links to what it has made, say what is done."""
+    _write_index(job, index)
+    link_newest(job)
 
 
 def _write_index(job: Job, index: RunRecord) -> None:

@@ -27,14 +27,16 @@ def test_a_golden_bundle_verifies_by_kdeploy_and_by_itself(version: str, tmp_pat
     for archive in archives:
         assert verify(archive).samples > 0
         shutil.unpack_archive(archive, tmp_path / archive.stem)
-        done = run_program(tmp_path / archive.stem, "verify.py")
+        [bundle] = (tmp_path / archive.stem).iterdir()
+        done = run_program(bundle, "verify.py")
         assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_golden_bundle_says_what_it_said(version: str, tmp_path: Path):
     shutil.unpack_archive(GOLDEN / version / "plain.zip", tmp_path)
-    found = answers(tmp_path, GOLDEN / version)
+    [bundle] = tmp_path.iterdir()
+    found = answers(bundle, GOLDEN / version)
     expected = json.loads((GOLDEN / version / "answers.json").read_bytes())
     assert len(found) == len(expected) > 1
     for one, other in zip(found, expected, strict=True):

@@ -84,7 +84,7 @@ def test_a_nul_in_a_name_does_not_hide_the_rest_of_it(built: Path, tmp_path: Pat
     assert outcome(written(tmp_path, content)) == (4, message)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "MANIFEST.json"])
+@pytest.mark.parametrize("name", [f"{NAME}/manifest.json", f"{NAME}/MANIFEST.json"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile warns while we make the hostile file
 def test_a_name_that_comes_twice_is_refused(built: Path, tmp_path: Path, name: str) -> None:
     archive = written(tmp_path, with_entry(built, zipfile.ZipInfo(name), b"{}"))
@@ -200,7 +200,7 @@ def test_what_is_no_whole_zip_is_bad_input(
 
 def test_a_byte_that_was_changed_in_a_file_or_in_the_end_is_found(built: Path, tmp_path: Path) -> None:
     content = (built / f"{NAME}.zip").read_bytes()
-    message = f"/README.md: must unpack to what was packed (another CRC). {core.CHANGED}"
+    message = f"/{NAME}/README.md: must unpack to what was packed (another CRC). {core.CHANGED}"
     assert outcome(written(tmp_path, wrong_crc(content))) == (4, message)
     for place in (-22, -21, -20, -19):
         spoiled = bytearray(content)
@@ -213,15 +213,42 @@ def test_a_byte_that_was_changed_in_a_file_or_in_the_end_is_found(built: Path, t
 
 
 def test_a_zip_without_files_is_no_bundle(tmp_path: Path) -> None:
-    message = ": must be a kdeploy bundle, with a manifest.json (No such file or directory)."
-    assert outcome(written(tmp_path, zip_bytes({}))) == (3, message)
+    message = ": must have one folder at its top, with the bundle in it (nothing). "
+    advice = "Pack the folder of the bundle, and not the files in it."
+    assert outcome(written(tmp_path, zip_bytes({}))) == (3, message + advice)
+
+
+def test_the_files_of_a_bundle_without_its_folder_are_no_bundle(built: Path, tmp_path: Path) -> None:
+    files = {path.name: path.read_bytes() for path in (built / "bundle").iterdir() if path.is_file()}
+    assert outcome(written(tmp_path, zip_bytes(files))) == (
+        3,
+        ": must have one folder at its top, with the bundle in it (README.md, bundle_core.py, labels.json). "
+        "Pack the folder of the bundle, and not the files in it.",
+    )
+
+
+def test_something_beside_the_folder_is_a_matter_of_integrity(built: Path, tmp_path: Path) -> None:
+    archive = written(tmp_path, with_entry(built, zipfile.ZipInfo("run.sh"), b"x"))
+    assert outcome(archive) == (
+        4,
+        f": must have one folder at its top, with the bundle in it (run.sh, {NAME}). "
+        "The bundle was changed after it was made: get it again from where it came.",
+    )
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", f"{NAME}/golden/desktop.ini"])
+def test_a_file_managers_file_is_named_as_that(built: Path, tmp_path: Path, name: str) -> None:
+    archive = written(tmp_path, with_entry(built, zipfile.ZipInfo(name), b"x"))
+    shown = name.removeprefix(f"{NAME}/")
+    message = f"/{shown}: must not be in a bundle (a file manager's, which leaves it where it has looked). Remove it."
+    assert outcome(archive) == (3, message)
 
 
 def test_a_zip_packed_again_by_another_tool_passes(built: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "received.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted((built / "bundle").rglob("*")):
             if path.is_file():
-                archive.write(path, path.relative_to(built / "bundle"))
+                archive.write(path, Path("any-name", path.relative_to(built / "bundle")))
     assert outcome(tmp_path / "received.zip") == (0, "")
 
 
@@ -258,7 +285,7 @@ def test_an_archive_that_cannot_be_read_is_bad_input() -> None:
 @settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 1), bit=st.integers(0, 7))
 def test_one_flipped_bit_in_a_zip_never_crashes_the_reader(place: float, bit: int) -> None:
-    content = bytearray(zip_bytes({"manifest.json": b"{}", "golden/inputs.npz": b"1234"}))
+    content = bytearray(zip_bytes({"a/manifest.json": b"{}", "a/golden/inputs.npz": b"1234"}))
     content[int(place * (len(content) - 1))] ^= 1 << bit
     with tempfile.TemporaryDirectory() as folder:
         assert outcome(written(Path(folder), bytes(content)))[0] in (3, 4)

@@ -527,3 +527,18 @@ def test_the_golden_run_leaves_no_process_behind(bundle: Path, number: int) -> N
             return
         time.sleep(0.1)
     pytest.fail("a child is still there")
+
+
+def test_what_a_file_manager_left_is_named_after_what_was_altered(bundle: Path) -> None:
+    (bundle / ".DS_Store").write_bytes(b"x")
+    (bundle / "golden" / "Thumbs.db").write_bytes(b"x")
+    with pytest.raises(BundleError) as caught:
+        verify(bundle)
+    assert (caught.value.exit_code, str(caught.value)) == (
+        3,
+        f"{bundle}/.DS_Store: must not be in a bundle (a file manager's, which leaves it where it has looked). "
+        "Remove all 2.",
+    )
+    (bundle / "README.md").unlink()
+    with pytest.raises(IntegrityError, match=r"README\.md: must be here"):
+        verify(bundle)

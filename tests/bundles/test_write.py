@@ -30,7 +30,8 @@ def test_the_folder_holds_the_listed_files_and_the_manifest(built: Path) -> None
 
 def test_the_zip_holds_the_same_bytes_as_the_folder(built: Path) -> None:
     with zipfile.ZipFile(built / f"{NAME}.zip") as archive:
-        assert {entry: archive.read(entry) for entry in archive.namelist()} == tree(built / "bundle")
+        entries = {entry: archive.read(entry) for entry in archive.namelist()}
+    assert entries == {f"{NAME}/{path}": content for path, content in tree(built / "bundle").items()}
 
 
 def test_twice_gives_equal_bytes_of_folder_and_zip(built: Path, tmp_path: Path) -> None:
@@ -120,8 +121,8 @@ def test_a_format_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_an_evidence_name_that_leads_out_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, evidence={"evidence/../../x.json": b"{}"}) == (
-        "bundle: must name only plain files inside the bundle ('evidence/../../x.json': '.', '..' or a name ending in "
-        "a dot). Rename the file."
+        "bundle: must name only plain files inside the bundle ('tiny-digits/evidence/../../x.json': '.', '..' or a "
+        "name ending in a dot). Rename the file."
     )
 
 

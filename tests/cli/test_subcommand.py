@@ -104,7 +104,6 @@ def test_what_does_not_go_together_is_a_usage_error(given: str, message: str) ->
         ("show tiny --batch 2", "--batch: must be left out for a run. It is for .onnx files."),
         ("show a.onnx --data-root d", "--data-root: must be left out for an .onnx file. It is for runs."),
         ("export a.onnx --trust", "--trust: must be left out for an .onnx file. It is for recipes and runs."),
-        ("export tiny --out F", "--out: must be left out for a recipe or run. It is for .onnx files."),
     ],
 )
 def test_an_option_that_means_nothing_to_what_is_named_is_a_usage_error(given: str, sentence: str) -> None:

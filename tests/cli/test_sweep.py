@@ -103,3 +103,12 @@ def test_its_page_and_a_table_with_a_line_a_variant_are_written(command, recipe:
     assert (rows[0]["baseline_errors"] == "", rows[1]["baseline_errors"], rows[1]["verdict"]) == (False, "", "")
     assert json.loads((page.parent / "report.json").read_text())["rows"] == document["rows"]
     assert "kdeploy report of 2 runs" in page.read_text()
+
+
+def test_show_shows_the_sweep_again_and_computes_nothing(command, recipe: Path):
+    told = sweep(command, recipe)
+    shown = command("show", recipe, "--data-root", recipe.parent, "--runs", recipe.parent / "runs")
+    assert shown.code == 0, shown.stderr
+    assert shown.stdout.strip() in told.stdout
+    assert "thirds: test errors" in shown.stdout
+    assert f"next: kdeploy show {recipe} --data-root {recipe.parent} --runs {recipe.parent / 'runs'}" in told.stderr

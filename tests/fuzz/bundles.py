@@ -56,7 +56,7 @@ def sound() -> Files:
     """The files of the bundle, by name, with the programs that this checkout puts into one."""
     newest = sorted(GOLDEN.iterdir())[-1]
     with zipfile.ZipFile(newest / "plain.zip") as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
+        files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
     for name in PROGRAMS:
         files[name] = (REPOSITORY / "kdeploy" / "bundles" / "programs" / name).read_bytes()
         _seal(files, name)
@@ -223,7 +223,7 @@ def _zipped(files: Files, draw: random.Random) -> bytes:
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.comment = draw.choice([b"", b"", b"", b"a comment"])
         for name, content in files.items():
-            entry = zipfile.ZipInfo(name or "empty")
+            entry = zipfile.ZipInfo(f"bundle/{name}")
             entry.external_attr = (
                 draw.choice([0o644, 0o644, 0o755, 0o120777, 0o040755]) << 16 if draw.random() < 0.1 else 0
             )

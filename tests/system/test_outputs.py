@@ -123,3 +123,22 @@ def test_nothing_is_there_when_the_work_fails(tmp_path: Path):
         (place / "half").touch()
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_in_folders_go_to_the_same_folders(tmp_path: Path):
+    with filled(tmp_path / "out", overwrite=False) as place:
+        (place / "golden").mkdir()
+        (place / "golden" / "inputs.npz").write_text("a")
+        (place / "model.onnx").write_text("b")
+    assert (tmp_path / "out" / "golden" / "inputs.npz").read_text() == "a"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["golden", "model.onnx"]
+
+
+def test_a_link_in_the_place_of_a_folder_inside_is_not_followed(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "golden").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IntegrityError), filled(tmp_path / "out", overwrite=True) as place:
+        (place / "golden").mkdir()
+        (place / "golden" / "inputs.npz").write_text("a")
+    assert list((tmp_path / "elsewhere").iterdir()) == []

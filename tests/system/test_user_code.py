@@ -3,9 +3,11 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from kdeploy.errors import DataError, Interrupted, ModelError
@@ -67,3 +69,37 @@ def test_what_it_prints_goes_to_stderr(capsys: pytest.CaptureFixture[str]):
     with calling("net", "must answer"):
         sys.stdout.write("hello\n")
     assert capsys.readouterr() == ("", "hello\n")
+
+
+BROKEN = """\
+import json
+
+def build():
+    return read("{")
+
+def read(text):
+    return json.loads(text)
+"""
+
+
+def test_the_traceback_begins_in_the_users_file_and_the_place_is_in_it_too(tmp_path: Path):
+    path = tmp_path / "network.py"
+    path.write_text(BROKEN)
+    code: dict[str, Any] = {}
+    exec(compile(BROKEN, str(path), "exec"), code)
+    with pytest.raises(ModelError) as caught, calling("network:build", "must build a network"):
+        code["build"]()
+    said = "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+    assert str(caught.value) == f"network:build: must build a network ({said}, in {path}:7)."
+    [trace] = caught.value.__notes__
+    assert trace.startswith("Traceback (most recent call last):\n")
+    assert f'File "{path}", line 4, in build\n' in trace
+    assert "user_code.py" not in trace.replace(Path(__file__).name, "")
+    assert trace.endswith(f"json.decoder.{said}\n")
+
+
+def test_the_place_is_in_the_users_file_where_a_package_raised():
+    with pytest.raises(ModelError) as caught, calling("net", "must answer"):
+        yaml.safe_load("{")
+    line = test_the_place_is_in_the_users_file_where_a_package_raised.__code__.co_firstlineno + 2
+    assert str(caught.value).endswith(f", in {Path(__file__)}:{line}).")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import requires, version
 
 import pytest
 
 from kdeploy.runtimes import installed
-from kdeploy.verbs import doctor
+from kdeploy.verbs import doctor, extras
 from kdeploy.verbs.doctor import Finding
 from tests.program import inside
 
 
 def test_everything_is_looked_at_and_what_the_package_needs_is_here():
     findings = {finding.name: finding for finding in doctor.examine()}
-    assert list(findings) == [*(f"runtime {name}" for name in installed.names()), "demo data", "device", "precision"]
+    extra = [f"extra {name}" for name in extras.declared(requires("kdeploy") or [])]
+    runtimes = [f"runtime {name}" for name in installed.names()]
+    assert list(findings) == [*runtimes, "demo data", *extra, "device", "precision"]
+    assert {"extra timm", "extra torchvision", "extra huggingface"} < set(extra)
     assert findings["runtime onnxruntime"] == ("runtime onnxruntime", True, version("onnxruntime"))
     assert findings["demo data"] == ("demo data", True, "mnist-5k")
     assert all(finding.ok or "install" in finding.text for finding in findings.values())

@@ -381,7 +381,6 @@ def test_what_was_made_does_not_replace_what_it_was_made_from(tmp_path: Path) ->
             ["a.onnx", "--formats", "openvino"],
             "error: --formats: must be left out for an .onnx file. It is for recipes and runs.\n",
         ),
-        (["tiny", "--out", "here"], "error: --out: must be left out for a recipe or run. It is for .onnx files.\n"),
     ],
 )
 def test_options_that_do_not_fit_the_subject_are_usage_errors(words: list[str], sentence: str) -> None:

@@ -24,7 +24,9 @@ from kdeploy.cli.bench.options import (
     Threads,
     Wait,
 )
-from kdeploy.cli.options import RUNS, AsJson, Runs
+from kdeploy.cli.following import following
+from kdeploy.cli.options import RUNS, AsJson, Out, Overwrite, Runs
+from kdeploy.system.outputs import must_take_files
 
 
 def command(
@@ -45,6 +47,8 @@ def command(
     wait: Wait = 0.0,
     require_claim: RequireClaim = False,
     export: Export = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +60,8 @@ def command(
     pair = models if against is None else [against, *models]
     if len(pair) != 2:
         raise typer.BadParameter("give two models, or one model and --vs")
+    if out is not None:
+        must_take_files(out)
     with watched() as progress:
         folder, record = api.bench_models(
             pair[0],
@@ -76,6 +82,8 @@ def command(
             wait_seconds=wait,
         )
     exported = api.export_pytest_benchmark(folder, record) if export else None
+    if out is not None:
+        api.copy_folder(folder, out, overwrite=overwrite)
     result.show(record, require_claim=require_claim, as_json=as_json)
     if not as_json:
-        result.finish(exported, f"kdeploy report {folder}")
+        result.finish(exported, following("report", folder, runs=runs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdeploy.cli import options
+from kdeploy.cli.following import following
 from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
 
 
@@ -23,4 +24,4 @@ def command(
     with watched() as progress:
         record = api.verify(subject, options.options(runs, data_root, set_, trust, progress))
     parity.finish(record, as_json=as_json)
-    output.next_command(f"kdeploy bench {subject}")
+    output.next_command(following("bench", subject, runs=runs, data_root=data_root, set_=set_, trust=trust))
