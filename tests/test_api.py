@@ -78,7 +78,9 @@ def test_a_verb_gives_the_record_of_its_stage_without_doing_it_again(verb, kind,
 
 def test_the_summary_of_a_job_is_what_the_command_prints(tiny, runs):
     summary = api.summary(kdeploy.run(TINY, kdeploy.Options(runs=runs)))
-    assert json.loads(summary.to_json()) == {**tiny.outcome.document, "stages_run": []}
+    printed = tiny.outcome.document
+    assert printed["bundle"] == str(runs / str(summary.bundle))
+    assert json.loads(summary.to_json()) == {**printed, "stages_run": [], "bundle": summary.bundle}
 
 
 def test_a_gate_that_is_missed_is_an_error_unless_the_caller_looks_itself(runs):

@@ -117,7 +117,7 @@ def test_the_installed_wheel_runs_a_recipe_in_an_empty_folder_and_the_second_tim
     program = installed.with_name("kdeploy")
     first = _run([program, "run", "tiny", "--json"], tmp_path)
     assert first.code == 0, first.stderr
-    assert (tmp_path / "runs" / first.document["bundle"] / "manifest.json").is_file()
+    assert (tmp_path / first.document["bundle"] / "manifest.json").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     second = _run([program, "run", "tiny", "--json"], tmp_path)
     assert second.document == {**first.document, "stages_run": []}

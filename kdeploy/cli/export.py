@@ -111,7 +111,7 @@ def command(
     if out is not None:
         api.copy_folder(folder, out, overwrite=overwrite)
     if as_json:
-        output.record(record)
+        output.record(record, folder=out or folder)
         return
     _show("forms of the student", record.forms, record.folds, record.bottleneck)
     _formats(record.formats)
@@ -141,7 +141,7 @@ def _model(
             overwrite=place[1],
         )
     if as_json:
-        output.record(record)
+        output.record(record, folder=file.parent)
         return
     _show(f"forms of {path.name}", record.forms, record.folds, record.bottleneck)
     output.line(f"model: {file}")

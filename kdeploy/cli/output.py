@@ -13,10 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from kdeploy.cli.errors import AlreadyReported
+from kdeploy.cli.openable import openable
 from kdeploy.formatting.untrusted import printable
 from kdeploy.system import distributed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kdeploy.errors import KdeployError
     from kdeploy.records.base import Record
 
@@ -38,15 +41,22 @@ def _fits(text: str, encoding: str) -> bool:
     return True
 
 
-def record(result: Record, error: KdeployError | None = None) -> None:
+def record(result: Record, error: KdeployError | None = None, *, folder: Path | None = None) -> None:
     """Print a record as the document; a failure that it shows is in it, under `error`.
 
+    Args:
+        folder: what the paths in the record are relative to; those that are printed can be opened as they stand.
     Raises: AlreadyReported when there is an error.
     """
-    if error is None:
+    if error is None and folder is None:
         document(result.to_json())
         return
-    document(json.dumps(json.loads(result.to_json()) | {"error": error.as_json()}, indent=1))
+    content = json.loads(result.to_json())
+    if folder is not None:
+        content = openable(content, folder)
+    document(json.dumps(content | ({} if error is None else {"error": error.as_json()}), indent=1, ensure_ascii=False))
+    if error is None:
+        return
     raise AlreadyReported(error)
 
 

@@ -60,7 +60,7 @@ def command(
     if out is not None:
         api.copy_report(folder, record, out, overwrite=overwrite)
     if as_json:
-        output.record(record)
+        output.record(record, folder=out or folder)
         return
     for file in record.files:
         output.line(str((out or folder) / file.file))

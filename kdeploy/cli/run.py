@@ -46,7 +46,7 @@ def command(
         summary = api.summary(job)
     missed = errors.raised(api.require_gate, summary)
     if as_json:
-        output.record(summary, missed)
+        output.record(summary, missed, folder=runs)
     else:
         show(summary)
         output.line(f"stages run: {', '.join(job.ran) or 'none, all were done before'}")

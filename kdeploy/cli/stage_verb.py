@@ -53,7 +53,7 @@ def stage_verb(
         if out is not None:
             api.copy_folder(run.folder(stage), out, overwrite=overwrite)
         if as_json:
-            output.record(record(run))
+            output.record(record(run), folder=out or run.folder(stage))
         else:
             follow = partial(following, runs=runs, data_root=data_root, set_=set_, trust=trust)
             show(run, lambda verb: follow(verb, subject))

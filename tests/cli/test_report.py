@@ -31,7 +31,7 @@ def test_its_files_are_copied_where_the_user_wants_them(folder: Path, tmp_path: 
     found = inside("report", folder, "--runs", tmp_path / "runs", "--out", out, "--json")
     assert found.code == 0, found.stderr
     listed = [found.document[name] for name in ("page", "data", "markdown", "table")]
-    assert [file["file"] for file in listed] == FILES
+    assert [file["file"] for file in listed] == [str(out / name) for name in FILES]
     for file in listed:
         assert hashlib.sha256((out / file["file"]).read_bytes()).hexdigest() == file["sha256"]
 
