@@ -32,7 +32,7 @@ MOST_SILENCED = 60
 # modules without a file of their own in tests/: the reason, and which they are
 TESTED_ELSEWHERE = {
     "a verb: it calls a function and prints; the tests of that function and test_end_to_end.py run it": """
-        cli/bundle cli/clean cli/distill cli/doctor cli/init cli/label cli/plan cli/run cli/show cli/stage_verb
+        cli/bundle cli/clean cli/distill cli/doctor cli/init cli/label cli/run cli/show cli/stage_verb
     """,
     "options and lines of verbs, in the help of cli/golden and in what test_end_to_end.py reads": """
         cli/options cli/summary
