@@ -45,10 +45,11 @@ TESTED_ELSEWHERE = {
     "evaluation/test_accuracy.py and stages/export/test_precision.py": "evaluation/precision_cost",
     "one formula a kind of operator: graphs/counting/test_formulas.py, and test_torch.py against torch": """
         graphs/counting/attention graphs/counting/concrete graphs/counting/contributed graphs/counting/einsum
-        graphs/counting/operators graphs/counting/weights
+        graphs/counting/operators
     """,
     "a check on files that nobody trusts: graphs/inspector/test_table.py has a hostile file for each": """
-        graphs/inspector/activations graphs/inspector/admit graphs/inspector/graph graphs/inspector/record
+        graphs/inspector/activations graphs/inspector/admit graphs/inspector/graph graphs/inspector/other_domains
+        graphs/inspector/record
         graphs/inspector/shape_arithmetic graphs/inspector/side_files graphs/inspector/tensors
         graphs/inspector/unrepeatable graphs/inspector/wording
     """,

@@ -33,6 +33,7 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.seal import again
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import TeacherRecord, Training
+from kdeploy.runtimes.live_nodes import leave_out_dead
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views.views import Views
@@ -44,6 +45,7 @@ from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, device_named, software, train
 from kdeploy.training.options import USUAL, TrainingOptions
 from kdeploy.training.schedules import Schedule
+from kdeploy.transforms.plain import make_plain
 
 
 class Length(NamedTuple):
@@ -216,9 +218,11 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: tuple[str, ...], p
 def _keep_logits(
     path: Path, target: Path, teacher: ExternalTeacher, classes: tuple[str, ...], progress: Progress
 ) -> tuple[str, ...]:
-    """Copy an ONNX teacher, without a softmax at its end, and with the logits of the data's classes alone."""
+    """Copy an ONNX teacher, plain, without a softmax at its end, and with the logits of the data's classes alone."""
     model, name = onnx.load(path), teacher.name
+    had_dead = leave_out_dead(model.graph) > 0
     left_out, assumed = take_logits(model, name), list[str]()
+    changed = make_plain(model) or had_dead
     if left_out:
         assumed.append(f"{name} ends in {left_out}, and what goes into that are its logits")
     width = signature(path).classes
@@ -226,7 +230,7 @@ def _keep_logits(
     if columns is not None:
         choose_columns(model, columns)
         assumed.append(f"of the {width} classes of {name} the data's {len(classes)} are taken, by their names")
-    if assumed:
+    if assumed or changed:
         onnx.save(model, target)
     else:
         shutil.copyfile(path, target)

@@ -45,6 +45,7 @@ from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
+from kdeploy.verbs.plain_models import plain_model
 
 FEWEST, MOST = 4, 1000  # inputs out of a folder
 AFFORDABLE = 100_000_000_000  # multiply-adds over all of them
@@ -107,8 +108,10 @@ def count_model(path: Path, batch: int = 1, shape: Sequence[int] | None = None) 
         shape: the lengths of a sample, where some are free.
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
-    check_repeatable(inspect(path, shape=shape), path)
-    return external_work.count(path, batch, shape)
+    inspection = inspect(path, shape=shape)
+    check_repeatable(inspection, path)
+    with plain_model(path, inspection) as plain:
+        return external_work.count(plain, batch, shape)
 
 
 def counted(path: Path, batch: int, shape: Sequence[int] | None = None) -> CountRecord:
@@ -138,9 +141,13 @@ def verify_models(
     chosen = [*installed.available()] if names is None else [installed.find(name).name for name in dict.fromkeys(names)]
     with scratch_folder() as scratch, ExitStack() as stack:
         admissions = [_admitted(path, shape) for path in paths]
+        plain = [
+            stack.enter_context(plain_model(path, admission.inspection))
+            for path, admission in zip(paths, admissions, strict=True)
+        ]
         paths = [
             stack.enter_context(_shaped(path, admission.inspection, shape, scratch / str(number)))
-            for number, (path, admission) in enumerate(zip(paths, admissions, strict=True))
+            for number, (path, admission) in enumerate(zip(plain, admissions, strict=True))
         ]
         called = [path for path, admission in zip(paths, admissions, strict=True) if admission.is_called]
         agreements = external_work.expect(paths, called, folder, scratch, progress)
