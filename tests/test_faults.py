@@ -113,7 +113,7 @@ SURROUNDINGS = {
 
 @pytest.mark.parametrize("changes", SURROUNDINGS.values(), ids=SURROUNDINGS)
 def test_a_verb_answers_whatever_is_around_it(changes: dict[str, str], tmp_path: Path):
-    found = outcome([PROGRAM, "plan", "tiny", "--runs", "runs", "--json"], tmp_path, **changes)
+    found = outcome([PROGRAM, "plan", "tiny", "--no-time", "--runs", "runs", "--json"], tmp_path, **changes)
     assert (found.code, found.document["name"]) == (0, "tiny")
     missing = outcome([PROGRAM, "plan", "none.yaml"], tmp_path, **changes)
     assert (missing.code, missing.stdout) == (3, "")

@@ -131,7 +131,7 @@ def test_a_teacher_with_other_classes_is_refused(tmp_path: Path) -> None:
 
 def test_missing_files_are_named_with_their_lines(tmp_path: Path) -> None:
     recipe = _write(tmp_path, "{onnx: teacher.onnx}")
-    found = inside("plan", recipe, "--data-root", tmp_path / "data")
+    found = inside("plan", recipe, "--no-time", "--data-root", tmp_path / "data")
     assert (found.code, found.stdout) == (3, "")
     assert found.stderr == (
         f"{recipe}:2: data.numpy must be an .npz file (got {tmp_path}/data/data.npz: there is no such file). "
@@ -211,7 +211,7 @@ def test_a_local_student_that_learns_from_a_layer_goes_all_the_way(tmp_path: Pat
     student = f"student={{bottleneck: {bottleneck}, hidden: [18, 16], locality: 2.5, batch_norm: true}}"
     hint = ("--set", "distill.hint_weight=10", "--set", "distill.hint_layer=1")
     words = ("--runs", tmp_path / "runs", "--data-root", tmp_path)
-    plan = inside("plan", recipe, *words, "--set", student, *hint, "--json")
+    plan = inside("plan", recipe, "--no-time", *words, "--set", student, *hint, "--json")
     assert plan.code == 0, plan.stderr
     found = inside("run", recipe, *words, "--set", student, *hint, "--json")
     assert found.code == 0, found.stderr
@@ -281,10 +281,10 @@ def test_the_student_of_a_run_teaches_another_all_the_way(first: Path) -> None:
 
 
 def test_a_run_whose_student_changes_is_another_teacher(first: Path) -> None:
-    before = inside("plan", _second(first), *_places(first), "--json").document["stages"]
+    before = inside("plan", _second(first), "--no-time", *_places(first), "--json").document["stages"]
     changed = inside("distill", first / "given.yaml", *_places(first), "--set", "distill.epochs=1")
     assert changed.code == 0, changed.stderr
-    after = inside("plan", _second(first), *_places(first), "--json").document["stages"]
+    after = inside("plan", _second(first), "--no-time", *_places(first), "--json").document["stages"]
     assert (before[0], before[1] != after[1]) == (after[0], True)
 
 
@@ -468,6 +468,6 @@ def test_a_package_that_raises_when_it_is_looked_for_is_told_as_its_own_fault(mo
     (module / "code" / "angry").mkdir()
     (module / "code" / "angry" / "__init__.py").write_text("import sys\n\nsys.exit('not today')\n")
     recipe = _write(module, '{torch: "angry.net:build"}')
-    found = kdeploy("plan", recipe, *_places(module), "--trust", PYTHONPATH=str(module / "code"))
+    found = kdeploy("plan", recipe, "--no-time", *_places(module), "--trust", PYTHONPATH=str(module / "code"))
     place = module / "code" / "angry" / "__init__.py"
     assert found == (3, "", f"error: angry.net: must be importable (SystemExit: not today, in {place}:3).\n")

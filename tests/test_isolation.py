@@ -79,7 +79,7 @@ QUICK = ("--runtime", "onnxruntime", "--runtime", "openvino", "--quick", "--max-
 # each command once or more, in the order in which they find what they need
 WORDS: dict[str, list[tuple[str, ...]]] = {
     "run": [("run", "tiny", "--runs", "runs", "--force", "bench")],
-    "plan": [("plan", "tiny", "--runs", "runs")],
+    "plan": [("plan", "tiny", "--no-time", "--runs", "runs")],
     "label": [("label", "tiny", "--runs", "runs")],
     "distill": [("distill", "tiny", "--runs", "runs")],
     "sweep": [("sweep", "tiny", "--runs", "runs")],
@@ -98,7 +98,7 @@ WORDS: dict[str, list[tuple[str, ...]]] = {
     "show": [("show", "tiny", "--runs", "runs"), ("show", "a.onnx")],
     "recipes": [("recipes",)],
     "doctor": [("doctor",)],
-    "init": [("init", "--teacher", "a.onnx", "--data", "images.npz", "--out", "mine.yaml")],
+    "init": [("init", "--teacher", "a.onnx", "--data", "images.npz", "--out", "mine.yaml", "--no-time")],
     "clean": [("clean", "--runs", "runs")],
 }
 REFUSED = {"sweep": 3}  # tiny has no variants

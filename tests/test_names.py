@@ -34,7 +34,7 @@ def test_every_verb_says_what_it_cannot_do_with_such_a_name(odd: Path, tiny: Tin
     shutil.copytree(bundle, odd / "bundle")
     words = ["--json"] if as_json else []
     codes = {
-        "plan": inside("plan", odd / "tiny.yaml", "--runs", odd.parent / "runs", *words),
+        "plan": inside("plan", odd / "tiny.yaml", "--no-time", "--runs", odd.parent / "runs", *words),
         "run": inside("run", TINY, "--runs", odd / "runs", *words),
         "show RUN": inside("show", odd / "tiny.json", *words),
         "show MODEL": inside("show", odd / "student.onnx", *words),

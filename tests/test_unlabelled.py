@@ -34,7 +34,8 @@ def _data(folder: Path, kind: str) -> Path:
 def _drafted(folder: Path, kind: str, *more: str) -> Outcome:
     teacher = made.linear(folder / "teacher.onnx", (1, 8, 8))
     data, recipe = _data(folder, kind), folder / "recipe.yaml"
-    drafted = inside("init", "--teacher", teacher, "--data", data, "--data-root", folder, "--out", recipe, "--json")
+    places = ("--teacher", teacher, "--data", data, "--data-root", folder, "--out", recipe)
+    drafted = inside("init", *places, "--no-time", "--json")
     assert drafted.code == 0, drafted
     changes = {"seeds: 3": "seeds: 1", "min_agreement: 90": "min_agreement: 50", "epochs: 32": "epochs: 60, batch: 20"}
     text = recipe.read_text()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kdeploy.cli.options import AsJson, DataRoot, Overwrite
+from kdeploy.cli.plan import Timed, show_time
 from kdeploy.formatting import numbers
 
 Teacher = Annotated[Path, typer.Option("--teacher", metavar="FILE", help="The teacher: a classifier as .onnx.")]
@@ -31,13 +32,17 @@ def command(
     out: Out = Path("recipe.yaml"),
     overwrite: Overwrite = False,
     data_root: DataRoot = None,
+    timed: Timed = True,
     as_json: AsJson = False,
 ) -> None:
     """Write a recipe that runs for an ONNX teacher and a place with data; what it assumed stands in comments."""
     from kdeploy import api
     from kdeploy.cli import output
+    from kdeploy.cli.progress import watched
 
-    record = api.init(teacher, data, name=name, out=out, data_root=data_root, overwrite=overwrite)
+    with watched() as progress:
+        asked = progress if timed else None
+        record = api.init(teacher, data, name=name, out=out, data_root=data_root, overwrite=overwrite, timed=asked)
     if as_json:
         output.record(record)
         return
@@ -49,4 +54,6 @@ def command(
         told = f"its answers to {record.looked_at} samples tell {numbers.bits(record.teacher_bits)} each"
         right = f"{told}; nothing is labelled, so nobody can say whether they are right"
     output.line(f"assumed: the teacher is given {record.preprocessing}, and {right}")
+    if timed:
+        show_time(record.time)
     output.next_command(record.next)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.following import following
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Subject, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, Runs, Set, Subject, Trust
 from kdeploy.formatting import numbers
 
 if TYPE_CHECKING:
-    from kdeploy.records.plan import PlannedTeacher, SpeedPreview
+    from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlannedTime, PlanRecord, SpeedPreview
 
 Speed = Annotated[
     bool,
     typer.Option("--speed", help="Time an untrained student against the teacher: about a minute a runtime."),
+]
+
+Timed = Annotated[
+    bool,
+    typer.Option("--time/--no-time", help="Do every stage small, to say how long it takes; under a minute."),
 ]
 
 
@@ -27,20 +33,32 @@ def command(
     runs: Runs = RUNS,
     trust: Trust = False,
     speed: Speed = False,
+    timed: Timed = True,
+    rehash: Rehash = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run would do: stages, label store, multiply-adds, the bottleneck's break-even. Writes nothing."""
+    """Say what a run would do, and what it takes: time, memory, disk, label store, multiply-adds. Keeps nothing."""
     from kdeploy import api
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
 
     with watched() as progress:
-        record = api.plan(subject, options.options(runs, data_root, set_, trust, progress), speed=speed)
+        asked = replace(options.options(runs, data_root, set_, trust, progress), rehash=rehash)
+        record = api.plan(subject, asked, speed=speed, timed=timed)
     if as_json:
         output.record(record)
         return
-    rows = [(stage.stage, stage.fingerprint, "done" if stage.done else "to do") for stage in record.stages]
-    output.table(record.name, ("stage", "fingerprint", ""), rows)
+    _show(record)
+    output.next_command(following("run", subject, runs=runs, data_root=data_root, set_=set_, trust=trust))
+
+
+def _show(record: PlanRecord) -> None:
+    from kdeploy.cli import output
+
+    output.table(
+        record.name, ("stage", "fingerprint", "", "time", "memory", "disk"), [_row(stage) for stage in record.stages]
+    )
+    show_time(record.time)
     if record.duplicates is not None and record.duplicates.any:
         output.line(record.duplicates.sentence)
     for line in record.assumed:
@@ -60,7 +78,34 @@ def command(
         )
     if record.speed_preview is not None:
         _speed_preview(record.speed_preview)
-    output.next_command(following("run", subject, runs=runs, data_root=data_root, set_=set_, trust=trust))
+
+
+def _row(stage: PlannedStage) -> tuple[str, ...]:
+    if stage.done or stage.cost is None:
+        return stage.stage, stage.fingerprint, "done" if stage.done else "to do", "-", "-", "-"
+    cost = stage.cost
+    took = numbers.duration(cost.seconds), numbers.size(cost.memory_bytes), numbers.size(cost.disk_bytes)
+    return stage.stage, stage.fingerprint, "to do", *took
+
+
+def show_time(time: PlannedTime) -> None:
+    """Print what all that is to do will take, and of a long run what makes it shorter."""
+    from kdeploy.cli import output
+
+    output.line(_estimate(time))
+    for sentence in time.shorter:
+        output.line(f"long: {sentence}")
+
+
+def _estimate(time: PlannedTime) -> str:
+    """What all that is to do will take, in a line."""
+    if time.seconds is None or time.memory_bytes is None or time.disk_bytes is None:
+        return f"time, memory and disk: not known, {time.reason}"
+    if not time.seconds:
+        return f"time, memory and disk: none, {time.reason}"
+    whole, memory = numbers.duration(time.seconds), numbers.size(time.memory_bytes)
+    line = f"about {whole} here, {memory} of memory at most, {numbers.size(time.disk_bytes)} of disk"
+    return f"{line} (found out in {numbers.duration(time.estimate_seconds)})"
 
 
 def _labelling(teacher: PlannedTeacher) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.following import following
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Runs, Set, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, Runs, Set, Trust
 
 if TYPE_CHECKING:
     from kdeploy.records.sweep import SweepRecord, SweepRow
@@ -29,6 +30,7 @@ def command(
     data_root: DataRoot = None,
     runs: Runs = RUNS,
     trust: Trust = False,
+    rehash: Rehash = False,
     as_json: AsJson = False,
 ) -> None:
     """Distil every variant of a recipe and compare them, on a page too; work that they share is done once."""
@@ -37,7 +39,7 @@ def command(
     from kdeploy.cli.progress import watched
 
     with watched() as progress:
-        shared = options.options(runs, data_root, set_, trust, progress)
+        shared = replace(options.options(runs, data_root, set_, trust, progress), rehash=rehash)
         record = api.sweep(recipe, shared, only=only or ())
         folder, report = api.report_sweep(record, shared)
     if as_json:

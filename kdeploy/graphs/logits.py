@@ -8,6 +8,8 @@ from __future__ import annotations
 import onnx
 
 from kdeploy.errors import ModelError
+from kdeploy.runtimes.live_nodes import leave_out_dead
+from kdeploy.runtimes.output_shapes import closed_outputs
 
 SOFTMAXES = frozenset(["Softmax", "LogSoftmax"])  # what goes into them are the logits, but for a number a row
 SIGMOIDS = frozenset(["Sigmoid", "LogSigmoid", "HardSigmoid"])
@@ -23,17 +25,18 @@ def take_logits(model: onnx.ModelProto, where: str) -> str:
     Returns: the operator that was left out; empty where the graph does not end in one.
     Raises: ModelError for one that ends in a sigmoid of several outputs: several labels at once.
     """
-    graph = model.graph
+    graph, outputs = model.graph, closed_outputs(model)
+    leave_out_dead(graph)  # a label that nobody asks for reads the probabilities too
     end = _end(graph)
     operator = end[0].op_type if end else ""
-    if operator in SIGMOIDS and _classes(graph) != 1:
+    if operator in SIGMOIDS and outputs[0].type.tensor_type.shape.dim[1].dim_value != 1:
         must, got = (
             "must give logits of classes of which one is right",
             f"{operator} at the end: several labels at once",
         )
         advice = "Several labels at once are not learned yet; if one is right, export what goes into it."
         raise ModelError(where, must, got=got, advice=advice)
-    if operator not in SOFTMAXES or not _is_over_classes(end[0]) or _is_read_elsewhere(graph, end):
+    if operator not in SOFTMAXES or not _is_over_classes(end[0]):
         return ""
     for node in end:
         graph.node.remove(node)
@@ -54,15 +57,6 @@ def _end(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return []
 
 
-def _classes(graph: onnx.GraphProto) -> int:
-    return int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
-
-
 def _is_over_classes(node: onnx.NodeProto) -> bool:
     """Of (batch, classes); left out the axis is the last one, or 1 before opset 13: the same one."""
     return all(attribute.i in (1, -1) for attribute in node.attribute if attribute.name == "axis")
-
-
-def _is_read_elsewhere(graph: onnx.GraphProto, end: list[onnx.NodeProto]) -> bool:
-    made = {name for node in end for name in node.output}
-    return any(made.intersection(node.input) for node in graph.node if node not in end)

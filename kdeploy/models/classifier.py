@@ -174,6 +174,7 @@ class OnnxClassifier:
     def _run(self, batch: Tensor) -> Tensor:
         outputs = self.session.run({self.signature.input: batch.contiguous().numpy()})
         logits, *features = map(torch.from_numpy, outputs.values())
+        logits = logits.flatten(1) if self.signature.answers.shape[1:] != logits.shape[1:] else logits
         logits_from(logits, len(batch), self.given)
         # copies: a runtime may write its next answer where this one lies
         parts = [value.clone().float().flatten(1) for value in (logits, *features)]

@@ -1,10 +1,12 @@
-"""What a classifier in an ONNX file reads and answers: one float32 input, and logits (batch, classes).
+"""What a classifier in an ONNX file reads and answers: one float32 input, and logits (batch, classes), be it that
+lengths of 1 follow, as of a network that ends in pooling.
 
 The ports are those that `kdeploy.runtimes.ports` reads; here is what they must be. No torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,9 +80,17 @@ def signature_of(ports: Ports, where: str) -> Signature:
         got = f"input {reads.name!r} of shape {reads.shape}"
         raise ModelError(where, "must take at least 1 row", got=got, advice="Export it with a dynamic batch.")
     shape = [length or None for length in answers.shape]
-    if len(shape) != 2 or shape[1] is None:
-        raise ModelError(where, "must give logits of shape (batch, classes)", got=f"shape {shape}")
-    return Signature(reads, answers)
+    if len(shape) < 2 or shape[1] is None or {*shape[2:]} - {1}:
+        got = f"shape ({', '.join('free' if length is None else str(length) for length in shape)})"
+        raise ModelError(where, "must give logits of shape (batch, classes)", got=got, advice=_advice(shape))
+    return Signature(reads, answers._replace(shape=answers.shape[:2]))
+
+
+def _advice(shape: Sequence[int | None]) -> str:
+    """What to do about logits of a shape that is none."""
+    if len(shape) > 2:
+        return "A network that answers for places or steps is no classifier; pool or flatten its answer to one row."
+    return "Export it with a fixed number of classes; only the batch may be free."
 
 
 def _named(dtype: np.dtype[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -21,18 +22,32 @@ class MadeFamily(NamedTuple):
     oracle: Oracle
 
 
-def made_families(truth: Truth, inputs: np.ndarray, oracle: Oracle, each: int = hard_inputs.EACH) -> list[MadeFamily]:
+def made_families(
+    truth: Truth,
+    inputs: np.ndarray,
+    oracle: Oracle,
+    each: int = hard_inputs.EACH,
+    advance: Callable[[int], None] = lambda _done: None,
+    *,
+    ties: bool = True,
+) -> list[MadeFamily]:
     """Every family that a model has finite answers to.
 
     Args:
         inputs: real ones, float32 (inputs, *shape), of which `oracle` is.
         each: inputs of a family, at most.
+        advance: called with the number of families that are done.
+        ties: are near ties among them, for which the truth is asked in float32, by ONNX Runtime?
     """
     arrays = {name: array[:each] for name, array in hard_inputs.families(hard_inputs.spec_of(inputs)).items()}
-    spread = np.linspace(0, len(inputs) - 1, min(TIED, len(inputs))).astype(int)
-    ties = hard_inputs.near_ties(truth.logits, np.ascontiguousarray(inputs[spread]), each)
-    arrays |= {"near ties": ties} if len(ties) else {}
-    families = (with_truth(name, array, truth, oracle) for name, array in arrays.items())
+    if ties:
+        spread = np.linspace(0, len(inputs) - 1, min(TIED, len(inputs))).astype(int)
+        tied = hard_inputs.near_ties(truth.logits, np.ascontiguousarray(inputs[spread]), each)
+        arrays |= {"near ties": tied} if len(tied) else {}
+    families = []
+    for done, (name, array) in enumerate(arrays.items(), 1):
+        families.append(with_truth(name, array, truth, oracle))
+        advance(done)
     return [family for family in families if family is not None]
 
 

@@ -32,6 +32,8 @@ def settings(job: Job, number: int) -> dict[str, Any]:
         }
     if source.preprocessing is not None:
         return said | {"preprocessing": source.preprocessing.model_dump(mode="json")}
+    if source.class_names is not None:
+        said |= {"classes": list(source.class_names)}
     # code counts by its module, and a folder that stands for a Hugging Face repository by its files
     code = teacher.torch and hash_module(teacher.torch.partition(":")[0])
     folder = Path(teacher.huggingface or "")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
+from kdeploy.recipe.data import ClassOrder
 from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.section import (
     NAME,
@@ -67,6 +68,7 @@ _ORIGINS_OF_KEY = {
     "weights": ("torch", *NAMED),
     "pretrained": NAMED,
     "preprocess": ("onnx", "torch", *NAMED),
+    "classes": ("onnx",),
 }
 
 
@@ -74,7 +76,7 @@ class Teacher(Section):
     """One teacher: exactly one of `model`, `onnx`, `torch`, `run`, `timm`, `torchvision`, `huggingface`."""
 
     # files count by their content, and what several are or how they are labelled is said elsewhere
-    NO_EFFECT: ClassVar[frozenset[str]] = frozenset({"onnx", "run", "weights", "count", "features", "train"})
+    NO_EFFECT: ClassVar[frozenset[str]] = frozenset({"onnx", "run", "weights", "count", "features", "train", "classes"})
 
     model: Literal["deep-cnn", "whitened-cnn", "mlp"] | None = Field(
         default=None, description="a built-in teacher, trained on the labelled part"
@@ -88,6 +90,10 @@ class Teacher(Section):
     count: int = Field(default=1, ge=1, le=100, description="of `model`: how many, trained from seed, seed + 1, ...")
     onnx: str | None = Field(default=None, min_length=1, description="a classifier with one input, logits out")
     preprocess: TeacherPreprocess | None = None
+    classes: str | ClassOrder | None = Field(
+        default=None,
+        description="of an ONNX file: the names of its logits, a list or a file of names; the data's are kept of them",
+    )
     torch: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",

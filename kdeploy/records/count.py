@@ -1,4 +1,4 @@
-"""`kdeploy.count/2`: what one call of a model costs, counted over its graph."""
+"""`kdeploy.count/2.1`: what one call of a model costs, counted over its graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from kdeploy.records.table import Row, Table
 class CountRecord(Table, Record):
     """One model at the shapes of its inputs, batch first."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.count/2"
+    SCHEMA: ClassVar[str] = (
+        "kdeploy.count/2.1"  # since 2.1 parameters are those of every stored tensor that is computed with
+    )
 
     model: str
     input_shapes: dict[str, tuple[int, ...]]

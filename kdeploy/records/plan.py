@@ -10,12 +10,38 @@ from kdeploy.records.samples import DuplicatesInfo
 from kdeploy.records.table import Row, Table
 
 
+class StageCost(Part):
+    """What a stage will take here, about: seconds, the most memory resident at once, what it leaves on the disk."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+
 class PlannedStage(Part):
-    """A stage and its fingerprint; `done` when an earlier run left its result."""
+    """A stage and its fingerprint; `done` when an earlier run left its result.
+
+    `cost` is null for one that is done, which costs nothing, and where it is not known.
+    """
 
     stage: str
     fingerprint: str
     done: bool
+    cost: StageCost | None = None
+
+
+class PlannedTime(Part):
+    """What all stages that are to do will take; `reason` says why it is less than all, or nothing.
+
+    `estimate_seconds` is how long it took to find out, and `shorter` which keys of the recipe make a long run shorter.
+    """
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    estimate_seconds: float = 0.0
+    reason: str = ""
+    shorter: tuple[str, ...] = ()
 
 
 class PlannedTeacher(Part):
@@ -48,7 +74,7 @@ class SpeedPreview(Part):
 class PlanRecord(Table, Record):
     """Sizes of what a run would make. Multiply-adds are of one sample; null for a student without a bottleneck."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.plan/2"
+    SCHEMA: ClassVar[str] = "kdeploy.plan/3"
 
     name: str
     stages: tuple[PlannedStage, ...]
@@ -63,9 +89,14 @@ class PlanRecord(Table, Record):
     bottleneck: int | None
     break_even: float | None
     teachers: tuple[PlannedTeacher, ...] = ()
+    time: PlannedTime = PlannedTime()
     speed_preview: SpeedPreview | None = None  # where it was asked for
     missing: tuple[str, ...] = ()  # packages that are not here, each with what to install
 
     def to_rows(self) -> list[Row]:
         """A row for each stage, in order."""
-        return [{"stage": one.stage, "fingerprint": one.fingerprint, "done": one.done} for one in self.stages]
+        return [
+            {"stage": one.stage, "fingerprint": one.fingerprint, "done": one.done}
+            | (one.cost.model_dump() if one.cost else dict.fromkeys(StageCost.model_fields))
+            for one in self.stages
+        ]

@@ -15,7 +15,8 @@ class TeacherSource(NamedTuple):
 
     Args:
         file: an ONNX file, or the weights of a torch module.
-        preprocessing, class_names: of the student of an earlier run.
+        preprocessing: of the student of an earlier run.
+        class_names: of that, or of the logits of an ONNX file as the recipe names them.
     """
 
     file: Path | None = None

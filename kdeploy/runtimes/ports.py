@@ -16,6 +16,7 @@ import numpy as np
 
 from kdeploy.runtimes.border import Port, reading
 from kdeploy.runtimes.onnxfile import header
+from kdeploy.runtimes.output_shapes import closed_outputs
 from kdeploy.runtimes.protocol import Refused
 
 if TYPE_CHECKING:
@@ -30,16 +31,17 @@ class Ports(NamedTuple):
 
 
 def of_graph(model: Path | onnx.ModelProto, *, runtime: str = "onnx") -> Ports:
-    """The ports of an ONNX file or model; inputs that an initialiser fills are left out.
+    """The ports of an ONNX file or model; inputs that an initialiser fills are left out, and lengths that its outputs
+    leave open are inferred.
 
     Args:
         runtime: what reads the file, for the error.
     Raises: ModelError when the file is not ONNX.
     """
-    graph = (header(model, runtime=runtime) if isinstance(model, Path) else model).graph
-    filled = {tensor.name for tensor in graph.initializer}
-    inputs = tuple(_port(value) for value in graph.input if value.name not in filled)
-    return Ports(inputs, tuple(_port(value) for value in graph.output))
+    model = header(model, runtime=runtime) if isinstance(model, Path) else model
+    filled = {tensor.name for tensor in model.graph.initializer}
+    inputs = tuple(_port(value) for value in model.graph.input if value.name not in filled)
+    return Ports(inputs, tuple(map(_port, closed_outputs(model))))
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:

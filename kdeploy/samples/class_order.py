@@ -80,25 +80,26 @@ def in_order_of(contents: Contents, classes: tuple[str, ...]) -> Contents:
     return replace(contents, labels=table[contents.labels], class_names=classes, assumed=(*contents.assumed, *said))
 
 
-def names_of(classes: str | Sequence[str], folder: Path) -> tuple[str, ...]:
+def names_of(classes: str | Sequence[str], folder: Path, where: str = "data.classes") -> tuple[str, ...]:
     """The names, each once.
 
     Args:
         classes: themselves, or a file with a name a line, or with a JSON list of them, in the folder or beside it.
+        where: what messages call them.
     """
-    names = _read(classes, folder) if isinstance(classes, str) else tuple(classes)
+    names = _read(classes, folder, where) if isinstance(classes, str) else tuple(classes)
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice or not names:
-        raise DataError("data.classes", "must name each class once", got=", ".join(twice[:5]) or "no names")
+        raise DataError(where, "must name each class once", got=", ".join(twice[:5]) or "no names")
     return names
 
 
-def _read(name: str, folder: Path) -> tuple[str, ...]:
+def _read(name: str, folder: Path, where: str) -> tuple[str, ...]:
     places = [folder / name, folder.parent / name]
     file = next((place for place in places if place.is_file()), None)
     if file is None or file.stat().st_size > _MOST_BYTES:
         got = f"no such file in {places[0].parent} or {places[1].parent}" if file is None else "more than 16 MiB"
-        raise DataError("data.classes", "must be a list of names, or a file with one a line", got=f"{name}: {got}")
+        raise DataError(where, "must be a list of names, or a file with one a line", got=f"{name}: {got}")
     try:
         text = file.read_text(encoding="utf-8-sig")
         listed = json.loads(text) if file.suffix.lower() == ".json" else [line.strip() for line in text.splitlines()]

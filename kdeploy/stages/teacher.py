@@ -18,6 +18,7 @@ from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import BATCH, accuracy, logits_of
 from kdeploy.evaluation.doubts import of_teacher
 from kdeploy.formatting.places import without_places
+from kdeploy.graphs.columns import choose_columns, columns_for
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.logits import take_logits
@@ -32,6 +33,7 @@ from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.seal import again
 from kdeploy.records.software import ComputedOn
 from kdeploy.records.teacher import TeacherRecord, Training
+from kdeploy.runtimes.live_nodes import leave_out_dead
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.views.views import Views
@@ -43,6 +45,7 @@ from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, device_named, software, train
 from kdeploy.training.options import USUAL, TrainingOptions
 from kdeploy.training.schedules import Schedule
+from kdeploy.transforms.plain import make_plain
 
 
 class Length(NamedTuple):
@@ -54,6 +57,9 @@ class Length(NamedTuple):
     def of(self, plan: BatchPlan) -> int:
         """The number of steps when batches are cut by this plan."""
         return self.steps if self.epochs is None else self.epochs * plan.steps_per_epoch
+
+
+_NAME_THEM = "Name its classes in teacher.classes, in the order of its logits, and those of the data are taken."
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def run(
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
         spec = teachers.TeacherSpec(teacher.origin, teacher.name)
-        assumed = _take_in(folder, teacher, len(samples.class_names) or None, progress)
+        assumed = _take_in(folder, teacher, samples.class_names, progress)
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     if isinstance(teacher, ExternalTeacher):
         rebuilt = teachers.classifier(folder, spec, device=where, precision="fp32")
@@ -185,18 +191,22 @@ def _train(
     return training
 
 
-def _take_in(folder: Path, teacher: ExternalTeacher, classes: int | None, progress: Progress) -> tuple[str, ...]:
-    """Keep the file of an external teacher, so that the run does not depend on it any more; what was assumed of it."""
+def _take_in(folder: Path, teacher: ExternalTeacher, classes: tuple[str, ...], progress: Progress) -> tuple[str, ...]:
+    """Keep the file of an external teacher, so that the run does not depend on it any more; what was assumed of it.
+
+    Args:
+        classes: of the data, where they name some.
+    """
     target, path = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file, teacher.path
     if teacher.origin == "onnx" and path is not None:
         _inspect(path)
-        return _keep_logits(path, target, teacher.name, progress)
+        return _keep_logits(path, target, teacher, classes, progress)
     is_safe = path is not None and path.suffix not in PICKLES
     if teacher.origin == "run" or (teacher.origin == "torch" and is_safe):
         assert path is not None
         shutil.copyfile(path, target)
         return ()
-    network, arguments = _build(teacher, classes)
+    network, arguments = _build(teacher, len(classes) or None)
     with calling(teacher.name, "must be a network whose weights can be read and kept"):
         if path is not None:
             # Hugging Face's weights know nothing of the wrapper that makes them logits
@@ -205,17 +215,28 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: int | None, progre
     return ()
 
 
-def _keep_logits(path: Path, target: Path, name: str, progress: Progress) -> tuple[str, ...]:
-    """Copy an ONNX teacher, without a softmax at its end."""
-    model = onnx.load(path)
-    left_out = take_logits(model, name)
-    if not left_out:
+def _keep_logits(
+    path: Path, target: Path, teacher: ExternalTeacher, classes: tuple[str, ...], progress: Progress
+) -> tuple[str, ...]:
+    """Copy an ONNX teacher, plain, without a softmax at its end, and with the logits of the data's classes alone."""
+    model, name = onnx.load(path), teacher.name
+    had_dead = leave_out_dead(model.graph) > 0
+    left_out, assumed = take_logits(model, name), list[str]()
+    changed = make_plain(model) or had_dead
+    if left_out:
+        assumed.append(f"{name} ends in {left_out}, and what goes into that are its logits")
+    width = signature(path).classes
+    columns = columns_for(model, width, teacher.class_names, classes, name)
+    if columns is not None:
+        choose_columns(model, columns)
+        assumed.append(f"of the {width} classes of {name} the data's {len(classes)} are taken, by their names")
+    if assumed or changed:
+        onnx.save(model, target)
+    else:
         shutil.copyfile(path, target)
-        return ()
-    onnx.save(model, target)
-    assumed = f"{name} ends in {left_out}, and what goes into that are its logits"
-    progress.say(f"  assumed: {assumed}")
-    return (assumed,)
+    for line in assumed:
+        progress.say(f"  assumed: {line}")
+    return tuple(assumed)
 
 
 def _build(teacher: ExternalTeacher, classes: int | None) -> tuple[nn.Module, dict[str, Any]]:
@@ -252,7 +273,7 @@ def _must_answer(classifier: Classifier, again: Classifier, batch: Tensor, name:
 
 def _must_know(teacher: ExternalTeacher, preprocessing: Preprocessing, samples: SampleSet) -> None:
     """Raises: ModelError for a student of an earlier run on other data; other teachers say nothing about theirs."""
-    if samples.class_names and teacher.class_names not in (None, samples.class_names):
+    if teacher.origin == "run" and samples.class_names and teacher.class_names not in (None, samples.class_names):
         raise ModelError(
             teacher.name,
             f"must have been trained on the classes of this data, {', '.join(samples.class_names)}",
@@ -277,6 +298,7 @@ def _class_names(width: int, samples: SampleSet, teacher: TrainedTeacher | Exter
             teacher.model if isinstance(teacher, TrainedTeacher) else teacher.name,
             f"must give one logit for each of the data's {len(names)} classes",
             got=f"{width} logits",
+            advice=_NAME_THEM if isinstance(teacher, ExternalTeacher) and teacher.origin == "onnx" else "",
         )
     return names
 

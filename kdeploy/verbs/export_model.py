@@ -20,6 +20,7 @@ from kdeploy.system.outputs import filled, must_take_files
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
 from kdeploy.verbs.external_models import sides_of
+from kdeploy.verbs.plain_models import plain_model
 
 
 def export_model(
@@ -32,15 +33,15 @@ def export_model(
     Returns: the folder with `model.onnx`, and the record.
     Raises: what the inspector raises, ModelError for a file that is not a classifier, ParityError.
     """
-    admit(path)
+    inspection = admit(path)
     installed.find(target)
     what: dict[str, Any] = {"bottleneck": bottleneck, "target": target}
     if bottleneck == "auto":
         what |= {"host": host.host_id(), "versions": host.library_versions(("onnxruntime", "openvino", "numpy"))}
     key = fingerprint(ModelExportRecord.SCHEMA, what, {"model": hash_file(path), "sides": sides_of(path)})
     if not store.has("model", key):
-        with store.work("model", key) as folder:
-            record = external_work.export(folder, path, bottleneck, target, progress)
+        with store.work("model", key) as folder, plain_model(path, inspection) as plain:
+            record = external_work.export(folder, plain, bottleneck, target, progress)
             store.commit("model", key, record)
     return store.files("model", key), store.read("model", key, ModelExportRecord)
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from kdeploy.errors import ModelError
+from kdeploy.errors import ModelError, ResourceError
 from kdeploy.graphs.inspector.admit import Inspection, admit, check_repeatable, inspect
+from kdeploy.graphs.inspector.trial import call_once
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection
-from kdeploy.parity.apart import Job, outcome
+from kdeploy.parity.apart import Comparison, Job, outcome
 from kdeploy.parity.compare import compare
 from kdeploy.parity.expected import Expected
 from kdeploy.parity.extent import FAMILIES, Cost, cost_of, words
@@ -34,6 +36,7 @@ from kdeploy.records.base import Unavailable
 from kdeploy.records.count import CountRecord
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
+from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.onnxfile import fix_lengths, free_lengths, header
 from kdeploy.runtimes.protocol import Refused, Source
 from kdeploy.runtimes.scratch import scratch_folder, standing_for
@@ -42,6 +45,7 @@ from kdeploy.stages import bench
 from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
+from kdeploy.verbs.plain_models import plain_model
 
 FEWEST, MOST = 4, 1000  # inputs out of a folder
 AFFORDABLE = 100_000_000_000  # multiply-adds over all of them
@@ -104,8 +108,10 @@ def count_model(path: Path, batch: int = 1, shape: Sequence[int] | None = None) 
         shape: the lengths of a sample, where some are free.
     Raises: what the inspector raises, and ModelError for a file that is not a classifier.
     """
-    check_repeatable(inspect(path, shape=shape), path)
-    return external_work.count(path, batch, shape)
+    inspection = inspect(path, shape=shape)
+    check_repeatable(inspection, path)
+    with plain_model(path, inspection) as plain:
+        return external_work.count(plain, batch, shape)
 
 
 def counted(path: Path, batch: int, shape: Sequence[int] | None = None) -> CountRecord:
@@ -134,11 +140,17 @@ def verify_models(
     """
     chosen = [*installed.available()] if names is None else [installed.find(name).name for name in dict.fromkeys(names)]
     with scratch_folder() as scratch, ExitStack() as stack:
-        paths = [
-            stack.enter_context(_shaped(path, admit(path, shape), shape, scratch / str(number)))
-            for number, path in enumerate(paths)
+        admissions = [_admitted(path, shape) for path in paths]
+        plain = [
+            stack.enter_context(plain_model(path, admission.inspection))
+            for path, admission in zip(paths, admissions, strict=True)
         ]
-        agreements = external_work.expect(paths, folder, scratch, progress)
+        paths = [
+            stack.enter_context(_shaped(path, admission.inspection, shape, scratch / str(number)))
+            for number, (path, admission) in enumerate(zip(plain, admissions, strict=True))
+        ]
+        called = [path for path, admission in zip(paths, admissions, strict=True) if admission.is_called]
+        agreements = external_work.expect(paths, called, folder, scratch, progress)
         jobs = [
             Job(path, path.name, name, scratch / f"{number}.npz")
             for number, path in enumerate(paths)
@@ -146,6 +158,29 @@ def verify_models(
         ]
         record = rows_of(jobs, progress, wanted=names is not None)
     return record.model_copy(update={"rows": (*record.rows, *agreements)})
+
+
+class _Admission(NamedTuple):
+    """An inspected model; is it called by ONNX Runtime, or does that end the process?"""
+
+    inspection: Inspection
+    is_called: bool
+
+
+def _admitted(path: Path, shape: Sequence[int] | None) -> _Admission:
+    """Inspect a model, and have it called once: what ends ONNX Runtime there may run in the others.
+
+    Raises: what the inspector raises, and ResourceError for a model that does not end.
+    """
+    inspection = inspect(path, shape=shape)
+    check_repeatable(inspection, path)
+    try:
+        call_once(path, inspection)
+    except ResourceError as exc:
+        if exc.where != str(path) or "it ended with signal" not in exc.got:
+            raise
+        return _Admission(inspection, is_called=False)
+    return _Admission(inspection, is_called=True)
 
 
 @contextmanager
@@ -171,7 +206,7 @@ def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyR
 
     Args:
         wanted: each runtime was asked for by name.
-    Raises: ModelError for a job without a row whose runtime is wanted.
+    Raises: ModelError for a job without a row whose runtime is wanted, and for a model that no runtime takes.
     """
     outcomes = []
     with progress.task("parity", len(jobs)) as advance:
@@ -184,6 +219,8 @@ def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyR
                 progress.say(f"{job.name}: {'' if row else 'left out '}on {job.runtime}: {reason}")
             advance(len(outcomes))
     rows = [row for row, _ in outcomes if row is not None]
+    for job in jobs:
+        _check_compared(job, jobs, outcomes)
     versions = {name: installed.find(name).version() for name in dict.fromkeys(row.runtime for row in rows)}
     reasons = [
         Unavailable(field=f"{job.name} on {job.runtime}", reason=reason)
@@ -193,13 +230,27 @@ def rows_of(jobs: Sequence[Job], progress: Progress, *, wanted: bool) -> VerifyR
     return VerifyRecord(rows=tuple(rows), versions=versions, unavailable=tuple(reasons))
 
 
+def _check_compared(job: Job, jobs: Sequence[Job], outcomes: Sequence[Comparison]) -> None:
+    """Raises: ModelError when the model of a job has no row, or only that of the evaluator that judges."""
+    own = [(one.runtime, each) for one, each in zip(jobs, outcomes, strict=True) if one.path == job.path]
+    asked = {name for name, _ in own}
+    if any(each.row is not None for name, each in own if name != REFERENCE or asked == {REFERENCE}):
+        return
+    reasons = "; ".join(f"{name}: {each.reason}" for name, each in own if each.reason)
+    raise ModelError(str(job.path), "must be taken by one of the runtimes that are here", got=reasons)
+
+
 def _refused(job: Job, where: str, reason: str) -> ModelError:
     return ModelError(where, f"must take {job.name}", got=reason, advice="Choose another with --runtime.")
 
 
-def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress) -> list[ParityRow]:
+def expect(
+    paths: Sequence[Path], called: Collection[Path], folder: Path | None, scratch: Path, progress: Progress
+) -> list[ParityRow]:
     """Write what each admitted model must answer into `scratch`, as `0.npz`, `1.npz` and so on.
 
+    Args:
+        called: those that ONNX Runtime may be asked about.
     Returns: with a folder of real inputs, the agreement of each model with the first.
     """
     models = [model_of(path) for path in paths]
@@ -208,18 +259,20 @@ def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: 
         check_alike(models)
         inputs, names = read_folder(folder, models[0].shape, min(map(_affordable, models)))
     subjects = []
-    with progress.task("oracle", len(models)) as advance:
+    steps = FAMILIES + 1
+    with progress.task("oracle", steps * len(models)) as advance:
         for number, model in enumerate(models):
+            start = steps * number + 1
             own_inputs = made_inputs(model) if folder is None else inputs
-            subject = _subject(model, own_inputs, names, progress)
+            subject = _subject(model, own_inputs, names, progress if model.path in called else None)
             oracle = subject.oracle
-            if not oracle.by.endswith(FLOAT64):
+            advance(start)
+            if oracle.by != f"{EVALUATOR} in {FLOAT64}":
                 progress.say(f"{model.name}: {EVALUATOR} cannot run it; judged by {oracle.by}")
-            families = _families(model, subject)
+            families = _families(model, subject, partial(_advanced, advance, start), ties=model.path in called)
             against = OWN_GRAPH if oracle.exact else RUNTIMES
             Expected(subject.inputs, oracle, families, names, against).save(scratch / f"{number}.npz")
             subjects.append(subject)
-            advance(number + 1)
         return [] if folder is None else [_agreement(subjects[0], other) for other in subjects[1:]]
 
 
@@ -238,17 +291,24 @@ def _say_how_long(model: ExternalModel, truth: GraphTruth, inputs: np.ndarray, p
     )
 
 
-def _families(model: ExternalModel, subject: Subject) -> list[MadeFamily]:
+def _families(
+    model: ExternalModel, subject: Subject, advance: Callable[[int], None], *, ties: bool
+) -> list[MadeFamily]:
     """Made inputs with the truth about them; runtimes among each other know none."""
     if subject.truth is None or not subject.oracle.exact:
         return []
-    return made_families(subject.truth, subject.inputs, subject.oracle, model.cost.extent().each)
+    each = model.cost.extent().each
+    return made_families(subject.truth, subject.inputs, subject.oracle, each, advance, ties=ties)
 
 
-def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], progress: Progress) -> Subject:
-    """A model with its own graph as the truth; who waits is told for how long."""
+def _advanced(advance: Callable[[int], None], start: int, done: int) -> None:
+    advance(start + done)
+
+
+def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], progress: Progress | None) -> Subject:
+    """A model with its own graph as the truth; with progress, who waits is told for how long."""
     truth = GraphTruth(model.path, OWN_GRAPH, model.signature)
-    if model.cost.multiply_adds * len(inputs) > QUICK:
+    if progress is not None and model.cost.multiply_adds * len(inputs) > QUICK:
         _say_how_long(model, truth, inputs, progress)
     oracle = finite(truth.oracle(inputs), str(model.path))
     return Subject(model.name, model.path, inputs, oracle, {}, truth, names)

@@ -34,11 +34,18 @@ SECONDS = 3600  # of each processor: float64 in NumPy takes its time, and a mode
 CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for each MiB of it
 
 
-def expect(paths: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress) -> list[ParityRow]:
+def expect(
+    paths: Sequence[Path], called: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress
+) -> list[ParityRow]:
     """Write what some admitted models must answer into a folder of ours; the rows of each with the first where there is
-    a folder of inputs."""
+    a folder of inputs.
+
+    Args:
+        called: those that ONNX Runtime may be asked about.
+    """
     read = None if folder is None else str(folder)
     request = {"do": "expect", "paths": [*map(str, paths)], "folder": read, "scratch": str(scratch)}
+    request |= {"called": [*map(str, called)]}
     return [*map(ParityRow.model_validate, _asked(request, _names(paths), "verified", progress)["rows"])]
 
 
@@ -178,7 +185,8 @@ def _expected(request: wire.Message, progress: Progress) -> list[ParityRow]:
     from kdeploy.verbs.external_models import expect
 
     folder = request["folder"] and Path(request["folder"])
-    return expect([*map(Path, request["paths"])], folder, Path(request["scratch"]), progress)
+    paths, called = ([*map(Path, request[name])] for name in ("paths", "called"))
+    return expect(paths, called, folder, Path(request["scratch"]), progress)
 
 
 def _counted(request: wire.Message, _progress: Progress) -> Record:

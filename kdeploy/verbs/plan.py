@@ -1,141 +1,174 @@
-"""The plan of a run: which stages, how many labels and how long they take, multiply-adds, the break-even."""
+"""What a run would make: the plan of a job. What is made for it, in a scratch folder, is thrown away."""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from kdeploy.errors import KdeployError
-from kdeploy.evaluation.accuracy import BATCH
 from kdeploy.labels import encoding
 from kdeploy.models.shallow import ShallowStudent, break_even
 from kdeploy.pipeline import order
 from kdeploy.pipeline.job import Job
-from kdeploy.pipeline.labels import LABELS, classifier_of, label_header
-from kdeploy.pipeline.samples import SAMPLES, feed
+from kdeploy.pipeline.labels import LABELS
+from kdeploy.pipeline.samples import SAMPLES
+from kdeploy.pipeline.stage import Stage
 from kdeploy.pipeline.teacher import TEACHER, class_count
 from kdeploy.recipe.fit import check_fit
-from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlanRecord
+from kdeploy.records.plan import PlannedStage, PlannedTeacher, PlannedTime, PlanRecord, StageCost
 from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
-from kdeploy.system.malloc import keeping_pages
+from kdeploy.samples.sampleset import SampleSet
+from kdeploy.system.resident import PeakMemory
+from kdeploy.verbs.estimate.advice import shorter
+from kdeploy.verbs.estimate.costs import Costs
+from kdeploy.verbs.estimate.few import canonical_bytes
+from kdeploy.verbs.estimate.laps import Clock
+from kdeploy.verbs.estimate.shortened import multiply_adds
+from kdeploy.verbs.estimate.small_run import run_small
 from kdeploy.verbs.speed_preview import preview_speed
 
+NOT_TIMED = "nothing was timed, as asked"
 
-def plan(job: Job, *, speed: bool = False) -> PlanRecord:
+
+def plan(job: Job, *, speed: bool = False, timed: bool = True, clock: Clock = time.monotonic) -> PlanRecord:
     """The plan of a job. The data is decoded when no earlier run has done that, and thrown away again.
 
     Args:
         speed: time an untrained student against the teacher as well, about a minute a runtime.
+        timed: do every stage small, for how long it takes? See `kdeploy.verbs.estimate.small_run`.
+        clock: of the stages; that of the processor leaves out what else the machine does.
     """
     job.prints = order.fingerprints(job)
-    samples, decoded = job.find(SAMPLES), None
-    if samples is None:
-        decoded = sources.load(job.source, **job.recipe.data.division)
-        samples = decoded.record
+    opened = _open(job, clock)
+    samples = opened.record
     check_fit(job.recipe, samples.shape, samples.kinds, labeled=samples.any_label)
     classes = class_count(job, samples)
-    student, shape = _student(job, samples.shape, classes), samples.shape
-    count = _multiply_adds(student, shape)
-    teachers = tuple(_teacher(job, number, samples, classes) for number in range(job.count))
-    sizes = [teacher.label_bytes for teacher in teachers if teacher.label_bytes is not None]
-    width, inputs, outputs = job.recipe.student.bottleneck, _width(student, shape), job.recipe.student.hidden[0]
+    sizes = _sizes(job, samples.shape, classes)
+    timing = _timing(job, opened, sizes.student_multiply_adds, clock) if timed else _Timing(None, NOT_TIMED)
+    teachers = tuple(_teacher(job, number, samples, classes, timing) for number in range(job.count))
+    known = [teacher.label_bytes for teacher in teachers if teacher.label_bytes is not None]
+    stages = tuple(_stage(job, stage, opened.cost, timing) for stage in order.stages_of(job).values())
     return PlanRecord(
         name=job.recipe.name,
-        stages=tuple(
-            PlannedStage(stage=str(key), fingerprint=job.prints[key], done=job.has(stage))
-            for key, stage in order.stages_of(job).items()
-        ),
+        stages=stages,
         samples=samples.counts,
         duplicates=samples.duplicates,
         assumed=samples.assumed,
         label_rows=sum(teacher.label_rows for teacher in teachers),
-        label_bytes=sum(sizes) if len(sizes) == len(teachers) else None,
-        student_parameters=sum(value.numel() for value in student.parameters()),
-        student_multiply_adds=count,
-        fused_multiply_adds=None if width is None else count - width * (inputs + outputs) + inputs * outputs,
-        bottleneck=width,
-        break_even=None if width is None else break_even(inputs, outputs),
+        label_bytes=sum(known) if len(known) == len(teachers) else None,
+        **sizes._asdict(),
+        bottleneck=job.recipe.student.bottleneck,
         teachers=teachers,
-        speed_preview=preview_speed(job, decoded or job.samples()) if speed else None,
+        time=_in_all(job, stages, timing),
+        speed_preview=preview_speed(job, opened.samples) if speed else None,
         missing=job.missing,
     )
 
 
-def _teacher(job: Job, number: int, samples: SamplesRecord, classes: int) -> PlannedTeacher:
+class _Opened(NamedTuple):
+    """The samples, and what it cost to decode them; None for those that an earlier run decoded."""
+
+    samples: SampleSet
+    record: SamplesRecord
+    cost: StageCost | None
+
+
+def _open(job: Job, clock: Clock) -> _Opened:
+    if (record := job.find(SAMPLES)) is not None:
+        return _Opened(job.samples(), record, None)
+    began = clock()
+    with PeakMemory() as memory:
+        samples = sources.load(job.source, **job.recipe.data.division)
+        most = memory.take()
+    cost = StageCost(seconds=clock() - began, memory_bytes=most, disk_bytes=canonical_bytes(samples))
+    return _Opened(samples, samples.record, cost)
+
+
+class _Sizes(NamedTuple):
+    """The student without batch norm, which folds away: the plan is of what ships."""
+
+    student_parameters: int
+    student_multiply_adds: int
+    fused_multiply_adds: int | None
+    break_even: float | None
+
+
+def _sizes(job: Job, shape: tuple[int, ...], classes: int) -> _Sizes:
+    arguments = job.recipe.student.arguments | {"batch_norm": False}
+    with torch.device("meta"):
+        student = ShallowStudent(shape=shape, classes=classes, mean=[0.0] * shape[0], std=[1.0] * shape[0], **arguments)
+        features = int(student.features(torch.zeros(1, *shape)).numel())  # D: what the first linear layer reads
+    count, parameters = multiply_adds(student, shape), sum(value.numel() for value in student.parameters())
+    width, hidden = job.recipe.student.bottleneck, job.recipe.student.hidden[0]
+    if width is None:
+        return _Sizes(parameters, count, None, None)
+    fused = count - width * (features + hidden) + features * hidden
+    return _Sizes(parameters, count, fused, break_even(features, hidden))
+
+
+class _Timing(NamedTuple):
+    """What a small run says; `costs` is None where there was none, for the reason."""
+
+    costs: Costs | None
+    reason: str
+    seconds: float = 0.0
+
+
+def _timing(job: Job, opened: _Opened, student_multiply_adds: int, clock: Clock) -> _Timing:
+    if job.missing:
+        return _Timing(None, "nothing can be timed without what is missing")
+    if all(job.has(stage) for stage in order.stages_of(job).values()):
+        return _Timing(None, "all stages are done")
+    began = time.monotonic()
+    small_run = run_small(job, opened.samples, student_multiply_adds, clock)
+    return _Timing(
+        Costs(job, opened.samples, small_run, opened.cost is not None), small_run.reason, time.monotonic() - began
+    )
+
+
+def _stage(job: Job, stage: Stage[Any], samples: StageCost | None, timing: _Timing) -> PlannedStage:
+    done, cost = job.has(stage), samples if stage.key == SAMPLES.key else None
+    if not done and timing.costs is not None:
+        cost = cost or timing.costs.of(stage.key)
+    return PlannedStage(stage=str(stage.key), fingerprint=job.prints[stage.key], done=done, cost=cost)
+
+
+def _in_all(job: Job, stages: tuple[PlannedStage, ...], timing: _Timing) -> PlannedTime:
+    """The sum over the stages that are to do, unless one of them is not known."""
+    costs = [stage.cost for stage in stages if not stage.done]
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return PlannedTime(estimate_seconds=timing.seconds, reason=timing.reason)
+    return PlannedTime(
+        seconds=sum(cost.seconds for cost in known),
+        memory_bytes=max((cost.memory_bytes for cost in known), default=0),
+        disk_bytes=sum(cost.disk_bytes for cost in known),
+        estimate_seconds=timing.seconds,
+        reason=timing.reason,
+        shorter=shorter(job.recipe, stages),
+    )
+
+
+def _teacher(job: Job, number: int, samples: SamplesRecord, classes: int, timing: _Timing) -> PlannedTeacher:
     stage, labels = job.members(TEACHER)[number], job.recipe.labels
     done, stored = job.has(stage), job.find(job.members(LABELS)[number])
     rows = job.recipe.views.count * samples.transfer_rows
-    if stored:
-        speed = _Speed(reason=f"its {rows} labels are stored")
-    else:
-        speed = _speed(job, number) if done else _Speed(reason="this teacher is not made yet")
     row_bytes = encoding.row_bytes(labels.kind, labels.dtype, classes, labels.top, labels.components)
-    if row_bytes is None and speed.width is not None:
-        row_bytes = speed.width * np.dtype(labels.dtype).itemsize
-    expected = None if row_bytes is None else rows * row_bytes
+    seconds = 0.0
+    if timing.costs is not None:
+        row_bytes = timing.costs.small_run.row_bytes.get(number, row_bytes)
+        seconds = 0.0 if stored else timing.costs.row_seconds(number)
+    reason = f"its {rows} labels are stored" if stored else timing.reason
     return PlannedTeacher(
         stage=str(stage.key),
         name=job.recipe.members[number].called,
         made=done,
         labeled=stored is not None,
         label_rows=rows,
-        label_bytes=stored.bytes if stored else expected,
-        rows_per_second=speed.rows_per_second,
-        label_seconds=None if speed.rows_per_second is None else rows / speed.rows_per_second,
-        reason=speed.reason,
+        label_bytes=stored.bytes if stored else None if row_bytes is None else rows * row_bytes,
+        rows_per_second=1 / seconds if seconds else None,
+        label_seconds=rows * seconds if seconds else None,
+        reason="" if seconds else reason,
     )
-
-
-class _Speed(NamedTuple):
-    """The speed of a teacher over a few batches; `width` is that of its outputs."""
-
-    width: int | None = None
-    rows_per_second: float | None = None
-    reason: str = ""
-
-
-def _speed(job: Job, number: int) -> _Speed:
-    """The speed of a teacher: a batch to warm up, then three by the clock, read and labelled as the stage does it.
-
-    The fastest counts: what else this machine does in a second is not there for the hours that the labels take.
-    """
-    try:
-        samples, header = job.samples(), label_header(job, number)
-        classifier, inputs = classifier_of(job, number, header), feed(job, header.preprocessing)
-    except KdeployError as exc:
-        return _Speed(reason=str(exc))
-    answer = classifier.logits_and_features if header.kind == "features" else classifier.logits
-    rows = samples.transfer[:BATCH]
-    times = []
-    with keeping_pages():
-        width = answer(inputs.view(rows, 0)).shape[1]
-        for view in range(3):
-            started = time.perf_counter_ns()
-            answer(inputs.view(rows, view))
-            times.append(time.perf_counter_ns() - started)
-    return _Speed(width, len(rows) * 1e9 / min(times))
-
-
-def _student(job: Job, shape: tuple[int, ...], classes: int) -> ShallowStudent:
-    """The student without memory for its weights."""
-    # batch norm folds away: the plan is of what ships
-    sizes = job.recipe.student.arguments | {"batch_norm": False}
-    with torch.device("meta"):
-        return ShallowStudent(shape=shape, classes=classes, mean=[0.0] * shape[0], std=[1.0] * shape[0], **sizes)
-
-
-def _multiply_adds(module: ShallowStudent, shape: tuple[int, ...]) -> int:
-    """Multiply-adds of one sample, by torch's counter: exact for linear layers and convolutions, two FLOPs each."""
-    with FlopCounterMode(display=False) as counter:
-        module(torch.zeros(1, *shape, device="meta"))
-    return int(counter.get_total_flops()) // 2
-
-
-def _width(module: ShallowStudent, shape: tuple[int, ...]) -> int:
-    """D: the number of values that the bottleneck, or the first hidden layer, reads."""
-    return int(module.features(torch.zeros(1, *shape, device="meta")).numel())

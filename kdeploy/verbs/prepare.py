@@ -21,6 +21,7 @@ from kdeploy.records.run import RunRecord, StageKey
 from kdeploy.records.teacher import TeacherSource
 from kdeploy.runtimes import installed
 from kdeploy.samples import sources
+from kdeploy.samples.class_order import names_of
 from kdeploy.system.folders import must_be_folder
 from kdeploy.system.known_hashes import KnownHashes
 from kdeploy.system.progress import Progress
@@ -159,7 +160,14 @@ def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store) -> Ite
             yield student_of(store, teacher.run, loaded.where(place), dotted(place))
         else:
             name = teacher.onnx or teacher.weights
-            yield from teacher.count * [TeacherSource(None if name is None else teacher_file(loaded, data_root, name))]
+            file = None if name is None else teacher_file(loaded, data_root, name)
+            yield from teacher.count * [TeacherSource(file, class_names=_class_names(loaded, number))]
+
+
+def _class_names(loaded: LoadedRecipe, number: int) -> tuple[str, ...] | None:
+    """The names of a teacher's logits, where the recipe says them."""
+    classes = loaded.recipe.teacher[number].classes
+    return None if classes is None else names_of(classes, loaded.base, dotted(("teacher", number, "classes")))
 
 
 def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:

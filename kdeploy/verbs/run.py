@@ -62,16 +62,17 @@ def run(
     return job
 
 
-def plan(subject: str | Path, options: Options | None = None, *, speed: bool = False) -> PlanRecord:
-    """What a run would do: stages, label store, multiply-adds, missing packages. Nothing is written.
+def plan(subject: str | Path, options: Options | None = None, *, speed: bool = False, timed: bool = True) -> PlanRecord:
+    """What a run would do, and what it takes: time, memory, disk, label store, missing packages. Nothing is kept.
 
     Args:
         subject: a recipe file or a run.
         speed: time an untrained student against the teacher as well; about a minute a runtime.
+        timed: do every stage small, with the recipe's networks and few samples, to say how long it takes?
     """
     from kdeploy.verbs.plan import plan as plan_job
 
-    return plan_job(prepare(subject, options or Options(), planned=True)[0], speed=speed)
+    return plan_job(prepare(subject, options or Options(), planned=True)[0], speed=speed, timed=timed)
 
 
 def label(subject: str | Path, options: Options | None = None) -> LabelsRecord:

@@ -10,6 +10,7 @@ from kdeploy.records.draft import DraftRecord
 from kdeploy.verbs.prepare import RUNS, data_root_of
 
 if TYPE_CHECKING:
+    from kdeploy.system.progress import Progress
     from kdeploy.verbs.clean import Unnamed
     from kdeploy.verbs.doctor import Finding
 
@@ -22,6 +23,7 @@ def init(
     out: Path,
     data_root: Path | None = None,
     overwrite: bool = False,
+    timed: Progress | None = None,
 ) -> DraftRecord:
     """Write a recipe for an ONNX teacher and a place with data; what it assumed stands in comments.
 
@@ -31,13 +33,14 @@ def init(
         name: of the recipe; None takes the teacher's file name.
         out: the file to write, which must not be there yet.
         overwrite: may it be there?
+        timed: do the run small, to say how long it takes, and tell this of it; None leaves that out.
         data_root: what data paths are relative to; None is the environment variable KDEPLOY_DATA, else ./data.
     Raises: UsageError when `out` is there, IntegrityError when it is a link; InputError, DataError and
         ModelError when data or teacher cannot be used.
     """
     from kdeploy.verbs.init.draft import draft
 
-    return draft(teacher, data, name=name, out=out, data_root=data_root_of(data_root), overwrite=overwrite)
+    return draft(teacher, data, name=name, out=out, data_root=data_root_of(data_root), overwrite=overwrite, timed=timed)
 
 
 def doctor() -> list[Finding]:

@@ -89,7 +89,7 @@ def test_an_unknown_run_is_refused_with_the_known_ones(command, tmp_path, runs):
 
 def test_a_learning_rate_in_scientific_notation_is_a_number(command, tmp_path):
     text = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\ndistill: {lr: 1e-3}\n"
-    assert command("plan", _write(tmp_path, text), "--runs", tmp_path / "runs").code == 0
+    assert command("plan", _write(tmp_path, text), "--no-time", "--runs", tmp_path / "runs").code == 0
 
 
 def test_an_unknown_runtime_is_bad_input(command, tmp_path):

@@ -42,14 +42,14 @@ def case(number: int, folder: Path) -> list[Words]:
     key = {"vectors": "parquet"}.get(kind, kind)
     if draw.random() < 0.1:
         made.linear(folder / "t.onnx", (1, 8, 8))
-        return [["kdeploy", "init", "--teacher", "t.onnx", "--data", place, "--out", "r.yaml"]]
+        return [["kdeploy", "init", "--teacher", "t.onnx", "--data", place, "--out", "r.yaml", "--no-time"]]
     more = draw.choice([["size: [8, 8]"], []]) if key in ("images", "parquet") else []
     more += draw.choice([["groups: speaker"], [], [], []]) if key in ("parquet", "phones") else []
     more += draw.choice([["seconds: 0.01"], []]) if kind == "audio" else []
     more += draw.choice([[], ["targets: phones", "context: 3"]]) if kind in ("phones", "timit") else []
     text = f"name: d\ndata: {{{', '.join([f'{key}: {place}', SPLIT, *more])}}}\nteacher: [{{model: deep-cnn}}]\n"
     (folder / "r.yaml").write_text(text)
-    return [["kdeploy", "plan", "r.yaml", "--data-root", "."]]
+    return [["kdeploy", "plan", "r.yaml", "--data-root", ".", "--no-time"]]
 
 
 def _pixels(draw: random.Random, *shape: int) -> np.ndarray:

@@ -68,7 +68,7 @@ def case(number: int, folder: Path) -> list[Words]:
     if draw.random() < 0.05:
         text = bytes_changed(text, draw)
     (folder / "r.yaml").write_bytes(text)
-    return [["kdeploy", "plan", "r.yaml", "--data-root", ".", *draw.choice([[], [], ["--json"]])]]
+    return [["kdeploy", "plan", "r.yaml", "--data-root", ".", "--no-time", *draw.choice([[], [], ["--json"]])]]
 
 
 def _written(recipe: dict[str, Any], draw: random.Random) -> bytes:

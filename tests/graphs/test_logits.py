@@ -55,10 +55,11 @@ def test_a_graph_that_does_not_end_in_one_over_the_classes_stays(
     assert model.SerializeToString(deterministic=True) == before
 
 
-def test_a_softmax_that_something_else_reads_stays(tmp_path: Path):
+def test_a_label_that_nobody_asks_for_is_left_out_with_the_softmax_that_it_reads(tmp_path: Path):
     model = ending(tmp_path, "Softmax", "Identity")
-    model.graph.node.append(helper.make_node("Relu", ["end0"], ["more"]))
-    assert take_logits(model, "m.onnx") == ""
+    model.graph.node.append(helper.make_node("ArgMax", ["end0"], ["label"]))
+    assert take_logits(model, "m.onnx") == "Softmax"
+    assert "ArgMax" not in [node.op_type for node in model.graph.node]
 
 
 def test_several_labels_at_once_are_refused(tmp_path: Path):

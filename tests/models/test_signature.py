@@ -9,8 +9,9 @@ import onnx
 import pytest
 
 from kdeploy.errors import ModelError
-from kdeploy.models.signature import Signature, signature
+from kdeploy.models.signature import Signature, signature, signature_of
 from kdeploy.runtimes.border import Port
+from kdeploy.runtimes.ports import Ports
 from tests.models.test_classifier import linear_model
 from tests.runtimes.conftest import conv_linear_model, two_input_model
 
@@ -64,14 +65,33 @@ def test_an_absent_file_is_refused(tmp_path: Path):
     assert str(caught.value) == f"{path}: must be an ONNX file ([Errno 2] No such file or directory: '{path}')."
 
 
+@pytest.mark.parametrize("output", [["rows"], ["rows", "classes"]])
+def test_a_number_of_classes_that_is_left_open_is_inferred(tmp_path: Path, output: list[int | str]):
+    assert signature(linear_model(tmp_path / "m.onnx", output=output)).classes == 2
+
+
+def test_lengths_of_1_behind_the_classes_are_none(tmp_path: Path):
+    found = signature(linear_model(tmp_path / "m.onnx", output=["rows", 2, 1, 1]))
+    assert (found.classes, found.answers.shape) == (2, (None, 2))
+
+
+PLACES = "A network that answers for places or steps is no classifier; pool or flatten its answer to one row."
+
+
 @pytest.mark.parametrize(
-    ("output", "got"), [(["rows"], "[None]"), (["rows", "classes"], "[None, None]"), ([3, 2, 1], "[3, 2, 1]")]
+    ("shape", "got", "advice"),
+    [
+        ((None,), "(free)", "Export it with a fixed number of classes; only the batch may be free."),
+        ((None, None), "(free, free)", "Export it with a fixed number of classes; only the batch may be free."),
+        ((3, 2, 4), "(3, 2, 4)", PLACES),
+        ((None, 2, None), "(free, 2, free)", PLACES),
+    ],
 )
-def test_outputs_that_are_no_logits_are_refused(tmp_path: Path, output: list[int | str], got: str):
-    path = linear_model(tmp_path / "m.onnx", output=output)
+def test_outputs_that_are_no_logits_are_refused(shape: tuple[int | None, ...], got: str, advice: str):
+    ports = Ports((Port("x", FLOAT, (None, 3)),), (Port("y", FLOAT, shape),))
     with pytest.raises(ModelError) as caught:
-        signature(path)
-    assert str(caught.value) == f"{path}: must give logits of shape (batch, classes) (shape {got})."
+        signature_of(ports, "m.onnx")
+    assert str(caught.value) == f"m.onnx: must give logits of shape (batch, classes) (shape {got}). {advice}"
 
 
 def test_a_batch_of_nothing_is_refused(tmp_path: Path):

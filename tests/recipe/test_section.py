@@ -72,7 +72,7 @@ DEFAULTS = {
     "Selection": "44136fa3",
     "Split": "323c9c5a",
     "Student": "6e49e708",
-    "Teacher": "7c782fd6",
+    "Teacher": "b4edb4ec",
     "TeacherNoise": "3563b732",
     "TeacherPreprocess": "5f69bb04",
     "TeacherTraining": "021aa1ed",

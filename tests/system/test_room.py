@@ -38,7 +38,9 @@ def test_address_space_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("mebibytes", [60, 100, 500])
 def test_a_command_with_little_memory_ends_with_8(mebibytes: int, tmp_path: Path):
     limited = ["sh", "-c", f'ulimit -v {mebibytes << 10} && exec "$@"', "sh"]
-    ended = outcome([*limited, PROGRAM, "plan", TINY, "--runs", tmp_path / "runs"], tmp_path, TMPDIR=str(tmp_path))
+    ended = outcome(
+        [*limited, PROGRAM, "plan", TINY, "--no-time", "--runs", tmp_path / "runs"], tmp_path, TMPDIR=str(tmp_path)
+    )
     assert (ended.code, ended.stdout) == (8, "")
     assert ended.stderr.splitlines()[-1].startswith(
         ("error: this process: must have ", "error: kdeploy ran out of memory or threads (")
@@ -47,7 +49,7 @@ def test_a_command_with_little_memory_ends_with_8(mebibytes: int, tmp_path: Path
 
 def test_a_command_that_gets_no_more_threads_ends_with_8(tmp_path: Path):
     """A control group binds root as well, which a limit on processes does not."""
-    words = (PROGRAM, "plan", TINY, "--runs", tmp_path / "runs")
+    words = (PROGRAM, "plan", TINY, "--no-time", "--runs", tmp_path / "runs")
     with control_group("pids.max", "1") as group:
         ended = outcome(group.command(*words), tmp_path, OMP_NUM_THREADS="4", TMPDIR=str(tmp_path))
     assert (ended.code, ended.stdout) == (8, "")

@@ -71,10 +71,24 @@ def test_grouped_and_transposed_convolutions_are_folded_too(operator: str, group
 
 REFUSED = {
     "the graph has no batch norm": net(node("Conv", ["x", "w"]), shape=(1, 6, 6), width=2, w=(2, 1, 3, 3)),
-    "no batch norm stands alone behind a convolution or a Gemm": net(
+    "no batch norm can be: no convolution or Gemm stands right before it": net(
         node("Conv", ["x", "w"], "h"), node("Relu", ["h"], "a"), norm("a"), shape=(1, 6, 6), width=2, w=(2, 1, 3, 3)
     ),
 }
+SHARED = [node("Conv", ["x", "w", "c"], "h"), norm("h", "n"), node("Conv", ["x", "v", "c"], "g"), norm("g", "m")]
+REFUSED |= {
+    "no batch norm can be: the weight of the layer before it is shared with another node": net(
+        *(node("Conv", ["x", "w"], "h"), norm("h", "n"), node("Conv", ["x", "w"], "g"), node("Add", ["g", "n"])),
+        shape=(1, 6, 6), width=2, w=(2, 1, 3, 3),
+    ),
+    "no batch norm can be: the bias of the layer before it is shared with another node": net(
+        *SHARED, node("Add", ["m", "n"]), shape=(1, 6, 6), width=2, w=(2, 1, 3, 3), v=(2, 1, 3, 3), c=(2,)
+    ),
+    "no batch norm can be: the weight of the layer before it is no constant": net(
+        *(node("Identity", ["w"], "moved"), node("Conv", ["x", "moved"], "h"), norm("h")),
+        shape=(1, 6, 6), width=2, w=(2, 1, 3, 3),
+    ),
+}  # fmt: skip
 READ_TWICE = net(
     node("Conv", ["x", "w"], "h"), norm("h", "n"), node("Add", ["h", "n"]), shape=(1, 6, 6), width=2, w=(2, 1, 3, 3)
 )
@@ -91,7 +105,31 @@ def test_what_cannot_be_folded_is_left_as_it_is(reason: str):
 def test_a_convolution_that_something_else_reads_is_left_alone():
     outcome = fold_batch_norm_nodes(READ_TWICE)
     assert not outcome.done
-    assert outcome.reason == "no batch norm stands alone behind a convolution or a Gemm"
+    assert outcome.reason == "no batch norm can be: something else reads what goes into it"
+
+
+def test_weights_of_constant_nodes_are_folded():
+    model = onnx.ModelProto()
+    model.CopyFrom(CONV)
+    tensors = list(model.graph.initializer)
+    del model.graph.initializer[:]
+    for tensor in tensors:
+        model.graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
+    outcome = fold_batch_norm_nodes(model)
+    assert outcome.reason == "1 of 1 folded into the layers before them"
+    assert operators(outcome.model) == ["Conv"]
+    assert error(outcome.model, CONV, (5, 1, 6, 6)) < TOLERANCE
+
+
+def test_of_several_the_others_have_their_reason():
+    model = net(
+        *(node("Conv", ["x", "w"], "h"), norm("h", "n"), node("Relu", ["n"], "r"), norm("r")),
+        shape=(1, 6, 6), width=2, w=(2, 1, 3, 3),
+    )  # fmt: skip
+    outcome = fold_batch_norm_nodes(model)
+    assert outcome.reason == (
+        "1 of 2 folded into the layers before them; not the others: no convolution or Gemm stands right before it"
+    )
 
 
 def test_the_given_model_is_left_alone():

@@ -13,10 +13,13 @@ import pytest
 from onnx import helper, numpy_helper
 
 import kdeploy
-from kdeploy.errors import ModelError
+from kdeploy.errors import ModelError, ResourceError
+from kdeploy.parity.apart import Comparison, Job
 from kdeploy.parity.truth import onnx_oracle
 from kdeploy.runtimes import installed
 from kdeploy.system.files import hash_file
+from kdeploy.system.progress import Progress
+from kdeploy.verbs import external_models
 from kdeploy.verbs.external_models import admitted, made_inputs
 from tests import made
 from tests.program import inside
@@ -514,3 +517,38 @@ def test_what_is_no_shape_is_a_usage_error(tmp_path):
     found = inside("show", of_any_size(tmp_path / "a.onnx"), "--shape", "3,x")
     assert found.code == 2
     assert "--shape must be lengths of at least 1, as 3,224,224 (got '3,x')" in " ".join(found.stderr.split())
+
+
+def test_a_model_that_no_runtime_takes_is_refused_with_every_reason(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    path = made.linear(tmp_path / "a.onnx", (4,))
+    jobs = [Job(path, "a.onnx", name, tmp_path / "0.npz") for name in ("openvino", "onnxruntime")]
+    outcomes = {
+        "openvino": Comparison(None, "it ended with signal 6 at loading"),
+        "onnxruntime": Comparison(None, "no"),
+    }
+    monkeypatch.setattr(external_models, "outcome", lambda job: outcomes[job.runtime])
+    with pytest.raises(ModelError) as caught:
+        external_models.rows_of(jobs, Progress(), wanted=False)
+    assert str(caught.value) == (
+        f"{path}: must be taken by one of the runtimes that are here "
+        "(openvino: it ended with signal 6 at loading; onnxruntime: no)."
+    )
+
+
+def test_a_model_that_ends_onnx_runtime_is_compared_on_the_others(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    path = made.linear(tmp_path / "a.onnx", (4,))
+    honest = external_models.outcome
+
+    def ends(*_: object) -> None:
+        raise ResourceError(str(path), "must be run once", got="it ended with signal 11")
+
+    def ended(job: Job) -> Comparison:
+        return Comparison(None, "it ended with signal 11 at loading") if job.runtime == "onnxruntime" else honest(job)
+
+    monkeypatch.setattr(external_models, "call_once", ends)
+    monkeypatch.setattr(external_models, "outcome", ended)
+    monkeypatch.setattr(installed, "names", lambda: ["onnxruntime", "openvino"])
+    record = external_models.verify_models([path], Progress())
+    assert [(row.runtime, row.passed) for row in record.rows] == [("openvino", True)]
+    assert "near ties" not in {family.name for family in record.rows[0].families}
+    assert [one.field for one in record.unavailable] == ["a.onnx on onnxruntime"]

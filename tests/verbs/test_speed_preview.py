@@ -57,13 +57,13 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Timed]:
 
 def _previewed(subject: Path, runs: Path, *overrides: str, data_root: Path | None = None) -> SpeedPreview:
     options = Options(runs=runs, overrides=overrides, data_root=data_root)
-    found = api.plan(subject, options, speed=True).speed_preview
+    found = api.plan(subject, options, speed=True, timed=False).speed_preview
     assert found is not None
     return found
 
 
 def test_a_plan_times_an_untrained_student_and_keeps_nothing(tmp_path: Path):
-    found = inside("plan", TINY, "--speed", "--runs", tmp_path / "runs", "--set", "gate.min_speedup=0.01")
+    found = inside("plan", TINY, "--speed", "--no-time", "--runs", tmp_path / "runs", "--set", "gate.min_speedup=0.01")
     assert found.code == 0, found.stderr
     assert (
         "speed: an untrained student and an untrained teacher; latency depends on sizes, not on weights\n"
@@ -75,7 +75,7 @@ def test_a_plan_times_an_untrained_student_and_keeps_nothing(tmp_path: Path):
 
 
 def test_a_plan_that_is_not_asked_for_speed_has_none(runs: Path):
-    assert api.plan(TINY, Options(runs=runs)).speed_preview is None
+    assert api.plan(TINY, Options(runs=runs), timed=False).speed_preview is None
 
 
 def test_a_teacher_that_is_made_is_the_one_that_is_timed(runs: Path, timed: dict[str, Timed]):
@@ -133,6 +133,6 @@ def test_an_onnx_teacher_is_timed_as_the_file_that_it_is(
     ],
 )
 def test_a_speed_that_cannot_be_known_yet_says_why(tmp_path: Path, override: str, reason: str):
-    found = inside("plan", TINY, "--speed", "--runs", tmp_path / "runs", "--set", override)
+    found = inside("plan", TINY, "--speed", "--no-time", "--runs", tmp_path / "runs", "--set", override)
     assert f"\nspeed: not known, {reason}\n" in found.stdout
     assert _previewed(TINY, tmp_path / "runs", override) == SpeedPreview(reason=reason)

@@ -1,84 +1,122 @@
 """Parameters and bytes of the tensors that a graph stores.
 
-A parameter is an element of a stored floating-point tensor, rank 1 or more, that a node with a formula, an Add or a
-norm reads as weight or bias, directly or through nodes that only move or convert it; a quantised one counts where it is
-dequantised, or read by an operator on integers. A tensor read twice counts once, at its first reader. The running mean
-and variance of a BatchNormalization are no parameters.
+    parameters = elements of the stored tensors of rank 1 or more that meet what is computed from the model's input
+
+as floats, or as integers that are dequantised or that an operator on integers multiplies by: the weights of layers and
+norms, embeddings, scales of layers, slopes, tokens that are put beside the input. A tensor may be moved, converted or
+worked on with other stored ones before (weight norm, a table of relative positions): it counts with the elements that
+are stored. Read twice it counts once, at its first reader. torch's `sum(p.numel() for p in net.parameters())` is the
+same number, as long as no tensor of the graph was folded into another one.
+
+No parameters are the settings of an operator (`PLACES` has the inputs that read something else), the running mean and
+variance of a BatchNormalization among them; what an input is normalised by; and whatever is compared, or becomes a
+shape. A mask or a fixed table of positions that is added cannot be told from a learned one.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import onnx
 
-from kdeploy.graphs.counting.formulas import FORMULAS
-from kdeploy.graphs.counting.operators import CONTRIBUTED, NORMS, operator
+from kdeploy.graphs.counting.operators import CONTRIBUTED, operator
 
-READERS = {*FORMULAS, "Add", *NORMS.split()}
-CARRIERS = frozenset(
-    ["Cast", "DequantizeLinear", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]
-)
-FIRST_THREE = (0, 1, 2)  # a BatchNormalization's fourth and fifth are running statistics
-# where weights and biases are among the inputs, scales and zero points left out
+# the inputs that may read parameters, of operators that have others too: settings, scales, zero points, statistics
 PLACES = {
-    "DeformConv": (1, 3),
-    "GRU": (1, 2, 3),
-    "LSTM": (1, 2, 3, 7),
-    "QLinearConv": (3, 8),
-    "QLinearMatMul": (0, 3),
-    "RNN": (1, 2, 3),
-    "ConvInteger": (1,),
+    "BatchNormalization": (0, 1, 2),
+    "Clip": (0,),
+    "ConvInteger": (0, 1),
+    "DFT": (0,),
+    "DeformConv": (0, 1, 3),
+    "DequantizeLinear": (0,),
+    "Dropout": (0,),
+    "Equal": (),
+    "GRU": (0, 1, 2, 3),
+    "Greater": (),
+    "GreaterOrEqual": (),
+    "LSTM": (0, 1, 2, 3, 7),
+    "Less": (),
+    "LessOrEqual": (),
     "MatMulInteger": (0, 1),
-    f"{CONTRIBUTED}::DynamicQuantizeMatMul": (1, 4),
+    "OneHot": (),
+    "Pad": (0,),
+    "QLinearConv": (0, 3, 8),
+    "QLinearMatMul": (0, 3),
+    "QuantizeLinear": (0,),
+    "RNN": (0, 1, 2, 3),
+    "Range": (),
+    "Resize": (0,),
+    "STFT": (0,),
+    "Upsample": (0,),
+    f"{CONTRIBUTED}::DynamicQuantizeMatMul": (0, 1, 4),
     f"{CONTRIBUTED}::MatMulIntegerToFloat": (0, 1, 6),
     f"{CONTRIBUTED}::MultiHeadAttention": (0, 1, 2, 3),
     f"{CONTRIBUTED}::QGemm": (0, 3, 6),
+    f"{CONTRIBUTED}::QLinearAdd": (0, 3),
+    f"{CONTRIBUTED}::QLinearMul": (0, 3),
 }
+# they take integers for the numbers that these stand for
 ON_INTEGERS = frozenset(
     [
-        *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+        *("ConvInteger", "DequantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
         *(f"{CONTRIBUTED}::{name}" for name in ("DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm")),
+        *(f"{CONTRIBUTED}::{name}" for name in ("QLinearAdd", "QLinearMul")),
     ]
 )
+NORMALISING = frozenset(["Div", "Sub"])
+# between an input and what normalises it
+BEFORE_NORMALISING = NORMALISING | {"Add", "Cast", "Identity", "Mul", "Reshape", "Resize", "Transpose", "Unsqueeze"}
+LENGTHS = frozenset(["Shape", "Size"])  # what comes of them are shapes, whatever the input is
 FLOATS = frozenset(
     [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE]
 )
 
 
 def parameters(graph: onnx.GraphProto) -> Counter[int]:
-    """The numbers of parameters, by the index of the node that reads them first."""
-    tensors = stored(graph)
-    producers = {name: node for node in graph.node for name in node.output}
-    claimed: set[str] = set()
-    counts: Counter[int] = Counter()
-    for index, node in enumerate(graph.node):
-        name = operator(node)
-        if name not in READERS:
-            continue
-        for place in PLACES.get(name, FIRST_THREE):
-            source = node.input[place] if place < len(node.input) else ""
-            tensor = _tensor_behind(source, tensors, producers, integers=name in ON_INTEGERS)
-            if tensor is not None and tensor.name not in claimed:
-                claimed.add(tensor.name)
-                counts[index] += math.prod(tensor.dims)
-    return counts
+    """The numbers of parameters, by the index of the node at which they first meet what is computed from an input."""
+    reading = _Reading(graph)
+    return Counter({index: sum(map(math.prod, reading.dims(node))) for index, node in enumerate(graph.node)})
 
 
-def _tensor_behind(
-    name: str, tensors: Mapping[str, onnx.TensorProto], producers: Mapping[str, onnx.NodeProto], *, integers: bool
-) -> onnx.TensorProto | None:
-    """The stored tensor that arrives under this name, if it could be a parameter."""
-    while name not in tensors:
-        node = producers.get(name)
-        if node is None or node.op_type not in CARRIERS:
-            return None
-        integers |= node.op_type == "DequantizeLinear"
-        name = node.input[0]
-    tensor = tensors[name]
-    return tensor if tensor.dims and (integers or tensor.data_type in FLOATS) else None
+class _Reading:
+    """A walk over the nodes of a graph, in order: what is stored behind each name, and what was read already."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.tensors = stored(graph)
+        self.behind = {name: frozenset([name]) for name in self.tensors}
+        self.numbers = {name for name, tensor in self.tensors.items() if tensor.data_type in FLOATS}
+        self.as_given = {value.name for value in graph.input if value.name not in self.tensors}
+
+    def dims(self, node: onnx.NodeProto) -> Iterator[tuple[int, ...]]:
+        """The shapes of the parameters that a node is the first to read."""
+        names = [name for name in node.input if name]
+        tensors = frozenset[str]().union(*self._behind(node))
+        if operator(node) in ON_INTEGERS:
+            self.numbers |= tensors
+        if all(name in self.behind for name in names) or node.op_type in LENGTHS:
+            self.behind |= {name: tensors | self.behind.get(name, frozenset()) for name in node.output}
+            return
+        normalises = self._is_as_given(node)
+        if normalises and node.op_type in NORMALISING:
+            return
+        for name in sorted(tensors & self.numbers):
+            self.numbers.remove(name)  # counted
+            if self.tensors[name].dims:
+                yield tuple(self.tensors[name].dims)
+
+    def _behind(self, node: onnx.NodeProto) -> Iterator[frozenset[str]]:
+        """What is stored behind each input of a node that may read parameters."""
+        places = PLACES.get(operator(node), range(len(node.input)))
+        return (self.behind.get(node.input[place], frozenset()) for place in places if place < len(node.input))
+
+    def _is_as_given(self, node: onnx.NodeProto) -> bool:
+        """Whether a node works on the model's input itself and on nothing else that is computed; remembers it."""
+        computed = {name for name in node.input if name and name not in self.behind}
+        found = node.op_type in BEFORE_NORMALISING and computed <= self.as_given
+        self.as_given |= set(node.output) if found else set()
+        return found
 
 
 def stored(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:

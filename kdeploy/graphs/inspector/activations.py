@@ -25,6 +25,7 @@ from kdeploy.graphs.inspector.wording import cause, node_words
 ROWS = 1
 MOST_ROUNDS = 64  # each settles at least one shape that the graph computes
 FREE_LENGTH = 224
+FIXED = "Export it with fixed lengths; only the batch may be free."
 
 
 def peak_bytes(model: onnx.ModelProto, inputs: Sequence[str], where: str) -> int:
@@ -35,24 +36,27 @@ def peak_bytes(model: onnx.ModelProto, inputs: Sequence[str], where: str) -> int
     Raises: ModelError when shapes contradict each other, or one cannot be known.
     """
     _settle(model)
-    _bind(model.graph)
-    graph = _inferred(model, where).graph
+    must, advice = "must have consistent shapes", ""
+    if _bind(model.graph):
+        must, advice = f"{must}, each free length but the batch being {FREE_LENGTH}", FIXED
+    graph = _inferred(model, where, must, advice).graph
     for _ in range(MOST_ROUNDS):
-        if all(name in (shapes := _shapes(graph)) for node in graph.node for name in node.output if name):
+        shapes = _shapes(graph)
+        if all(name in shapes for node in graph.node for name in node.output if name):
             break
         arrays = computed(model, shapes)
         if not arrays:
             break
         store(model.graph, arrays)
-        graph = _inferred(model, where).graph
+        graph = _inferred(model, where, must, advice).graph
     return _peak(graph, inputs, _sizes(graph), where)
 
 
-def _inferred(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+def _inferred(model: onnx.ModelProto, where: str, must: str, advice: str) -> onnx.ModelProto:
     try:
         return infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as exc:  # InferenceError, and what protobuf raises
-        raise ModelError(where, "must have consistent shapes", got=cause(exc)) from exc
+        raise ModelError(where, must, got=cause(exc), advice=advice) from exc
 
 
 def _settle(model: onnx.ModelProto) -> None:
@@ -65,17 +69,21 @@ def _settle(model: onnx.ModelProto) -> None:
     model.ir_version = max(model.ir_version, 4)
 
 
-def _bind(graph: onnx.GraphProto) -> None:
-    """Give the inputs lengths, one a symbol, and forget what is said about all other shapes."""
+def _bind(graph: onnx.GraphProto) -> bool:
+    """Give the inputs lengths, one a symbol, and forget what is said about all other shapes; whether one is free that
+    is not the first."""
     del graph.value_info[:]
     symbols: dict[str, int] = {}
+    others_are_free = False
     for value in graph.input:
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if not dim.HasField("dim_value"):
+                others_are_free |= axis > 0
                 free = FREE_LENGTH if axis else ROWS
                 dim.dim_value = symbols.setdefault(dim.dim_param, free) if dim.dim_param else free
     for value in graph.output:
         value.type.tensor_type.ClearField("shape")
+    return others_are_free
 
 
 def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
@@ -122,5 +130,5 @@ def _is_given(node: onnx.NodeProto, name: str, readers: Mapping[str, int]) -> bo
 def _size(node: onnx.NodeProto, name: str, sizes: Mapping[str, int], where: str) -> int:
     if name not in sizes:
         must = f"{node_words(node)} must give a shape that the model's inputs determine"
-        raise ModelError(where, must, advice="Export it with fixed lengths; only the batch may be free.")
+        raise ModelError(where, must, advice=FIXED)
     return sizes[name]

@@ -1,5 +1,5 @@
-"""The contents of a file, inspected: parse -> text -> versions -> graph -> stored tensors -> ONNX's checker
--> activations.
+"""The contents of a file, inspected: parse -> text -> versions -> dead nodes left out -> graph -> stored tensors
+-> ONNX's checker -> activations.
 
 Each step relies on those before it. ONNX's checker sees a model without its large tensors, which are inputs to it: it
 copies what it checks, several times, and the tensors have been judged by then.
@@ -29,7 +29,9 @@ from kdeploy.graphs.inspector.tensors import check_tensors
 from kdeploy.graphs.inspector.text import check_text
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.graphs.inspector.wording import EXPORT_AGAIN, cause
+from kdeploy.runtimes.live_nodes import leave_out_dead
 from kdeploy.runtimes.onnxfile import fix_lengths, free_lengths
+from kdeploy.runtimes.output_shapes import closed_outputs
 
 OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
 IR_VERSIONS = range(3, onnx.IR_VERSION + 1)
@@ -56,17 +58,19 @@ def inspect_contents(
 def _inspected(
     model: onnx.ModelProto, folder: Path, where: str, limits: InspectionLimits, shape: Sequence[int] | None
 ) -> Inspection:
-    graph = model.graph
-    opset = _opset(model, where)
+    graph, opset = model.graph, _opset(model, where)
+    structure.check_counts(graph, where, limits)
+    left_out = leave_out_dead(graph)
     structure.check_graph(graph, where, limits)
     if shape is not None:
         fix_lengths(graph, shape, where)
     inputs = structure.values(structure.fed_inputs(graph), "input", where)
-    outputs = structure.values(graph.output, "output", where)
     weights_bytes, side_files = check_tensors(graph, folder, where, limits)
     operators, differing = structure.operators(graph), unrepeatable(graph)
     check_finite(graph, folder, where)
     _lighten(graph)
+    _shape_outputs(model)
+    outputs = structure.values(graph.output, "output", where)
     _check_by_onnx(model, where)
     return Inspection(
         opset=opset,
@@ -74,6 +78,7 @@ def _inspected(
         inputs=inputs,
         outputs=outputs,
         operators=operators,
+        left_out=left_out,
         weights_bytes=weights_bytes,
         activation_bytes=_activations(model, [value.name for value in inputs], where, limits),
         side_files=side_files,
@@ -128,6 +133,13 @@ def _lighten(graph: onnx.GraphProto) -> None:
             value.CopyFrom(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
     del graph.initializer[:]
     graph.initializer.extend(small)
+
+
+def _shape_outputs(model: onnx.ModelProto) -> None:
+    """Give the outputs of which nothing is said the type and the shape that ONNX infers: its checker asks for both."""
+    outputs = closed_outputs(model)
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
 
 
 def _check_by_onnx(model: onnx.ModelProto, where: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import onnx
 
 from kdeploy.errors import ModelError
+from kdeploy.graphs.inspector.other_domains import advice_on_domains
 from kdeploy.graphs.inspector.record import InspectionLimits, Value
 from kdeploy.graphs.inspector.tensors import BITS, type_name
 from kdeploy.graphs.inspector.wording import EXPORT_AGAIN, node_words, quoted
@@ -35,13 +36,13 @@ ODD_ATTRIBUTES = {
 
 
 def check_graph(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
-    """Check the counts, nodes, names and order of a graph.
+    """Check the nodes, names and order of a graph.
 
     Raises: ModelError for the first thing that is wrong.
     """
-    _check_counts(graph, where, limits)
+    advice = advice_on_domains(graph.node)
     for node in graph.node:
-        _check_node(node, where)
+        _check_node(node, where, advice)
     _check_names(graph, where, limits)
     _check_order(graph, where)
 
@@ -65,7 +66,11 @@ def fed_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     return [value for value in graph.input if value.name not in filled]
 
 
-def _check_counts(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
+def check_counts(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -> None:
+    """Check the counts of a graph, nodes that nobody needs among them.
+
+    Raises: ModelError.
+    """
     counts = {
         "nodes": (len(graph.node), limits.nodes),
         "inputs": (len(fed_inputs(graph)), limits.ports),
@@ -79,10 +84,10 @@ def _check_counts(graph: onnx.GraphProto, where: str, limits: InspectionLimits) 
         raise ModelError(where, "must store dense tensors only", got=got, advice=EXPORT_AGAIN)
 
 
-def _check_node(node: onnx.NodeProto, where: str) -> None:
+def _check_node(node: onnx.NodeProto, where: str, advice: str) -> None:
+    """Args: advice: on operators of other domains than ONNX's own."""
     what = node_words(node)
     if node.domain not in DOMAINS:
-        advice = "Operators of other domains run in one runtime only: export it with standard ones."
         raise ModelError(where, f"{what} must be of ONNX's own domain", got=quoted(node.domain), advice=advice)
     kinds = {attribute.type for attribute in node.attribute}
     if node.op_type in CONTROL_FLOW or kinds & set(GRAPHS) or any(_holds_graph(one) for one in node.attribute):

@@ -31,13 +31,14 @@ class Value(Part):
 
 
 class Inspection(Part):
-    """An ONNX file that a runtime may see."""
+    """An ONNX file that a runtime may see, without the nodes that no output needs."""
 
     opset: int
     ir_version: int
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     operators: dict[str, int]  # operator -> number of nodes
+    left_out: int  # nodes that no output needs
     weights_bytes: int  # of all stored tensors, side files included
     activation_bytes: int  # the most that is alive at once, at one row
     side_files: tuple[str, ...]

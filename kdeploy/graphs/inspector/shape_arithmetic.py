@@ -47,6 +47,10 @@ def store(graph: onnx.GraphProto, arrays: Arrays) -> None:
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in others]
     del graph.node[:]
     graph.node.extend(nodes)
+    # ONNX's inference takes a shape that is written down, however little it says, for more than that of what is stored
+    values = [onnx.ValueInfoProto.FromString(one.SerializeToString()) for one in graph.value_info]
+    del graph.value_info[:]
+    graph.value_info.extend(value for value in values if value.name not in arrays)
     graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
 
 

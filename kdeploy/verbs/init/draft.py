@@ -18,15 +18,28 @@ from kdeploy.errors import InputError, UsageError
 from kdeploy.formatting.untrusted import is_unicode
 from kdeploy.recipe.load import parse
 from kdeploy.records.draft import DraftRecord
+from kdeploy.records.plan import PlannedTime
 from kdeploy.system.files import commit_bytes
 from kdeploy.system.outputs import must_be_writable
+from kdeploy.system.progress import Progress
 from kdeploy.verbs import external_work
 from kdeploy.verbs.init import data as data_files
 from kdeploy.verbs.init import teacher as teachers
 from kdeploy.verbs.init import text
+from kdeploy.verbs.plan import NOT_TIMED, plan
+from kdeploy.verbs.prepare import Options, prepare
 
 
-def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: Path, overwrite: bool) -> DraftRecord:
+def draft(
+    teacher: Path,
+    data: Path,
+    *,
+    name: str | None,
+    out: Path,
+    data_root: Path,
+    overwrite: bool,
+    timed: Progress | None = None,
+) -> DraftRecord:
     """Write a recipe for an external teacher.
 
     Args:
@@ -35,6 +48,7 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         out: the file to write, which must not be there.
         overwrite: may it be there?
         data_root: what data paths are relative to; data outside of it get a root of their own.
+        timed: do the run small, as a plan does, and tell this of it; None leaves that out.
     Raises: UsageError when `out` is there, IntegrityError when it is a link; InputError and ModelError when the data or
         the teacher cannot be used; what the inspector raises.
     """
@@ -70,8 +84,14 @@ def draft(teacher: Path, data: Path, *, name: str | None, out: Path, data_root: 
         teacher_bits=fit.bits,
         looked_at=fit.rows,
         assumed=sample.assumed,
+        time=PlannedTime(reason=NOT_TIMED) if timed is None else _time(out, root, timed),
         next=values.next_command,
     )
+
+
+def _time(recipe: Path, data_root: Path, progress: Progress) -> PlannedTime:
+    """What a run of the recipe takes, which the plan finds out; what the run would refuse, this refuses."""
+    return plan(prepare(recipe, Options(data_root=data_root, progress=progress), planned=True)[0]).time
 
 
 def _name(teacher: Path) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import accuracy
+from kdeploy.graphs.columns import columns_for
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.logits import take_logits
 from kdeploy.models.classifier import OnnxClassifier
@@ -49,7 +50,7 @@ class Fit:
     """How the teacher is to be fed: recipe keys under `preprocess`, in words, and its accuracy with them on `rows`.
 
     `accuracy` is None where nothing is labelled; `bits` is what an answer tells of an input, `largest` the largest size
-    of a logit.
+    of a logit, `chosen_of` the number of the teacher's classes where those of the data are taken by their names.
     """
 
     preprocess: dict[str, Any]
@@ -58,6 +59,7 @@ class Fit:
     bits: float
     rows: int
     largest: float
+    chosen_of: int | None = None
 
 
 def look_at(path: Path) -> TeacherSignature:
@@ -78,22 +80,26 @@ def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
 
     Raises: ModelError when the teacher cannot take such samples, or has other classes.
     """
-    size = _size(path, teacher, sample)
-    if sample.class_names and teacher.classes != len(sample.class_names):
+    size, model = _size(path, teacher, sample), onnx.load(path)
+    end, columns = (
+        take_logits(model, str(path)),
+        columns_for(model, teacher.classes, None, sample.class_names, str(path)),
+    )
+    if columns is None and sample.class_names and teacher.classes != len(sample.class_names):
         must = f"must give one logit for each of the data's {len(sample.class_names)} classes"
-        advice = "Give the data that the teacher was trained for, or data with the same classes."
+        advice = "Give data with the same classes; or a recipe that names those of the teacher in teacher.classes."
         raise ModelError(str(path), must, got=f"{teacher.classes} logits", advice=advice)
-    end = take_logits(onnx.load(path), str(path))
+    chosen, chosen_of = slice(None) if columns is None else columns, None if columns is None else teacher.classes
     classifier, fits = OnnxClassifier(path, threads=1), []
     for words, options in _common(sample):
         spec = _plain(sample).model_copy(update=options | ({"size": size} if size else {}))
-        logits = _as_logits(classifier.logits(apply(spec, torch.from_numpy(sample.inputs))), end)
+        logits = _as_logits(classifier.logits(apply(spec, torch.from_numpy(sample.inputs))), end)[:, chosen]
         if not torch.isfinite(logits).all():
             raise ModelError(str(path), "must give finite logits of the data", got=f"NaN or infinite ones of {words}")
         right, bits = accuracy(logits.numpy(), sample.labels), _bits(logits)
         keys = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
         preprocess = keys | ({"size": list(size)} if size else {})
-        fits.append(Fit(preprocess, words, right, bits, len(sample.labels), float(logits.abs().max())))
+        fits.append(Fit(preprocess, words, right, bits, len(sample.labels), float(logits.abs().max()), chosen_of))
     if fits[0].accuracy is None:
         return next(one for one in fits if one.bits >= _NEARLY * max(other.bits for other in fits))
     return max(fits, key=lambda one: one.accuracy or 0.0)

@@ -18,6 +18,7 @@ _MOST_FEATURES = 16_384  # behind the convolution
 _SHARE_OF_BREAK_EVEN = 6  # of the break-even; the factors then cost a sixth of one dense layer
 _SEEN = 200_000  # samples times views, about
 _LEAST_AGREEMENT = 90  # percent, of a student without labels
+_MOST_DROP = 5  # percentage points, of a student that is judged by labels
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def write(values: Values, teacher: TeacherSignature, sample: Sample, fit: Fit) -
         f"data: {_flow(source)}",
         *_views(sample),
         f"# Assumed: the teacher is given {fit.words}.",
-        f"# {_seen(fit, teacher.classes)}",
+        f"# {_seen(fit, len(sample.class_names) or teacher.classes)}",
+        *_chosen(fit),
         "# Otherwise set preprocess: {scale: ..., mean: [a number a channel], std: [...], size: [height, width]}.",
         f"teacher: [{_flow(onnx)}]",
         *_labels(fit),
@@ -74,10 +76,16 @@ def _seen(fit: Fit, classes: int) -> str:
     return f"With that it is right on {fit.accuracy:.1%} of {fit.rows} labelled samples{_doubt(fit.accuracy, classes)}."
 
 
+def _chosen(fit: Fit) -> list[str]:
+    if fit.chosen_of is None:
+        return []
+    return [f"# Assumed: of its {fit.chosen_of} classes those of the data are taken, by their names."]
+
+
 def _gate(sample: Sample) -> list[str]:
     if sample.any_label:
-        comment = "# percentage points below the teacher; lower bound of the speed-up"
-        return [f"# gate: {{max_drop: 1.0, min_speedup: 3}}  {comment}"]
+        comment = "# percentage points below the teacher; also min_speedup, lower bound of the speed-up"
+        return [f"gate: {{max_drop: {_MOST_DROP}}}  {comment}"]
     comment = "# percent of the test inputs with the teacher's answer; also min_speedup, lower bound of the speed-up"
     return [f"gate: {{min_agreement: {_LEAST_AGREEMENT}}}  {comment}"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def test_a_good_model_becomes_a_record(tmp_path):
         inputs=(Value(name="x", dtype="float32", shape=("rows", 3)),),
         outputs=(Value(name="y", dtype="float32", shape=("rows", 2)),),
         operators={"MatMul": 1},
+        left_out=0,
         weights_bytes=24,
         activation_bytes=20,  # one row: 3 floats in, 2 out
         side_files=(),
@@ -131,11 +133,62 @@ def test_training_information_is_refused(tmp_path):
     assert refusal(found, tmp_path) == expected
 
 
-@pytest.mark.parametrize("domain", ["my.domain", "ai.onnx.ml", "com.microsoft"])
+@pytest.mark.parametrize("domain", ["my.domain", "com.microsoft"])
 def test_an_operator_of_another_domain_is_refused_by_name(domain, tmp_path):
     advice = "Operators of other domains run in one runtime only: export it with standard ones."
     expected = f"node 'gelu' ({domain}::Gelu) must be of ONNX's own domain ('{domain}'). {advice}"
     assert refusal(unary("Gelu", domain=domain), tmp_path) == expected
+
+
+def test_shapes_that_only_some_lengths_make_consistent_are_said_to_be_those(tmp_path):
+    read = [value("x", ["rows", "wide"])]
+    found = refusal(good(inputs=read), tmp_path)  # the weight has 3 rows
+    assert found.startswith("must have consistent shapes, each free length but the batch being 224 (")
+    assert found.endswith("). Export it with fixed lengths; only the batch may be free.")
+
+
+PROBABILITIES = "Convert it with the option `zipmap=False` and keep the probabilities as the only output"
+LINEAR = f"{PROBABILITIES}, with standard operators: `black_op={{'LinearClassifier', 'Normalizer'}}` of skl2onnx."
+
+
+@pytest.mark.parametrize(
+    ("operators", "advice"),
+    [
+        (
+            ["TreeEnsembleClassifier", "Normalizer", "ZipMap"],
+            "Trees are not read yet: of classical models, linear ones and networks are.",
+        ),
+        (
+            ["SVMClassifier"],
+            "Support vector machines are not read yet: of classical models, linear ones and networks are.",
+        ),
+        (["LinearClassifier", "Normalizer", "ZipMap"], LINEAR),
+        (["ArrayFeatureExtractor"], f"{PROBABILITIES}: what names classes is left out then."),
+    ],
+)
+def test_what_to_do_about_classical_models_is_said(operators: list[str], advice: str, tmp_path):
+    names = ["x", *(f"h{number}" for number in range(1, len(operators))), "y"]
+    chain = [
+        node(operator, [read], given, domain="ai.onnx.ml")
+        for operator, (read, given) in zip(operators, pairwise(names), strict=True)
+    ]
+    where = f"node '{operators[0].lower()}' (ai.onnx.ml::{operators[0]})"
+    expected = f"{where} must be of ONNX's own domain ('ai.onnx.ml'). {advice}"
+    assert refusal(model(chain, domains=["ai.onnx.ml"]), tmp_path) == expected
+
+
+@pytest.mark.parametrize("operator", ["Gelu", "If", "ConcatFromSequence", "RandomNormalLike"])
+def test_a_node_that_no_output_needs_is_left_out(operator: str, tmp_path):
+    found = good(domains=["my.domain"])
+    found.graph.node.append(node(operator, ["y"], "unread", domain="my.domain" if operator == "Gelu" else ""))
+    inspection = inspected(found, tmp_path)
+    assert (inspection.left_out, inspection.operators, inspection.unrepeatable) == (1, {"MatMul": 1}, ())
+
+
+@pytest.mark.parametrize("output", [onnx.ValueInfoProto(name="y"), value("y", None), value("y", ["rows", None])])
+def test_what_is_not_said_of_an_output_is_inferred(output: onnx.ValueInfoProto, tmp_path):
+    [found] = inspected(good(outputs=[output]), tmp_path).outputs
+    assert (found.dtype, found.shape[1:]) == ("float32", (2,))
 
 
 def test_an_operator_that_onnx_does_not_know_is_refused_by_its_checker(tmp_path):

@@ -114,7 +114,7 @@ def test_data_become_a_recipe_and_a_sample_set(tmp_path: Path, case: str):
     make, names, assumed, says = CASES[case]
     data, out = make(tmp_path), tmp_path / "recipe.yaml"
     made.linear(tmp_path / "teacher.onnx", (3, 8, 9))
-    found = inside("init", "--teacher", tmp_path / "teacher.onnx", "--data", data, "--out", out)
+    found = inside("init", "--teacher", tmp_path / "teacher.onnx", "--data", data, "--out", out, "--no-time")
     assert found.code == 0, found.stderr
     lines = [line.removeprefix("assumed: ") for line in found.stdout.splitlines()[1:-1]]
     assert lines == assumed
@@ -124,5 +124,5 @@ def test_data_become_a_recipe_and_a_sample_set(tmp_path: Path, case: str):
     job = api.run(out, api.Options(runs=tmp_path / "runs", data_root=tmp_path), upto="samples")
     record = job.read(SAMPLES)
     assert (list(record.assumed), record.class_names, record.shape) == (assumed, names, (3, 8, 9))
-    plan = inside("plan", out, "--data-root", tmp_path, "--runs", tmp_path / "runs")
+    plan = inside("plan", out, "--no-time", "--data-root", tmp_path, "--runs", tmp_path / "runs")
     assert [line for line in assumed if f"assumed: {line}" not in plan.stdout.splitlines()] == []

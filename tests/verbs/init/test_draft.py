@@ -22,6 +22,7 @@ QUICK = (
     "bench.replicates=2",
     "bench.max_seconds=1",
     "export.bottleneck=factored",
+    "gate={}",
 )
 
 
@@ -75,7 +76,9 @@ def test_a_folder_of_images_and_a_teacher_of_a_fixed_batch_become_a_recipe_that_
     data, teacher = image_folder(tmp_path / "data" / "pictures"), brightness(tmp_path / "teacher.onnx", scale=255)
     fixed(teacher, 7)
     out = tmp_path / "recipes" / "mine.yaml"
-    drafted = inside("init", "--teacher", teacher, "--data", data, "--name", "mine", "--out", out, "--json")
+    drafted = inside(
+        "init", "--teacher", teacher, "--data", data, "--name", "mine", "--out", out, "--json", "--no-time"
+    )
     assert drafted.code == 0, drafted.stderr
     record = drafted.document
     assert (record["source"], record["classes"], record["preprocessing"]) == ("images", 3, "pixels / 255")
@@ -95,7 +98,8 @@ def test_the_words_of_the_command_say_what_was_assumed_and_what_comes_next(tmp_p
     made.points(tmp_path / "points.npz")
     made.linear(tmp_path / "a teacher.onnx", (2,))
     out = tmp_path / "r.yaml"
-    found = inside("init", "--teacher", tmp_path / "a teacher.onnx", "--data", tmp_path / "points.npz", "--out", out)
+    places = ("--teacher", tmp_path / "a teacher.onnx", "--data", tmp_path / "points.npz")
+    found = inside("init", *places, "--out", out, "--no-time")
     wrote, assumed = found.stdout.splitlines()
     assert wrote == f"wrote {out}: numpy, 3 classes"
     assert assumed.startswith("assumed: the teacher is given the numbers as they are, and right on ")
@@ -176,7 +180,7 @@ def test_a_recipe_that_is_there_is_replaced_where_that_is_asked_for(tmp_path: Pa
     made.points(data)
     made.linear(teacher, (2,))
     out.write_text("mine")
-    found = inside("init", "--teacher", teacher, "--data", data, "--out", out, "--overwrite")
+    found = inside("init", "--teacher", teacher, "--data", data, "--out", out, "--overwrite", "--no-time")
     assert found.code == 0, found.stderr
     assert load(out).recipe.name == "t"
 
@@ -215,7 +219,7 @@ def test_a_teacher_of_other_samples_or_classes_is_refused(tmp_path: Path):
     np.savez(tmp_path / "two.npz", x=np.random.default_rng(0).normal(size=(40, 5)), y=np.arange(40) % 2)
     assert refused(other, tmp_path / "two.npz", ModelError) == (
         f"{other}: must give one logit for each of the data's 2 classes (3 logits). "
-        "Give the data that the teacher was trained for, or data with the same classes."
+        "Give data with the same classes; or a recipe that names those of the teacher in teacher.classes."
     )
 
 
