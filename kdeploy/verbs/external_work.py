@@ -37,7 +37,7 @@ CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for 
 def expect(
     paths: Sequence[Path], called: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress
 ) -> list[ParityRow]:
-    """Write what some admitted models must answer into a folder of ours; the rows of each with the first where there is
+    """Write what some admitted models must answer into one of our folders; the rows of each with the first where there is
     a folder of inputs.
 
     Args:
