@@ -3,7 +3,7 @@
     python benchmarks/costly_models.py [vgg16|nsfw] [RUNTIME...]
 
 Weights are random: what is computed is as much. VGG16 on 240 pixels has 17.6 G multiply-adds, with a small head as
-teachers of few classes have it; the other, of the size of open-nsfw, 1 G. It must be under 3 minutes of processor time
+teachers of few classes have it; the other, on 224 pixels, 1.9 G. It must be under 3 minutes of processor time
 for each runtime, and 2 GiB.
 """
 

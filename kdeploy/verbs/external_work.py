@@ -37,8 +37,8 @@ CALL_SECONDS = 60  # of the first call of a file of a runtime, and one more for 
 def expect(
     paths: Sequence[Path], called: Sequence[Path], folder: Path | None, scratch: Path, progress: Progress
 ) -> list[ParityRow]:
-    """Write what some admitted models must answer into a folder of ours; the rows of each with the first where there is
-    a folder of inputs.
+    """Write what some admitted models must answer into one of our folders; the rows of each with the first where there
+    is a folder of inputs.
 
     Args:
         called: those that ONNX Runtime may be asked about.

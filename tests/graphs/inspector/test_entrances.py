@@ -44,7 +44,8 @@ def test_bench_refuses_whichever_of_the_two_is_hostile(tmp_path, command, monkey
     )
     for pair in ((good, bomb), (bomb, good)):
         found = command("bench", *pair, "--runs", tmp_path / "runs")
-        assert (found.code, found.stderr) == (8, expected)
+        assert found.code == 8
+        assert found.stderr.endswith(expected)  # on a busy machine that is said before
     assert not (tmp_path / "runs").exists()
 
 
