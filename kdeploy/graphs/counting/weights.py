@@ -86,7 +86,13 @@ class _Reading:
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.tensors = stored(graph)
         self.behind = {name: frozenset([name]) for name in self.tensors}
-        self.numbers = {name for name, tensor in self.tensors.items() if tensor.data_type in FLOATS}
+        initialisers = {tensor.name for tensor in graph.initializer}
+        self.numbers = {
+            name
+            for name, tensor in self.tensors.items()
+            # a single number in a Constant node was one in the code, as the scale of attention is
+            if tensor.data_type in FLOATS and (name in initialisers or math.prod(tensor.dims) > 1)
+        }
         self.as_given = {value.name for value in graph.input if value.name not in self.tensors}
 
     def dims(self, node: onnx.NodeProto) -> Iterator[tuple[int, ...]]:

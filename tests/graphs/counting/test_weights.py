@@ -138,3 +138,11 @@ def test_a_quantised_table_counts_its_elements_and_not_its_scales():
         helper.make_node("Gather", ["table", "indices"], ["y"]),
     ]
     assert counted(nodes, zeros("stored", 40, 6, dtype="int8"), zeros("scales", 40)).parameters == 240
+
+
+def test_a_single_number_in_a_constant_node_is_no_parameter():
+    nodes = [
+        helper.make_node("Constant", [], ["scale"], value=zeros("stored", 1)),
+        helper.make_node("Mul", ["x", "scale"], ["y"]),
+    ]
+    assert counted(nodes).parameters == 0
