@@ -71,7 +71,9 @@ def test_a_missing_package_is_named_with_its_remedy(package: str):
     )
 
 
-@pytest.mark.parametrize("data", [b"1,2,3\n", gzip.compress(b"1,two\n"), gzip.compress(b"1,2\n" * 500)[:-9]])
+@pytest.mark.parametrize(
+    "data", [b"1,2,3\n", gzip.compress(b"1,two\n"), gzip.compress(b"1,2\n" * 500)[:-9]], ids=range(3)
+)
 def test_a_file_that_is_no_gzipped_table_is_refused(tmp_path: Path, data: bytes):
     file = tmp_path / "mnist_5k.csv.gz"
     file.write_bytes(data)
