@@ -37,7 +37,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 @pytest.fixture
 def runs(tiny: TinyRun, tmp_path: Path) -> Path:
     """A copy of that folder to work in."""
-    return Path(shutil.copytree(tiny.runs, tmp_path / "runs"))
+    return Path(shutil.copytree(tiny.runs, tmp_path / "runs", symlinks=True))
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def _said(runs: Path, scratch: Path, name: str, verb: Callable[[Path], Outcome])
     """What a verb says; one that changes the folder works in a copy, at the same place."""
     if name != "bundle again":
         return verb(runs)
-    shutil.copytree(runs, scratch)
+    shutil.copytree(runs, scratch, symlinks=True)
     try:
         return verb(runs)
     finally:
@@ -128,7 +128,7 @@ def _said(runs: Path, scratch: Path, name: str, verb: Callable[[Path], Outcome])
 def whole(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Outcome]]:
     """A copy of a finished run, and what every verb says of it."""
     runs = tmp_path_factory.mktemp("altered") / "runs"
-    shutil.copytree(tiny.runs, runs)
+    shutil.copytree(tiny.runs, runs, symlinks=True)
     said = {name: _said(runs, runs.with_name("aside"), name, verb) for name, (_, verb) in VERBS.items()}
     assert {name: one.code for name, one in said.items()} == dict.fromkeys(VERBS, 0)
     return runs, said

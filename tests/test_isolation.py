@@ -68,7 +68,7 @@ def hostile(folder: Path, marker: Path, names: list[str] = HOSTILE) -> Place:
 def place(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("isolation")
     place = hostile(root / "here", root / "marks")
-    shutil.copytree(tiny.runs, place.folder / "runs")
+    shutil.copytree(tiny.runs, place.folder / "runs", symlinks=True)
     for name in ("a", "b"):
         made.linear(place.folder / f"{name}.onnx", (1, 8, 8))
     made.images(place.folder / "images.npz")

@@ -294,11 +294,12 @@ def _class_names(width: int, samples: SampleSet, teacher: TrainedTeacher | Exter
     known = teacher.class_names if isinstance(teacher, ExternalTeacher) else None
     names = samples.class_names or known or tuple(map(str, range(width)))
     if width != len(names):
+        chosen = isinstance(teacher, ExternalTeacher) and teacher.origin == "onnx" and width > len(names)
         raise ModelError(
             teacher.model if isinstance(teacher, TrainedTeacher) else teacher.name,
             f"must give one logit for each of the data's {len(names)} classes",
             got=f"{width} logits",
-            advice=_NAME_THEM if isinstance(teacher, ExternalTeacher) and teacher.origin == "onnx" else "",
+            advice=_NAME_THEM if chosen else "",
         )
     return names
 

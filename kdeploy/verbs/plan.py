@@ -37,7 +37,7 @@ def plan(job: Job, *, speed: bool = False, timed: bool = True, clock: Clock = ti
 
     Args:
         speed: time an untrained student against the teacher as well, about a minute a runtime.
-        timed: do every stage small, for how long it takes? See `kdeploy.verbs.estimate.small_run`.
+        timed: do every stage small, to say how long it takes; see `kdeploy.verbs.estimate.small_run`.
         clock: of the stages; that of the processor leaves out what else the machine does.
     """
     job.prints = order.fingerprints(job)

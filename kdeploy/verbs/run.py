@@ -68,7 +68,7 @@ def plan(subject: str | Path, options: Options | None = None, *, speed: bool = F
     Args:
         subject: a recipe file or a run.
         speed: time an untrained student against the teacher as well; about a minute a runtime.
-        timed: do every stage small, with the recipe's networks and few samples, to say how long it takes?
+        timed: do every stage small, with the recipe's networks and few samples, to say how long it takes.
     """
     from kdeploy.verbs.plan import plan as plan_job
 

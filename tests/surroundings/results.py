@@ -12,7 +12,7 @@ RESULTS = (".safetensors", ".onnx", ".npy", ".xml", ".bin")  # records say how l
 
 def copied(runs: Path, folder: Path, *without: str) -> Path:
     """A copy of the work of a run in a folder, without some of its stages and without its index."""
-    content = Path(shutil.copytree(runs, folder / "runs", ignore=shutil.ignore_patterns(".work")))
+    content = Path(shutil.copytree(runs, folder / "runs", symlinks=True, ignore=shutil.ignore_patterns(".work")))
     for path in (*content.glob("*.json"), *(content / stage for stage in without)):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return content
