@@ -50,6 +50,7 @@ KINDS = (
     "bundle/*/bundle/*",
     "bundle/*/tiny.zip",
     "report/*/report.*",
+    "report/*/decisions.json",
 )
 PLACES = (0.0, 0.37, 0.71, 1.0)  # of a file, from its first byte to its last
 KEPT = "export/*|distill/*|samples/*|teacher/*|labels/*|verify/*|bench/*"  # what a bundle is made from

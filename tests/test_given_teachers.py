@@ -470,4 +470,7 @@ def test_a_package_that_raises_when_it_is_looked_for_is_told_as_its_own_fault(mo
     recipe = _write(module, '{torch: "angry.net:build"}')
     found = kdeploy("plan", recipe, "--no-time", *_places(module), "--trust", PYTHONPATH=str(module / "code"))
     place = module / "code" / "angry" / "__init__.py"
-    assert found == (3, "", f"error: angry.net: must be importable (SystemExit: not today, in {place}:3).\n")
+    assert (found.code, found.stdout) == (3, "")
+    *traceback, last = found.stderr.splitlines()
+    assert traceback[0].startswith("Traceback (most recent call last)")
+    assert last == f"error: angry.net: must be importable (SystemExit: not today, in {place}:3)."

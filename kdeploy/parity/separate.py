@@ -13,7 +13,7 @@ from kdeploy.errors import InputError, MissingError, ResourceError
 from kdeploy.parity.compare import answers
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Source
-from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.runtimes.scratch import filling, scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
 from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits
@@ -47,7 +47,8 @@ def work(request: wire.Message, _step: Callable[[wire.Message], None]) -> dict[s
             logits, _ = answers(runtime, artefact, request["input"], inputs)
     except (InputError, MissingError):
         return {}
-    np.save(folder / "logits.npy", logits, allow_pickle=False)
+    with filling(folder):
+        np.save(folder / "logits.npy", logits, allow_pickle=False)
     return {}
 
 

@@ -42,21 +42,31 @@ def scratch_folder(shown: str | None = None) -> Iterator[Path]:
     _sweep_once()
     outer = Path(tempfile.mkdtemp(prefix=PREFIX))  # which only this user may enter
     try:
-        with (outer / LOCK).open("w") as lock:
+        with filling(folder := outer / FILES), (outer / LOCK).open("w") as lock:
             with suppress(OSError):  # a file system without locks keeps its folders
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folder = outer / FILES
             folder.mkdir(mode=0o700)
             with standing_for(folder, shown):
                 yield folder
-    except Exception as exc:
-        full = lack_of_room(exc, outer.parent, outer)
-        if full is not None:
-            raise full from exc
-        raise
     finally:
         for path in (outer / FILES, outer):  # the lock last, or what is left would not be known as ours
             shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Let a full disk below a private folder be told as that of the place for temporary files, also by a child that
+    writes into the folder of its parent.
+
+    Raises: ResourceError where the disk is full, whatever was made of that.
+    """
+    try:
+        yield
+    except Exception as exc:
+        full = lack_of_room(exc, folder.parent.parent, folder.parent)
+        if full is not None:
+            raise full from exc
+        raise
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from kdeploy.records.count import CountRecord
 from kdeploy.records.export import ModelExportRecord
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import artefacts, installed
-from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.runtimes.scratch import filling, scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
 from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits
@@ -186,7 +186,8 @@ def _expected(request: wire.Message, progress: Progress) -> list[ParityRow]:
 
     folder = request["folder"] and Path(request["folder"])
     paths, called = ([*map(Path, request[name])] for name in ("paths", "called"))
-    return expect(paths, called, folder, Path(request["scratch"]), progress)
+    with filling(scratch := Path(request["scratch"])):
+        return expect(paths, called, folder, scratch, progress)
 
 
 def _counted(request: wire.Message, _progress: Progress) -> Record:
@@ -235,7 +236,9 @@ def _answered(request: wire.Message) -> dict[str, Any]:
 
     inputs = np.load(request["inputs"], allow_pickle=False)
     found, _ = answers(request["runtime"], Path(request["artefact"]), request["input"], inputs)
-    np.save(Path(request["inputs"]).with_name("logits.npy"), found, allow_pickle=False)
+    written = Path(request["inputs"]).with_name("logits.npy")
+    with filling(written.parent):
+        np.save(written, found, allow_pickle=False)
     return {}
 
 

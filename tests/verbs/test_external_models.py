@@ -338,7 +338,8 @@ def test_a_model_made_elsewhere_is_exported_once_and_handed_over(tmp_path: Path)
     assert (folder / "model.onnx").stat().st_mtime_ns == stamp
     assert "bottleneck: shipped fused (asked for (--bottleneck fuse))\n" in again.stdout
     assert again.stdout.endswith(f"model: {tmp_path / 'out' / 'model.onnx'}\n")
-    assert again.stderr.endswith(f"next: kdeploy bench {path} --vs {tmp_path / 'out' / 'model.onnx'}\n")
+    runs = tmp_path / "runs"
+    assert again.stderr.endswith(f"next: kdeploy bench {path} {tmp_path / 'out' / 'model.onnx'} --runs {runs}\n")
 
 
 def test_a_model_that_is_there_is_kept_without_overwrite(tmp_path: Path) -> None:
