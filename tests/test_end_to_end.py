@@ -99,12 +99,15 @@ class TestRun:
         assert found.code == 0
         assert accuracy in found.stdout
         assert "stages run: none, all were done before\n" in found.stdout
-        assert f"bundle: {runs / tiny.outcome.document['bundle']}\n" in found.stdout
+        bundle = Path(tiny.outcome.document["bundle"]).relative_to(tiny.runs)
+        assert f"bundle: {runs / bundle}\n" in found.stdout
 
     def test_show_prints_the_summary_of_the_run(self, command: Command, runs: Path, tiny: TinyRun) -> None:
+        bundle = Path(tiny.outcome.document["bundle"]).relative_to(tiny.runs)
         assert command("show", "tiny", "--runs", runs, "--json").document == {
             **tiny.outcome.document,
             "stages_run": [],
+            "bundle": str(runs / bundle),
         }
 
 

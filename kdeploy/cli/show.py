@@ -48,7 +48,7 @@ def command(
         compared = api.show_sweep(subject, asked)
         found = compared or api.show(subject, asked)
     if as_json:
-        output.record(found)
+        output.record(found, folder=runs)
     elif isinstance(found, SweepRecord):
         sweep.show(found)
     else:

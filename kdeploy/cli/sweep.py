@@ -43,7 +43,7 @@ def command(
         record = api.sweep(recipe, shared, only=only or ())
         folder, report = api.report_sweep(record, shared)
     if as_json:
-        output.record(record)
+        output.record(record, folder=runs)
         return
     show(record)
     output.line(f"report: {folder / report.page.file}")
