@@ -87,7 +87,7 @@ def test_show_names_what_was_not_counted(command, tmp_path):
 
 def test_json_is_the_record(command, tmp_path):
     found = command("show", made.linear(tmp_path / "a.onnx", (1, 4, 4)), "--json")
-    assert found.document["schema"] == "kdeploy.count/2"
+    assert found.document["schema"] == "kdeploy.count/2.1"
     assert found.document["input_shapes"] == {"x": [1, 1, 4, 4]}
     assert found.document["compute"]["multiply_adds"] == 256 + 48
     assert [layer["name"] for layer in found.document["compute"]["layers"]] == ["hidden", "logits"]

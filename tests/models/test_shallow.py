@@ -119,10 +119,10 @@ def test_batch_norm_folds_away_and_leaves_one_pair_of_factors():
     for _ in range(3):
         net(torch.rand(20, 1, 28, 28))
     net.eval()
-    folded, done, reason = fold_batch_norm(net.chain().eval())
+    folded, done, reason, _ = fold_batch_norm(net.chain().eval())
     assert done
     assert reason == "1 folded into the convolutions before them, 2 folded into the linear layers before them"
-    plain, done, _ = fold_bias(folded)
+    plain, done, *_ = fold_bias(folded)
     assert done
     kinds = ["Normalise", "Conv2d", "ReLU", "MaxPool2d", "Flatten", "Linear", "Linear", "ReLU", "Linear"]
     assert [type(layer).__name__ for layer in plain] == kinds

@@ -78,7 +78,7 @@ def test_the_command_prints_the_plan(runs):
     assert "label store: 1200 rows, 24.4 kB\n" in found.stdout
     assert "teacher deep-cnn: its 1200 labels are stored\n" in found.stdout
     assert "bottleneck: k 16, break-even 61;" in found.stdout
-    assert found.stderr == "next: kdeploy run tiny\n"
+    assert found.stderr == f"next: kdeploy run tiny --runs {runs}\n"
     assert inside("plan", TINY, "--no-time", "--runs", runs, "--json").document["schema"] == "kdeploy.plan/3"
 
 

@@ -22,7 +22,7 @@ IMPORTS = """
 import sys
 from kdeploy.graphs.inspector.__main__ import inspected
 from kdeploy.graphs.inspector.record import InspectionLimits
-request = {"path": sys.argv[1], "where": sys.argv[1], "limits": InspectionLimits().model_dump()}
+request = {"path": sys.argv[1], "where": sys.argv[1], "limits": InspectionLimits().model_dump(), "shape": None}
 print(inspected(request, print))
 print('imported:', *{'torch', 'onnxruntime', 'openvino', 'onnx'} & set(sys.modules))
 """
