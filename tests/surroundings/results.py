@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from kdeploy.system.files import hash_file
+from tests.program import STAGES
 
 RESULTS = (".safetensors", ".onnx", ".npy", ".xml", ".bin")  # records say how long things took as well
 
@@ -20,7 +21,7 @@ def copied(runs: Path, folder: Path, *without: str) -> Path:
 
 def content_of(runs: Path) -> dict[str, str]:
     """The digest of each file of finished work, by its path."""
-    paths = (path for path in sorted(runs.glob("[!.]*/*/**/*")) if path.is_file())
+    paths = (path for stage in STAGES for path in sorted((runs / stage).rglob("*")) if path.is_file())
     return {str(path.relative_to(runs)): hash_file(path) for path in paths}
 
 
