@@ -78,9 +78,9 @@ def test_a_runtime_asked_for_by_name_that_refuses_is_an_error(tmp_path):
     path = of_one_batch(made.linear(tmp_path / "a.onnx", (1, 4, 4)), 4)
     found = inside("bench", path, "--vs", path, "--runtime", "ncnn", "--runs", tmp_path / "runs")
     assert found.code == 3
-    assert found.stderr == (
+    assert found.stderr.splitlines()[-1] == (  # on a busy machine that is said before
         f"error: runtime 'ncnn': must take a.onnx in fp32 ({ONE_ROW}). "
-        "Choose another, or ask for it in export.formats of a recipe, which has the torch module.\n"
+        "Choose another, or ask for it in export.formats of a recipe, which has the torch module."
     )
 
 
