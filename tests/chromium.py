@@ -75,7 +75,8 @@ def _run(page: Path, folder: Path, *words: str) -> tuple[str, Heard]:
     with _proxy() as (address, requests):
         command = [PROGRAM, *_FLAGS, f"--proxy-server={address}", f"--user-data-dir={profile}", *words, page.as_uri()]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    lines = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    console = [line for line in lines if "source: chrome://" not in line]  # of a page of the browser's own
     return done.stdout, Heard(console, [wanted for wanted in requests if not _BROWSERS_OWN.search(wanted)])
 
 
