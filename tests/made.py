@@ -45,6 +45,19 @@ def linear(
     return path
 
 
+def graph(path: Path, nodes: list[onnx.NodeProto], shape: tuple[int, ...], classes: int, **weights: np.ndarray) -> Path:
+    """A graph of opset 17 from x (n, *shape) to y (n, classes)."""
+    made = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 def images(path: Path, count: int = 240) -> Path:
     """8x8 grey images whose class is the third of the picture that is bright."""
     draws = np.random.default_rng(1)

@@ -89,7 +89,7 @@ TESTED_ELSEWHERE = {
     "samples/test_meanings_of_npz.py": "samples/arrays/labels samples/arrays/names samples/arrays/pixels",
     "the test of each view, beside samples/views/test_views.py": "samples/views/cut samples/views/numbers",
     "stages/export/test_run.py": "stages/export/describe stages/export/forms transforms/outcome",
-    "pipeline/test_store.py and whoever writes a file": "system/files system/lock",
+    "pipeline/test_store.py, where runs lock their work": "system/lock",
     "stages/test_verify.py, stages/export/test_with_preprocessing.py": "evaluation/raw_input",
     "values without code: training/test_loop.py, losses/test_by_name.py": "losses/options training/options",
     "says nothing by default; cli/test_progress.py has the one with bars": "system/progress",

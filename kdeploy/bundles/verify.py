@@ -29,7 +29,7 @@ from kdeploy.records.bundle import BundleVerdict
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system.bounded import ask
-from kdeploy.system.limits import COMPLAINTS_BYTES, GIB, PATIENCE, Limits
+from kdeploy.system.limits import COMPLAINTS_BYTES, GIB, Limits
 
 NOT_MADE_HERE = "kdeploy bundles no such model: do not run it, and get the bundle again from where it came."
 
@@ -90,7 +90,7 @@ def _rerun(folder: Path, manifest: core.Manifest, contents: dict[str, bytes], sh
 def _limits(size_bytes: int) -> Limits:
     """Those of a golden run, in which a student answers some dozens of samples: time by the bytes that it reads."""
     seconds = core.allowed_seconds(size_bytes, files=1)
-    return Limits.of_work(PATIENCE * seconds, seconds, COMPLAINTS_BYTES)
+    return Limits.of_work(seconds, COMPLAINTS_BYTES)
 
 
 def _inspect(model: Path, shown: str) -> None:

@@ -17,6 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from kdeploy.errors import ModelError
+from kdeploy.runtimes.onnxfile import rename
 
 _KEYS = ("names", "classes", "labels", "class_names")
 _MOST_CHARACTERS = 16 << 20
@@ -73,9 +74,7 @@ def choose_columns(model: onnx.ModelProto, columns: Sequence[int]) -> None:
     """Let a classifier with one output (batch, classes) give these of its logits, in this order; in place."""
     graph, (before, indices) = model.graph, CHOSEN
     output = graph.output[0]
-    for node in graph.node:
-        node.output[:] = [before if name == output.name else name for name in node.output]
-        node.input[:] = [before if name == output.name else name for name in node.input]
+    rename(graph, output.name, before)
     graph.initializer.append(numpy_helper.from_array(np.array(columns, np.int64), indices))
     graph.node.append(helper.make_node("Gather", [before, indices], [output.name], axis=1))
     output.type.tensor_type.shape.dim[1].dim_value = len(columns)

@@ -32,7 +32,7 @@ from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.protocol import Refused
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
-from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits, bound_next
+from kdeploy.system.limits import CONVERTED_BYTES, Limits, bound_next
 
 SECONDS = 20  # of the processor, and one for each MiB of the model
 MOST_SECONDS = 3600  # whatever the first call took
@@ -80,7 +80,7 @@ def _outcome(job: Job, *, empty: bool) -> Comparison:
         answer = ask(
             "kdeploy.parity.apart",
             request | {"empty": empty, "seconds": seconds},
-            Limits.of_work(PATIENCE * MOST_SECONDS, MOST_SECONDS, CONVERTED_BYTES),
+            Limits.of_work(MOST_SECONDS, CONVERTED_BYTES),
             where=str(job.path),
             doing=f"compared on {job.runtime}",
             step=lambda step: stages.append(step["at"]),

@@ -16,7 +16,7 @@ from kdeploy.runtimes.protocol import Source
 from kdeploy.runtimes.scratch import filling, scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
-from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits
+from kdeploy.system.limits import CONVERTED_BYTES, Limits
 
 SECONDS = 60  # of the processor, and one for each MiB of the model
 
@@ -28,7 +28,7 @@ def answered(path: Path, runtime: str, input_name: str, inputs: np.ndarray) -> n
     with scratch_folder(str(path)) as folder:
         np.save(folder / "inputs.npy", inputs, allow_pickle=False)
         request = {"path": str(path), "runtime": runtime, "input": input_name, "folder": str(folder)}
-        limits = Limits.of_work(PATIENCE * seconds, seconds, CONVERTED_BYTES)
+        limits = Limits.of_work(seconds, CONVERTED_BYTES)
         try:
             ask("kdeploy.parity.separate", request, limits, where=str(path), doing=f"run on {runtime}")
         except ResourceError:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdeploy.runtimes.border import calibrated, converting
+from kdeploy.runtimes.onnxfile import rename
 from kdeploy.runtimes.protocol import Arrays
 from kdeploy.runtimes.scratch import scratch_folder
 
@@ -105,9 +106,7 @@ def _float_outputs(model: onnx.ModelProto) -> None:
         exact = rounded.input[0]
         model.graph.node.remove(last)
         model.graph.node.remove(rounded)
-        for node in model.graph.node:
-            node.input[:] = [value.name if name == exact else name for name in node.input]
-            node.output[:] = [value.name if name == exact else name for name in node.output]
+        rename(model.graph, exact, value.name)
     names = {name for node in model.graph.node for name in node.input}
     tensors = [tensor for tensor in model.graph.initializer if tensor.name in names]
     del model.graph.initializer[:]

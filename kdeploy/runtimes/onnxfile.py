@@ -28,6 +28,14 @@ def header(model: Path, *, runtime: str = "onnx") -> onnx.ModelProto:
         return onnx.load(model, load_external_data=False)
 
 
+def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Give what is called `old` between the nodes of a graph another name, in place; inputs, outputs and tensors keep
+    theirs."""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+
+
 def free_lengths(graph: onnx.GraphProto) -> None:
     """Make the lengths below 0 free, as ONNX Runtime reads them: Paddle and others write -1 where they mean any."""
     for value in (*graph.input, *graph.output, *graph.value_info):

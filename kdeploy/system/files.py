@@ -32,6 +32,11 @@ def hash_folder(folder: Path) -> dict[str, str]:
     return {path.name: hash_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
+def folder_bytes(folder: Path) -> int:
+    """The bytes of all files below a folder; links take none."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
 def hash_module(name: str) -> str | None:
     """The digest of a module's file, not of what that imports; None for a module that cannot be found."""
     with calling(name, "must be importable"):  # the packages that it is in are imported

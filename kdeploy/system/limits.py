@@ -33,9 +33,8 @@ CONVERTED_BYTES = 4 * GIB  # of a model that is converted
 COMPLAINTS_BYTES = 2**24  # of a process that writes none but standard error, which is a file too
 OF_A_CPU = 256 * 2**20  # address space for the stack and the arena of its threads
 PROC = Path("/proc")
-PATIENCE = (
-    12  # seconds by the clock for one of processor time: a process that is left a tenth of a CPU comes to its end
-)
+# seconds by the clock for one of processor time: a process that is left a tenth of a CPU comes to its end
+PATIENCE = 12
 
 
 class Limits(NamedTuple):
@@ -49,9 +48,9 @@ class Limits(NamedTuple):
     processes: int | None = None
 
     @classmethod
-    def of_work(cls, seconds: float, cpu_seconds: int, file_bytes: int) -> Self:
+    def of_work(cls, cpu_seconds: int, file_bytes: int) -> Self:
         """Those of work on a model from outside that may take what this machine has, but for time and files."""
-        return cls(seconds, cpu_seconds, memory_of_this_machine(), file_bytes, tasks_of_this_machine())
+        return cls(PATIENCE * cpu_seconds, cpu_seconds, memory_of_this_machine(), file_bytes, tasks_of_this_machine())
 
 
 def memory_of_this_machine() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import onnx
 
 from kdeploy.runtimes.live_nodes import leave_out_dead
-from kdeploy.runtimes.onnxfile import copy_model, header
+from kdeploy.runtimes.onnxfile import copy_model, header, rename
 from kdeploy.runtimes.output_shapes import closed_outputs
 
 
@@ -52,9 +52,7 @@ def _flatten(graph: onnx.GraphProto, output: onnx.ValueInfoProto) -> bool:
     name, inner = output.name, f"{output.name}/unflattened"
     if not any(name in node.output for node in graph.node):
         return False
-    for node in graph.node:
-        node.input[:] = [inner if read == name else read for read in node.input]
-        node.output[:] = [inner if given == name else given for given in node.output]
+    rename(graph, name, inner)
     graph.node.append(onnx.helper.make_node("Flatten", [inner], [name], name=f"{name}/flatten", axis=1))
     del output.type.tensor_type.shape.dim[2:]
     return True

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdeploy.pipeline.store import RECORD, Store
+from kdeploy.system.files import folder_bytes
 from kdeploy.verbs.newest import remove_links
 from kdeploy.verbs.runs import read_index
 
@@ -38,8 +39,6 @@ def unnamed(store: Store, used: Collection[str]) -> list[Unnamed]:
     for index in store.root.glob("*.json"):
         named |= {store.folder(*place) for place in read_index(index).named}
     folders = sorted(path.parent for path in store.root.glob(f"[!.]*/*/{RECORD}"))
-    return [Unnamed(folder, _size(folder)) for folder in folders if folder not in named and not folder.is_symlink()]
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return [
+        Unnamed(folder, folder_bytes(folder)) for folder in folders if folder not in named and not folder.is_symlink()
+    ]

@@ -117,7 +117,7 @@ def _asked(
 ) -> wire.Message:
     seconds = seconds or SECONDS
     cpu_seconds = math.ceil(seconds * (os.cpu_count() or 1))
-    limits = Limits.of_work(PATIENCE * seconds, cpu_seconds, CONVERTED_BYTES)
+    limits = Limits.of_work(cpu_seconds, CONVERTED_BYTES)._replace(seconds=PATIENCE * seconds)
     with ExitStack() as tasks:
         return ask(
             "kdeploy.verbs.external_work", request, limits, where=where, doing=doing, step=Relay(progress, tasks)

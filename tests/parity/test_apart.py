@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from kdeploy.parity import apart
 from kdeploy.parity.apart import Job, outcome
@@ -17,20 +16,6 @@ from kdeploy.runtimes import installed
 from tests import made
 
 needs_tract = pytest.mark.skipif("tract" not in installed.available(), reason="tract is not installed, which hangs")
-
-
-def saved(path: Path, nodes: list[onnx.NodeProto], shape: tuple[int, ...], **weights: np.ndarray) -> Path:
-    """A graph from x (n, *shape) to y (n, 5)."""
-    float32 = onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("x", float32, ["n", *shape])],
-        [helper.make_tensor_value_info("y", float32, ["n", 5])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 def recurrent(path: Path) -> Path:
@@ -43,7 +28,7 @@ def recurrent(path: Path) -> Path:
         helper.make_node("Squeeze", ["last", "axis"], ["state"]),
         helper.make_node("MatMul", ["state", "out"], ["y"]),
     ]
-    return saved(path, nodes, (4, 3), w=w, r=r, out=out, axis=np.array([0]))
+    return made.graph(path, nodes, (4, 3), 5, w=w, r=r, out=out, axis=np.array([0]))
 
 
 def endless(path: Path) -> Path:
@@ -54,7 +39,7 @@ def endless(path: Path) -> Path:
         helper.make_node("Identity", ["z"], ["y"]),
     ]
     w = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)
-    return saved(path, nodes, (3, 8, 8), lengths=np.array([0, 3, 64]), w=w)
+    return made.graph(path, nodes, (3, 8, 8), 5, lengths=np.array([0, 3, 64]), w=w)
 
 
 def job(path: Path, runtime: str, *shape: int) -> Job:

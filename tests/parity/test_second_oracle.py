@@ -16,22 +16,9 @@ from kdeploy.parity import second_oracle
 from kdeploy.parity.oracle import Oracle
 from kdeploy.parity.truth import GraphTruth, onnx_oracle
 from kdeploy.runtimes import installed
+from tests import made
 
 DRAWS = np.random.default_rng(0)
-
-
-def saved(path: Path, nodes: list[onnx.NodeProto], shape: tuple[int, ...], **weights: np.ndarray) -> Path:
-    """A graph of opset 17 from x (n, *shape) to y (n, 3)."""
-    float32 = onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("x", float32, ["n", *shape])],
-        [helper.make_tensor_value_info("y", float32, ["n", 3])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 def quantized(path: Path) -> Path:
@@ -43,7 +30,7 @@ def quantized(path: Path) -> Path:
         helper.make_node("MatMul", ["d", "e"], ["y"]),
     ]
     weights = DRAWS.integers(-100, 100, (4, 3)).astype(np.int8)
-    return saved(path, nodes, (4,), step=np.float32(0.01), zero=np.int8(0), w=weights)
+    return made.graph(path, nodes, (4,), 3, step=np.float32(0.01), zero=np.int8(0), w=weights)
 
 
 def grouped(path: Path) -> Path:
@@ -52,7 +39,7 @@ def grouped(path: Path) -> Path:
         helper.make_node("ConvTranspose", ["x", "w"], ["c"], group=3),
         helper.make_node("ReduceMean", ["c"], ["y"], axes=[2, 3], keepdims=0),
     ]
-    return saved(path, nodes, (6, 4, 4), w=DRAWS.standard_normal((6, 1, 3, 3)).astype(np.float32))
+    return made.graph(path, nodes, (6, 4, 4), 3, w=DRAWS.standard_normal((6, 1, 3, 3)).astype(np.float32))
 
 
 def test_the_opset_is_raised_to_what_the_evaluator_has(tmp_path):
@@ -66,7 +53,7 @@ def test_the_opset_is_raised_to_what_the_evaluator_has(tmp_path):
 
 def test_onnx_runtime_in_float64_judges_where_it_has_the_operators(tmp_path, monkeypatch: pytest.MonkeyPatch):
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
-    path = saved(tmp_path / "a.onnx", nodes, (4,), w=DRAWS.standard_normal((4, 3)).astype(np.float32))
+    path = made.graph(tmp_path / "a.onnx", nodes, (4,), 3, w=DRAWS.standard_normal((4, 3)).astype(np.float32))
     inputs = DRAWS.random((6, 4), np.float32)
     monkeypatch.setattr(second_oracle, "_raised", cannot)
     _, oracle = second_oracle.second_oracle(path, signature(path), inputs, ModelError(str(path), "must run"))

@@ -22,7 +22,7 @@ from kdeploy.runtimes.protocol import Source
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
-from kdeploy.system.limits import CONVERTED_BYTES, PATIENCE, Limits
+from kdeploy.system.limits import CONVERTED_BYTES, Limits
 
 RUNTIME = "onnxruntime"
 SECONDS = 20  # of the processor, and one for each MiB of weights; by the clock twice that
@@ -39,7 +39,7 @@ def call_once(path: Path, inspection: Inspection, runtime: str = RUNTIME) -> str
     refused: str | None = ask(
         "kdeploy.graphs.inspector.trial",
         {"path": str(path), "inputs": [value.model_dump() for value in inspection.inputs], "runtime": runtime},
-        Limits.of_work(PATIENCE * seconds, seconds, CONVERTED_BYTES),
+        Limits.of_work(seconds, CONVERTED_BYTES),
         where=str(path),
         doing="run once",
     )["refused"]

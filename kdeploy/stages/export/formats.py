@@ -25,6 +25,7 @@ from kdeploy.records.export import Format, Processors
 from kdeploy.records.parity import ParityRow
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
+from kdeploy.system.files import folder_bytes
 from kdeploy.system.progress import Progress
 
 RUNS_ONNX = "onnxruntime"  # what answers for the ONNX file itself
@@ -136,7 +137,7 @@ def _artefact(folder: Path, request: FormatRequest, subject: ConvertedModel) -> 
         raise
     if not artefact.is_file() or not artefact.stat().st_size:
         raise ModelError(f"format {request}", f"must write the {subject.name}", got=f"nothing in {artefact.name}")
-    return artefact, size_of(target)
+    return artefact, folder_bytes(target)
 
 
 def _source(subject: ConvertedModel) -> Source:
@@ -154,11 +155,6 @@ def source_of(path: Path, inputs: np.ndarray, calibration: np.ndarray) -> Source
     name, starts = signature(path).input, range(0, len(calibration), CALIBRATION_BATCH)
     batches = [{name: calibration[start : start + CALIBRATION_BATCH]} for start in starts]
     return Source(path, None, {name: inputs[:3]}, batches or None)
-
-
-def size_of(folder: Path) -> int:
-    """The bytes of all files of a format."""
-    return sum(part.stat().st_size for part in folder.rglob("*") if part.is_file())
 
 
 def _compared(artefact: Path, request: FormatRequest, subject: ConvertedModel) -> ParityRow:

@@ -17,7 +17,8 @@ from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import ExportRecord, Format
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Refused
-from kdeploy.stages.export.formats import divided, size_of, source_of
+from kdeploy.stages.export.formats import divided, source_of
+from kdeploy.system.files import folder_bytes
 
 INT8 = "int8"
 
@@ -81,7 +82,7 @@ def _baseline(folder: Path, student: Format, held_out: Labeled, calibration: np.
     except Refused:
         shutil.rmtree(place)
         return []
-    format_ = format_.model_copy(update={"file": artefact.relative_to(folder).as_posix(), "bytes": size_of(place)})
+    format_ = format_.model_copy(update={"file": artefact.relative_to(folder).as_posix(), "bytes": folder_bytes(place)})
     return [_with_cost(folder, format_, held_out, len(calibration))]
 
 

@@ -49,12 +49,17 @@ def tracer(root: Path = ROOT) -> int | None:
 
 def steal_ns(cpus: Sequence[int], root: Path) -> int:
     """The time that the hypervisor ran others on these CPUs, in ns."""
+    rows = cpu_lines(cpus, root)
+    if len(rows) != max(1, len({*cpus})):
+        raise ValueError("a CPU has no line")
+    return sum(int(fields[8]) for fields in rows) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def cpu_lines(cpus: Sequence[int], root: Path) -> list[list[str]]:
+    """The fields of the lines of these CPUs in /proc/stat, of that of all together where none are named."""
     names = {f"cpu{cpu}" for cpu in cpus} or {"cpu"}
     lines = (line.split() for line in _text(root / "proc/stat").splitlines())
-    ticks = [int(fields[8]) for fields in lines if fields and fields[0] in names]
-    if len(ticks) != len(names):
-        raise ValueError("a CPU has no line")
-    return sum(ticks) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return [fields for fields in lines if fields and fields[0] in names]
 
 
 def pressure_ns(root: Path) -> int:

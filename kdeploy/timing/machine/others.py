@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kdeploy.timing.machine.counters import cpu_lines
+
 ROOT = Path("/")
 
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -68,9 +70,7 @@ def read(cpus: Sequence[int], root: Path = ROOT, clock: Callable[[], int] = time
 
 def cpu_times(cpus: Sequence[int], root: Path) -> tuple[int, int]:
     """The time that these CPUs were busy, and that a hypervisor ran others on them, in ns."""
-    names = {f"cpu{cpu}" for cpu in cpus} or {"cpu"}
-    lines = [line.split() for line in (root / "proc/stat").read_text().splitlines()]
-    rows = [fields for fields in lines if fields and fields[0] in names]
+    rows = cpu_lines(cpus, root)
     busy = sum(int(fields[place]) for fields in rows for place in _BUSY)
     return busy * _TICK_NS, sum(int(fields[8]) for fields in rows) * _TICK_NS
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from kdeploy.system.progress import Progress
@@ -74,8 +73,3 @@ class Stopwatch(Progress):
         """The tasks that ended since it was asked last."""
         tasks, self._tasks = tuple(self._tasks), []
         return tasks
-
-
-def folder_bytes(folder: Path) -> int:
-    """The bytes of all files below a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

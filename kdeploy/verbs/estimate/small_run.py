@@ -23,9 +23,10 @@ from kdeploy.pipeline.teacher import class_count
 from kdeploy.records.run import StageKey
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.samples.sampleset import SampleSet
+from kdeploy.system.files import folder_bytes
 from kdeploy.system.resident import PeakMemory
 from kdeploy.verbs.estimate.few import few
-from kdeploy.verbs.estimate.laps import Clock, Lap, Stopwatch, folder_bytes
+from kdeploy.verbs.estimate.laps import Clock, Lap, Stopwatch
 from kdeploy.verbs.estimate.shortened import shortened, steps_for, teacher_steps
 
 LEARNED, EVALUATED = 256, 64  # samples of a part, or a batch where that is more

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from kdeploy.verbs.estimate.laps import Lap, Stopwatch, Task, folder_bytes
+from kdeploy.verbs.estimate.laps import Lap, Stopwatch, Task
 
 
 def test_a_step_is_timed_without_the_first_and_the_rest_is_what_it_takes_once():
@@ -33,10 +31,3 @@ def test_a_task_that_fails_is_ended_all_the_same():
     with pytest.raises(KeyError), watch.task("labels", 3):
         raise KeyError
     assert [(task.began, task.ended) for task in watch.take()] == [(1.0, 4.0)]
-
-
-def test_a_folder_is_its_files_without_links(tmp_path: Path):
-    (tmp_path / "inner").mkdir()
-    (tmp_path / "inner" / "a").write_bytes(b"12345")
-    (tmp_path / "b").symlink_to(tmp_path / "inner" / "a")
-    assert folder_bytes(tmp_path) == 5
