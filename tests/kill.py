@@ -11,7 +11,8 @@
 Beside every chain and every sweep `kdeploy clean --yes` runs again and again, and must never take what a run names or
 is about to name. Trainings write a checkpoint every tenth of a second instead of every 15 seconds, or none would be
 read here. A finished chain must have the weights, the ONNX files and the accuracies of the reference, and nothing
-broken beside them. Prints a table and exits with 1 on any difference. Takes about nine minutes on two cores.
+broken beside them. Prints a table and exits with 1 on any difference. Two chains run side by side, each in a folder of
+its own; 20 kills take about eight minutes on two cores.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +51,7 @@ PATIENCE_SECONDS = 300
 CHECKPOINT_SECONDS = "0.1"
 WEIGHTS = "[!.]*/*/*.safetensors"
 VARIANTS = "variants: {plain: {}, longer: {distill: {epochs: 13}}}\n"
+SIDE_BY_SIDE = 2  # a run keeps one core busy most of the time
 ATTEMPTS = 12  # to find a process between two blocks, or inside an epoch
 
 
@@ -313,22 +316,21 @@ def kill_test(place: Path, kills: int, draws: random.Random) -> int:
     say("reference: " + ", ".join(f"{stage} {seconds[stage]:.1f} s" for stage in (START, *STAGES)))
     hits: list[str] = []
     wrong: list[str] = []
-    pending = chains(kills, seconds, draws)
+    pending, number = chains(kills, seconds, draws), 0
     while pending:
-        runs = place / f"chain-{len(hits)}"
-        with Cleaning(runs) as cleaning:
-            hits += _chain(runs, pending.pop(0), len(hits))
-            summary = Running(runs).finish()
-        found = differences(result(runs, summary), reference) + broken(runs) + cleaning.wrong
-        say(f"      finished: {'; '.join(found) or 'equal to the reference, nothing broken'}")
-        wrong += found
+        places = [place / f"chain-{number + further}" for further in range(len(pending))]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            for hit, found in pool.map(partial(_chain, reference=reference), places, pending):
+                hits += hit
+                wrong += found
+        number += len(pending)
         missed = [stage for stage in STAGES if stage not in hits]
-        if not pending and (missed or len(hits) < kills) and len(hits) < 2 * kills:
+        pending = []
+        if (missed or len(hits) < kills) and len(hits) < 2 * kills:
             # a moment drawn late in a short stage can fall into the next one
             stages = missed or list(draws.sample(STAGES, min(len(STAGES), kills - len(hits))))
             pending = [[Moment(stage, draws.uniform(0.0, 0.3) * seconds[stage]) for stage in stages]]
             pending[0].sort(key=lambda moment: STAGES.index(moment.stage))
-    missed = [stage for stage in STAGES if stage not in hits]
     wrong += [f"no kill hit {stage}" for stage in missed] + inside(place / "inside", reference)
     wrong += sweeps(place, max(2, kills // 10), draws)
     say(f"{len(hits)} kills, {len(set(hits))} stages hit: {'; '.join(wrong) or 'no difference'}")
@@ -396,17 +398,26 @@ def _hit(runs: Path, look: Callable[[Path], str]) -> str:
     return ""
 
 
-def _chain(runs: Path, moments: list[Moment], before: int) -> list[str]:
-    """Kill one run at each of the moments; the stages that were hit."""
-    hits: list[str] = []
+def _chain(runs: Path, moments: list[Moment], *, reference: Result) -> tuple[list[str], list[str]]:
+    """Kill one run at each of the moments and let it end; the stages that were hit, and what is wrong in the end."""
+    with Cleaning(runs) as cleaning:
+        hits = list(_kills(runs, moments))
+        summary = Running(runs).finish()
+    wrong = differences(result(runs, summary), reference) + broken(runs) + cleaning.wrong
+    say(f"{runs.name:>9}  finished: {'; '.join(wrong) or 'equal to the reference, nothing broken'}")
+    return hits, wrong
+
+
+def _kills(runs: Path, moments: list[Moment]) -> Iterator[str]:
+    """The stage that each kill hit, until the run is through."""
     for moment in moments:
         running = Running(runs)
         if not running.wait_for(moment):
             running.kill()
-            return hits
-        hits.append(running.kill())
-        say(f"{before + len(hits):4}  asked {moment.stage} + {moment.seconds:.2f} s, hit {hits[-1]}")
-    return hits
+            return
+        hit = running.kill()
+        say(f"{runs.name:>9}  asked {moment.stage} + {moment.seconds:.2f} s, hit {hit}")
+        yield hit
 
 
 if __name__ == "__main__":

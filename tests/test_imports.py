@@ -35,6 +35,15 @@ from kdeploy.verbs.prepare import Options, prepare
 job, _ = prepare({str(TINY)!r}, Options(runs=Path({{runs!r}})))
 assert len(fingerprints(job)) == 9
 """
+AGAIN = """
+import sys
+from kdeploy.cli.main import main
+sys.argv[1:] = ["run", "{recipe}", "--set", "gate.min_speedup=1000", "--runs", "{runs}"]
+try:
+    main()
+except SystemExit as exc:
+    assert exc.code == 5, exc.code
+"""
 SAY = "print('imported:', *{'torch', 'pydantic', 'onnx', 'numpy', 'onnxruntime', 'openvino'} & set(sys.modules))"
 
 
@@ -64,6 +73,12 @@ def test_importing_kdeploy_imports_nothing_heavy():
 
 def test_fingerprints_need_no_torch(tmp_path):
     assert "torch" not in _imported(FINGERPRINTS.format(runs=str(tmp_path)))
+
+
+def test_a_finished_run_that_missed_its_gate_imports_nothing_heavy_when_it_is_asked_again(runs):
+    again = AGAIN.format(recipe=TINY, runs=runs)
+    _imported(again)  # which writes its report
+    assert _imported(again) <= {"numpy", "pydantic"}
 
 
 @pytest.mark.parametrize("module", ["worker", "peak_worker"])

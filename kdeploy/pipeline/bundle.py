@@ -24,9 +24,10 @@ EVIDENCE: tuple[Stage[Any], ...] = (SAMPLES, TEACHER, DISTILL, EXPORT, VERIFY, B
 
 def run(job: Job, folder: Path) -> BundleRecord:
     """Write the bundle of a job that meets its gate."""
+    # before what a bundle takes is imported: a run that missed its gate is cheap to ask again
+    raise_if_failed(gate_results(job))
     from kdeploy.stages import bundle as stage
 
-    raise_if_failed(gate_results(job))
     samples, exported = job.samples(), exported_run(job)
     seals = {one.name: job.finished(one).seal for one in EVIDENCE}
     canonical = samples.inputs[exported.record.preprocessing.input][samples.parts["test"][:32]]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
-from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.bench_compare import BenchCompareRecord
 from kdeploy.records.report import ReportRecord
 from kdeploy.system.files import hash_file
 from kdeploy.system.fingerprint import fingerprint
 from kdeploy.system.outputs import filled
+from kdeploy.verbs.drawn import drawn
 from kdeploy.verbs.prepare import Options
 
 
@@ -50,14 +51,11 @@ def report_bench(folder: str | Path, options: Options | None = None) -> tuple[Pa
     from kdeploy.reports.write import run_bench
     from kdeploy.timing.raw import RECORD_NAME
 
-    folder, store = Path(folder), Store((options or Options()).runs)
+    folder = Path(folder)
     record = recompute(folder)
     reads = {"bench": hash_file(folder / RECORD_NAME), "raw": record.raw.sha256}
     key = fingerprint(ReportRecord.SCHEMA, {}, reads)
-    if not store.has("report", key):
-        with store.work("report", key) as work:
-            store.commit("report", key, run_bench(work, bench=record, raw=folder / record.raw.path))
-    return store.files("report", key), store.read("report", key, ReportRecord)
+    return drawn(key, partial(run_bench, bench=record, raw=folder / record.raw.path), options or Options())
 
 
 def copy_report(folder: Path, record: ReportRecord, out: Path, *, overwrite: bool = False) -> None:

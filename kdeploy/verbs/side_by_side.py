@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from kdeploy.errors import InputError
 from kdeploy.pipeline.samples import SAMPLES
-from kdeploy.pipeline.store import Store
 from kdeploy.records.report import ReportRecord
 from kdeploy.records.sweep import ComparedRuns, SweepRecord
 from kdeploy.system.fingerprint import fingerprint
+from kdeploy.verbs.drawn import drawn
 from kdeploy.verbs.prepare import Options
 from kdeploy.verbs.run import run, summary
 
@@ -32,7 +33,7 @@ def report_runs(subjects: Sequence[str | Path], options: Options | None = None) 
     if len(set(names)) < len(names):
         raise InputError("report", "must be told each run once", got=", ".join(names))
     compared = of_runs([(summary(job), job.prints[SAMPLES.key]) for job in jobs])
-    return _written(Store(options.runs), ", ".join(names), compared, compared)
+    return _written(", ".join(names), compared, compared, options)
 
 
 def report_sweep(record: SweepRecord, options: Options | None = None) -> tuple[Path, ReportRecord]:
@@ -42,17 +43,14 @@ def report_sweep(record: SweepRecord, options: Options | None = None) -> tuple[P
     """
     from kdeploy.reports.side_by_side import of_sweep
 
-    return _written(Store((options or Options()).runs), record.name, of_sweep(record.rows), record)
+    return _written(record.name, of_sweep(record.rows), record, options or Options())
 
 
 def _written(
-    store: Store, title: str, compared: ComparedRuns, data: ComparedRuns | SweepRecord
+    title: str, compared: ComparedRuns, data: ComparedRuns | SweepRecord, options: Options
 ) -> tuple[Path, ReportRecord]:
     from kdeploy.reports.write import run_compared
 
     key = fingerprint(ReportRecord.SCHEMA, {"title": title}, {"runs": hashlib.sha256(data.sealed()).hexdigest()})
-    if not store.has("report", key):
-        with store.work("report", key) as work:
-            files = run_compared(work, title=title, compared=compared, data=data, rows=data.to_rows())
-            store.commit("report", key, files)
-    return store.files("report", key), store.read("report", key, ReportRecord)
+    draw = partial(run_compared, title=title, compared=compared, data=data, rows=data.to_rows())
+    return drawn(key, draw, options)

@@ -14,18 +14,19 @@ from tests.surroundings.results import content_of, copied, results
 ADVICE = "Free some space, or raise the limit, and run the same command again; finished work is kept."
 
 
-# the stage, the KiB that are left for it, and the file that has no room
+# the stage, the KiB that are left for it, and the file without room (a page elsewhere may decide which)
 @pytest.mark.usefixtures("own_mounts")
 @pytest.mark.parametrize(
     ("stage", "verb", "spare", "full", "same"),
     [
-        ("labels", "label", 36, "view-00001/rows-00000000.npy", "header.json"),
-        ("verify", "verify", 16, "record.json", "record.json"),
-        ("report", "report", 40, "report.html", "report.html"),
+        ("labels", "label", 36, {"view-00001/rows-00000000.npy", "header.json"}, "header.json"),
+        ("verify", "verify", 16, {"record.json"}, "record.json"),
+        ("report", "report", 40, {"report.html"}, "report.html"),
     ],
+    ids=["labels", "verify", "report"],
 )
 def test_a_disk_that_is_full_in_the_middle_of_a_stage_loses_nothing(
-    stage: str, verb: str, spare: int, full: str, same: str, tiny: TinyRun, tmp_path: Path
+    stage: str, verb: str, spare: int, full: set[str], same: str, tiny: TinyRun, tmp_path: Path
 ):
     [reference] = (tiny.runs / stage).iterdir()
     content = copied(tiny.runs, tmp_path, stage)
@@ -33,7 +34,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_stage_loses_nothing(
     first, second = twice(content, spare, verb, TINY)
     assert first.code == 8
     path, _, why = first.stderr.splitlines()[-1].partition(": must have room on its disk (No space left on device, ")
-    assert path == f"error: {tmp_path}/disk/.work/{stage}/{reference.name}/{full}"
+    assert path in {f"error: {tmp_path}/disk/.work/{stage}/{reference.name}/{name}" for name in full}
     free, _, advice = why.partition(" bytes free). ")
     assert int(free) < spare << 10
     assert advice == ADVICE
