@@ -88,6 +88,8 @@ def signature_of(ports: Ports, where: str) -> Signature:
 
 def _advice(shape: Sequence[int | None]) -> str:
     """What to do about logits of a shape that is none."""
+    if len(shape) == 1:
+        return "If it gives a score a row, export that with the shape (batch, 1)."
     if len(shape) > 2:
         return "A network that answers for places or steps is no classifier; pool or flatten its answer to one row."
     return "Export it with a fixed number of classes; only the batch may be free."

@@ -75,7 +75,8 @@ class ExternalModel:
                 str(self.path),
                 "must have an input of which only the batch is free",
                 got=f"input {self.signature.input!r} of shape (batch, {words})",
-                advice="Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.",
+                advice="Show and verify take lengths with --shape, as --shape 3,224,224; "
+                "for anything else export it with a fixed shape.",
             )
         return tuple(lengths)
 

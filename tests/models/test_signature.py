@@ -65,7 +65,7 @@ def test_an_absent_file_is_refused(tmp_path: Path):
     assert str(caught.value) == f"{path}: must be an ONNX file ([Errno 2] No such file or directory: '{path}')."
 
 
-@pytest.mark.parametrize("output", [["rows"], ["rows", "classes"]])
+@pytest.mark.parametrize("output", [["rows"], ["rows", "classes"], ["rows", -1], [-1, -1]])
 def test_a_number_of_classes_that_is_left_open_is_inferred(tmp_path: Path, output: list[int | str]):
     assert signature(linear_model(tmp_path / "m.onnx", output=output)).classes == 2
 
@@ -81,7 +81,7 @@ PLACES = "A network that answers for places or steps is no classifier; pool or f
 @pytest.mark.parametrize(
     ("shape", "got", "advice"),
     [
-        ((None,), "(free)", "Export it with a fixed number of classes; only the batch may be free."),
+        ((None,), "(free)", "If it gives a score a row, export that with the shape (batch, 1)."),
         ((None, None), "(free, free)", "Export it with a fixed number of classes; only the batch may be free."),
         ((3, 2, 4), "(3, 2, 4)", PLACES),
         ((None, 2, None), "(free, 2, free)", PLACES),
