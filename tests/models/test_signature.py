@@ -11,7 +11,7 @@ import pytest
 from kdeploy.errors import ModelError
 from kdeploy.models.signature import Signature, signature, signature_of
 from kdeploy.runtimes.border import Port
-from kdeploy.runtimes.ports import Ports
+from kdeploy.runtimes.ports import Ports, of_graph
 from tests.models.test_classifier import linear_model
 from tests.runtimes.conftest import conv_linear_model, two_input_model
 
@@ -92,6 +92,18 @@ def test_outputs_that_are_no_logits_are_refused(shape: tuple[int | None, ...], g
     with pytest.raises(ModelError) as caught:
         signature_of(ports, "m.onnx")
     assert str(caught.value) == f"m.onnx: must give logits of shape (batch, classes) (shape {got}). {advice}"
+
+
+@pytest.mark.parametrize(("kind", "name"), [(onnx.TensorProto.BFLOAT16, "bfloat16"), (onnx.TensorProto.BOOL, "bool")])
+def test_a_type_that_is_refused_is_named(tmp_path: Path, kind: int, name: str):
+    path = linear_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    with pytest.raises(ModelError) as caught:
+        signature_of(of_graph(model), "m.onnx")
+    assert str(caught.value) == (
+        f"m.onnx: must take float32 (input 'x' is {name}). Export it with an input of that type."
+    )
 
 
 def test_a_batch_of_nothing_is_refused(tmp_path: Path):
