@@ -1,4 +1,4 @@
-"""Every recipe that ships and each of its variants goes through to its bundle: few samples, few steps, the same path."""
+"""Every recipe that ships and each of its variants goes through to its bundle: few samples and steps, the same path."""
 
 from __future__ import annotations
 

@@ -14,9 +14,10 @@ from kdeploy.evaluation.precision_cost import Labeled, precision_cost
 from kdeploy.models import teachers
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.every_format import compared
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.subject import REFERENCE_INPUTS, Subject, compared
+from kdeploy.parity.subject import REFERENCE_INPUTS, Subject
 from kdeploy.parity.truth import GraphTruth, Truth
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import Format

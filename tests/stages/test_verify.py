@@ -17,11 +17,12 @@ from kdeploy.models import shallow
 from kdeploy.models.weights import load_weights
 from kdeploy.parity import invariance
 from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.every_format import compared
 from kdeploy.parity.hard_inputs import Spec, families
 from kdeploy.parity.made_families import MadeFamily, with_noise
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.subject import Subject, _family, compared
+from kdeploy.parity.subject import Subject, _family
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
