@@ -13,11 +13,11 @@ import numpy as np
 import onnx
 
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
+from kdeploy.parity import bisection
 from kdeploy.parity.apart import Job, outcome
 from kdeploy.parity.expected import Expected
 from kdeploy.parity.made_families import MadeFamily, made_families
 from kdeploy.parity.subject import Subject, row_of, unmeasured
-from kdeploy.parity.truth import GraphTruth
 from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.parity import Fault, ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
@@ -69,15 +69,16 @@ def _families(subject: Subject) -> Sequence[MadeFamily]:
 def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow:
     """Raises: ModelError when the runtime refuses."""
     try:
-        if isinstance(subject.truth, GraphTruth) and request.runtime != REFERENCE:
-            return _apart(subject, request, families, subject.truth.name)
+        if subject.outside and request.runtime != REFERENCE:
+            return _named(_apart(subject, request, families), subject)
         return row_of(subject, request, families)
     except Refused as refusal:
         raise installed.refused(request.runtime, subject.onnx, request.precision, refusal) from refusal
 
 
-def _apart(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily], against: str) -> ParityRow:
+def _apart(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow:
     """The row from a child. Raises: Refused with the reason why it has none."""
+    against = subject.truth.name if subject.truth else ""
     with scratch_folder(str(subject.onnx)) as scratch:
         expected = Expected(subject.inputs, subject.oracle, families, subject.names, against)
         expected.save(file := scratch / "expected.npz")
@@ -87,6 +88,18 @@ def _apart(subject: Subject, request: FormatRequest, families: Sequence[MadeFami
     if row is None:
         raise Refused(str(reason))
     return row
+
+
+def _named(row: ParityRow, subject: Subject) -> ParityRow:
+    """The row with the first node that is not the trained network's: the child has the graph alone."""
+    if row.passed or row.fault is not None or row.precision != "fp32" or subject.truth is None:
+        return row
+    examples = bisection.around(subject.inputs, row.worst_input, subject.signature.reads.shape[0])
+    try:
+        wrong = bisection.first_against(subject.onnx, examples, subject.truth.values(examples))
+    except Exception:  # whatever keeps an evaluator from naming the node must not hide that the model is wrong
+        return row
+    return row if wrong is None else row.model_copy(update={"first_node": wrong})
 
 
 def _mode_fault(path: Path) -> Fault | None:

@@ -49,6 +49,7 @@ class Subject:
         fed: the first of the inputs, as the recorded preprocessing makes them from raw ones, float32 (some, *shape).
         refused: formats that it could not be converted into.
         families: made inputs with the truth about them; without them they are made.
+        outside: is the graph not of a network of ours? Then a runtime runs it in a child.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Subject:
     fed: np.ndarray | None = None
     refused: Collection[str] = ()
     families: Sequence[MadeFamily] | None = None
+    outside: bool = False
 
     @cached_property
     def signature(self) -> Signature:

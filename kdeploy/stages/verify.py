@@ -30,6 +30,8 @@ from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.progress import Progress
 
+OURS = ("model", "run")  # where the networks of kdeploy come from
+
 
 def run(
     exported: ExportedRun, samples: SampleSet, *, names: Sequence[str], target: str, progress: Progress
@@ -67,6 +69,7 @@ def _subject(name: str, exported: ExportedRun, samples: SampleSet, truth: Truth,
         truth,
         fed=apply_numpy(recorded, samples.inputs[recorded.input][rows[:REFERENCE_INPUTS]]),
         refused=[one.key for one in record.formats if one.model == name and one.refused is not None],
+        outside=name == "teacher" and any(member.origin not in OURS for _, member in exported.members),
     )
 
 

@@ -102,6 +102,16 @@ class TestMutations:
             message,
         )
 
+    def test_a_weight_of_a_teacher_from_outside(self, subjects, tmp_path):
+        """Which is run in a child that has not the trained network."""
+        model = onnx.load(subjects[1].onnx)
+        node = next(node for node in model.graph.node if node.op_type == "Gemm")
+        tensor = next(value for value in model.graph.initializer if value.name == node.input[1])
+        tensor.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(tensor), tensor.name))
+        message = self.caught(dataclasses.replace(subjects[1], outside=True), model, tmp_path, ["onnxruntime"])
+        assert message.startswith("teacher on onnxruntime: must be within ")
+        assert f"first at node '{node.name}' (Gemm)" in message
+
     def test_two_classes_swapped(self, subjects, tmp_path):
         model = onnx.load(subjects[0].onnx)
         last = model.graph.node[-1]
