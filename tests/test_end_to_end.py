@@ -267,6 +267,18 @@ class TestGate:
         found = command("run", TINY, "--set", "gate.max_drop=100", "--runs", runs, "--json")
         assert (found.code, found.document["stages_run"]) == (0, ["bundle", "report"])
 
+    def test_what_is_handed_over_goes_where_one_says(self, command: Command, runs: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        report = {"decisions.json", "report.csv", "report.html", "report.json", "report.md"}
+        missed = command("run", TINY, "--set", "gate.min_speedup=1000", "--runs", runs, "--out", out / "missed")
+        assert (missed.code, {path.name for path in (out / "missed").iterdir()}) == (5, report)
+        met = command("run", TINY, "--runs", runs, "--out", out / "met")
+        assert (met.code, {path.name for path in (out / "met").iterdir()} - report) == (
+            0,
+            {"bundle", "record.json", "tiny.zip"},
+        )
+        assert command("verify", out / "met" / "bundle").code == 0
+
 
 def _wait_for(process: subprocess.Popen[str], stage: str) -> None:
     assert process.stderr is not None

@@ -17,8 +17,9 @@ from torch import nn
 
 from kdeploy.graphs import export
 from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.every_format import compared
 from kdeploy.parity.module_truth import ModuleTruth
-from kdeploy.parity.subject import Subject, compared
+from kdeploy.parity.subject import Subject
 from kdeploy.system.progress import Progress
 
 RUNTIMES = ["reference", "onnxruntime", "openvino"]

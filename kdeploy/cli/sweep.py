@@ -9,7 +9,8 @@ import typer
 
 from kdeploy.cli import options
 from kdeploy.cli.following import following
-from kdeploy.cli.options import RUNS, AsJson, DataRoot, Rehash, Runs, Set, Trust
+from kdeploy.cli.options import RUNS, AsJson, DataRoot, Out, Overwrite, Rehash, Runs, Set, Trust
+from kdeploy.system.outputs import must_take_files
 
 if TYPE_CHECKING:
     from kdeploy.records.sweep import SweepRecord, SweepRow
@@ -26,6 +27,8 @@ Only = Annotated[
 def command(
     recipe: Recipe,
     only: Only = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
     set_: Set = None,
     data_root: DataRoot = None,
     runs: Runs = RUNS,
@@ -38,10 +41,14 @@ def command(
     from kdeploy.cli import output
     from kdeploy.cli.progress import watched
 
+    if out is not None:
+        must_take_files(out)
     with watched() as progress:
         shared = replace(options.options(runs, data_root, set_, trust, progress), rehash=rehash)
         record = api.sweep(recipe, shared, only=only or ())
         folder, report = api.report_sweep(record, shared)
+    if out is not None:
+        api.copy_report(folder, report, out, overwrite=overwrite)
     if as_json:
         output.record(record, folder=runs)
         return

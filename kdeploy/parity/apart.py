@@ -47,6 +47,8 @@ class Job(NamedTuple):
     Args:
         name: of the model in the row.
         expected: the file of that, by `kdeploy.parity.expected`.
+        precision: of the format.
+        artefact: the file of the format; None to have it converted there.
         whole: False compares on the inputs alone, without made ones and what else `kdeploy verify` tries.
     """
 
@@ -54,6 +56,8 @@ class Job(NamedTuple):
     name: str
     runtime: str
     expected: Path
+    precision: str = "fp32"
+    artefact: Path | None = None
     whole: bool = True
 
 
@@ -128,14 +132,16 @@ class _Watch:
 def compared(request: wire.Message, step: Callable[[wire.Message], None]) -> dict[str, Any]:
     """The row that a request asks for, or why the runtime has none."""
     expected, path, runtime = Expected.read(Path(request["expected"])), Path(request["path"]), request["runtime"]
+    format_, artefact = FormatRequest(runtime, request["precision"]), request["artefact"]
     watch = _Watch(request["seconds"], step)
     try:
         if request["whole"]:
             truth = GraphTruth(path, expected.against)
-            subject = Subject(request["name"], path, *expected[:2], {}, truth, expected.names)
+            artefacts = {} if artefact is None else {str(format_): Path(artefact)}
+            subject = Subject(request["name"], path, *expected[:2], artefacts, truth, expected.names)
             if runtime == REFERENCE and subject.cost.is_too_slow_for_reference:
                 return {"row": None, "refused": TOO_SLOW}
-            row = row_of(subject, FormatRequest(runtime), expected.families, watch, empty=request["empty"])
+            row = row_of(subject, format_, expected.families, watch, empty=request["empty"])
         else:
             row = proved(path, request["name"], expected.oracle, expected.inputs, runtime, watch)
     except Refused as refusal:

@@ -6,7 +6,7 @@ a row that says where: the first node that differs, the batch, the family or the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection, invariance, steps
 from kdeploy.parity.budget import FP32
@@ -23,19 +22,17 @@ from kdeploy.parity.compare import compare, logits_of
 from kdeploy.parity.double import precision_of
 from kdeploy.parity.extent import FULL, Cost, Extent, cost_of
 from kdeploy.parity.extent import REFERENCE as REFERENCE_EXTENT
-from kdeploy.parity.made_families import MadeFamily, made_families, with_noise
+from kdeploy.parity.made_families import MadeFamily, with_noise
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.truth import Truth
-from kdeploy.recipe.formats import ONNX, FormatRequest
-from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow, VerifyRecord
+from kdeploy.recipe.formats import FormatRequest
+from kdeploy.records.parity import Family, Fault, NodeDifference, ParityRow
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.installed import REFERENCE
-from kdeploy.runtimes.protocol import Refused, Runtime, Source
+from kdeploy.runtimes.protocol import Runtime, Source
 from kdeploy.runtimes.scratch import scratch_folder
-from kdeploy.system.progress import Progress
 
 REFERENCE_INPUTS = REFERENCE_EXTENT.inputs
-FED_ERROR = 1e-4  # of the largest input: the preprocessing in torch and in NumPy rounds differently
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,7 @@ class Subject:
         fed: the first of the inputs, as the recorded preprocessing makes them from raw ones, float32 (some, *shape).
         refused: formats that it could not be converted into.
         families: made inputs with the truth about them; without them they are made.
+        outside: is the graph not of a network of ours? Then a runtime runs it in a child.
     """
 
     name: str
@@ -64,6 +62,7 @@ class Subject:
     fed: np.ndarray | None = None
     refused: Collection[str] = ()
     families: Sequence[MadeFamily] | None = None
+    outside: bool = False
 
     @cached_property
     def signature(self) -> Signature:
@@ -86,51 +85,6 @@ class Subject:
     @cached_property
     def _precision(self) -> str:
         return precision_of(onnx.load(self.onnx, load_external_data=False))
-
-
-def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -> VerifyRecord:
-    """Compare every subject in every format; a failure is a row, not an exception.
-
-    Args:
-        names: of formats; what a subject was converted into is compared too.
-    """
-    plan = [
-        (
-            subject,
-            [name for name in dict.fromkeys((*names, *subject.artefacts)) if name not in {ONNX, *subject.refused}],
-        )
-        for subject in subjects
-    ]  # the ONNX file is what onnxruntime runs
-    rows: list[ParityRow] = []
-    with progress.task("parity", sum(len(formats) for _, formats in plan)) as advance, np.errstate(all="ignore"):
-        for subject, formats in plan:
-            for row in _rows(subject, formats):
-                rows.append(row)
-                advance(len(rows))
-    runtimes = dict.fromkeys(row.runtime for row in rows)
-    return VerifyRecord(rows=tuple(rows), versions={name: installed.find(name).version() for name in runtimes})
-
-
-def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
-    """One row a format; what is the same in all of them is computed once."""
-    fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
-    families = _families(subject) if fault is None else []
-    for request in map(FormatRequest.parse, names):
-        yield _row(subject, request, families) if fault is None else _unmeasured(subject, request, (), fault)
-
-
-def _families(subject: Subject) -> Sequence[MadeFamily]:
-    if subject.families is not None or subject.truth is None:
-        return subject.families or ()
-    return made_families(subject.truth, subject.inputs, subject.oracle)
-
-
-def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow:
-    """Raises: ModelError when the runtime refuses."""
-    try:
-        return row_of(subject, request, families)
-    except Refused as refusal:
-        raise installed.refused(request.runtime, subject.onnx, request.precision, refusal) from refusal
 
 
 def row_of(
@@ -177,7 +131,7 @@ def _measured(
     runtime = installed.find(request.runtime)
     sizes, fault = invariance.batches(trial, extent.batch, least=0 if empty else 1)
     if fault is not None:
-        return _unmeasured(subject, request, sizes, fault)
+        return unmeasured(subject, request, sizes, fault)
     trial.at(steps.INPUTS)
     logits, _ = logits_of(trial.session, trial.input, trial.inputs, most=min(extent.batch, CHUNK))
     precision = subject.precision(request)
@@ -259,29 +213,7 @@ def _stale_artefact(
     return NodeDifference(name=name, operator="", output="", error=error, budget=budget)
 
 
-def _mode_fault(path: Path) -> Fault | None:
-    differing = unrepeatable(onnx.load(path, load_external_data=False).graph)
-    if not differing:
-        return None
-    must = "must not be random or in training mode"
-    return Fault(kind="mode", must=must, got=differing[0], advice="Export it in evaluation mode.")
-
-
-def _preprocessing_fault(subject: Subject) -> Fault | None:
-    """The fault of a preprocessing that makes other inputs of raw ones than the trained network was given."""
-    if subject.fed is None:
-        return None
-    expected = subject.inputs[: len(subject.fed)]
-    off = np.abs(subject.fed - expected).reshape(len(expected), -1).max(axis=1)  # (inputs,)
-    allowed, row = FED_ERROR * float(np.abs(expected).max()), int(off.argmax())
-    if off[row] <= allowed:
-        return None
-    must = f"must be fed raw inputs within {allowed:.3g} of what the trained network was"
-    advice = "The preprocessing in the record of the export is not the trained network's: export it again."
-    return Fault(kind="preprocessing", must=must, got=f"off by {off[row]:.3g} at input {row}", advice=advice)
-
-
-def _unmeasured(subject: Subject, request: FormatRequest, batches: tuple[int, ...], fault: Fault) -> ParityRow:
+def unmeasured(subject: Subject, request: FormatRequest, batches: tuple[int, ...], fault: Fault) -> ParityRow:
     """A row for what cannot be compared; JSON has no infinity, hence the largest float."""
     most = float(np.finfo(np.float64).max)
     return ParityRow(

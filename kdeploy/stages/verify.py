@@ -14,9 +14,10 @@ from kdeploy.evaluation.precision_cost import Labeled, precision_cost
 from kdeploy.models import teachers
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.every_format import compared
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.subject import REFERENCE_INPUTS, Subject, compared
+from kdeploy.parity.subject import REFERENCE_INPUTS, Subject
 from kdeploy.parity.truth import GraphTruth, Truth
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import Format
@@ -28,6 +29,8 @@ from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.progress import Progress
+
+OURS = ("model", "run")  # where the networks of kdeploy come from
 
 
 def run(
@@ -66,6 +69,7 @@ def _subject(name: str, exported: ExportedRun, samples: SampleSet, truth: Truth,
         truth,
         fed=apply_numpy(recorded, samples.inputs[recorded.input][rows[:REFERENCE_INPUTS]]),
         refused=[one.key for one in record.formats if one.model == name and one.refused is not None],
+        outside=name == "teacher" and any(member.origin not in OURS for _, member in exported.members),
     )
 
 

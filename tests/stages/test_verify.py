@@ -17,11 +17,12 @@ from kdeploy.models import shallow
 from kdeploy.models.weights import load_weights
 from kdeploy.parity import invariance
 from kdeploy.parity.compare import raise_if_failed
+from kdeploy.parity.every_format import compared
 from kdeploy.parity.hard_inputs import Spec, families
 from kdeploy.parity.made_families import MadeFamily, with_noise
 from kdeploy.parity.module_truth import ModuleTruth
 from kdeploy.parity.oracle import Oracle
-from kdeploy.parity.subject import Subject, _family, compared
+from kdeploy.parity.subject import Subject, _family
 from kdeploy.records.parity import VerifyRecord
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
@@ -100,6 +101,16 @@ class TestMutations:
             rf"input \d+, first at node '{node.name}' \({node.op_type}\), \d+ flipped\)\. {ADVICE}",
             message,
         )
+
+    def test_a_weight_of_a_teacher_from_outside(self, subjects, tmp_path):
+        """Which is run in a child that has not the trained network."""
+        model = onnx.load(subjects[1].onnx)
+        node = next(node for node in model.graph.node if node.op_type == "Gemm")
+        tensor = next(value for value in model.graph.initializer if value.name == node.input[1])
+        tensor.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(tensor), tensor.name))
+        message = self.caught(dataclasses.replace(subjects[1], outside=True), model, tmp_path, ["onnxruntime"])
+        assert message.startswith("teacher on onnxruntime: must be within ")
+        assert f"first at node '{node.name}' (Gemm)" in message
 
     def test_two_classes_swapped(self, subjects, tmp_path):
         model = onnx.load(subjects[0].onnx)

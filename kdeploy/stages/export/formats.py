@@ -19,6 +19,7 @@ from kdeploy.errors import MissingError, ModelError
 from kdeploy.formatting.places import without_places
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
+from kdeploy.parity.conversion import Converted, converted
 from kdeploy.parity.oracle import Oracle
 from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.export import Format, Processors
@@ -88,7 +89,7 @@ def convert(
 
 def _converted(folder: Path, request: FormatRequest, subject: ConvertedModel) -> Format | None:
     try:
-        artefact, size = _artefact(folder, request, subject)
+        made = _made(folder, request, subject)
     except MissingError as missing:
         if not request.optional:
             raise
@@ -100,9 +101,9 @@ def _converted(folder: Path, request: FormatRequest, subject: ConvertedModel) ->
             must = f"must take the {subject.name}"
             raise ModelError(f"format {request}", must, got=refusal.reason, advice=advice) from refusal
         return None if isinstance(refusal, NotOffered) else _refused(request, subject, refusal.reason)
-    row = _compared(artefact, request, subject)
+    row = _compared(made, request, subject)
     if not row.passed and (request.precision == "int8" or (request.optional and request.precision != "fp32")):
-        shutil.rmtree(folder / "formats" / request.folder / subject.name)
+        shutil.rmtree(_place(folder, request, subject))
         changed = what_changed(row)
         reason = f"off by {row.max_abs_error:.3g}, {changed}, where {row.budget:.3g} is allowed"
         return _refused(request, subject, reason, row)
@@ -112,8 +113,10 @@ def _converted(folder: Path, request: FormatRequest, subject: ConvertedModel) ->
         model=subject.name,
         runtime=request.runtime,
         precision=request.precision,
-        file=artefact.relative_to(folder).as_posix(),
-        bytes=size,
+        file=made.artefact.relative_to(folder).as_posix(),
+        bytes=made.artefact.stat().st_size
+        if request.runtime == ONNX
+        else folder_bytes(_place(folder, request, subject)),
         parity=row,
         processors=Processors(names=names, reason=why),
     )
@@ -123,21 +126,27 @@ def _runtime(request: FormatRequest) -> str:
     return RUNS_ONNX if request.runtime == ONNX else request.runtime
 
 
-def _artefact(folder: Path, request: FormatRequest, subject: ConvertedModel) -> tuple[Path, int]:
-    """The file to load, and the bytes of all files."""
+def _made(folder: Path, request: FormatRequest, subject: ConvertedModel) -> Converted:
+    """The file to load, and its answers. What came as ONNX may do anything to a runtime, so it does that apart."""
     if request.runtime == ONNX:
-        return subject.path, subject.path.stat().st_size
-    target = folder / "formats" / request.folder / subject.name
+        return Converted(subject.path, *_answers(subject.path, request, subject))
+    target = _place(folder, request, subject)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     try:
+        if subject.module is None:
+            return converted(_source(subject), request, target, subject.inputs)
         artefact = installed.find(request.runtime).convert(_source(subject), target, precision=request.precision)
     except Refused:
         shutil.rmtree(target)
         raise
     if not artefact.is_file() or not artefact.stat().st_size:
         raise ModelError(f"format {request}", f"must write the {subject.name}", got=f"nothing in {artefact.name}")
-    return artefact, folder_bytes(target)
+    return Converted(artefact, *_answers(artefact, request, subject))
+
+
+def _place(folder: Path, request: FormatRequest, subject: ConvertedModel) -> Path:
+    return folder / "formats" / request.folder / subject.name
 
 
 def _source(subject: ConvertedModel) -> Source:
@@ -157,11 +166,14 @@ def source_of(path: Path, inputs: np.ndarray, calibration: np.ndarray) -> Source
     return Source(path, None, {name: inputs[:3]}, batches or None)
 
 
-def _compared(artefact: Path, request: FormatRequest, subject: ConvertedModel) -> ParityRow:
-    name = _runtime(request)
-    logits, batches = answers(name, artefact, signature(subject.path).input, subject.inputs)
+def _answers(artefact: Path, request: FormatRequest, subject: ConvertedModel) -> tuple[np.ndarray, tuple[int, ...]]:
+    return answers(_runtime(request), artefact, signature(subject.path).input, subject.inputs)
+
+
+def _compared(made: Converted, request: FormatRequest, subject: ConvertedModel) -> ParityRow:
+    name, precision = _runtime(request), request.precision
     return compare(
-        subject.oracle, logits, model=subject.name, runtime=name, batches=batches, precision=request.precision
+        subject.oracle, made.logits, model=subject.name, runtime=name, batches=made.batches, precision=precision
     )
 
 

@@ -75,7 +75,7 @@ class Canary:
         probes = []
         while self._may():
             began = self._clock()
-            probes.append(self._probe(next(self._tasks)))
+            probes.append(self.probe(next(self._tasks)))
             self._spent += self._clock() - began
         return probes
 
@@ -88,8 +88,8 @@ class Canary:
         alive = self._lost < {OTHERS, TORCH}
         return alive and self._spent < allowed and (bool(self._workers) or allowed >= START_NS)
 
-    def _probe(self, task: Task) -> Probe:
-        """A probe without times when its process died: that ends no benchmark."""
+    def probe(self, task: Task) -> Probe:
+        """One probe, whatever the share; without times when its process died: that ends no benchmark."""
         name = TORCH if task.name == TORCH else OTHERS
         if name not in self._lost:
             try:

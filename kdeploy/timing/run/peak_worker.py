@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -48,7 +47,7 @@ def probe(place: Place, name: str, size: int, threads: int) -> ProbeAnswer:
         run = product(name, size, threads) if place == "product" else kernel(name, size, threads, place)
     except (ImportError, KdeployError):
         return {"work": work, "ns": []}
-    return {"work": work, "ns": times(run, time.perf_counter_ns)}
+    return {"work": work, "ns": times(run, time.perf_counter_ns)}  # and what it ran on is free again: arms come next
 
 
 def work_of(place: Place, name: str, size: int, threads: int) -> int:
@@ -73,7 +72,6 @@ def times(run: Run, clock: Callable[[], int]) -> list[int]:
     return durations
 
 
-@lru_cache(maxsize=16)
 def product(engine: str, size: int, threads: int) -> Run:
     """The product of two float32 matrices (size, size), to be run.
 
@@ -94,12 +92,17 @@ def product(engine: str, size: int, threads: int) -> Run:
     return _in_runtime(engine, x, w, threads)
 
 
-@lru_cache(maxsize=6)
 def kernel(name: str, size: int, threads: int, place: Place) -> Run:
-    """One pass over a working set of this many bytes, float32 (bytes / 4,); in memory, a part of it for each thread."""
+    """One pass over a working set of this many bytes; in memory, a part of it for each thread."""
     import numpy as np
 
-    buffer = _buffer(size // FLOAT_BYTES)
+    return moves(name, np.ones(size // FLOAT_BYTES, np.float32), threads, place)  # written, so that every page is there
+
+
+def moves(name: str, buffer: Array, threads: int, place: Place) -> Run:
+    """One pass over a float32 buffer (values,)."""
+    import numpy as np
+
     if threads == 1 or place == "cache":
         return _kernel(name, buffer)
     runs = [_kernel(name, part) for part in np.array_split(buffer, threads)]
@@ -129,14 +132,6 @@ def matrix(size: int, seed: int) -> Array:
     import numpy as np
 
     return np.random.default_rng(seed).standard_normal((size, size), np.float32)
-
-
-@lru_cache(maxsize=2)
-def _buffer(length: int) -> Array:
-    """A float32 buffer (length,), written once, so that every page is there; the kernels of one size share it."""
-    import numpy as np
-
-    return np.ones(length, np.float32)
 
 
 def _in_runtime(name: str, x: Array, w: Array, threads: int) -> Run:

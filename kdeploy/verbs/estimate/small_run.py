@@ -25,6 +25,7 @@ from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.files import folder_bytes
 from kdeploy.system.resident import PeakMemory
+from kdeploy.verbs.estimate.canary import with_canary
 from kdeploy.verbs.estimate.few import few
 from kdeploy.verbs.estimate.laps import Clock, Lap, Stopwatch
 from kdeploy.verbs.estimate.shortened import shortened, steps_for, teacher_steps
@@ -99,6 +100,9 @@ def _run(job: Job, short: Job, small_run: SmallRun, clock: Clock) -> SmallRun:
                 if key.stage in {"teacher", "labels"}:
                     raise
                 return replace(small_run, reason=str(exc))
+            if key.stage == "bench":
+                lap = small_run.laps[key]
+                small_run.laps[key] = lap._replace(memory_bytes=with_canary(lap.memory_bytes))
             if key.stage == "labels" and key in {stage.key for stage in short.members(LABELS)}:
                 small_run.row_bytes[key.number or 0] = _row_bytes(short.store.folder("labels", short.prints[key]))
             if key.stage == "export":

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from kdeploy.system.resident import resident_bytes
 from kdeploy.timing.analysis.machine_peaks import ENGINES
 from kdeploy.timing.raw import Task
 from kdeploy.timing.run import peak_worker
@@ -23,29 +24,27 @@ def test_every_engine_multiplies_two_matrices(engine: str) -> None:
 
 
 @pytest.fixture
-def buffer() -> Iterator[np.ndarray]:
-    """What the kernels of 480 bytes go through: 120 ones."""
-    yield peak_worker._buffer(120)
-    peak_worker._buffer.cache_clear()
-    peak_worker.kernel.cache_clear()
+def buffer() -> np.ndarray:
+    """480 bytes that the kernels go through: 120 ones."""
+    return np.ones(120, np.float32)
 
 
 def test_the_kernels_go_through_all_of_their_working_set(buffer: np.ndarray) -> None:
     assert peak_worker.kernel("read", 480, 1, "memory")() == 120
     buffer[:60] = 3
-    peak_worker.kernel("copy", 480, 1, "memory")()
+    peak_worker.moves("copy", buffer, 1, "memory")()
     assert (buffer == 1).all()
     buffer[40:80], buffer[80:] = 2, 8
-    peak_worker.kernel("triad", 480, 1, "memory")()
+    peak_worker.moves("triad", buffer, 1, "memory")()
     assert (buffer[:40] == 2 + 0.5 * 8).all()
 
 
 def test_each_thread_has_a_part_of_what_is_in_memory(buffer: np.ndarray) -> None:
-    assert peak_worker.kernel("read", 480, 3, "memory")() == [40, 40, 40]
+    assert peak_worker.moves("read", buffer, 3, "memory")() == [40, 40, 40]
     buffer[30:60] = 3
-    peak_worker.kernel("copy", 480, 2, "memory")()
+    peak_worker.moves("copy", buffer, 2, "memory")()
     assert (buffer[:60] == 3).all()  # from the second half of the first part
-    assert peak_worker.kernel("read", 480, 3, "cache")() == 60 * 9 + 60
+    assert peak_worker.moves("read", buffer, 3, "cache")() == 60 * 9 + 60
     assert [peak_worker.work_of(place, "copy", 480, 3) for place in ("memory", "cache")] == [480, 1440]
 
 
@@ -85,6 +84,18 @@ def test_the_process_answers_with_times_and_the_work_of_a_run(process: WorkerPro
     process.pause()
     assert answer["work"] == work
     assert min(answer["ns"]) > 0
+
+
+def test_what_a_probe_ran_on_is_free_while_the_arms_run(process: WorkerProcess) -> None:
+    def after(size: int) -> int:
+        process.resume()
+        process.tell({"do": "probe", "place": "memory", "name": "read", "size": size})
+        process.listen()
+        process.pause()
+        return resident_bytes()
+
+    small = after(1 << 20)
+    assert after(256 << 20) < small + (64 << 20)
 
 
 @pytest.fixture(scope="module")
