@@ -22,7 +22,7 @@ def test_each_stage_that_takes_a_good_part_has_the_keys_that_make_it_shorter():
         "distill takes 1 h 07 min: lower distill.epochs (32) or distill.seeds (3), or leave out the baseline "
         "(distill.baseline: false).",
         "teacher takes 42 min: lower teacher.train.steps (600), or give it a trained teacher.",
-        "bench takes 33 min: lower bench.max_seconds (150) or bench.replicates (12), or time fewer bench.runtimes, "
+        "bench takes 33 min: lower bench.max_seconds (60) or bench.replicates (12), or time fewer bench.runtimes, "
         "bench.threads and bench.batch.",
     )
 
