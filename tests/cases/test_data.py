@@ -36,8 +36,7 @@ def refusal(found: Outcome) -> str:
 SPLITS = [
     (["Train/a", "Train/b", "Val/a", "Val/b"], ["Val is the test part"]),
     (["training/a", "training/b", "dev/b", "testing/a"], ["dev is held out"]),
-    (["train_set/a", "train_set/b", "test-set/a"], ["train_set is the train part", "test-set is the test part"]),
-    (["seg_train/a", "seg_train/b", "valid2/a"], ["seg_train is the train part", "valid2 is the test part"]),
+    (["seg_train/a", "seg_train/b", "test-2/a"], ["seg_train is the train part", "test-2 is the test part"]),
 ]
 
 
