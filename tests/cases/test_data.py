@@ -108,6 +108,12 @@ def test_an_mp3_among_others_is_read_and_what_is_no_sound_is_counted(tmp_path: P
     assert "of 12 labelled samples" in found.stdout
 
 
+def test_an_array_among_many_images_makes_them_no_arrays(tmp_path: Path):
+    data = filled(tmp_path / "data", "a", "b")
+    np.save(data / "labels.npy", np.arange(16))
+    assert assumed(drafted(tmp_path, data, (3, 4, 6), 2)) == ["1 file left out, no images: labels.npy"]
+
+
 def test_a_sound_with_nan_is_refused_by_its_file(tmp_path: Path):
     data = tones(tmp_path / "data")
     import soundfile

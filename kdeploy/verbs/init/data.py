@@ -134,11 +134,10 @@ def source_key(path: Path) -> str:
         suffixes = Counter(entry.suffix for entry in files_in(path))
         if ".parquet" in suffixes and (any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))):
             return "parquet"
-        if any(path.glob("*.npy")):
-            return "numpy"
         images, sounds = (sum(suffixes[one] for one in kind.suffixes) for kind in (Pictures, Sounds))
-        if images or sounds:  # a cover among sounds makes them no images
-            return "images" if images >= sounds else "audio"
+        arrays = len([*path.glob("*.npy")])
+        if arrays or images or sounds:  # what most are: a cover among sounds makes them no images
+            return max((arrays, "numpy"), (images, "images"), (sounds, "audio"), key=lambda kind: kind[0])[1]
     got, advice = described(path)
     must = "must be an .npz, .npy or .parquet file, or a folder of such files, of images or of sounds"
     raise InputError(str(path), must, got=got, advice=advice)
