@@ -146,8 +146,6 @@ class OnnxClassifier:
 
     def __init__(self, path: Path, *, threads: int, features: str | None = None, given: str | None = None) -> None:
         self.path, self.signature, self.given = path, signature(path), given or str(path)
-        if self.signature.answers.dtype.kind != "f":
-            raise ModelError(self.given, "must answer with logits, in floats", got=str(self.signature.answers.dtype))
         runtime = installed.find("onnxruntime")
         if features is None:
             self.session = runtime.load(path, threads=threads)

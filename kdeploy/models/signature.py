@@ -64,7 +64,7 @@ def signature(path: Path) -> Signature:
 def signature_of(ports: Ports, where: str) -> Signature:
     """The signature of a graph whose ports are known already.
 
-    Raises: ModelError when it does not have one float32 input and one output (batch, classes).
+    Raises: ModelError when it does not have one float32 input and one output (batch, classes) of floats.
     """
     if len(ports.inputs) != 1 or len(ports.outputs) != 1:
         raise ModelError(
@@ -75,7 +75,12 @@ def signature_of(ports: Ports, where: str) -> Signature:
         )
     [reads], [answers] = ports
     if reads.dtype != np.float32:
-        raise ModelError(where, "must take float32", got=f"input {reads.name!r} is {_named(reads.dtype)}")
+        got, advice = f"input {reads.name!r} is {_named(reads.dtype)}", "Export it with an input of that type."
+        raise ModelError(where, "must take float32", got=got, advice=advice)
+    if answers.dtype.kind != "f":
+        got = f"output {answers.name!r} is {_named(answers.dtype)}"
+        advice = "Export the scores of the classes, not their labels."
+        raise ModelError(where, "must answer with logits, in floats", got=got, advice=advice)
     if reads.shape[:1] == (0,):
         got = f"input {reads.name!r} of shape {reads.shape}"
         raise ModelError(where, "must take at least 1 row", got=got, advice="Export it with a dynamic batch.")
@@ -88,6 +93,8 @@ def signature_of(ports: Ports, where: str) -> Signature:
 
 def _advice(shape: Sequence[int | None]) -> str:
     """What to do about logits of a shape that is none."""
+    if len(shape) == 1:
+        return "If it gives a score a row, export that with the shape (batch, 1)."
     if len(shape) > 2:
         return "A network that answers for places or steps is no classifier; pool or flatten its answer to one row."
     return "Export it with a fixed number of classes; only the batch may be free."
@@ -95,4 +102,4 @@ def _advice(shape: Sequence[int | None]) -> str:
 
 def _named(dtype: np.dtype[Any]) -> str:
     """A type as NumPy calls it; a graph may leave it open."""
-    return "of no type" if dtype.kind == "V" and not dtype.names else str(dtype)
+    return "of no type" if dtype == np.dtype("V") else str(dtype)

@@ -22,10 +22,12 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from kdeploy.errors import KdeployError
+from kdeploy.errors import KdeployError, ModelError
 from kdeploy.parity.budget import FP32
-from kdeploy.parity.double import as_double
+from kdeploy.parity.double import as_double, as_single
+from kdeploy.parity.oracle import EVALUATOR
 from kdeploy.records.parity import NodeDifference
+from kdeploy.runtimes.border import reading
 from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Refused, Runtime, Source
 from kdeploy.runtimes.scratch import scratch_folder
@@ -92,6 +94,33 @@ def first_on_runtime(path: Path, runtime: Runtime, inputs: np.ndarray) -> NodeDi
         if name not in answers or answers[name].shape != exact[name].shape:
             return None
         return _distance(answers[name], exact[name]), value_of(exact[name], plain[name]).budget
+
+    return _first(model.graph, judge)
+
+
+def first_not_finite(path: Path, inputs: np.ndarray) -> NodeDifference | None:
+    """The node of a graph at which the NaN or infinity of its logits begins, in float64 or float32.
+
+    None where it has none for these inputs, or the evaluator does not take it. Infinity that the graph deals with, as
+    the mask of an attention, is nobody's fault.
+
+    Args:
+        inputs: float32 (inputs, *shape).
+    """
+    model = onnx.load(path)
+    try:
+        with reading(str(path), EVALUATOR), np.errstate(all="ignore"):
+            exact, plain = (
+                _evaluated(as_double(model), inputs.astype(np.float64)),
+                _evaluated(as_single(model), inputs),
+            )
+    except ModelError:
+        return None
+
+    def judge(name: str) -> tuple[float, float] | None:
+        if name not in exact:
+            return None
+        return float(np.count_nonzero(~np.isfinite(exact[name]) | ~np.isfinite(plain[name]))), 0.0
 
     return _first(model.graph, judge)
 

@@ -83,16 +83,17 @@ class GraphOracle:
         return Oracle(exact, float(noise), self._by)
 
 
-def finite(oracle: Oracle, where: str) -> Oracle:
-    """An oracle that can be compared with: that of real inputs must be.
+def check_comparable(oracle: Oracle, where: str, first: str = "") -> None:
+    """Check that an oracle can be compared with: that of real inputs must be.
 
+    Args:
+        first: where what is not finite begins, as ", first at node 'log' (Log)".
     Raises: NonFiniteError.
     """
-    check_finite(oracle.logits, where)
+    check_finite(oracle.logits, where, first)
     if not np.isfinite(oracle.float32_error):
-        got, advice = "infinity or NaN in float32", "Its numbers are too large or too small for float32."
+        got, advice = f"infinity or NaN in float32{first}", "Its numbers are too large or too small for float32."
         raise NonFiniteError(where, "must have in float32 the logits of float64", got=got, advice=advice)
-    return oracle
 
 
 def in_batches(

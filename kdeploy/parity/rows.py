@@ -18,13 +18,15 @@ def check_rows(logits: np.ndarray, count: int, where: str) -> None:
         raise ParityError(where, must, got=got, advice=advice)
 
 
-def check_finite(logits: np.ndarray, where: str) -> None:
+def check_finite(logits: np.ndarray, where: str, first: str = "") -> None:
     """Refuse logits (inputs, classes) of which some are NaN or infinite, on inputs that it must be able to answer.
 
+    Args:
+        first: where that begins, as ", first at node 'log' (Log)".
     Raises: NonFiniteError.
     """
     broken = int(np.count_nonzero(~np.isfinite(logits).all(axis=1)))
     if broken:
-        got = f"{broken} of {len(logits)} inputs have NaN or infinity among theirs"
+        got = f"{broken} of {len(logits)} inputs have NaN or infinity among theirs{first}"
         advice = "Nothing can be compared with those: look at how it was trained or exported."
         raise NonFiniteError(where, "must answer with finite logits", got=got, advice=advice)

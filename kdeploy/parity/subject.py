@@ -49,7 +49,7 @@ class Subject:
         fed: the first of the inputs, as the recorded preprocessing makes them from raw ones, float32 (some, *shape).
         refused: formats that it could not be converted into.
         families: made inputs with the truth about them; without them they are made.
-        outside: is the graph not of a network of ours? Then a runtime runs it in a child.
+        outside: did the graph come from outside? Then a runtime runs it in a child.
     """
 
     name: str

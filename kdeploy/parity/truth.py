@@ -11,8 +11,8 @@ import numpy as np
 from kdeploy.errors import KdeployError, ModelError, ParityError
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import invariance
-from kdeploy.parity.bisection import Value, graph_values
-from kdeploy.parity.oracle import GraphOracle, Oracle, finite
+from kdeploy.parity.bisection import Value, around, first_not_finite, graph_values
+from kdeploy.parity.oracle import GraphOracle, Oracle, check_comparable
 from kdeploy.parity.second_oracle import Judge, second_oracle
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Session
@@ -66,6 +66,15 @@ class GraphTruth:
             self._oracle, oracle = second_oracle(self._path, self._signature, inputs, exc)
             return oracle
 
+    def comparable(self, inputs: np.ndarray) -> Oracle:
+        """The oracle of inputs that have one to compare with.
+
+        Raises: what `oracle` raises, and NonFiniteError with the node at which what is not finite begins.
+        """
+        oracle = self.oracle(inputs)
+        check_comparable(oracle, str(self._path), self._first_not_finite(inputs, oracle))
+        return oracle
+
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """The logits in float32 (inputs, classes), by onnxruntime."""
         return self._trial(inputs).logits(inputs)
@@ -73,6 +82,13 @@ class GraphTruth:
     def values(self, inputs: np.ndarray) -> list[Value]:
         """The values of the input and of every node of the graph."""
         return graph_values(self._path, inputs)
+
+    def _first_not_finite(self, inputs: np.ndarray, oracle: Oracle) -> str:
+        sound = np.isfinite(oracle.logits).all(axis=1)  # (inputs,)
+        if sound.all() and np.isfinite(oracle.float32_error):
+            return ""
+        node = first_not_finite(self._path, around(inputs, int(sound.argmin()), self._signature.batch))
+        return f", first at {node.words}" if node else ""
 
     def _trial(self, inputs: np.ndarray) -> invariance.Trial:
         return invariance.Trial(self._session, self._signature.input, inputs)
@@ -103,4 +119,4 @@ def onnx_oracle(path: Path, inputs: np.ndarray) -> Oracle:
     Raises: ModelError when nothing here can run it; ParityError when it has not a row for each input; NonFiniteError
         when it, or float32, has no finite answer to one.
     """
-    return finite(GraphTruth(path, "").oracle(inputs), str(path))
+    return GraphTruth(path, "").comparable(inputs)

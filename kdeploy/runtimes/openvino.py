@@ -47,6 +47,7 @@ from kdeploy.runtimes.border import (
     fixed_batch,
     reading,
 )
+from kdeploy.runtimes.ports import of_graph
 from kdeploy.runtimes.protocol import Arrays, NotOffered, Processors, Refused, Source
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class OpenVino:
             raise NotOffered(f"{self.name} converts to {', '.join(HINTS)}, not to {precision}")
         with reading(str(source.onnx), self.name):
             model = openvino.convert_model(source.onnx)
+            _name_inputs(model, source.onnx)
         _name_nodes(model)
         if precision == "int8":
             model = _quantised(model, source)
@@ -107,6 +109,8 @@ class OpenVino:
         check_threads(self.name, threads)
         with reading(str(artefact), self.name):
             model = _core().read_model(str(artefact))
+            if artefact.suffix == ".onnx":
+                _name_inputs(model, artefact)
             compiled = _compiled(model, threads)
             ports = [_port(value) for value in compiled.inputs]
         return OpenVinoSession(compiled, str(artefact), ports, _settings(compiled, _converted_to(model)))
@@ -191,6 +195,14 @@ def _converted_to(model: Model) -> str:
 def _arithmetic(compiled: CompiledModel) -> str:
     precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     return PRECISIONS.get(precision, precision)
+
+
+def _name_inputs(model: Model, path: Path) -> None:
+    """Give the inputs the names that they have in the graph, which has them in the same order: behind an input whose
+    first node does nothing, as an inactive Dropout, OpenVINO keeps the name of what that gives."""
+    for value, port in zip(model.inputs, of_graph(path).inputs, strict=True):
+        value.get_node().set_friendly_name(port.name)
+        value.get_tensor().set_names({port.name})
 
 
 def _name_nodes(model: Model) -> None:

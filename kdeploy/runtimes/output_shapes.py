@@ -39,7 +39,8 @@ def _is_closed(value: onnx.ValueInfoProto) -> bool:
 
 
 def _lengths(tensor: onnx.TypeProto.Tensor) -> list[int | None]:
-    return [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    # below 0 a length is free, as in kdeploy.runtimes.onnxfile.free_lengths
+    return [dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None for dim in tensor.shape.dim]
 
 
 def _inferred(model: onnx.ModelProto, batch: int) -> dict[str, onnx.TypeProto.Tensor]:
@@ -49,7 +50,7 @@ def _inferred(model: onnx.ModelProto, batch: int) -> dict[str, onnx.TypeProto.Te
     light = _light(model)
     for value in light.graph.input:
         dims = value.type.tensor_type.shape.dim
-        if dims and not dims[0].HasField("dim_value"):
+        if dims and (not dims[0].HasField("dim_value") or dims[0].dim_value < 0):
             dims[0].dim_value = batch
     try:
         outputs = infer_shapes(light, data_prop=True).graph.output

@@ -4,9 +4,9 @@
     FOLDER/train/CLASS/..., test/CLASS/...  with test rows of its own; val/ is held out, or tests where no test/ is
     FOLDER/...                              no class folders: nothing is labelled
 
-Split folders may be called training, valid, validation or testing too, in letters of either case. Classes are numbered
-in the order of their folders' names, or of their numbers where all of them are numbers. Links to files and folders are
-followed. Files of other suffixes are counted and named; what begins with a dot is not looked at.
+Split folders may be called training, valid, validation, testing or train_set too, in letters of either case. Classes
+are numbered in the order of their folders' names, or of their numbers where all of them are numbers. Links to files and
+folders are followed. Files of other suffixes are counted and named; what begins with a dot is not looked at.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from kdeploy.errors import DataError, MissingError, ResourceError
 from kdeploy.runtimes import regular_file
 from kdeploy.samples.arrays.labels import in_order
-from kdeploy.samples.arrays.names import Split
+from kdeploy.samples.arrays.names import WORDS, Split
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.pictures import Pictures
@@ -110,7 +110,8 @@ class MediaFolder:
     def _listed(self) -> _Listed:
         if not self.folder.is_dir():
             raise self._nothing(self.folder)
-        roots = split_folders(self.folder, self._holds_media, self.classes) or {"train": self.folder}
+        splits = split_folders(self.folder, self._holds_media, self.classes)
+        roots = splits or {"train": self.folder}
         files: dict[Split, list[tuple[str, str | None]]] = {}
         left_out: list[Path] = []
         for split, root in roots.items():
@@ -121,7 +122,7 @@ class MediaFolder:
         if not files["train"]:
             raise self._nothing(roots["train"])
         self._check_links(left_out)
-        return _Listed(files, (*_said_of_splits(roots), *self._said_of(left_out)))
+        return _Listed(files, (*_said_of_splits(splits), *self._said_of(left_out)))
 
     def _check_links(self, left_out: Sequence[Path]) -> None:
         """Refuse links that lead nowhere: what they led to, a class perhaps, would silently be missing."""
@@ -177,9 +178,10 @@ def _said_of_order(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _said_of_splits(roots: Mapping[Split, Path]) -> tuple[str, ...]:
-    if "val" not in roots:
-        return ()
-    return (f"{roots['val'].name} is {'held out' if 'test' in roots else 'the test part'}",)
+    parts = {split: f"the {split} part" for split, root in roots.items() if root.name.lower() not in WORDS}
+    if "val" in roots:
+        parts["val"] = "held out" if "test" in roots else "the test part"
+    return tuple(f"{roots[split].name} is {part}" for split, part in parts.items())
 
 
 def encoded(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:

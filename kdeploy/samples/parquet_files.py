@@ -8,13 +8,12 @@ where some do, the others are left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from kdeploy.errors import DataError
-from kdeploy.samples.arrays.names import SPLITS, WORDS, Split
+from kdeploy.samples.arrays.names import SPLITS, WORDS, Split, split_in
 
 _NAMED = 3  # of the files that are left out
 
@@ -57,8 +56,7 @@ def folder_of(file: Path) -> Path:
 
 def _split(file: Path) -> Split | None:
     """The split that the name of a file says, else that of its folder; None for none, or for several."""
-    words = {WORDS[word] for word in re.split(r"[^a-z]+", file.stem.lower()) if word in WORDS}
-    return words.pop() if len(words) == 1 else WORDS.get(file.parent.name.lower())
+    return split_in(file.stem) or WORDS.get(file.parent.name.lower())
 
 
 def _said(place: Path, files: list[Path]) -> tuple[str, ...]:

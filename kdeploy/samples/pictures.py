@@ -110,7 +110,7 @@ class Pictures:
         left_out, said = damage.settled(count, where)
         if images is None:
             raise DataError(where, "must have at least 1 sample", got="0")
-        return DecodedArray(images[:good], left_out, (*said, *(f"{n} {what}" for what, n in sorted(changes.items()))))
+        return DecodedArray(images[:good], left_out, (*said, *map(_counted, sorted(changes.items()))))
 
     def _decoded(self, place: str, data: bytes | None, changes: Counter[str]) -> Image:
         """An image of mode L or RGB, with its pixels read."""
@@ -127,6 +127,11 @@ class Pictures:
         except (*_DAMAGE, DecompressionBombError, DecompressionBombWarning) as exc:
             raise _undecodable(place, exc) from exc
         return picture
+
+
+def _counted(change: tuple[str, int]) -> str:
+    what, count = change
+    return f"{count} {what}" if count > 1 else f"1 {what.replace('images', 'image', 1)}"
 
 
 def _opened(data: bytes, changes: Counter[str]) -> Image:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from soundfile import SoundFile
 
 _DECODABLE, _PRESENT = "must be a sound that can be decoded", "must carry the bytes of its audio"
+_FINITE = "must have finite values only"
+_REPAIR = "Remove or repair it, or set data.skip_bad to true to leave it out."
 _ADVICE = "Take fewer samples with split, or set data.seconds."
 
 
@@ -63,7 +65,7 @@ class Sounds:
                         raise DataError(place, must, got=str(file.frames), advice=advice)
                     heard = _mono(file, sounds.shape[1], place)
             except DataError as exc:
-                if exc.must not in (_DECODABLE, _PRESENT):
+                if exc.must not in (_DECODABLE, _PRESENT, _FINITE):
                     raise
                 damage.found(position, exc)
                 continue
@@ -108,6 +110,8 @@ def _mono(file: SoundFile, length: int, place: str) -> NDArray[np.float32]:
     if len(channels) != min(length, file.frames):
         raise _undecodable(place, EOFError(f"{len(channels)} samples of {file.frames}"))
     heard: NDArray[np.float32] = channels.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(heard).all():
+        raise DataError(place, _FINITE, got="NaN or infinite", advice=_REPAIR)
     return heard
 
 
@@ -120,5 +124,4 @@ def _must_have_rate(file: SoundFile, rate: int, place: str) -> None:
 def _undecodable(place: str, exc: BaseException) -> DataError:
     # the whole sentence of libsndfile's errors names the memory address of the buffer
     reason = str(getattr(exc, "error_string", exc)).rstrip(".")
-    advice = "Remove or repair it, or set data.skip_bad to true to leave it out."
-    return DataError(place, _DECODABLE, got=reason, advice=advice)
+    return DataError(place, _DECODABLE, got=reason, advice=_REPAIR)

@@ -29,7 +29,7 @@ from kdeploy.parity.compare import compare
 from kdeploy.parity.expected import Expected
 from kdeploy.parity.extent import FAMILIES, Cost, cost_of, words
 from kdeploy.parity.made_families import MadeFamily, made_families
-from kdeploy.parity.oracle import EVALUATOR, finite
+from kdeploy.parity.oracle import EVALUATOR
 from kdeploy.parity.subject import Subject
 from kdeploy.parity.truth import GraphTruth
 from kdeploy.records.base import Unavailable
@@ -75,7 +75,8 @@ class ExternalModel:
                 str(self.path),
                 "must have an input of which only the batch is free",
                 got=f"input {self.signature.input!r} of shape (batch, {words})",
-                advice="Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.",
+                advice="Show and verify take lengths with --shape, as --shape 3,224,224; "
+                "for anything else export it with a fixed shape.",
             )
         return tuple(lengths)
 
@@ -310,8 +311,7 @@ def _subject(model: ExternalModel, inputs: np.ndarray, names: Sequence[str], pro
     truth = GraphTruth(model.path, OWN_GRAPH, model.signature)
     if progress is not None and model.cost.multiply_adds * len(inputs) > QUICK:
         _say_how_long(model, truth, inputs, progress)
-    oracle = finite(truth.oracle(inputs), str(model.path))
-    return Subject(model.name, model.path, inputs, oracle, {}, truth, names)
+    return Subject(model.name, model.path, inputs, truth.comparable(inputs), {}, truth, names)
 
 
 def converted(

@@ -87,7 +87,9 @@ def test_a_model_that_takes_float64_is_refused(tmp_path: Path):
     path = linear_model(tmp_path / "m.onnx", kind=TensorProto.DOUBLE)
     with pytest.raises(ModelError) as caught:
         OnnxClassifier(path, threads=1)
-    assert str(caught.value) == f"{path}: must take float32 (input 'x' is float64)."
+    assert (
+        str(caught.value) == f"{path}: must take float32 (input 'x' is float64). Export it with an input of that type."
+    )
 
 
 def test_the_features_of_a_module_are_what_its_last_linear_layer_reads():
@@ -206,4 +208,7 @@ def test_an_onnx_file_that_answers_with_no_floats_is_refused(tmp_path: Path, kin
     onnx.save(model, path)
     with pytest.raises(ModelError) as caught:
         OnnxClassifier(path, threads=1)
-    assert str(caught.value) == f"{path}: must answer with logits, in floats ({name})."
+    assert str(caught.value) == (
+        f"{path}: must answer with logits, in floats (output 'logits' is {name}). "
+        "Export the scores of the classes, not their labels."
+    )

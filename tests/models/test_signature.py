@@ -11,7 +11,7 @@ import pytest
 from kdeploy.errors import ModelError
 from kdeploy.models.signature import Signature, signature, signature_of
 from kdeploy.runtimes.border import Port
-from kdeploy.runtimes.ports import Ports
+from kdeploy.runtimes.ports import Ports, of_graph
 from tests.models.test_classifier import linear_model
 from tests.runtimes.conftest import conv_linear_model, two_input_model
 
@@ -65,7 +65,7 @@ def test_an_absent_file_is_refused(tmp_path: Path):
     assert str(caught.value) == f"{path}: must be an ONNX file ([Errno 2] No such file or directory: '{path}')."
 
 
-@pytest.mark.parametrize("output", [["rows"], ["rows", "classes"]])
+@pytest.mark.parametrize("output", [["rows"], ["rows", "classes"], ["rows", -1], [-1, -1]])
 def test_a_number_of_classes_that_is_left_open_is_inferred(tmp_path: Path, output: list[int | str]):
     assert signature(linear_model(tmp_path / "m.onnx", output=output)).classes == 2
 
@@ -81,7 +81,7 @@ PLACES = "A network that answers for places or steps is no classifier; pool or f
 @pytest.mark.parametrize(
     ("shape", "got", "advice"),
     [
-        ((None,), "(free)", "Export it with a fixed number of classes; only the batch may be free."),
+        ((None,), "(free)", "If it gives a score a row, export that with the shape (batch, 1)."),
         ((None, None), "(free, free)", "Export it with a fixed number of classes; only the batch may be free."),
         ((3, 2, 4), "(3, 2, 4)", PLACES),
         ((None, 2, None), "(free, 2, free)", PLACES),
@@ -92,6 +92,18 @@ def test_outputs_that_are_no_logits_are_refused(shape: tuple[int | None, ...], g
     with pytest.raises(ModelError) as caught:
         signature_of(ports, "m.onnx")
     assert str(caught.value) == f"m.onnx: must give logits of shape (batch, classes) (shape {got}). {advice}"
+
+
+@pytest.mark.parametrize(("kind", "name"), [(onnx.TensorProto.BFLOAT16, "bfloat16"), (onnx.TensorProto.BOOL, "bool")])
+def test_a_type_that_is_refused_is_named(tmp_path: Path, kind: int, name: str):
+    path = linear_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    with pytest.raises(ModelError) as caught:
+        signature_of(of_graph(model), "m.onnx")
+    assert str(caught.value) == (
+        f"m.onnx: must take float32 (input 'x' is {name}). Export it with an input of that type."
+    )
 
 
 def test_a_batch_of_nothing_is_refused(tmp_path: Path):

@@ -65,6 +65,20 @@ def test_an_input_keeps_its_name_where_a_node_that_did_nothing_was_removed(folde
     assert OpenVino().load(artefact, threads=1).run(example)["logits"].shape == (3, 3)
 
 
+@pytest.mark.parametrize("is_converted", [True, False])
+def test_inputs_keep_their_names_behind_dropouts_that_do_nothing(is_converted: bool, folder: Path):
+    nodes = [
+        onnx.helper.make_node("Dropout", ["x"], ["d"], name="first"),
+        onnx.helper.make_node("Dropout", ["d"], ["e"]),
+        onnx.helper.make_node("MatMul", ["e", "w"], ["y"]),
+    ]
+    path = made.graph(folder / "dropout.onnx", nodes, (2,), 3, w=np.ones((2, 3), np.float32))
+    example = {"x": np.ones((4, 2), np.float32)}
+    source = Source(path, None, example, None)
+    artefact = OpenVino().convert(source, folder, precision="fp32") if is_converted else path
+    assert OpenVino().load(artefact, threads=1).run(example)["y"].tolist() == [[2.0, 2.0, 2.0]] * 4
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_equal_models_give_equal_bytes_whatever_was_converted_before(
     precision: str, source: Source, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

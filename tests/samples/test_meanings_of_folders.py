@@ -394,7 +394,7 @@ def test_modes_that_differ_are_asked_about_and_the_recipe_answers(tmp_path: Path
         "Set data.mode to RGB or to L to convert all."
     )
     samples = load({"images": str(tmp_path), "mode": "RGB"})
-    assert samples.record.assumed == ("1 images of mode L read as RGB",)
+    assert samples.record.assumed == ("1 image of mode L read as RGB",)
 
 
 def test_what_needs_a_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

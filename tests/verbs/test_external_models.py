@@ -227,7 +227,8 @@ def test_logits_that_are_not_finite_are_measured_and_refused(tmp_path, verb):
     assert found.code == 5
     [sentence] = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
     assert re.fullmatch(
-        r"error: .*a\.onnx: must answer with finite logits \(\d+ of 64 inputs have NaN or infinity among theirs\)\. "
+        r"error: .*a\.onnx: must answer with finite logits \(\d+ of 64 inputs have NaN or infinity among theirs, "
+        r"first at node 'logits' \(Log\)\)\. "
         r"Nothing can be compared with those: look at how it was trained or exported\.",
         sentence,
     )
@@ -510,7 +511,8 @@ def test_a_free_height_is_called_free(tmp_path):
     assert found.stderr == (
         f"error: {path}: must have an input of which only the batch is free "
         "(input 'x' of shape (batch, 3, free, free)). "
-        "Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape.\n"
+        "Show and verify take lengths with --shape, as --shape 3,224,224; "
+        "for anything else export it with a fixed shape.\n"
     )
 
 

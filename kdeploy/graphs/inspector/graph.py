@@ -45,6 +45,8 @@ def check_graph(graph: onnx.GraphProto, where: str, limits: InspectionLimits) ->
         _check_node(node, where, advice)
     _check_names(graph, where, limits)
     _check_order(graph, where)
+    # a node needs no name, but ONNX Runtime reads no two of one
+    _check_own_names([node.name for node in graph.node if node.name], "named nodes", where)
 
 
 def values(ports: Iterable[onnx.ValueInfoProto], kind: str, where: str) -> tuple[Value, ...]:
@@ -118,15 +120,19 @@ def _check_names(graph: onnx.GraphProto, where: str, limits: InspectionLimits) -
         "stored tensors": [tensor.name for tensor in graph.initializer],
     }
     for what, names in groups.items():
-        for name, count in Counter(names).items():
-            if not name or count > 1:
-                got = f"{quoted(name)} {count} times"
-                raise ModelError(where, f"must have a name of its own for each of its {what}", got=got)
+        _check_own_names(names, what, where)
     nodes = [name for node in graph.node for name in (node.name, *node.input, *node.output)]
     longest = max((len(name) for name in [*nodes, *(name for names in groups.values() for name in names)]), default=0)
     if longest > limits.name_length:
         must = f"must have names of at most {limits.name_length} characters"
         raise ModelError(where, must, got=str(longest), advice=EXPORT_AGAIN)
+
+
+def _check_own_names(names: Iterable[str], what: str, where: str) -> None:
+    for name, count in Counter(names).items():
+        if not name or count > 1:
+            got = f"{quoted(name)} {count} times"
+            raise ModelError(where, f"must have a name of its own for each of its {what}", got=got)
 
 
 def _check_order(graph: onnx.GraphProto, where: str) -> None:

@@ -29,7 +29,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PART, CLASSES = "part", ("classes", "class_names", "label_names", "target_names")
 WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
 LABELS = ("y", "label", "labels", "target", "targets", "class", "category")
@@ -40,6 +40,12 @@ _PATTERNS = (
     re.compile(rf"(?P<base>.+)[_.-](?P<split>{_SPLIT})", re.IGNORECASE),
     re.compile(rf"(?P<split>{_SPLIT})(?P<base>[xy])|(?P<base2>[xy])(?P<split2>{_SPLIT})", re.IGNORECASE),
 )
+
+
+def split_in(name: str) -> Split | None:
+    """The split of which one of the words of a name speaks; None where none does, or they speak of several."""
+    splits = {WORDS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in WORDS}
+    return splits.pop() if len(splits) == 1 else None
 
 
 @dataclass(frozen=True)

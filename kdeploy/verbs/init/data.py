@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,14 +126,14 @@ def source_key(path: Path) -> str:
     if suffix == ".parquet":
         return "parquet"
     if path.is_dir():
-        suffixes = {entry.suffix for entry in files_in(path)}
+        suffixes = Counter(entry.suffix for entry in files_in(path))
         if ".parquet" in suffixes and (any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))):
             return "parquet"
         if any(path.glob("*.npy")):
             return "numpy"
-        for key, decoder in (("images", Pictures), ("audio", Sounds)):
-            if suffixes.intersection(decoder.suffixes):
-                return key
+        images, sounds = (sum(suffixes[one] for one in kind.suffixes) for kind in (Pictures, Sounds))
+        if images or sounds:  # a cover among sounds makes them no images
+            return "images" if images >= sounds else "audio"
     got, advice = described(path)
     must = "must be an .npz, .npy or .parquet file, or a folder of such files, of images or of sounds"
     raise InputError(str(path), must, got=got, advice=advice)

@@ -78,7 +78,8 @@ def test_a_private_copy_goes_by_the_name_of_the_original(path):
 
 def test_a_child_that_computes_for_too_long_is_ended(path):
     names = ["x", *(f"h{step}" for step in range(40_000)), "y"]
-    hostile.write(hostile.model([hostile.node("Abs", [source], target) for source, target in pairwise(names)]), path)
+    nodes = [hostile.helper.make_node("Abs", [source], [target]) for source, target in pairwise(names)]
+    hostile.write(hostile.model(nodes), path)
     with pytest.raises(ResourceError) as caught:
         inspect(path, InspectionLimits(cpu_seconds=1))
     expected = f"{path}: must be inspected within {2**30} bytes of memory and 1 s of processor time"

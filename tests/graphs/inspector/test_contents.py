@@ -260,6 +260,11 @@ def test_a_name_given_twice_is_refused(tmp_path):
     weights = [numpy_helper.from_array(hostile.WEIGHT, "w")] * 2
     expected = "must have a name of its own for each of its stored tensors ('w' 2 times)."
     assert refusal(good(tensors=weights), tmp_path) == expected
+    nodes = [node("Relu", ["x"], "a"), node("Neg", ["a"], "y")]
+    for one in nodes:
+        one.name = "same"
+    expected = "must have a name of its own for each of its named nodes ('same' 2 times)."
+    assert refusal(model(nodes, outputs=[value("y", ["rows", 3])]), tmp_path) == expected
     not_single = model([node("Relu", ["x"], "y"), node("Neg", ["x"], "y")], outputs=[value("y", ["rows", 3])])
     expected = f"node 'neg' (Neg) must give a name that nothing else gives ('y'). {AGAIN}"
     assert refusal(not_single, tmp_path) == expected

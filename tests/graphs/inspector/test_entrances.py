@@ -73,7 +73,8 @@ def test_an_input_without_axes_is_refused(tmp_path):
         external_models.verify_models([path], Progress())
     assert str(caught.value) == (
         f"{path}: must have an input of which only the batch is free (input 'x' of shape (batch, )). "
-        "Say the lengths with --shape, as --shape 3,224,224, or export it with a fixed shape."
+        "Show and verify take lengths with --shape, as --shape 3,224,224; "
+        "for anything else export it with a fixed shape."
     )
 
 
