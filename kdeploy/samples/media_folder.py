@@ -99,7 +99,7 @@ class MediaFolder:
             self.where,
             first_test=ends[-2] if len(ends) > 1 else None,
             first_held_out=ends[0] if len(ends) > 2 else None,
-            assumed=(*listed.assumed, *_said_of_order(names)),
+            assumed=(*listed.assumed, *(() if self.classes else _said_of_order(names))),
         )
 
     def _all(self) -> list[tuple[str, str | None]]:

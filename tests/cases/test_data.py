@@ -8,7 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from onnx import helper
+from PIL import Image
 
+from kdeploy.recipe.load import load
 from tests import made
 from tests.program import Outcome, inside
 from tests.samples.test_meanings_of_folders import filled
@@ -36,8 +39,7 @@ def refusal(found: Outcome) -> str:
 SPLITS = [
     (["Train/a", "Train/b", "Val/a", "Val/b"], ["Val is the test part"]),
     (["training/a", "training/b", "dev/b", "testing/a"], ["dev is held out"]),
-    (["train_set/a", "train_set/b", "test-set/a"], ["train_set is the train part", "test-set is the test part"]),
-    (["seg_train/a", "seg_train/b", "valid2/a"], ["seg_train is the train part", "valid2 is the test part"]),
+    (["seg_train/a", "seg_train/b", "test-2/a"], ["seg_train is the train part", "test-2 is the test part"]),
 ]
 
 
@@ -106,6 +108,12 @@ def test_an_mp3_among_others_is_read_and_what_is_no_sound_is_counted(tmp_path: P
     assert "of 12 labelled samples" in found.stdout
 
 
+def test_an_array_among_many_images_makes_them_no_arrays(tmp_path: Path):
+    data = filled(tmp_path / "data", "a", "b")
+    np.save(data / "labels.npy", np.arange(16))
+    assert assumed(drafted(tmp_path, data, (3, 4, 6), 2)) == ["1 file left out, no images: labels.npy"]
+
+
 def test_a_sound_with_nan_is_refused_by_its_file(tmp_path: Path):
     data = tones(tmp_path / "data")
     import soundfile
@@ -115,3 +123,28 @@ def test_a_sound_with_nan_is_refused_by_its_file(tmp_path: Path):
         f"{data}/up/9.wav: must have finite values only (NaN or infinite). "
         "Remove or repair it, or set data.skip_bad to true to leave it out."
     )
+
+
+@pytest.mark.parametrize("name", ["{}", "class_{}"])
+def test_classes_are_in_the_order_in_which_the_teacher_is_right(tmp_path: Path, name: str):
+    """Twelve shades of grey in folders with numbers; numbers alone are read in their order, and others as text."""
+    as_text = sorted(name.format(number) for number in range(12))
+    trained = as_text if name == "{}" else [name.format(number) for number in range(12)]
+    shades = {name.format(number): 20 * number + 10 for number in range(12)}
+    for folder, shade in shades.items():
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for row in range(4):
+            Image.new("L", (4, 4), shade + row).save(tmp_path / "data" / folder / f"{row}.png")
+    centres = np.array([shades[folder] for folder in trained], np.float32) / 255
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("Gemm", ["mean", "w", "b"], ["y"]),
+    ]
+    teacher = made.graph(tmp_path / "t.onnx", nodes, (1, 4, 4), 12, w=200 * centres[None], b=-100 * centres**2)
+    places = ("--teacher", teacher, "--data", tmp_path / "data", "--out", tmp_path / "r.yaml", "--no-time", "--json")
+    found = inside("init", *places)
+    assert found.code == 0, found.stderr
+    assert found.document["teacher_accuracy"] == 1.0
+    first = ", ".join(trained[:6])
+    assert found.document["assumed"] == [f"the teacher has the classes in another order than the data: {first}, ..."]
+    assert load(tmp_path / "r.yaml").recipe.data.classes == tuple(trained)

@@ -258,7 +258,6 @@ def test_what_no_output_needs_is_left_out_before_it_is_judged(tmp_path: Path):
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1]), "one"))
     onnx.save(model, path)
     assert shown(path) == {"multiply_adds": 20, "params": 20}
-    verified(path)
 
 
 @pytest.mark.parametrize("output", [["n", 5, 1, 1], ["n", "k", "h", "w"], [-1, -1, -1, -1]], ids=str)
@@ -338,7 +337,7 @@ def test_a_classical_teacher_is_refused_with_what_to_do(tmp_path: Path, operator
     )
 
 
-@pytest.mark.parametrize("kind", ["FLOAT16", "INT64", "UINT8", "BOOL", "BFLOAT16"])
+@pytest.mark.parametrize("kind", ["FLOAT16", "INT64", "UINT8", "BFLOAT16"])
 def test_a_type_that_is_not_read_is_named(tmp_path: Path, kind: str):
     nodes = [node("Cast", ["x"], ["f"], to=TensorProto.FLOAT), node("MatMul", ["f", "w"], ["y"])]
     path = made.graph(tmp_path / "typed.onnx", nodes, (4,), 5, w=WEIGHT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,24 +60,29 @@ class Sample:
         return self.inputs.shape[1:]
 
 
-def look_at(path: Path, *, size: tuple[int, int] | None, mode: str | None = None) -> Sample:
+def look_at(
+    path: Path, *, size: tuple[int, int] | None, mode: str | None = None, classes: Sequence[str] = ()
+) -> Sample:
     """The data at a path, with some labelled rows of them; where nothing is labelled, with some rows.
 
     Args:
         size: (height, width) for images of different sizes; None takes the first image's.
         mode: that of images of different modes; None takes none of them.
+        classes: their order, where it is not that of the data.
     Raises: InputError when no source can read them; DataError when they have several inputs or too few samples.
     """
     key = source_key(path)
-    contents = sources.source_of({key: str(path)}).contents(sources.ROOM)
+    options: dict[str, Any] = {"classes": [*classes]} if classes else {}
+    source = {key: str(path)} | options
+    contents = sources.source_of(source).contents(sources.ROOM)
     rows = _spread(contents)
-    options: dict[str, Any] = {}
     try:
         decoded = contents.decode(rows)
     except DataError as exc:
         if key not in ("images", "parquet"):
             raise
-        decoded, options = _converted({key: str(path)}, rows, size, mode, exc)
+        decoded, more = _converted(source, rows, size, mode, exc)
+        options |= more
     if len(decoded.inputs) != 1:
         must, advice = "must have one input for a recipe to be drafted", "Write the recipe by hand."
         raise DataError(str(path), must, got=", ".join(decoded.inputs), advice=advice)
@@ -129,11 +134,10 @@ def source_key(path: Path) -> str:
         suffixes = Counter(entry.suffix for entry in files_in(path))
         if ".parquet" in suffixes and (any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))):
             return "parquet"
-        if any(path.glob("*.npy")):
-            return "numpy"
         images, sounds = (sum(suffixes[one] for one in kind.suffixes) for kind in (Pictures, Sounds))
-        if images or sounds:  # a cover among sounds makes them no images
-            return "images" if images >= sounds else "audio"
+        arrays = len([*path.glob("*.npy")])
+        if arrays or images or sounds:  # what most are: a cover among sounds makes them no images
+            return max((arrays, "numpy"), (images, "images"), (sounds, "audio"), key=lambda kind: kind[0])[1]
     got, advice = described(path)
     must = "must be an .npz, .npy or .parquet file, or a folder of such files, of images or of sounds"
     raise InputError(str(path), must, got=got, advice=advice)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from kdeploy.errors import InputError, UsageError
@@ -59,6 +59,10 @@ def draft(
     signature = teachers.look_at(teacher)
     sample = data_files.look_at(data, size=signature.size, mode=signature.mode)
     fit = teachers.Fit(**external_work.fit(teacher, asdict(signature), data, signature.size))
+    if fit.classes:
+        sample = data_files.look_at(data, size=signature.size, mode=signature.mode, classes=fit.classes)
+        said = f"the teacher has the classes in another order than the data: {', '.join(fit.classes[:6])}"
+        sample = replace(sample, assumed=(*sample.assumed, said + (", ..." if len(fit.classes) > 6 else "")))
     for path in (teacher, data):
         if not is_unicode(str(path.resolve())):
             advice = "Rename it, or the folder that it is in."

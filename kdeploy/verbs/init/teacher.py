@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 
@@ -20,6 +22,7 @@ from kdeploy.models.signature import signature
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
 from kdeploy.verbs.init.data import Sample
+from kdeploy.verbs.init.order import other_order
 
 _NEARLY = 0.95  # of the most that answers tell with any preprocessing
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -50,7 +53,8 @@ class Fit:
     """How the teacher is to be fed: recipe keys under `preprocess`, in words, and its accuracy with them on `rows`.
 
     `accuracy` is None where nothing is labelled; `bits` is what an answer tells of an input, `largest` the largest size
-    of a logit, `chosen_of` the number of the teacher's classes where those of the data are taken by their names.
+    of a logit, `chosen_of` the number of the teacher's classes where those of the data are taken by their names,
+    `classes` the order of the data's in which it is right, where that is another than theirs.
     """
 
     preprocess: dict[str, Any]
@@ -60,6 +64,7 @@ class Fit:
     rows: int
     largest: float
     chosen_of: int | None = None
+    classes: Sequence[str] = ()
 
 
 def look_at(path: Path) -> TeacherSignature:
@@ -90,7 +95,7 @@ def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
         advice = "Give data with the same classes; or a recipe that names those of the teacher in teacher.classes."
         raise ModelError(str(path), must, got=f"{teacher.classes} logits", advice=advice)
     chosen, chosen_of = slice(None) if columns is None else columns, None if columns is None else teacher.classes
-    classifier, fits = OnnxClassifier(path, threads=1), []
+    classifier, fits, answers = OnnxClassifier(path, threads=1), list[Fit](), list[np.ndarray]()
     for words, options in _common(sample):
         spec = _plain(sample).model_copy(update=options | ({"size": size} if size else {}))
         logits = _as_logits(classifier.logits(apply(spec, torch.from_numpy(sample.inputs))), end)[:, chosen]
@@ -99,9 +104,13 @@ def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
         right, bits = accuracy(logits.numpy(), sample.labels), _bits(logits)
         keys = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
         preprocess = keys | ({"size": list(size)} if size else {})
+        answers.append(logits.numpy())
         fits.append(Fit(preprocess, words, right, bits, len(sample.labels), float(logits.abs().max()), chosen_of))
     if fits[0].accuracy is None:
         return next(one for one in fits if one.bits >= _NEARLY * max(other.bits for other in fits))
+    other = other_order(sample.class_names, sample.labels, answers) if columns is None else None
+    if other is not None:
+        return replace(fits[other.place], accuracy=other.accuracy, classes=other.classes)
     return max(fits, key=lambda one: one.accuracy or 0.0)
 
 
