@@ -217,7 +217,6 @@ def test_pads_that_are_turned_on_their_way_are_followed(tmp_path: Path):
 @pytest.mark.parametrize(
     "shapes",
     [
-        {"x": [-1, 4], "y": [-1, 5]},
         {"x": [-1, 4], "y": [-1, -1]},
         {"x": [None, 4], "y": ["n", "classes"]},
         {"x": ["n", 4], "y": None},
@@ -337,7 +336,7 @@ def test_a_classical_teacher_is_refused_with_what_to_do(tmp_path: Path, operator
     )
 
 
-@pytest.mark.parametrize("kind", ["FLOAT16", "INT64", "UINT8", "BFLOAT16"])
+@pytest.mark.parametrize("kind", ["INT64", "UINT8", "BFLOAT16"])
 def test_a_type_that_is_not_read_is_named(tmp_path: Path, kind: str):
     nodes = [node("Cast", ["x"], ["f"], to=TensorProto.FLOAT), node("MatMul", ["f", "w"], ["y"])]
     path = made.graph(tmp_path / "typed.onnx", nodes, (4,), 5, w=WEIGHT)

@@ -125,6 +125,24 @@ TAKEN: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], dict[str, int], 
         {"labeled": 8, "unlabeled": 0, "held_out": 8, "test": 8},
         ["Valid is held out"],
     ),
+    "dev": (
+        lambda root: filled(root, "training/cat", "training/dog", "dev/cat", "testing/dog"),
+        BOTH,
+        {"labeled": 8, "unlabeled": 0, "held_out": 8, "test": 8},
+        ["dev is held out"],
+    ),
+    "one of several words": (
+        lambda root: filled(root, "train-set/cat", "train-set/dog", "my_test_2/cat"),
+        BOTH,
+        {"labeled": 8, "unlabeled": 0, "held_out": 2, "test": 8},
+        ["train-set is the train part", "my_test_2 is the test part"],
+    ),
+    "classes of several words": (
+        lambda root: filled(root, "test tube", "train station"),
+        ("test tube", "train station"),
+        SPLIT,
+        [],
+    ),
     "numbers": (
         lambda root: filled(root, *NUMBERS, count=4),
         NUMBERS,
@@ -222,6 +240,11 @@ ASKED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "two of a split": (
         lambda root: filled(root, *TWO, "val/cat", "valid/cat"),
         "{root}: must have one folder of the val rows (val and valid). Leave one of them out, or join them.",
+    ),
+    "splits inside of one folder": (
+        lambda root: filled(root, "images/train/cat", "images/train/dog", "images/test/cat"),
+        "{root}: must have the folders of splits outside of those of classes (images/test, images/train). "
+        "Give the folder that has train in it, or list all classes under data.classes to join what is in them.",
     ),
     "links to nothing": (
         nowhere,

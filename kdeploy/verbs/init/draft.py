@@ -62,7 +62,10 @@ def draft(
     if fit.classes:
         sample = data_files.look_at(data, size=signature.size, mode=signature.mode, classes=fit.classes)
         said = f"the teacher has the classes in another order than the data: {', '.join(fit.classes[:6])}"
-        sample = replace(sample, assumed=(*sample.assumed, said + (", ..." if len(fit.classes) > 6 else "")))
+        sample = replace(
+            sample,
+            assumed=(*sample.assumed, said + (f" and {len(fit.classes) - 6} more" if len(fit.classes) > 6 else "")),
+        )
     for path in (teacher, data):
         if not is_unicode(str(path.resolve())):
             advice = "Rename it, or the folder that it is in."
