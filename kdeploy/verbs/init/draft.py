@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from kdeploy.verbs.init import teacher as teachers
 from kdeploy.verbs.init import text
 from kdeploy.verbs.plan import NOT_TIMED, plan
 from kdeploy.verbs.prepare import Options, prepare
+
+_NAMED = 6  # of the classes
 
 
 def draft(
@@ -60,12 +63,7 @@ def draft(
     sample = data_files.look_at(data, size=signature.size, mode=signature.mode)
     fit = teachers.Fit(**external_work.fit(teacher, asdict(signature), data, signature.size))
     if fit.classes:
-        sample = data_files.look_at(data, size=signature.size, mode=signature.mode, classes=fit.classes)
-        said = f"the teacher has the classes in another order than the data: {', '.join(fit.classes[:6])}"
-        sample = replace(
-            sample,
-            assumed=(*sample.assumed, said + (f" and {len(fit.classes) - 6} more" if len(fit.classes) > 6 else "")),
-        )
+        sample = _in_order(data, signature, fit.classes)
     for path in (teacher, data):
         if not is_unicode(str(path.resolve())):
             advice = "Rename it, or the folder that it is in."
@@ -94,6 +92,14 @@ def draft(
         time=PlannedTime(reason=NOT_TIMED) if timed is None else _time(out, root, timed),
         next=values.next_command,
     )
+
+
+def _in_order(data: Path, signature: teachers.TeacherSignature, classes: Sequence[str]) -> data_files.Sample:
+    """The data with their classes in the order of the teacher, which is said."""
+    sample = data_files.look_at(data, size=signature.size, mode=signature.mode, classes=classes)
+    more = f" and {len(classes) - _NAMED} more" if len(classes) > _NAMED else ""
+    said = f"the teacher has the classes in another order than the data: {', '.join(classes[:_NAMED])}{more}"
+    return replace(sample, assumed=(*sample.assumed, said))
 
 
 def _time(recipe: Path, data_root: Path, progress: Progress) -> PlannedTime:
