@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from kdeploy.errors import ModelError
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.parity import bisection
 from kdeploy.parity.apart import Job, outcome
@@ -19,6 +20,7 @@ from kdeploy.parity.expected import Expected
 from kdeploy.parity.made_families import MadeFamily, made_families
 from kdeploy.parity.subject import Subject, row_of, unmeasured
 from kdeploy.recipe.formats import ONNX, FormatRequest
+from kdeploy.records.base import Unavailable
 from kdeploy.records.parity import Fault, ParityRow, VerifyRecord
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.installed import REFERENCE
@@ -42,18 +44,22 @@ def compared(*, subjects: list[Subject], names: list[str], progress: Progress) -
         )
         for subject in subjects
     ]  # the ONNX file is what onnxruntime runs
-    rows: list[ParityRow] = []
+    found: list[ParityRow | Unavailable] = []
     with progress.task("parity", sum(len(formats) for _, formats in plan)) as advance, np.errstate(all="ignore"):
         for subject, formats in plan:
-            for row in _rows(subject, formats):
-                rows.append(row)
-                advance(len(rows))
-    runtimes = dict.fromkeys(row.runtime for row in rows)
-    return VerifyRecord(rows=tuple(rows), versions={name: installed.find(name).version() for name in runtimes})
+            for one in _rows(subject, formats):
+                found.append(one)
+                advance(len(found))
+    rows = tuple(one for one in found if isinstance(one, ParityRow))
+    gaps = tuple(one for one in found if isinstance(one, Unavailable))
+    for gap in gaps:
+        progress.say(f"  left out: {gap.field}: {gap.reason}")
+    versions = {name: installed.find(name).version() for name in dict.fromkeys(row.runtime for row in rows)}
+    return VerifyRecord(rows=rows, versions=versions, unavailable=gaps)
 
 
-def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow]:
-    """One row a format; what is the same in all of them is computed once."""
+def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow | Unavailable]:
+    """One row a format, or why the reference evaluator has none; what is the same in all of them is computed once."""
     fault = _mode_fault(subject.onnx) or _preprocessing_fault(subject)
     families = _families(subject) if fault is None else []
     for request in map(FormatRequest.parse, names):
@@ -66,12 +72,16 @@ def _families(subject: Subject) -> Sequence[MadeFamily]:
     return made_families(subject.truth, subject.inputs, subject.oracle)
 
 
-def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow:
-    """Raises: ModelError when the runtime refuses."""
+def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow | Unavailable:
+    """Raises: ModelError when a runtime that the recipe names refuses."""
     try:
         if subject.outside and request.runtime != REFERENCE:
             return _named(_apart(subject, request, families), subject)
         return row_of(subject, request, families)
+    except ModelError as exc:
+        if not subject.outside or request.runtime != REFERENCE:
+            raise
+        return Unavailable(field=f"{subject.name} on {REFERENCE}", reason=exc.got or exc.must)
     except Refused as refusal:
         raise installed.refused(request.runtime, subject.onnx, request.precision, refusal) from refusal
 

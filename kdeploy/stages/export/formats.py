@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 from torch import nn
 
 from kdeploy.errors import MissingError, ModelError
@@ -20,6 +21,7 @@ from kdeploy.formatting.places import without_places
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
 from kdeploy.parity.conversion import Converted, converted
+from kdeploy.parity.double import precision_of
 from kdeploy.parity.oracle import Oracle
 from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.export import Format, Processors
@@ -172,6 +174,8 @@ def _answers(artefact: Path, request: FormatRequest, subject: ConvertedModel) ->
 
 def _compared(made: Converted, request: FormatRequest, subject: ConvertedModel) -> ParityRow:
     name, precision = _runtime(request), request.precision
+    if precision == "fp32":  # a graph that computes in another one is judged in that
+        precision = precision_of(onnx.load(subject.path, load_external_data=False))
     return compare(
         subject.oracle, made.logits, model=subject.name, runtime=name, batches=made.batches, precision=precision
     )

@@ -16,6 +16,7 @@ from kdeploy.errors import MissingError, ModelError, ParityError
 from kdeploy.graphs import export
 from kdeploy.models import shallow
 from kdeploy.parity.module_truth import module_oracle
+from kdeploy.parity.truth import onnx_oracle
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import Format, Processors
 from kdeploy.runtimes import installed
@@ -23,6 +24,7 @@ from kdeploy.runtimes.protocol import NotOffered, Refused, Source
 from kdeploy.stages.export import formats
 from kdeploy.system.progress import Progress
 from tests.fakes.scripted_runtime import ScriptedRuntime
+from tests.parity.test_double import half
 
 NET = shallow.seeded(
     1, shape=(1, 8, 8), classes=5, convolutions=[], bottleneck=6, hidden=[16], mean=(0.5,), std=(0.3,)
@@ -92,6 +94,16 @@ def test_the_onnx_file_is_a_format_that_onnxruntime_answers_for(subject: formats
     assert (made.runtime, made.file, made.bytes) == ("onnx", "student.onnx", subject.path.stat().st_size)
     assert made.parity is not None
     assert made.parity.runtime == "onnxruntime"
+
+
+def test_what_came_as_onnx_is_converted_in_a_child_and_judged_in_its_own_precision(tmp_path: Path):
+    path, inputs = half(tmp_path / "teacher.onnx"), np.random.default_rng(0).random((64, 40), np.float32)
+    teacher = formats.ConvertedModel("teacher", path, None, onnx_oracle(path, inputs), inputs, inputs[:0])
+    plain, openvino = converted(tmp_path, teacher, FormatRequest("onnx"), FormatRequest("openvino"))
+    for one in (plain, openvino):
+        assert one.parity is not None
+        assert (one.parity.passed, one.parity.precision, one.precision) == (True, "fp16", "fp32")
+    assert openvino.bytes == sum(path.stat().st_size for path in (tmp_path / "formats/openvino/teacher").iterdir())
 
 
 def test_a_format_says_for_which_processors_it_is(subject: formats.ConvertedModel, tmp_path: Path, scripted):
