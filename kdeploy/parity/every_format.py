@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from kdeploy.errors import ModelError
 from kdeploy.graphs.inspector.unrepeatable import unrepeatable
 from kdeploy.parity import bisection
 from kdeploy.parity.apart import Job, outcome
@@ -75,14 +74,10 @@ def _families(subject: Subject) -> Sequence[MadeFamily]:
 def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow | Unavailable:
     """Raises: ModelError when a runtime that the recipe names refuses."""
     try:
-        if subject.outside and request.runtime != REFERENCE:
-            return _named(_apart(subject, request, families), subject)
-        return row_of(subject, request, families)
-    except ModelError as exc:
-        if not subject.outside or request.runtime != REFERENCE:
-            raise
-        return Unavailable(field=f"{subject.name} on {REFERENCE}", reason=exc.got or exc.must)
+        return _apart(subject, request, families) if subject.outside else row_of(subject, request, families)
     except Refused as refusal:
+        if subject.outside and request.runtime == REFERENCE:  # nobody asked for it
+            return Unavailable(field=f"{subject.name} on {REFERENCE}", reason=refusal.reason)
         raise installed.refused(request.runtime, subject.onnx, request.precision, refusal) from refusal
 
 
@@ -97,7 +92,7 @@ def _apart(subject: Subject, request: FormatRequest, families: Sequence[MadeFami
         row, reason = outcome(job)
     if row is None:
         raise Refused(str(reason))
-    return row
+    return _named(row, subject)
 
 
 def _named(row: ParityRow, subject: Subject) -> ParityRow:

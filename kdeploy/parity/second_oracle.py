@@ -93,6 +93,19 @@ class _WideOracle:
         )
 
 
+_ENGINE = {"ort": "onnxruntime"}  # a runtime under two names
+
+
+def _voters(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those of equal answers that come first: copies of one library have one vote. Where all are equal, there is no
+    vote to take: to zeros, say, everybody answers the same."""
+    distinct: dict[str, np.ndarray] = {}
+    for name, logits in given.items():
+        if not any(np.array_equal(logits, one, equal_nan=True) for one in distinct.values()):
+            distinct[name] = logits
+    return distinct if len(distinct) > 1 else given
+
+
 class _RuntimesOracle:
     """What the runtimes answer, each in a child of its own."""
 
@@ -101,12 +114,9 @@ class _RuntimesOracle:
         self._names = installed.deployable()
 
     def __call__(self, inputs: np.ndarray) -> Oracle:
-        given: dict[str, np.ndarray] = {}
-        for name in self._names:
-            logits = answered(self._path, name, self._signature.input, inputs)
-            if logits is not None and not any(np.array_equal(logits, one, equal_nan=True) for one in given.values()):
-                given[name] = logits
-        if len(given) < 2:
+        found = {name: answered(self._path, name, self._signature.input, inputs) for name in self._names}
+        given = _voters({name: logits for name, logits in found.items() if logits is not None})
+        if len({_ENGINE.get(name, name) for name in given}) < 2:
             raise ModelError(str(self._path), "must be taken by two runtimes", got=", ".join(given) or "none")
         self._names = [*given]
         all_of_them = np.stack([*given.values()]).astype(np.float64)  # (runtimes, inputs, classes)

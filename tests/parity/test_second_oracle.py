@@ -90,6 +90,28 @@ def test_two_runtimes_that_are_far_apart_are_no_noise_of_float32(tmp_path, monke
     assert 0 < oracle.float32_error < 1e-5
 
 
+def test_runtimes_that_all_answer_the_same_agree(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    given = {"onnxruntime": np.ones((1, 3), np.float32), "ncnn": np.ones((1, 3), np.float32), "tract": None}
+    oracle = judged_by(given, grouped(tmp_path / "g.onnx"), monkeypatch)
+    assert (oracle.by, oracle.float32_error) == ("onnxruntime and ncnn among each other in float32", 0)
+
+
+def test_what_differs_on_some_inputs_may_be_the_same_on_others(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    path, inputs = grouped(tmp_path / "g.onnx"), DRAWS.random((2, 6, 4, 4), np.float32)
+    truth, first = GraphTruth(path, ""), np.ones((2, 3), np.float32)
+    given = {"onnxruntime": first, "ncnn": np.nextafter(first, np.float32(9))}
+    monkeypatch.setattr(second_oracle, "answered", lambda _path, name, _input, rows: given[name] * bool(rows.any()))
+    monkeypatch.setattr(installed, "deployable", lambda: [*given])
+    assert truth.oracle(inputs).logits.max() > 0
+    np.testing.assert_array_equal(truth.oracle(np.zeros_like(inputs)).logits, np.zeros((2, 3)))
+
+
+def test_one_library_under_two_names_judges_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    given = {"onnxruntime": np.ones((1, 3), np.float32), "ort": np.ones((1, 3), np.float32)}
+    with pytest.raises(ModelError, match="or at least two of the runtimes that are here"):
+        judged_by(given, grouped(tmp_path / "g.onnx"), monkeypatch)
+
+
 def test_one_runtime_alone_judges_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):
     path = grouped(tmp_path / "g.onnx")
     with pytest.raises(ModelError) as caught:
