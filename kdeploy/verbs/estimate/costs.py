@@ -18,6 +18,7 @@ from kdeploy.records.plan import StageCost
 from kdeploy.records.run import StageKey
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages.bench import BenchOptions
+from kdeploy.stages.export.formats import TRANSFER
 from kdeploy.timing.request import COLD_STARTS, Settings
 from kdeploy.training.loop import BatchPlan
 from kdeploy.verbs.estimate.few import canonical_bytes
@@ -97,8 +98,11 @@ class Costs:
         return lap.once + distill.seeds * steps * sum(map(lap.each, ("student", "baseline")))
 
     def _export(self, lap: Lap) -> float:
-        """With the comparison of both forms, where that decides."""
-        return lap.seconds + (Settings.quick().looks[-1] * self._pair_seconds if self._compares else 0.0)
+        """With the comparison of both forms, where that decides; each format is compared on more inputs."""
+        forms = Settings.quick().looks[-1] * self._pair_seconds if self._compares else 0.0
+        more = _compared(self.samples) - _compared(self.small_run.samples)
+        answers = _DOUBLE + len(self.job.recipe.export.formats)
+        return lap.seconds + forms + more * answers * self._student_row_seconds
 
     @property
     def _compares(self) -> bool:
@@ -108,10 +112,17 @@ class Costs:
 
     def _verify(self, lap: Lap) -> float:
         """An ONNX teacher is its own truth, which is asked about few inputs, however many there are."""
-        if any(member.onnx is not None for member in self.job.recipe.members):
-            return lap.seconds
+        asked = any(member.onnx is not None for member in self.job.recipe.members)
+        teachers = 0.0 if asked else sum(map(self.row_seconds, range(self.job.count)))
         answers = _DOUBLE + len(lap.tasks[0].marks) / 2 if lap.tasks else _DOUBLE
-        return lap.seconds + self._more("test") * answers * sum(map(self.row_seconds, range(self.job.count)))
+        return lap.seconds + self._more("test") * answers * (teachers + self._student_row_seconds)
+
+    @cached_property
+    def _student_row_seconds(self) -> float:
+        """Seconds in which the student answers one input: a step of its training has a batch, there and back."""
+        lap, distill = self.small_run.laps.get(StageKey("distill")), self.job.recipe.distill
+        plan = BatchPlan(len(self.samples.transfer), distill.batch, 0)
+        return 0.0 if lap is None else lap.each("student") / (_BACKWARD * plan.size)
 
     def _bench(self, lap: Lap) -> float:
         options = self.job.recipe.bench.options(BenchOptions)
@@ -157,6 +168,11 @@ class Costs:
                 return lap.disk_bytes + (sum(self.small_run.form_bytes) if self._compares else 0)
             case _:
                 return lap.disk_bytes
+
+
+def _compared(samples: SampleSet) -> int:
+    """Inputs that the formats of the student are compared on; see `kdeploy.stages.export.formats.divided`."""
+    return min(TRANSFER, len(samples.transfer)) * 2 // 3 + min(TRANSFER, len(samples.parts["held_out"]))
 
 
 def _replicates(options: BenchOptions, seconds: float) -> int:
