@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kdeploy.errors import ModelError, ResourceError
+from kdeploy.errors import InputError, MissingError, ModelError, ResourceError
 from kdeploy.parity.compare import answers
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import NotOffered, Refused, Source
-from kdeploy.runtimes.scratch import scratch_folder
+from kdeploy.runtimes.scratch import filling, scratch_folder
 from kdeploy.system import wire
 from kdeploy.system.bounded import ask, serve
 from kdeploy.system.limits import CONVERTED_BYTES, Limits
@@ -59,6 +59,17 @@ def converted(source: Source, request: FormatRequest, target: Path, inputs: np.n
     return Converted(Path(answer["artefact"]), logits, tuple(answer["sizes"]))
 
 
+def answered(path: Path, runtime: str, input_name: str, inputs: np.ndarray) -> np.ndarray | None:
+    """What a runtime answers to inputs, float32 (inputs, *shape): logits (inputs, classes), or None where it refuses
+    the model, does not end, or ends the process."""
+    with scratch_folder(str(path)) as folder:
+        try:
+            source = Source(path, None, {input_name: inputs[:3]}, None)
+            return converted(source, FormatRequest(runtime), folder, inputs).logits
+        except (Refused, InputError, MissingError, ResourceError):
+            return None
+
+
 def _asked(words: dict[str, Any], seconds: int) -> wire.Message:
     """Raises: Refused where the child came to a limit, or something ended it; MissingError."""
     limits, doing = Limits.of_work(seconds, CONVERTED_BYTES), f"run on {words['runtime']}"
@@ -82,7 +93,8 @@ def work(request: wire.Message, _step: Callable[[wire.Message], None]) -> dict[s
         logits, sizes = answers(runtime, artefact, request["input"], inputs)
     except (Refused, ModelError) as exc:
         return {"refused": getattr(exc, "got", "") or str(exc), "offered": not isinstance(exc, NotOffered)}
-    np.save(scratch / LOGITS, logits, allow_pickle=False)
+    with filling(scratch):
+        np.save(scratch / LOGITS, logits, allow_pickle=False)
     return {"artefact": str(artefact), "sizes": [*sizes]}
 
 

@@ -22,9 +22,9 @@ import onnx
 from kdeploy.errors import KdeployError, ModelError
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import Signature
+from kdeploy.parity.conversion import answered
 from kdeploy.parity.double import as_double
 from kdeploy.parity.oracle import EVALUATOR, ROUNDOFF, GraphOracle, Oracle, in_batches
-from kdeploy.parity.separate import answered
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.border import converting
 from kdeploy.runtimes.protocol import Session
