@@ -22,13 +22,12 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from kdeploy.errors import DataError, ParityError
 from kdeploy.parity import steps
 from kdeploy.parity.budget import BUDGETS
 from kdeploy.parity.decisions import decided, margins
-from kdeploy.parity.double import precision_of
+from kdeploy.parity.double import precision_of_file
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.rows import check_rows
 from kdeploy.records.parity import ParityRow
@@ -62,7 +61,7 @@ def proved(
         source = Source(path, None, {name: inputs[:3]}, None)
         artefact = installed.convert(runtime_name, source, scratch)
         logits, batches = answers(runtime_name, artefact, name, inputs, at)
-    precision = precision_of(onnx.load(path, load_external_data=False))
+    precision = precision_of_file(path)
     return compare(oracle, logits, model=model, runtime=runtime_name, batches=batches, precision=precision)
 
 

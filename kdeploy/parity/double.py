@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -26,6 +27,11 @@ def as_double(model: onnx.ModelProto) -> onnx.ModelProto:
 def as_single(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model, or a copy in which every float that is narrower is float32."""
     return model if NARROW.isdisjoint(_types(model.graph)) else _widened(model, NARROW, TensorProto.FLOAT)
+
+
+def precision_of_file(path: Path) -> str:
+    """The lowest precision that the graph of a file computes in, see `precision_of`."""
+    return precision_of(onnx.load(path, load_external_data=False))
 
 
 def precision_of(model: onnx.ModelProto) -> str:

@@ -13,13 +13,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from kdeploy.models.signature import Signature, signature
 from kdeploy.parity import bisection, invariance, steps
 from kdeploy.parity.budget import FP32
 from kdeploy.parity.compare import compare, logits_of
-from kdeploy.parity.double import precision_of
+from kdeploy.parity.double import precision_of_file
 from kdeploy.parity.extent import FULL, Cost, Extent, cost_of
 from kdeploy.parity.extent import REFERENCE as REFERENCE_EXTENT
 from kdeploy.parity.made_families import MadeFamily, with_noise
@@ -84,7 +83,7 @@ class Subject:
 
     @cached_property
     def _precision(self) -> str:
-        return precision_of(onnx.load(self.onnx, load_external_data=False))
+        return precision_of_file(self.onnx)
 
 
 def row_of(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnx
 from torch import nn
 
 from kdeploy.errors import MissingError, ModelError
@@ -21,7 +20,7 @@ from kdeploy.formatting.places import without_places
 from kdeploy.models.signature import signature
 from kdeploy.parity.compare import answers, compare, raise_if_failed, thinned, what_changed
 from kdeploy.parity.conversion import Converted, converted
-from kdeploy.parity.double import precision_of
+from kdeploy.parity.double import precision_of_file
 from kdeploy.parity.oracle import Oracle
 from kdeploy.recipe.formats import ONNX, FormatRequest
 from kdeploy.records.export import Format, Processors
@@ -175,7 +174,7 @@ def _answers(artefact: Path, request: FormatRequest, subject: ConvertedModel) ->
 def _compared(made: Converted, request: FormatRequest, subject: ConvertedModel) -> ParityRow:
     name, precision = _runtime(request), request.precision
     if precision == "fp32":  # a graph that computes in another one is judged in that
-        precision = precision_of(onnx.load(subject.path, load_external_data=False))
+        precision = precision_of_file(subject.path)
     return compare(
         subject.oracle, made.logits, model=subject.name, runtime=name, batches=made.batches, precision=precision
     )
