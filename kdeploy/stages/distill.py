@@ -7,16 +7,17 @@ without mixup: the teacher labels a mixture, a label does not.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kdeploy.errors import ModelError
 from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
 from kdeploy.evaluation.class_prior import class_prior, matching_bias
 from kdeploy.evaluation.verdict import agreed, gap, judge
@@ -24,11 +25,14 @@ from kdeploy.labels.store import BLOCK_ROWS, Labels
 from kdeploy.losses.by_name import loss_of
 from kdeploy.losses.hooks import Context, Features, progress_of
 from kdeploy.losses.options import LossOptions
-from kdeploy.models import shallow
+from kdeploy.models import students as families
+from kdeploy.models.answering import answering_layer
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.hinted import Answer, StudentWithHints
+from kdeploy.models.shallow import ShallowStudent
+from kdeploy.models.students import StudentOptions
 from kdeploy.models.weights import save_weights
-from kdeploy.records.distill import DistillRecord, Network
+from kdeploy.records.distill import DistillRecord, Network, StudentNetwork
 from kdeploy.records.seal import again, seal_of, sealed
 from kdeploy.records.teacher import Training
 from kdeploy.runtimes import regular_file
@@ -57,7 +61,8 @@ class DistillOptions:
         match_prior: then shift the biases until the held-out inputs have the teacher's class prior?
         curve: record the test accuracy after each epoch?
         tracker: tensorboard shows the loss of each step.
-        hint_layer: which hidden layer learns the teacher's features, from 1; None for the last.
+        hint_layer: which layer learns the teacher's features, a hidden one of a shallow student by its number from 1,
+            any by its name; None for what the last linear layer reads.
     """
 
     epochs: int
@@ -69,7 +74,7 @@ class DistillOptions:
     match_prior: bool = False
     curve: bool = False
     tracker: Literal["none", "tensorboard"] = "none"
-    hint_layer: int | None = None
+    hint_layer: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class _Task:
     """What every network of this stage shares."""
 
     folder: Path
-    arguments: Mapping[str, Any]
+    network: StudentNetwork
     feed: Feed
     samples: SampleSet
     teacher: StoredTeacher
@@ -102,7 +107,7 @@ class _Task:
 def run(
     folder: Path,
     *,
-    student: Mapping[str, Any],
+    student: StudentOptions,
     feed: Feed,
     samples: SampleSet,
     teacher: StoredTeacher,
@@ -112,14 +117,13 @@ def run(
     """Train every network that is not in the folder yet, and judge.
 
     Args:
-        student: `convolutions`, `bottleneck`, `hidden` and dropout of kdeploy.models.shallow.ShallowStudent.
         feed: the samples as the students read them.
     """
     mean, std = statistics(feed.canonical, samples.transfer, feed.preprocessing.scale)
-    shape = feed.preprocessing.model_shape
-    arguments = {"shape": shape, "classes": teacher.test_logits.shape[1], **student, "mean": mean, "std": std}
+    shape, classes = feed.preprocessing.model_shape, teacher.test_logits.shape[1]
+    network = families.described(student, shape=shape, classes=classes, mean=mean, std=std)
     steps = options.epochs * BatchPlan(len(samples.transfer), options.training.batch, 0).steps_per_epoch
-    task = _Task(folder, arguments, feed, samples, teacher, options, steps, progress)
+    task = _Task(folder, network, feed, samples, teacher, options, steps, progress)
     students, baselines = [], []
     for seed in range(options.seeds):
         students.append(_network(task, "student", seed))
@@ -127,9 +131,9 @@ def run(
             baselines.append(_network(task, "baseline", seed))
     right = _correct(task, students) if samples.any_label else None
     best = max(students, key=lambda network: (network.held_out_agreement, -network.seed))
-    module = shallow.seeded(0, **arguments)
+    module = families.seeded(network, 0)
     return DistillRecord(
-        student=dict(arguments),
+        student=network,
         preprocessing=feed.preprocessing,
         parameters=sum(value.numel() for value in module.parameters()),
         loss=options.loss.loss,
@@ -151,7 +155,7 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
     done = task.folder / f"{role}-{seed}.json"
     if (finished := read_done(done, Network, again("distill"))) is not None:
         return finished
-    module = shallow.seeded(seed, **task.arguments)
+    module = families.seeded(task.network, seed)
     checkpoint = task.folder / f"{role}-{seed}.checkpoint"
     training = train(
         _module_with_hints(task, module, seed) if role == "student" else module,
@@ -178,12 +182,21 @@ def _samples(task: _Task, role: Role, seed: int) -> Samples:
     return lambda step: rows[plan.at(step)[1].numpy()]
 
 
-def _module_with_hints(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Module:
-    """The student, with its hidden layers shown and the map of its hints where the loss reads features."""
+def _module_with_hints(task: _Task, student: nn.Module, seed: int) -> nn.Module:
+    """The student, with what it learns the features with shown, and the map of its hints, where the loss reads some."""
     if not task.options.loss.reads_features:
         return student
     width = task.teacher.labels.features(0, np.arange(1)).shape[1] if task.options.loss.hint_weight else None
-    return StudentWithHints(student, width=width, seed=seed, layer=task.options.hint_layer)
+    layer = task.options.hint_layer
+    if isinstance(layer, int):
+        assert isinstance(student, ShallowStudent)
+        layer = student.hidden_layer(layer)
+    return StudentWithHints(student, _example(task), width=width, seed=seed, layer=layer)
+
+
+def _example(task: _Task) -> Tensor:
+    """Two preprocessed samples, (2, *shape)."""
+    return task.feed.plain(task.samples.parts["held_out"][:2])
 
 
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
@@ -312,13 +325,17 @@ def _tracked(task: _Task, name: str) -> Watch:
 
 
 @torch.no_grad()
-def _match_prior(task: _Task, module: shallow.ShallowStudent) -> np.ndarray:
+def _match_prior(task: _Task, module: nn.Module) -> np.ndarray:
     """Shift the biases of the logits until the held-out inputs have the teacher's class prior; returns the shift,
     shape (classes,)."""
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     logits = logits_of(classifier, task.feed, task.samples.parts["held_out"])
     bias = matching_bias(logits, class_prior(task.teacher.held_out_logits))
-    module.logits.bias.add_(torch.from_numpy(bias).to(module.logits.bias))
+    answering = answering_layer(module, _example(task))
+    if answering is None or answering.layer.bias is None:
+        must = "must end in a linear layer with a bias, to have it shifted"
+        raise ModelError("student", must, got="its logits come from elsewhere", advice="Leave out distill.match_prior.")
+    answering.layer.bias.add_(torch.from_numpy(bias).to(answering.layer.bias))
     return bias
 
 
@@ -327,9 +344,9 @@ def _measured(
 ) -> Network:
     name = f"{role}-{seed}"
     path, parts, labels = task.folder / f"{name}.safetensors", task.samples.parts, task.samples.labels
-    save_weights(module, path, task.arguments)
+    save_weights(module, path, task.network.model_dump(mode="json"))
     # what is on disk is what is measured, in float32 whatever the training used
-    again = shallow.load(path, task.arguments)
+    again = families.load(path, task.network)
     classifier = ModuleClassifier(again, device=torch.device("cpu"), precision="fp32")
     test, held_out = (logits_of(classifier, task.feed, parts[part]) for part in ("test", "held_out"))
     logits = f"{name}.test_logits.npy"

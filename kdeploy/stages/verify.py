@@ -13,6 +13,7 @@ from kdeploy.evaluation.exported_run import ExportedRun, exported_student
 from kdeploy.evaluation.precision_cost import Labeled, precision_cost
 from kdeploy.models import teachers
 from kdeploy.models.ensemble import Ensemble, Rule
+from kdeploy.models.students import OURS
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.every_format import compared
 from kdeploy.parity.module_truth import ModuleTruth
@@ -29,8 +30,6 @@ from kdeploy.samples.feed import plain_inputs
 from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.progress import Progress
-
-OURS = ("model", "run")  # where the networks of kdeploy come from
 
 
 def run(
@@ -69,8 +68,15 @@ def _subject(name: str, exported: ExportedRun, samples: SampleSet, truth: Truth,
         truth,
         fed=apply_numpy(recorded, samples.inputs[recorded.input][rows[:REFERENCE_INPUTS]]),
         refused=[one.key for one in record.formats if one.model == name and one.refused is not None],
-        outside=name == "teacher" and any(member.origin not in OURS for _, member in exported.members),
+        outside=_is_outside(name, exported),
     )
+
+
+def _is_outside(name: str, exported: ExportedRun) -> bool:
+    """Was the network, or a part of it, not built by kdeploy alone? A run's student may be anybody's."""
+    if name == "student":
+        return exported.distilled[1].student.family not in OURS
+    return any(member.origin != "model" for _, member in exported.members)
 
 
 def _teacher_truth(exported: ExportedRun) -> Truth:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdeploy.errors import InputError
+from kdeploy.errors import InputError, IntegrityError
 from kdeploy.pipeline.store import Store
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.samples import SamplesRecord
@@ -10,12 +10,13 @@ from kdeploy.records.teacher import TeacherSource
 from kdeploy.verbs.runs import read_index
 
 
-def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
+def student_of(store: Store, name: str, where: str, key: str, *, trust: bool) -> TeacherSource:
     """The student that a run chose, as the source of a teacher.
 
     Args:
         where, key: the place that asks for it, for messages.
-    Raises: InputError when there is no such run, or it has no student yet.
+        trust: may it be one that the user's code builds?
+    Raises: InputError when there is no such run, or it has no student yet; IntegrityError for code without trust.
     """
     index = store.index(name)
     if not index.is_file():
@@ -30,6 +31,11 @@ def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
             advice=f"Finish it: kdeploy distill {name}.",
         )
     record = store.read("distill", stages["distill"], DistillRecord)
+    student = record.student
+    if student.family == "torch" and not trust:
+        code = str(student.arguments["name"]).partition(":")[0]
+        must = f"{key} must be trusted, because its student runs the code of {code}"
+        raise IntegrityError(where, must, got="got no --trust", advice="Read that code, then pass --trust.")
     samples = store.read("samples", stages["samples"], SamplesRecord)
     file = store.files("distill", stages["distill"]) / record.chosen.file
     return TeacherSource(file, record.preprocessing, samples.class_names or None)

@@ -193,12 +193,12 @@ def computed_logits(run: FinishedRun, network: Network, part: EvaluationPart) ->
     import torch
 
     from kdeploy.evaluation.accuracy import logits_of
-    from kdeploy.models import shallow
+    from kdeploy.models import students
     from kdeploy.models.classifier import ModuleClassifier
     from kdeploy.samples.feed import plain_feed
 
     distilled, samples = run.distill, run._sample_set()
-    module = shallow.load(run.folder("distill") / network.file, distilled.student)
+    module = students.load(run.folder("distill") / network.file, distilled.student)
     feed = plain_feed(samples, distilled.preprocessing)
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     return logits_of(classifier, feed, samples.parts[part])
