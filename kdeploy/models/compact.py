@@ -12,12 +12,33 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from kdeploy.models.batch_norm import without_factor
 from kdeploy.models.normalise import Normalise
+
+
+class CompactSizes(NamedTuple):
+    """The sizes of such a network.
+
+    Args:
+        widths: channels of each stage.
+        depth: convolutions of each stage.
+        kernel: side of a convolution, odd; zero padding keeps height and width.
+        depthwise: each convolution but the first in two?
+        pool: side of the max pooling between stages.
+        grid: side of what the logits read, of average pooling; 1 is one value a channel.
+    """
+
+    widths: Sequence[int]
+    depth: int
+    kernel: int
+    depthwise: bool
+    pool: int
+    grid: int
 
 
 class CompactStudent(nn.Module):
@@ -26,30 +47,21 @@ class CompactStudent(nn.Module):
     Args:
         shape: (channels, height, width) of one sample.
         classes: number of logits.
-        widths: channels of each stage.
-        depth: convolutions of each stage.
-        kernel: side of a convolution, odd; zero padding keeps height and width.
-        depthwise: each convolution but the first in two?
-        pool: side of the max pooling between stages.
-        grid: side of what the logits read, of average pooling; 1 is one value a channel.
+        sizes: fields of CompactSizes.
         mean, std: per channel of the input.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a size of the network, or what the data give it
+    def __init__(
         self,
         *,
         shape: Sequence[int],
         classes: int,
-        widths: Sequence[int],
-        depth: int,
-        kernel: int,
-        depthwise: bool,
-        pool: int,
-        grid: int,
+        sizes: Mapping[str, Any],
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
         super().__init__()
+        widths, depth, kernel, depthwise, pool, grid = CompactSizes(**sizes)
         self.normalise = Normalise(mean, std, axes=4)
         channels = [shape[0], *(width for width in widths for _ in range(depth))]
         layers: list[nn.Module] = []

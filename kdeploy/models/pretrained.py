@@ -5,7 +5,7 @@ as many classes as the data has, and says what it expects of a picture: a size, 
 published preprocessing does besides (a crop in the middle, a bicubic filter) is left out: pictures are resized to the
 size itself.
 
-Packages are imported when a network of one is asked for. `again` builds a network from what was kept with its
+Packages are imported when a network of one is wanted for. `again` builds a network from what was kept with its
 weights alone.
 """
 
@@ -57,8 +57,8 @@ def build(origin: Origin, name: str, classes: int | None) -> tuple[nn.Module, di
     return network.eval(), arguments
 
 
-class Asked(NamedTuple):
-    """A network that is asked of a package.
+class Wanted(NamedTuple):
+    """A network that is wanted of a package.
 
     Args:
         name: as the package has it; of Hugging Face also the type of a config, `vit`, which `arguments` then fill.
@@ -75,18 +75,18 @@ class Asked(NamedTuple):
     published: bool
 
 
-def student(origin: Origin, asked: Asked) -> nn.Module:
+def student(origin: Origin, wanted: Wanted) -> nn.Module:
     """A network that is to be trained.
 
     Raises: as `build`.
     """
     package = _package(origin)
     try:
-        network: nn.Module = _STUDENTS[origin](package, asked)
+        network: nn.Module = _STUDENTS[origin](package, wanted)
     except OSError as exc:
-        raise _not_here(origin, asked.name, exc) from exc
+        raise _not_here(origin, wanted.name, exc) from exc
     except (RuntimeError, ValueError, TypeError, AttributeError) as exc:
-        raise _unknown(origin, asked.name, exc) from exc
+        raise _unknown(origin, wanted.name, exc) from exc
     return network
 
 
@@ -150,32 +150,34 @@ def _huggingface(transformers: ModuleType, name: str, classes: int | None) -> tu
     return LogitsOf(network), {"config": json.loads(network.config.to_json_string(use_diff=False))}
 
 
-def _timm_student(timm: ModuleType, asked: Asked) -> nn.Module:
-    given = {"in_chans": asked.shape[0], **asked.arguments}
-    network: nn.Module = timm.create_model(asked.name, pretrained=asked.published, num_classes=asked.classes, **given)
+def _timm_student(timm: ModuleType, wanted: Wanted) -> nn.Module:
+    given = {"in_chans": wanted.shape[0], **wanted.arguments}
+    network: nn.Module = timm.create_model(
+        wanted.name, pretrained=wanted.published, num_classes=wanted.classes, **given
+    )
     return network
 
 
-def _torchvision_student(models: ModuleType, asked: Asked) -> nn.Module:
-    network: nn.Module = models.get_model(asked.name, weights=None, num_classes=asked.classes, **asked.arguments)
-    if asked.published:
-        weights = models.get_model_weights(asked.name).DEFAULT.get_state_dict(progress=False, check_hash=True)
+def _torchvision_student(models: ModuleType, wanted: Wanted) -> nn.Module:
+    network: nn.Module = models.get_model(wanted.name, weights=None, num_classes=wanted.classes, **wanted.arguments)
+    if wanted.published:
+        weights = models.get_model_weights(wanted.name).DEFAULT.get_state_dict(progress=False, check_hash=True)
         own = network.state_dict()
         fitting = {key: value for key, value in weights.items() if key in own and own[key].shape == value.shape}
         network.load_state_dict(fitting, strict=False)  # its last layer is for other classes
     return network
 
 
-def _huggingface_student(transformers: ModuleType, asked: Asked) -> nn.Module:
-    arguments = {"num_labels": asked.classes, "num_channels": asked.shape[0], **asked.arguments}
-    if asked.published:
+def _huggingface_student(transformers: ModuleType, wanted: Wanted) -> nn.Module:
+    arguments = {"num_labels": wanted.classes, "num_channels": wanted.shape[0], **wanted.arguments}
+    if wanted.published:
         classifiers = transformers.AutoModelForImageClassification
         options = {"use_safetensors": True, "ignore_mismatched_sizes": True, **_NO_CODE}
-        return LogitsOf(classifiers.from_pretrained(asked.name, **options, **arguments))
-    if asked.name in transformers.CONFIG_MAPPING:
-        config = transformers.AutoConfig.for_model(asked.name, **{"image_size": asked.shape[1]} | arguments)
+        return LogitsOf(classifiers.from_pretrained(wanted.name, **options, **arguments))
+    if wanted.name in transformers.CONFIG_MAPPING:
+        config = transformers.AutoConfig.for_model(wanted.name, **{"image_size": wanted.shape[1]} | arguments)
     else:
-        config = transformers.AutoConfig.from_pretrained(asked.name, **arguments, **_NO_CODE)
+        config = transformers.AutoConfig.from_pretrained(wanted.name, **arguments, **_NO_CODE)
     return LogitsOf(_from_config(transformers, config))
 
 

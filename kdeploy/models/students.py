@@ -45,10 +45,11 @@ def described(
     Raises: MissingError when a package, or what it would download, is not here; ModelError for an unknown name.
     """
     family, arguments = options
-    if family not in OURS and arguments["pretrained"]:
-        expected = pretrained.expects(family, arguments["name"])  # type: ignore[arg-type]  # `torch` has no pretrained
-        if expected["mean"] is not None and len(expected["mean"]) == shape[0]:
-            mean, std = expected["mean"], expected["std"]
+    match family:
+        case "timm" | "torchvision" | "huggingface" as package if arguments["pretrained"]:
+            expected = pretrained.expects(package, arguments["name"])
+            if expected["mean"] is not None and len(expected["mean"]) == shape[0]:
+                mean, std = expected["mean"], expected["std"]
     given = {"shape": list(shape), "classes": classes, **arguments, "mean": list(mean), "std": list(std)}
     return StudentNetwork(family=family, arguments=given)
 
@@ -95,5 +96,5 @@ def _net(network: StudentNetwork, *, published: bool) -> nn.Module:
     classes, shape = network.arguments["classes"], network.arguments["shape"]
     match network.family:
         case "timm" | "torchvision" | "huggingface" as package:
-            return pretrained.student(package, pretrained.Asked(name, more, classes, shape, published))
+            return pretrained.student(package, pretrained.Wanted(name, more, classes, shape, published))
     return user_network.build(name, more)

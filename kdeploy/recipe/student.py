@@ -132,7 +132,7 @@ class Student(Section):
     def arguments(self) -> dict[str, Any]:
         """The arguments of kdeploy.models.students.StudentOptions, without those that the data give."""
         if self.compact is not None:
-            return self.compact.model_dump()
+            return {"sizes": self.compact.model_dump()}
         if self.called is None:
             return self._of_shallow
         bottleneck = self.bottleneck.model_dump() if isinstance(self.bottleneck, LayerBottleneck) else None

@@ -21,6 +21,11 @@ class StudentNetwork(Part):
     family: Family
     arguments: dict[str, Any]
 
+    @property
+    def code(self) -> str:
+        """The module of the user's that builds it, of family torch."""
+        return str(self.arguments["name"]).partition(":")[0]
+
 
 class Network(Part):
     """One trained network. `logits` names the .npy of its outputs on the test part, in order."""

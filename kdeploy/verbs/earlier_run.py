@@ -33,8 +33,7 @@ def student_of(store: Store, name: str, where: str, key: str, *, trust: bool) ->
     record = store.read("distill", stages["distill"], DistillRecord)
     student = record.student
     if student.family == "torch" and not trust:
-        code = str(student.arguments["name"]).partition(":")[0]
-        must = f"{key} must be trusted, because its student runs the code of {code}"
+        must = f"{key} must be trusted, because its student runs the code of {student.code}"
         raise IntegrityError(where, must, got="got no --trust", advice="Read that code, then pass --trust.")
     samples = store.read("samples", stages["samples"], SamplesRecord)
     file = store.files("distill", stages["distill"]) / record.chosen.file

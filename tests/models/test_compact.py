@@ -12,19 +12,21 @@ from kdeploy.graphs.counting.count import count
 from kdeploy.models.compact import CompactStudent
 from kdeploy.transforms.fold_batch_norm import fold_batch_norm
 
+SIZES = {"widths": (8, 16, 16), "depth": 2, "kernel": 3, "depthwise": False, "pool": 2, "grid": 1}
 MNIST = {
     "shape": (1, 28, 28),
     "classes": 10,
-    "widths": (8, 16, 16),
-    "depth": 2,
-    "kernel": 3,
-    "depthwise": False,
-    "pool": 2,
-    "grid": 1,
+    "sizes": SIZES,
     "mean": (0.13,),
     "std": (0.31,),
 }
-CIFAR = MNIST | {"shape": (3, 32, 32), "widths": (24, 48, 96), "grid": 2, "mean": (0.5,) * 3, "std": (0.2,) * 3}
+CIFAR = {
+    "shape": (3, 32, 32),
+    "classes": 10,
+    "sizes": SIZES | {"widths": (24, 48, 96), "grid": 2},
+    "mean": (0.5,) * 3,
+    "std": (0.2,) * 3,
+}
 
 
 def _deployed(student: CompactStudent, path: Path) -> Path:
@@ -55,7 +57,7 @@ def test_24_24_48_48_96_96_with_a_grid_of_2_has_165538_trained_parameters():
 
 
 def test_depthwise_is_a_convolution_of_each_channel_and_one_of_each_pixel_but_for_the_first():
-    student = CompactStudent(**CIFAR | {"depthwise": True})
+    student = CompactStudent(**CIFAR | {"sizes": CIFAR["sizes"] | {"depthwise": True}})
     found = [
         (layer.in_channels, layer.out_channels, layer.kernel_size[0], layer.groups)
         for layer in student.features
@@ -69,7 +71,7 @@ def test_depthwise_is_a_convolution_of_each_channel_and_one_of_each_pixel_but_fo
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_the_chain_is_the_network_and_folds_whole(depthwise: bool):
     torch.manual_seed(0)
-    student = CompactStudent(**MNIST | {"depthwise": depthwise})
+    student = CompactStudent(**MNIST | {"sizes": SIZES | {"depthwise": depthwise}})
     student(torch.rand(20, 1, 28, 28))  # moves the statistics
     batch = torch.rand(4, 1, 28, 28)
     chain = student.eval().chain().eval()

@@ -15,12 +15,7 @@ SIZES = {"shape": (1, 8, 8), "classes": 3, "bottleneck": 4, "hidden": [16, 6], "
 COMPACT = {
     "shape": (1, 8, 8),
     "classes": 3,
-    "widths": (4, 6),
-    "depth": 1,
-    "kernel": 3,
-    "depthwise": False,
-    "pool": 2,
-    "grid": 1,
+    "sizes": {"widths": (4, 6), "depth": 1, "kernel": 3, "depthwise": False, "pool": 2, "grid": 1},
     "mean": (0.1,),
     "std": (0.3,),
 }

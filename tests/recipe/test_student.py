@@ -29,7 +29,7 @@ def test_without_a_family_a_student_is_shallow():
 def test_a_compact_student_has_its_sizes():
     student = _student("{compact: {widths: [8, 16], depthwise: true}}")
     assert student.family == "compact"
-    assert student.arguments == {
+    assert student.arguments["sizes"] == {
         "widths": (8, 16),
         "depth": 2,
         "kernel": 3,
@@ -37,7 +37,7 @@ def test_a_compact_student_has_its_sizes():
         "pool": 2,
         "grid": 1,
     }
-    assert _student("{compact: {}}").arguments == Compact().model_dump()
+    assert _student("{compact: {}}").arguments == {"sizes": Compact().model_dump()}
 
 
 @pytest.mark.parametrize(

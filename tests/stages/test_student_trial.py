@@ -38,7 +38,7 @@ class Net(nn.Module):
             case "constant":
                 return torch.ones(len(batch), 3, requires_grad=True) * 2
             case "decides by values":
-                return logits if float(logits.sum()) > 0 else -logits
+                return logits if float(logits.detach().sum()) > 0 else -logits
             case "one precision":
                 return logits.float() @ torch.eye(3)[: logits.shape[1]] if logits.dtype == torch.float32 else _never()
         return logits
@@ -111,4 +111,5 @@ def test_what_raises_is_told_as_its_own_fault():
 def test_what_torch_cannot_export_is_refused():
     with pytest.raises(KdeployError) as caught:
         student_trial.run(_options(kind="decides by values"), name="image", inputs=INPUTS, classes=3)
-    assert caught.value.must == "must be a network that torch can export"
+    where, must = f"student.torch {__name__}:build", "must be a network that torch can export"
+    assert (caught.value.where, caught.value.must) == (where, must)
