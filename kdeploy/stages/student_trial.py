@@ -41,7 +41,7 @@ def run(options: StudentOptions, *, name: str, inputs: Tensor, classes: int) -> 
         with torch.inference_mode():
             module.double()(batches[0].double())
     with scratch_folder() as folder:
-        export.write(module.float(), folder / "student.onnx", input_name=name, shape=shape)
+        export.write(module.float(), folder / "student.onnx", input_name=name, shape=shape, called=where)
 
 
 def _learns(module: nn.Module, batch: Tensor, classes: int, where: str) -> None:
