@@ -60,7 +60,7 @@ def _answers(module: nn.Module, batch: Tensor, classes: int, where: str) -> None
     training = next((name for name, part in module.named_modules() if part.training), None)
     if training is not None:
         advice = "Its train() must set the mode of all its layers."
-        raise ModelError(where, "must have no layer in training mode after eval()", got=training, advice=advice)
+        raise ModelError(where, "must have no layer in training mode when it is evaluated", got=training, advice=advice)
     with torch.inference_mode():
         must_be_finite(_logits(module(batch), len(batch), classes, where), where)
         must_repeat(module, module, batch, where)

@@ -77,7 +77,7 @@ def test_a_bottleneck_is_tried_with_it():
         ),
         (
             {"kind": "stays in training"},
-            "must have no layer in training mode after eval() (net.inner). Its train() must set the mode of all its "
+            "must have no layer in training mode when it is evaluated (net.inner). Its train() must set the mode of all its "
             "layers.",
         ),
         (
