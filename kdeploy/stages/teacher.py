@@ -12,20 +12,21 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import BATCH, accuracy, logits_of
 from kdeploy.evaluation.doubts import of_teacher
+from kdeploy.evaluation.logits import BATCH, logits_of
 from kdeploy.formatting.places import without_places
 from kdeploy.graphs.columns import choose_columns, columns_for
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.logits import take_logits
+from kdeploy.losses.targets import target_loss
 from kdeploy.models import pretrained, teachers
 from kdeploy.models.answers import logits_from, must_be_logits, must_repeat
 from kdeploy.models.classifier import Classifier, ModuleClassifier
 from kdeploy.models.signature import signature
+from kdeploy.models.units import units_of
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.models.whitening import SAMPLES
@@ -122,7 +123,7 @@ def run(
         rebuilt = teachers.classifier(folder, spec, device=where, precision="fp32")
         _must_answer(classifier, rebuilt, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
-    if isinstance(teacher, ExternalTeacher):
+    if isinstance(teacher, ExternalTeacher) and samples.outputs == "classes":
         must_be_logits(logits["test"], teacher.name)
     class_names = _class_names(logits["test"].shape[1], samples, teacher)
     for part, part_logits in logits.items():
@@ -136,10 +137,12 @@ def run(
         preprocessing=preprocessing,
         class_names=class_names,
         parameters=_parameters(folder, spec, preprocessing.model_shape),
-        test_accuracy=accuracy(logits["test"], samples.labels[samples.parts["test"]]),
-        held_out_accuracy=accuracy(logits["held_out"], samples.labels[samples.parts["held_out"]]),
+        test_accuracy=samples.kind.quality(logits["test"], samples.labels[samples.parts["test"]]),
+        held_out_accuracy=samples.kind.quality(logits["held_out"], samples.labels[samples.parts["held_out"]]),
         training=training,
         software=_software(where, teacher),
+        others=samples.kind.others(logits["test"], samples.labels[samples.parts["test"]]),
+        outputs=samples.outputs,
         assumed=assumed,
     )
     if (doubt := of_teacher(record)) is not None:
@@ -167,13 +170,15 @@ def _train(
     labeled = samples.parts["labeled"]
     if isinstance(module, WhitenedCnn):
         module.whiten(feed.plain(labeled[:SAMPLES]))
-    labels = torch.from_numpy(samples.labels[labeled])
+    targets = samples.labels[labeled]
+    units = units_of([targets]) if samples.kind.standardizes else None
+    labels = torch.from_numpy(targets if units is None else units.standard(targets))
     plan, checkpoint = BatchPlan(len(labeled), teacher.options.batch, teacher.seed), target.with_suffix(".checkpoint")
 
     def loss(network: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(labeled[rows.numpy()], epoch).to(device)
-        return functional.cross_entropy(network(batch).float(), labels[rows].to(device))
+        return target_loss(samples.outputs, network(batch).float(), labels[rows].to(device))
 
     training = train(
         module,
@@ -185,6 +190,8 @@ def _train(
         description="teacher",
         samples=lambda step: labeled[plan.at(step)[1].numpy()],
     )
+    if units is not None:
+        units.fold_into(module.logits)
     save_weights(module, target, arguments)
     write_done(done, training, [target])
     checkpoints.remove(checkpoint)

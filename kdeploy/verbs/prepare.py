@@ -173,7 +173,8 @@ def _class_names(loaded: LoadedRecipe, number: int) -> tuple[str, ...] | None:
 def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:
     """The settings of every source, with resolved paths: those of parts with an own one under their names."""
     source: dict[str, Any] = {}
+    outputs = {} if loaded.recipe.outputs == "classes" else {"outputs": loaded.recipe.outputs}
     for part, origin in loaded.recipe.data.origins().items():
-        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding()
+        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding() | outputs
         source |= {part: settings} if part else settings
     return source

@@ -200,7 +200,7 @@ def test_a_set_whose_arrays_break_a_rule_is_not_opened(tmp_path: Path):
         SampleSet.open(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: must hold the samples that were saved in it ({tmp_path}: part unlabeled: row 1: "
-        "must have a label from -1 to -1 (1)). Do it again: kdeploy run RUN --force samples, or remove its folder."
+        "must have no label (1)). Do it again: kdeploy run RUN --force samples, or remove its folder."
     )
 
 
@@ -314,9 +314,7 @@ def test_a_label_out_of_range_is_refused_with_its_row(label: int):
 
 
 def test_a_label_that_is_not_hidden_is_refused():
-    assert refused(labels=np.array([0, -1, 1, 1, 2, 0])) == (
-        "set: part unlabeled: row 2: must have a label from -1 to -1 (1)."
-    )
+    assert refused(labels=np.array([0, -1, 1, 1, 2, 0])) == ("set: part unlabeled: row 2: must have no label (1).")
 
 
 def test_classes_without_names_are_numbered():

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy.evaluation.precision_cost import Labeled, precision_cost
+from kdeploy.outputs.by_name import kind_of
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import ExportRecord, Format
 from kdeploy.runtimes import installed
@@ -61,7 +62,9 @@ def _guarded(folder: Path, format_: Format, max_int8_drop: float) -> Format:
     if cost is None or (format_.model, format_.precision) != ("student", INT8) or cost.drop_points <= max_int8_drop:
         return format_
     shutil.rmtree(_place(folder, format_))
-    lost = "points of accuracy on" if cost.accuracy is not None else "% of the decisions of fp32 on"
+    lost = (
+        f"points of {kind_of(cost.outputs).metric} on" if cost.accuracy is not None else "% of the decisions of fp32 on"
+    )
     reason = (
         f"int8 loses {cost.drop_points:.3g} {lost} {cost.inputs} held-out inputs, {cost.words}, "
         f"more than the {max_int8_drop:g} allowed: fp32 is kept"
