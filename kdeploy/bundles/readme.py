@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kdeploy.bundles.programs import bundle_core as core
+from kdeploy.outputs.kind import OutputsName
 from kdeploy.records.preprocessing import Preprocessing
 
 SHOWN_CLASSES = 20
@@ -13,7 +14,7 @@ SHOWN_CLASSES = 20
 TEXT = """\
 # {name}
 
-A classifier made by kdeploy, in a folder that checks itself. It needs Python 3.9 or newer and three packages:
+{model} made by kdeploy, in a folder that checks itself. It needs Python 3.9 or newer and three packages:
 
     pip install numpy onnxruntime pillow
 
@@ -23,7 +24,7 @@ Check that it is what was tested, on this machine (0 means yes):
 
 Ask it (images, or .npy arrays of canonical samples):
 
-    python predict.py FILE... --top 3
+    python predict.py FILE...{options}
 
 Both take `--json`. {promise}
 
@@ -35,19 +36,26 @@ Both take `--json`. {promise}
 
 ## What comes out
 
-{count} classes: {classes}
+{count} {noun}: {classes}
 
 ## Tested with
 
 {versions}
 
-The golden samples in `golden/` must come out within {atol:.3g} of the logits beside them.
+The golden samples in `golden/` must come out within {atol:.3g} of the {answers} beside them.
 
 ## Exit codes
 
 0 done, 2 the command line cannot be read, 3 bad input or no bundle, 4 a file was changed, added or removed, 5 the model
 gives other outputs here, 7 a package is missing, 8 the model takes too much time or memory.
 """
+
+
+_WORDS: dict[OutputsName, dict[str, str]] = {
+    "classes": {"model": "A classifier", "options": " --top 3", "noun": "classes", "answers": "logits"},
+    "labels": {"model": "A classifier", "options": "", "noun": "labels, each yes or no", "answers": "logits"},
+    "values": {"model": "A model of numbers", "options": "", "noun": "values, in their own unit", "answers": "values"},
+}
 
 
 def readme(
@@ -57,6 +65,7 @@ def readme(
     class_names: Sequence[str],
     versions: Mapping[str, str],
     atol: float,
+    outputs: OutputsName = "classes",
 ) -> bytes:
     """README.md of a bundle as UTF-8."""
     inputs = [f"- {escape(spec.input)}: {spec.kind}, {spec.dtype}, shape {spec.shape}" for spec in preprocessing]
@@ -65,6 +74,7 @@ def readme(
     text = TEXT.format(
         name=escape(name),
         promise=core.PROMISE,
+        **_WORDS[outputs],
         inputs="\n".join(inputs),
         count=len(class_names),
         classes=", ".join(escape(label) for label in class_names[:SHOWN_CLASSES]) + more,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import Follow, stage_verb
 from kdeploy.formatting import numbers
+from kdeploy.outputs.by_name import kind_of
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
@@ -16,9 +17,10 @@ def show(run: FinishedRun, follow: Follow) -> None:
 
     record = run.labels
     agreement = "-" if record.agreement is None else numbers.percent(record.agreement)
-    output.line(
-        f"labels: {record.rows} rows, {numbers.size(record.bytes)}; right on {agreement} of the labelled inputs"
-    )
+    right = f"right on {agreement} of the labelled inputs"
+    if run.teacher.record.outputs != "classes":
+        right = f"{kind_of(run.teacher.record.outputs).metric} {agreement} on the labelled inputs"
+    output.line(f"labels: {record.rows} rows, {numbers.size(record.bytes)}; {right}")
     output.next_command(follow("distill"))
 
 

@@ -19,6 +19,7 @@ class Classes:
 
     name: OutputsName = "classes"
     metric = "accuracy"
+    target_loss = "cross-entropy"
     losses = ("logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation")
     stores = ("logits", "probabilities", "topk", "features")
     unsuited: tuple[str, ...] = ()
@@ -78,8 +79,8 @@ class Classes:
     def chance(self, width: int) -> float:
         return 1 / width
 
-    def agrees(self, percent: str, inputs: int) -> str:
-        return f"says what the teacher says on {percent} % of {inputs} test inputs"
+    def agrees(self, percent: str, inputs: str) -> str:
+        return f"says what the teacher says on {percent} of {inputs}"
 
 
 CLASSES = Classes()

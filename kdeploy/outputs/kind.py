@@ -22,6 +22,7 @@ class Kind(Protocol):
     Attributes:
         name: as the recipe says it.
         metric: what the quality that gates is called.
+        target_loss: what the loss on the targets themselves is called.
         losses: what a student of it learns by; the first is the default.
         stores: the `labels.kind` that its teacher's rows may be stored as.
         unsuited: the keys of `distill` that have no meaning for it.
@@ -33,6 +34,8 @@ class Kind(Protocol):
     def name(self) -> OutputsName: ...
     @property
     def metric(self) -> str: ...
+    @property
+    def target_loss(self) -> str: ...
     @property
     def losses(self) -> tuple[str, ...]: ...
     @property
@@ -99,7 +102,7 @@ class Kind(Protocol):
         """The quality of who knows nothing; None where the data decide that."""
         ...
 
-    def agrees(self, percent: str, inputs: int) -> str:
+    def agrees(self, percent: str, inputs: str) -> str:
         """An agreement in words: `says what the teacher says on 97 % of 100 test inputs`."""
         ...
 

@@ -22,6 +22,7 @@ class Labels:
 
     name: OutputsName = "labels"
     metric = "mean average precision"
+    target_loss = "binary cross-entropy"
     losses = ("logit-mse", "binary")
     stores = ("logits", "features")
     unsuited = ("weighting", "mixture", "selection", "match_prior")
@@ -80,8 +81,8 @@ class Labels:
     def chance(self, width: int) -> None:
         return None
 
-    def agrees(self, percent: str, inputs: int) -> str:
-        return f"decides as the teacher does on {percent} % of the labels of {inputs} test inputs"
+    def agrees(self, percent: str, inputs: str) -> str:
+        return f"decides as the teacher does on {percent} of the labels of {inputs}"
 
 
 def _precision(scores: Array, targets: Array, counts: Array) -> Floats:

@@ -22,6 +22,7 @@ class Values:
 
     name: OutputsName = "values"
     metric = "R^2"
+    target_loss = "squared error"
     losses = ("squared", "huber")
     stores = ("logits", "features")
     unsuited = ("standardize", "weighting", "mixture", "selection", "noise", "match_prior")
@@ -80,8 +81,8 @@ class Values:
     def chance(self, width: int) -> float:
         return 0.0
 
-    def agrees(self, percent: str, inputs: int) -> str:
-        return f"explains {percent} % of the variance of what the teacher says on {inputs} test inputs"
+    def agrees(self, percent: str, inputs: str) -> str:
+        return f"explains {percent} of the variance of what the teacher says on {inputs}"
 
 
 def check_columns(targets: Array, width: int, where: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.kind import Kind, OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.software import ComputedOn
@@ -122,6 +123,11 @@ class DistillRecord(Table, Record):
     chosen_seed: int
     chosen_because: str
     software: ComputedOn
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of outputs."""
+        return kind_of(self.outputs)
 
     @property
     def chosen(self) -> Network:

@@ -144,7 +144,7 @@ def run(
         agreement=agreed(samples.kind, _test_logits(task, best), teacher.test_logits),
         chosen_seed=best.seed,
         outputs=samples.outputs,
-        chosen_because=f"agrees with the teacher on {best.held_out_agreement:.1%} of the held-out inputs, the most",
+        chosen_because=f"{samples.kind.agrees(f'{best.held_out_agreement:.1%}', 'the held-out inputs')}, the most",
         software=software(device_named(options.device), options.training.precision, options.training.threads),
     )
 

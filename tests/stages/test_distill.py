@@ -112,7 +112,7 @@ def test_the_exported_seed_agrees_most_on_the_held_out_inputs(distilled: Done):
     best = max(net.held_out_agreement for net in record.students)
     assert record.chosen.held_out_agreement == best
     assert record.chosen_seed == min(net.seed for net in record.students if net.held_out_agreement == best)
-    assert record.chosen_because == (f"agrees with the teacher on {best:.1%} of the held-out inputs, the most")
+    assert record.chosen_because == (f"says what the teacher says on {best:.1%} of the held-out inputs, the most")
 
 
 @pytest.mark.parametrize(("agreements", "chosen"), [((0.5, 0.9, 0.7), 1), ((0.5, 0.9, 0.9), 1), ((0.9, 0.1, 0.9), 0)])
