@@ -2,7 +2,8 @@
 
     {"schema": "kdeploy.bundle/1.1", "needs_kdeploy", "name",
      "model": {"file", "inputs": [{"name", "from", "shape", "dtype"}], "output", "batch"},
-     "outputs": what they are where they are no classes, "formats": {runtime: path}, "golden_atol", "tested_with": {package: version},
+     "outputs": what they are, where they are no classes, "formats": {runtime: path}, "golden_atol",
+     "tested_with": {package: version},
      "files": {path: {"sha256", "bytes"}, "evidence/timings.json": {"sealed": true}},
      "seal": the SHA-256 of all bytes before its line}
 

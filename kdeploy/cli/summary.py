@@ -48,7 +48,8 @@ def _against_teacher(summary: Summary) -> str:
     low, high = (numbers.percent(end) for end in agreement.interval)
     if summary.outputs != "classes":
         inputs = numbers.several(agreement.inputs, "test input")
-        return f"it {summary.kind.agrees(numbers.percent(agreement.value), inputs)}, {low} to {high} at {numbers.share(agreement.level, 0)}"
+        agrees = summary.kind.agrees(numbers.percent(agreement.value), inputs)
+        return f"it {agrees}, {low} to {high} at {numbers.share(agreement.level, 0)}"
     return (
         f"the same answer to {agreement.agreed} of {numbers.several(agreement.inputs, 'test input')}, "
         f"{numbers.percent(agreement.value)}, {low} to {high} at {numbers.share(agreement.level, 0)}"

@@ -29,7 +29,7 @@ def of_teacher(teacher: TeacherRecord) -> str | None:
     if teacher.outputs != "classes":
         return (
             f"The teacher has {kind.metric} {numbers.percent(right)} on the test inputs, little more than who knows "
-            "nothing: find out how its inputs were prepared (teacher.preprocess), and the unit and order of its outputs."
+            "nothing: find out how its inputs were prepared (teacher.preprocess), and which outputs it has."
         )
     return (
         f"The teacher is right on {numbers.percent(right)} of the test inputs, little more than chance: find out how "
