@@ -47,11 +47,11 @@ class Kind(Protocol):
     @property
     def unknown(self) -> float: ...
 
-    def none_known(self, rows: int) -> Array:
+    def none_known(self, rows: int, /) -> Array:
         """The targets of so many samples of which nothing is known."""
         ...
 
-    def known(self, targets: Array) -> NDArray[np.bool_]:
+    def known(self, targets: Array, /) -> NDArray[np.bool_]:
         """Of which samples something is known, (rows,)."""
         ...
 
@@ -66,39 +66,39 @@ class Kind(Protocol):
         """
         ...
 
-    def quality(self, outputs: Array, targets: Array) -> float | None:
+    def quality(self, outputs: Array, targets: Array, /) -> float | None:
         """The quality that gates, over what is known; None where it cannot be said."""
         ...
 
-    def others(self, outputs: Array, targets: Array) -> dict[str, float]:
+    def others(self, outputs: Array, targets: Array, /) -> dict[str, float]:
         """Further qualities by name, over what is known."""
         ...
 
-    def each(self, outputs: Array, targets: Array) -> Array | None:
+    def each(self, outputs: Array, targets: Array, /) -> Array | None:
         """The quality of each sample, (rows,), whose mean is that of all; None where it is one of a set."""
         ...
 
-    def resampled(self, outputs: Array, targets: Array, counts: Array) -> Floats:
+    def resampled(self, outputs: Array, targets: Array, counts: Array, /) -> Floats:
         """The quality of resamples, (resamples,), in which sample i comes `counts[:, i]` times."""
         ...
 
-    def agreement(self, outputs: Array, teacher: Array) -> float:
+    def agreement(self, outputs: Array, teacher: Array, /) -> float:
         """How far outputs say what the teacher says, both (rows, width)."""
         ...
 
-    def agreed(self, outputs: Array, teacher: Array) -> Array | None:
+    def agreed(self, outputs: Array, teacher: Array, /) -> Array | None:
         """Whether, or in which share, each sample's outputs say that, (rows,); None where it is said of a set."""
         ...
 
-    def decided(self, outputs: Array) -> Array | None:
+    def decided(self, outputs: Array, /) -> Array | None:
         """The decisions, a row a sample; None where nothing is decided."""
         ...
 
-    def margins(self, outputs: Array) -> Array | None:
+    def margins(self, outputs: Array, /) -> Array | None:
         """How far each decision is from another, in the shape of `decided`."""
         ...
 
-    def chance(self, width: int) -> float | None:
+    def chance(self, width: int, /) -> float | None:
         """The quality of who knows nothing; None where the data decide that."""
         ...
 

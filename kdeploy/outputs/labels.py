@@ -50,7 +50,7 @@ class Labels:
 
     def others(self, outputs: Array, targets: Array) -> dict[str, float]:
         known = np.isfinite(targets)
-        yes, right = outputs[known] > 0, targets[known] == 1
+        yes, right = outputs[:, : targets.shape[1]][known] > 0, targets[known] == 1
         found = 2 * int((yes & right).sum())
         return {"micro-F1": found / (found + int((yes != right).sum()))} if yes.any() or right.any() else {}
 

@@ -49,7 +49,8 @@ class Values:
         return quality if np.isfinite(quality) else None
 
     def others(self, outputs: Array, targets: Array) -> dict[str, float]:
-        off = (outputs.astype(np.float64) - targets)[np.isfinite(targets)]
+        known = np.isfinite(targets)  # of no columns where nothing is labelled
+        off = outputs[:, : targets.shape[1]][known].astype(np.float64) - targets[known]
         return {"RMSE": float(np.sqrt(np.square(off).mean())), "MAE": float(np.abs(off).mean())} if len(off) else {}
 
     def each(self, outputs: Array, targets: Array) -> None:

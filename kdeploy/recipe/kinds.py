@@ -12,7 +12,7 @@ from kdeploy.recipe.section import listed
 if TYPE_CHECKING:
     from kdeploy.recipe.models import Recipe
 
-_SOURCES = ("numpy", "parquet", "hub")
+_SOURCES = ("numpy", "parquet")
 _TEACHERS = ("mlp", "deep-cnn")  # whose last layer has a bias, which takes a unit up
 
 
@@ -59,7 +59,7 @@ def _must_be_read(recipe: Recipe) -> None:
         if origin.key not in _SOURCES:
             where = f"data.{part}.{origin.key}" if part else f"data.{origin.key}"
             raise ValueError(
-                f"must have numpy, parquet or hub under data for outputs {recipe.outputs} (got {where}). "
+                f"must have numpy or parquet under data for outputs {recipe.outputs} (got {where}). "
                 "Give the targets as numbers beside the inputs."
             )
 

@@ -46,8 +46,8 @@ class SampleSet:
 
     Args:
         inputs: canonical array of each input, all with the samples on the first axis.
-        labels: the targets, unknown on the unlabelled part, or everywhere, where nothing is labelled: of classes int64
-            (N,), -1 for unknown; of other kinds of outputs float32 (N, width), NaN.
+        labels: the targets, unknown on the unlabelled part, or everywhere, where no sample has one; of classes they are
+            int64 (N,), -1 for unknown, of other kinds of outputs float32 (N, width), NaN.
         parts: sorted int64 indices of "labeled", "unlabeled", "held_out" and "test"; no sample is in two.
         kinds: "image" or "array" of each input.
         source, content_sha256, split_seed: where the set came from, for the record.

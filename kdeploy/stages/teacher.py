@@ -117,14 +117,14 @@ def run(
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
         spec = teachers.TeacherSpec(teacher.origin, teacher.name)
-        assumed = _take_in(folder, teacher, samples.class_names, progress)
+        assumed = _take_in(folder, teacher, samples, progress)
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     if isinstance(teacher, ExternalTeacher):
         rebuilt = teachers.classifier(folder, spec, device=where, precision="fp32")
         _must_answer(classifier, rebuilt, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
-    if isinstance(teacher, ExternalTeacher) and samples.outputs == "classes":
-        must_be_logits(logits["test"], teacher.name)
+    if isinstance(teacher, ExternalTeacher):
+        must_be_logits(logits["test"], teacher.name, samples.outputs)
     class_names = _class_names(logits["test"].shape[1], samples, teacher)
     for part, part_logits in logits.items():
         np.save(folder / f"{part}_logits.npy", part_logits)
@@ -137,17 +137,25 @@ def run(
         preprocessing=preprocessing,
         class_names=class_names,
         parameters=_parameters(folder, spec, preprocessing.model_shape),
-        test_accuracy=samples.kind.quality(logits["test"], samples.labels[samples.parts["test"]]),
-        held_out_accuracy=samples.kind.quality(logits["held_out"], samples.labels[samples.parts["held_out"]]),
+        **_qualities(samples, logits),
         training=training,
         software=_software(where, teacher),
-        others=samples.kind.others(logits["test"], samples.labels[samples.parts["test"]]),
-        outputs=samples.outputs,
         assumed=assumed,
     )
     if (doubt := of_teacher(record)) is not None:
         progress.say(f"  WARNING: {doubt}")
     return record
+
+
+def _qualities(samples: SampleSet, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """How good outputs are on the test and the held-out part, as fields of a record."""
+    kind, targets = samples.kind, {part: samples.labels[samples.parts[part]] for part in outputs}
+    return {
+        "test_accuracy": kind.quality(outputs["test"], targets["test"]),
+        "held_out_accuracy": kind.quality(outputs["held_out"], targets["held_out"]),
+        "others": kind.others(outputs["test"], targets["test"]),
+        "outputs": samples.outputs,
+    }
 
 
 def _software(device: torch.device, teacher: TrainedTeacher | ExternalTeacher) -> ComputedOn:
@@ -198,22 +206,18 @@ def _train(
     return training
 
 
-def _take_in(folder: Path, teacher: ExternalTeacher, classes: tuple[str, ...], progress: Progress) -> tuple[str, ...]:
-    """Keep the file of an external teacher, so that the run does not depend on it any more; what was assumed of it.
-
-    Args:
-        classes: of the data, where they name some.
-    """
+def _take_in(folder: Path, teacher: ExternalTeacher, samples: SampleSet, progress: Progress) -> tuple[str, ...]:
+    """Keep the file of an external teacher, so that the run does not depend on it any more; what was assumed of it."""
     target, path = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file, teacher.path
     if teacher.origin == "onnx" and path is not None:
         _inspect(path)
-        return _keep_logits(path, target, teacher, classes, progress)
+        return _keep_logits(path, target, teacher, samples, progress)
     is_safe = path is not None and path.suffix not in PICKLES
     if teacher.origin == "run" or (teacher.origin == "torch" and is_safe):
         assert path is not None
         shutil.copyfile(path, target)
         return ()
-    network, arguments = _build(teacher, len(classes) or None)
+    network, arguments = _build(teacher, len(samples.class_names) or None)
     with calling(teacher.name, "must be a network whose weights can be read and kept"):
         if path is not None:
             # Hugging Face's weights know nothing of the wrapper that makes them logits
@@ -223,12 +227,12 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: tuple[str, ...], p
 
 
 def _keep_logits(
-    path: Path, target: Path, teacher: ExternalTeacher, classes: tuple[str, ...], progress: Progress
+    path: Path, target: Path, teacher: ExternalTeacher, samples: SampleSet, progress: Progress
 ) -> tuple[str, ...]:
     """Copy an ONNX teacher, plain, without a softmax at its end, and with the logits of the data's classes alone."""
-    model, name = onnx.load(path), teacher.name
+    model, name, classes = onnx.load(path), teacher.name, samples.class_names
     had_dead = leave_out_dead(model.graph) > 0
-    left_out, assumed = take_logits(model, name), list[str]()
+    left_out, assumed = take_logits(model, name, samples.outputs), list[str]()
     changed = make_plain(model) or had_dead
     if left_out:
         assumed.append(f"{name} ends in {left_out}, and what goes into that are its logits")
@@ -301,11 +305,12 @@ def _class_names(width: int, samples: SampleSet, teacher: TrainedTeacher | Exter
     known = teacher.class_names if isinstance(teacher, ExternalTeacher) else None
     names = samples.class_names or known or tuple(map(str, range(width)))
     if width != len(names):
+        one = "value" if samples.outputs == "values" else "logit"
         chosen = isinstance(teacher, ExternalTeacher) and teacher.origin == "onnx" and width > len(names)
         raise ModelError(
             teacher.model if isinstance(teacher, TrainedTeacher) else teacher.name,
-            f"must give one logit for each of the data's {len(names)} classes",
-            got=f"{width} logits",
+            f"must give one {one} for each of the data's {len(names)} {samples.outputs}",
+            got=f"{width} {one}s",
             advice=_NAME_THEM if chosen else "",
         )
     return names

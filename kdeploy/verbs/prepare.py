@@ -157,7 +157,7 @@ def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store) -> Ite
     for number, teacher in enumerate(loaded.recipe.teacher):
         if teacher.run is not None:
             place = ("teacher", number, "run")
-            yield student_of(store, teacher.run, loaded.where(place), dotted(place))
+            yield student_of(store, teacher.run, loaded.where(place), dotted(place), loaded.recipe.outputs)
         else:
             name = teacher.onnx or teacher.weights
             file = None if name is None else teacher_file(loaded, data_root, name)
