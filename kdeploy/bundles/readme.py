@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.outputs.kind import OutputsName
@@ -36,7 +37,7 @@ Both take `--json`. {promise}
 
 ## What comes out
 
-{count} {noun}: {classes}
+{names}: {classes}
 
 ## Tested with
 
@@ -51,10 +52,20 @@ gives other outputs here, 7 a package is missing, 8 the model takes too much tim
 """
 
 
-_WORDS: dict[OutputsName, dict[str, str]] = {
-    "classes": {"model": "A classifier", "options": " --top 3", "noun": "classes", "answers": "logits"},
-    "labels": {"model": "A classifier", "options": "", "noun": "labels, each yes or no", "answers": "logits"},
-    "values": {"model": "A model of numbers", "options": "", "noun": "values, in their own unit", "answers": "values"},
+class _Words(NamedTuple):
+    """What a kind of outputs is called: the model, how it is asked, one output, several, and the golden answers."""
+
+    model: str
+    options: str
+    one: str
+    several: str
+    answers: str
+
+
+_WORDS: dict[OutputsName, _Words] = {
+    "classes": _Words("A classifier", " --top 3", "class", "classes", "logits"),
+    "labels": _Words("A classifier", "", "label, yes or no", "labels, each yes or no", "logits"),
+    "values": _Words("A model of numbers", "", "value, in its own unit", "values, each in its own unit", "values"),
 }
 
 
@@ -68,15 +79,18 @@ def readme(
     outputs: OutputsName = "classes",
 ) -> bytes:
     """README.md of a bundle as UTF-8."""
+    words = _WORDS[outputs]
     inputs = [f"- {escape(spec.input)}: {spec.kind}, {spec.dtype}, shape {spec.shape}" for spec in preprocessing]
     more = ", ..." if len(class_names) > SHOWN_CLASSES else ""
     tested = [f"- {escape(package)} {escape(version)}" for package, version in sorted(versions.items())]
     text = TEXT.format(
         name=escape(name),
         promise=core.PROMISE,
-        **_WORDS[outputs],
+        model=words.model,
+        options=words.options,
+        answers=words.answers,
+        names=f"{len(class_names)} {words.one if len(class_names) == 1 else words.several}",
         inputs="\n".join(inputs),
-        count=len(class_names),
         classes=", ".join(escape(label) for label in class_names[:SHOWN_CLASSES]) + more,
         versions="\n".join(tested),
         atol=atol,
