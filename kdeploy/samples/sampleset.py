@@ -380,3 +380,8 @@ def _check_labels(samples: SampleSet, where: str) -> None:
             _check_hidden(samples, f"{where}: part {name}", part)
         else:
             kind.check(labels[part], len(samples.class_names), f"{where}: part {name}", every=True, rows=part)
+    test = labels[samples.parts["test"]]
+    if samples.any_label and kind.quality(np.zeros((len(test), max(1, len(samples.class_names)))), test) is None:
+        must, got = f"must have labels that differ, as {kind.metric} is not defined else", "the same for all samples"
+        advice = "Take other test samples, or set outputs to another kind."
+        raise DataError(f"{where}: part test", must, got=got, advice=advice)
