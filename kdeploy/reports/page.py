@@ -140,6 +140,7 @@ def render_runs(title: str, compared: ComparedRuns) -> str:
         title=title,
         compared=compared,
         metric=metric,
+        quality=side_by_side.quality(compared),
         qualities=lambda run: side_by_side.qualities(run, metric),
         mean=fmean,
         best=side_by_side.best(compared),

@@ -23,8 +23,12 @@ def of_sweep(rows: Sequence[SweepRow]) -> ComparedRuns:
 
 def metric(record: ComparedRuns) -> str:
     """What the runs are compared by: the quality of their outputs where all have labels, else agreement."""
-    metrics = dict.fromkeys(kind_of(run.outputs).metric for run in record.runs)
-    return f"test {' or '.join(metrics)}" if all(run.accuracies for run in record.runs) else AGREEMENT
+    return quality(record) if all(run.accuracies for run in record.runs) else AGREEMENT
+
+
+def quality(record: ComparedRuns) -> str:
+    """What the quality of their outputs is called."""
+    return f"test {' or '.join(dict.fromkeys(kind_of(run.outputs).metric for run in record.runs))}"
 
 
 def qualities(run: ComparedRun, metric: str) -> tuple[float, ...]:

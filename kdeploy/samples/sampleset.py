@@ -91,6 +91,12 @@ class SampleSet:
         """The kind of outputs."""
         return kind_of(self.outputs)
 
+    def targets(self, rows: Rows, width: int) -> NDArray[Any]:
+        """The labels of some rows as a loss reads them: with a column an output even where nothing is labelled."""
+        if self.labels.ndim == 1 or self.any_label:
+            return self.labels[rows]
+        return np.full((len(rows), width), self.kind.unknown, np.float32)
+
     @property
     def any_label(self) -> bool:
         """Is there a label at all? Without one there is no accuracy, and only the teacher says what is right."""

@@ -187,7 +187,7 @@ def _units(samples: SampleSet, teacher: StoredTeacher) -> dict[Role, Units]:
 
 def _targets(task: _Task, role: Role, rows: np.ndarray) -> Tensor:
     """The targets of samples, in the units that a network of this role learns in."""
-    targets = task.samples.labels[rows]
+    targets = task.samples.targets(rows, task.teacher.test_logits.shape[1])
     return torch.from_numpy(task.units[role].standard(targets) if role in task.units else targets)
 
 

@@ -395,3 +395,21 @@ def test_test_targets_that_are_all_the_same_are_refused(outputs: str, metric: st
         f"set: part test: must have labels that differ, as {metric} is not defined else (the same for all samples). "
         "Take other test samples, or set outputs to another kind."
     )
+
+
+def test_where_nothing_is_labelled_a_loss_reads_unknown_values_of_every_output():
+    samples = SampleSet(
+        inputs={"x": np.zeros((3, 2), np.float32)},
+        labels=np.zeros((3, 0), np.float32),
+        parts={name: np.array(rows, np.int64) for name, rows in PARTS_WITHOUT_LABELS.items()},
+        class_names=(),
+        kinds={"x": "array"},
+        outputs="values",
+    )
+    targets = samples.targets(np.array([0, 2]), 4)
+    assert (targets.shape, targets.dtype, np.isnan(targets).all()) == ((2, 4), np.float32, True)
+    made = of_numbers(np.arange(12.0).reshape(6, 2) * np.array([1, 1, np.nan, 1, 1, 1])[:, None], "values")
+    assert made.targets(np.array([0, 4]), 2).tolist() == [[0, 1], [8, 9]]
+
+
+PARTS_WITHOUT_LABELS = {"labeled": [], "unlabeled": [0], "held_out": [1], "test": [2]}
