@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from kdeploy.cli.stage_verb import Follow, stage_verb
 from kdeploy.formatting import numbers
-from kdeploy.outputs.by_name import kind_of
 
 if TYPE_CHECKING:
     from kdeploy.api import FinishedRun
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
 def show(run: FinishedRun, follow: Follow) -> None:
     from kdeploy.cli import output
+    from kdeploy.outputs.by_name import kind_of
 
     record = run.labels
     agreement = "-" if record.agreement is None else numbers.percent(record.agreement)
