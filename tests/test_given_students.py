@@ -103,7 +103,7 @@ def test_a_student_that_cannot_be_is_refused_before_anything_is_labelled(folder:
     assert found.code == 3
     assert found.stderr.splitlines()[-1] == (
         "error: student.torch mine_as_a_student:build: must give one logit for each of the data's 3 classes "
-        "(4 logits). Set its number of classes in student.args."
+        "(4 logits). Set the number of its outputs in student.args."
     )
     assert not (folder / "runs" / "labels").exists()
 

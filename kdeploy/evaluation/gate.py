@@ -1,7 +1,8 @@
 """The gate: did the run meet what its recipe asks for?
 
-    max_drop      100 x (teacher's test accuracy - mean over seeds of the students') <= max_drop, percentage points
-    min_agreement 100 x (test inputs on which the exported student says what the teacher says / all) >= min_agreement
+    max_drop      100 x (teacher's test quality - mean over seeds of the students') <= max_drop, percentage points
+    min_agreement 100 x (how far the exported student says what the teacher says) >= min_agreement; of classes that is
+                  the share of test inputs
     min_speedup   the lower bound of the speed-up's interval >= min_speedup, on every runtime, batch and threads timed
 
 A number that could not be measured does not meet a requirement; its reason stands in the result.
@@ -13,6 +14,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from kdeploy.errors import GateError
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.recipe.models import Gate
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.records.distill import Agreement, DistillRecord, accuracies_of
@@ -47,9 +51,11 @@ def check_run(
     students = [accuracy - lost for accuracy in accuracies_of(distill.students)]
     results = []
     if gate.max_drop is not None:
-        results.append(check_drop(gate.max_drop, drop_points(teacher.test_accuracy, students)))
+        results.append(
+            check_drop(gate.max_drop, drop_points(teacher.test_accuracy, students), kind_of(distill.outputs))
+        )
     if gate.min_agreement is not None:
-        results.append(check_agreement(gate.min_agreement, distill.agreement))
+        results.append(check_agreement(gate.min_agreement, distill.agreement, kind_of(distill.outputs)))
     if gate.min_speedup is not None:
         results.append(check_speedup(gate.min_speedup, bench.comparison if bench else ()))
     return tuple(results)
@@ -74,22 +80,22 @@ def drop_points(teacher_accuracy: float | None, student_accuracies: Sequence[flo
     return None if teacher_accuracy is None else round(100 * (teacher_accuracy - fmean(student_accuracies)), 9)
 
 
-def check_agreement(min_agreement: float, agreement: Agreement) -> GateResult:
+def check_agreement(min_agreement: float, agreement: Agreement, kind: Kind = CLASSES) -> GateResult:
     """The result of `min_agreement`, in percent."""
     percent, (low, high) = round(100 * agreement.value, 9), (100 * end for end in agreement.interval)
     passed = percent >= min_agreement
     short = "at least" if passed else f"{min_agreement - percent:.4g} less than the"
     text = (
-        f"says what the teacher says on {percent:.4g} % of {agreement.inputs} test inputs "
+        f"{kind.agrees(f'{percent:.4g} %', f'{agreement.inputs} test inputs')} "
         f"({low:.4g} to {high:.4g} at {100 * agreement.level:g} %), {short} {min_agreement:g} asked"
     )
     return GateResult(key="min_agreement", required=min_agreement, measured=percent, passed=passed, text=text)
 
 
-def check_drop(max_drop: float, drop: float | None) -> GateResult:
-    """The result of `max_drop`, in percentage points; a drop that nobody can know does not meet it."""
+def check_drop(max_drop: float, drop: float | None, kind: Kind = CLASSES) -> GateResult:
+    """The result of `max_drop`, in percentage points of the quality; a drop that nobody can know does not meet it."""
     if drop is None:
-        text = "nothing is labelled, so accuracy is not known"
+        text = f"nothing is labelled, so {kind.metric} is not known"
         return GateResult(key="max_drop", required=max_drop, measured=None, passed=False, text=text)
     passed = drop <= max_drop
     against = f"at most {max_drop:g} allowed" if passed else f"{drop - max_drop:.4g} more than the {max_drop:g} allowed"

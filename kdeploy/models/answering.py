@@ -1,4 +1,4 @@
-"""Which layer of a network gives its logits."""
+"""Which layer of a network gives its outputs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from kdeploy.errors import ModelError
 
 
 class Answering(NamedTuple):
@@ -36,3 +38,16 @@ def answering_layer(module: nn.Module, batch: Tensor) -> Answering | None:
         for hook in hooks:
             hook.remove()
     return called[-1][0] if called and torch.equal(called[-1][1], answer) else None
+
+
+def must_end_linear(module: nn.Module, batch: Tensor, where: str) -> nn.Linear:
+    """The linear layer that gives the outputs, which is to be changed.
+
+    Raises: ModelError where they come from elsewhere, or it has no bias.
+    """
+    answering = answering_layer(module, batch)
+    if answering is None or answering.layer.bias is None:
+        got = "its outputs come from elsewhere" if answering is None else f"layer {answering.name!r} has none"
+        must = "must end in a linear layer with a bias, for values or distill.match_prior"
+        raise ModelError(where, must, got=got, advice="Put such a layer at its end.")
+    return answering.layer

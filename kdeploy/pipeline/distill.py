@@ -30,7 +30,7 @@ def settings(job: Job) -> dict[str, Any]:
 
 def run(job: Job, folder: Path) -> DistillRecord:
     """Train students and baselines, and judge them."""
-    from kdeploy.evaluation.accuracy import stored_logits
+    from kdeploy.evaluation.logits import stored_logits
     from kdeploy.losses.options import LossOptions
     from kdeploy.models.students import StudentOptions
     from kdeploy.stages import distill as stage
@@ -55,7 +55,7 @@ def run(job: Job, folder: Path) -> DistillRecord:
 
 
 def try_student(job: Job) -> None:
-    """Try a student from outside, once, as soon as the number of its classes is known: before anything is labelled.
+    """Try a student from outside, once, as soon as the number of its outputs is known: before anything is labelled.
 
     Raises: what `kdeploy.stages.student_trial` raises.
     """
@@ -63,7 +63,7 @@ def try_student(job: Job) -> None:
     if student.called is None or job.student_tried or job.has(DISTILL):
         return
     try:
-        classes = class_count(job, job.read(SAMPLES))
+        width = class_count(job, job.read(SAMPLES))
     except InputError:  # the teacher says it
         return
     from kdeploy.models.students import StudentOptions
@@ -72,7 +72,14 @@ def try_student(job: Job) -> None:
     samples = job.samples()
     inputs = feed(job, samples.plain_preprocessing).plain(samples.transfer[: 2 * student_trial.ROWS])
     options = StudentOptions(student.family, student.arguments)
-    student_trial.run(options, name=samples.plain_preprocessing.input, inputs=inputs, classes=classes)
+    student_trial.run(
+        options,
+        name=samples.plain_preprocessing.input,
+        inputs=inputs,
+        outputs=job.recipe.outputs,
+        width=width,
+        ends_linear=samples.kind.standardizes or job.recipe.distill.match_prior,
+    )
     job.student_tried = True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdeploy.errors import InputError, IntegrityError
+from kdeploy.outputs.kind import OutputsName
 from kdeploy.pipeline.store import Store
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.samples import SamplesRecord
@@ -10,13 +11,17 @@ from kdeploy.records.teacher import TeacherSource
 from kdeploy.verbs.runs import read_index
 
 
-def student_of(store: Store, name: str, where: str, key: str, *, trust: bool) -> TeacherSource:
+def student_of(
+    store: Store, name: str, where: str, key: str, outputs: OutputsName = "classes", *, trust: bool
+) -> TeacherSource:
     """The student that a run chose, as the source of a teacher.
 
     Args:
         where, key: the place that asks for it, for messages.
+        outputs: the kind that it must have.
         trust: may it be one that the user's code builds?
-    Raises: InputError when there is no such run, or it has no student yet; IntegrityError for code without trust.
+    Raises: InputError when there is no such run, it has no student yet, or one of other outputs; IntegrityError for
+        code without trust.
     """
     index = store.index(name)
     if not index.is_file():
@@ -31,6 +36,9 @@ def student_of(store: Store, name: str, where: str, key: str, *, trust: bool) ->
             advice=f"Finish it: kdeploy distill {name}.",
         )
     record = store.read("distill", stages["distill"], DistillRecord)
+    if record.outputs != outputs:
+        got, advice = f"{name} has {record.outputs}", f"Name another run, or set outputs to {record.outputs}."
+        raise InputError(where, f"{key} must be a run whose outputs are {outputs}", got=got, advice=advice)
     student = record.student
     if student.family == "torch" and not trust:
         must = f"{key} must be trusted, because its student runs the code of {student.code}"

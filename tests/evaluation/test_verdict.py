@@ -5,16 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdeploy.evaluation import verdict
 from kdeploy.evaluation.verdict import (
     NOT_COVERED,
     agreed,
     bootstrap_interval,
     gap,
-    judge,
+    of_samples,
     student_t_interval,
     student_t_quantile,
     wilson_interval,
 )
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.records.distill import Verdict
+
+
+def judge(students: np.ndarray | None, baselines: np.ndarray | None) -> Verdict:
+    both = [None if one is None else of_samples(one) for one in (students, baselines)]
+    return verdict.judge(*both)
 
 
 def answers(*rates: float, inputs: int = 400, seed: int = 0) -> np.ndarray:
@@ -141,7 +149,7 @@ def test_without_a_baseline_there_is_nothing_to_judge():
 
 def test_the_gap_is_the_students_mean_minus_the_teacher():
     students, teacher = answers(0.9, 0.94), answers(0.97, seed=1)[0]
-    found = gap(students, teacher)
+    found = gap(of_samples(students), of_samples(teacher[None]))
     assert found.difference == pytest.approx(0.92 - 0.97, abs=1e-9)
     assert found.inputs_interval[0] < found.difference < found.inputs_interval[1]
     assert found.level == 0.95
@@ -154,10 +162,10 @@ def test_the_interval_of_a_share_is_wilsons(count: int, of: int, ends: tuple[flo
 
 def test_agreement_counts_equal_decisions_and_is_not_certain_where_all_are_equal():
     logits = np.eye(4)[[0, 1, 2, 3] * 10]
-    found = agreed(3 * logits - 1, logits)
+    found = agreed(CLASSES, 3 * logits - 1, logits)
     assert (found.agreed, found.inputs, found.value) == (40, 40, 1.0)
     assert found.interval == pytest.approx((0.91238, 1.0), abs=1e-5)
-    assert agreed(np.roll(logits, 1, axis=1), logits).agreed == 0
+    assert agreed(CLASSES, np.roll(logits, 1, axis=1), logits).agreed == 0
 
 
 def test_without_labels_the_verdict_says_that_accuracy_is_not_known():

@@ -22,7 +22,7 @@ SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give a list of teachers; one is enough."
 SOURCES = "source, parquet, numpy, images, audio, hub, phones and timit"
 ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
-TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
+TOP = "bench, data, distill, ensemble, export, gate, labels, name, outputs, student, teacher, variants, views"
 
 VIEW_KEYS = "color, count, crop, cutout, flip, inputs, mixup, munge, noise, rotate, seed, shift, zoom"
 

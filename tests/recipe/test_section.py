@@ -69,7 +69,7 @@ DEFAULTS = {
     "Munge": "bc570315",
     "Origin": "d1ba89d2",
     "Rank": "dff35187",
-    "Recipe": "a03381a7",
+    "Recipe": "4025aa99",
     "Relational": "c1957769",
     "Selection": "44136fa3",
     "Split": "323c9c5a",

@@ -58,13 +58,13 @@ def _options(**arguments: object) -> StudentOptions:
 
 
 def test_a_network_that_can_be_a_student_passes():
-    student_trial.run(_options(), name="image", inputs=INPUTS, classes=3)
+    student_trial.run(_options(), name="image", inputs=INPUTS, outputs="classes", width=3, ends_linear=False)
 
 
 def test_a_bottleneck_is_tried_with_it():
     options = _options()
     options = options._replace(arguments={**options.arguments, "bottleneck": {"layer": "last", "rank": 2}})
-    student_trial.run(options, name="image", inputs=INPUTS, classes=3)
+    student_trial.run(options, name="image", inputs=INPUTS, outputs="classes", width=3, ends_linear=False)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,12 @@ def test_a_bottleneck_is_tried_with_it():
     [
         (
             {"classes": 4},
-            "must give one logit for each of the data's 3 classes (4 logits). Set its number of classes in "
+            "must give one logit for each of the data's 3 classes (4 logits). Set the number of its outputs in "
             "student.args.",
         ),
         (
             {"kind": "stays in training"},
-            "must have no layer in training mode when it is evaluated (net.inner). Its train() must set the mode of all its "
-            "layers.",
+            "must have no layer in training mode when it is evaluated (net.inner). Its train() must reach every layer.",
         ),
         (
             {"kind": "pair"},
@@ -86,7 +85,7 @@ def test_a_bottleneck_is_tried_with_it():
         ),
         (
             {"kind": "constant"},
-            "must have parameters that its logits depend on (2 that are trained).",
+            "must have parameters that its outputs depend on (2 that are trained).",
         ),
         (
             {"kind": "counts"},
@@ -97,19 +96,44 @@ def test_a_bottleneck_is_tried_with_it():
 )
 def test_what_cannot_be_a_student_is_refused(arguments: dict[str, object], message: str):
     with pytest.raises(KdeployError) as caught:
-        student_trial.run(_options(**arguments), name="image", inputs=INPUTS, classes=3)
+        student_trial.run(
+            _options(**arguments), name="image", inputs=INPUTS, outputs="classes", width=3, ends_linear=False
+        )
     assert str(caught.value) == f"student.torch {__name__}:build: {message}"
 
 
 def test_what_raises_is_told_as_its_own_fault():
     with pytest.raises(KdeployError) as caught:
-        student_trial.run(_options(kind="one precision"), name="image", inputs=INPUTS, classes=3)
+        student_trial.run(
+            _options(kind="one precision"), name="image", inputs=INPUTS, outputs="classes", width=3, ends_linear=False
+        )
     assert "must take inputs of shape (batch, 1, 8, 8)" in str(caught.value)
     assert "only float32" in str(caught.value)
 
 
 def test_what_torch_cannot_export_is_refused():
     with pytest.raises(KdeployError) as caught:
-        student_trial.run(_options(kind="decides by values"), name="image", inputs=INPUTS, classes=3)
+        student_trial.run(
+            _options(kind="decides by values"),
+            name="image",
+            inputs=INPUTS,
+            outputs="classes",
+            width=3,
+            ends_linear=False,
+        )
     where, must = f"student.torch {__name__}:build", "must be a network that torch can export"
     assert (caught.value.where, caught.value.must) == (where, must)
+
+
+def test_a_student_whose_last_layer_is_changed_must_have_one():
+    options = StudentOptions("torch", {**_options().arguments, "name": f"{__name__}:build_sigmoid"})
+    with pytest.raises(KdeployError) as caught:
+        student_trial.run(options, name="image", inputs=INPUTS, outputs="values", width=3, ends_linear=True)
+    assert str(caught.value) == (
+        f"student.torch {__name__}:build_sigmoid: must end in a linear layer with a bias, for values or "
+        "distill.match_prior (its outputs come from elsewhere). Put such a layer at its end."
+    )
+
+
+def build_sigmoid() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.Sigmoid())
