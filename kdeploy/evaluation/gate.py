@@ -24,10 +24,16 @@ from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import GateResult
 from kdeploy.records.teacher import TeacherRecord
 
-_MORE_ACCURATE = "Raise student.hidden, student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop."
-_MORE_ALIKE = "Raise student.hidden, student.bottleneck or distill.epochs for agreement, or relax gate.min_agreement."
+_WIDER = (
+    "Make the student wider (student.hidden, student.bottleneck, or the widths of compact), raise distill.epochs, or"
+)
+_MORE_ACCURATE = f"{_WIDER} relax gate.max_drop."
+_MORE_ALIKE = f"{_WIDER} relax gate.min_agreement."
 _WITHOUT_LABELS = "Ask for gate.min_agreement instead of gate.max_drop."
-_FASTER = "Lower student.conv.channels, student.bottleneck or student.hidden for speed, or relax gate.min_speedup."
+_FASTER = (
+    "Make the student narrower (student.conv.channels, student.bottleneck, student.hidden, or the widths of compact), "
+    "or relax gate.min_speedup."
+)
 _TIMED_WELL = "Time it again on a quiet machine, raise bench.max_seconds, or remove gate.min_speedup."
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from kdeploy.models.answering import answering_layer
+from kdeploy.errors import ModelError
+from kdeploy.models.answering import answering_layer, must_end_linear
 
 BATCH = torch.rand(4, 6, generator=torch.Generator().manual_seed(0))
 
@@ -42,3 +44,19 @@ def test_the_last_one_called_counts_and_not_the_last_one_registered():
     found = answering_layer(Twice(), BATCH)
     assert found is not None
     assert found.name == "answers"
+
+
+@pytest.mark.parametrize(
+    ("net", "got"),
+    [
+        (nn.Sequential(nn.Linear(6, 3), nn.Softmax(1)), "its outputs come from elsewhere"),
+        (nn.Sequential(nn.Linear(6, 3, bias=False)), "layer '0' has none"),
+    ],
+)
+def test_a_last_layer_that_is_to_be_changed_has_a_bias(net: nn.Module, got: str):
+    with pytest.raises(ModelError) as caught:
+        must_end_linear(net, BATCH, "mine")
+    assert str(caught.value) == (
+        f"mine: must end in a linear layer with a bias, for values or distill.match_prior ({got}). "
+        "Put such a layer at its end."
+    )
