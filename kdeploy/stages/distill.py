@@ -178,7 +178,7 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
 
 def _units(samples: SampleSet, teacher: StoredTeacher) -> dict[Role, Units]:
     """What outputs are multiples of: for students the spread of the teacher's, for baselines that of the targets."""
-    if not samples.kind.standardizes:
+    if not samples.kind.terms.standardizes:
         return {}
     labels = units_of(block.numpy() for block in _blocks(teacher.labels))
     known = samples.labels[samples.labeled_transfer]
