@@ -23,7 +23,7 @@ from typing import Any
 
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, ModelError
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes.border import Port
 from kdeploy.runtimes.onnxfile import header

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kdeploy.bundles.programs import bundle_core as core
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.preprocessing import Preprocessing
 
 SHOWN_CLASSES = 20

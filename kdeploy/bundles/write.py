@@ -19,7 +19,7 @@ from kdeploy.bundles.manifest import bundled_ports, manifest_bytes
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.bundles.readme import readme
 from kdeploy.errors import BundleError
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.bundle import BundleFile, BundleRecord
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes import artefacts

@@ -27,7 +27,7 @@ from kdeploy.records.teacher import TeacherRecord
 _WIDER = (
     "Make the student wider (student.hidden, student.bottleneck, or the widths of compact), raise distill.epochs, or"
 )
-_MORE_ACCURATE = f"{_WIDER} relax gate.max_drop."
+_BETTER = f"{_WIDER} relax gate.max_drop."
 _MORE_ALIKE = f"{_WIDER} relax gate.min_agreement."
 _WITHOUT_LABELS = "Ask for gate.min_agreement instead of gate.max_drop."
 _FASTER = (
@@ -151,7 +151,7 @@ def setting(runtime: str, batch: int, threads: int) -> str:
 
 def _advice(failed: GateResult) -> str:
     if failed.key == "max_drop":
-        return _MORE_ACCURATE if failed.measured is not None else _WITHOUT_LABELS
+        return _BETTER if failed.measured is not None else _WITHOUT_LABELS
     if failed.key == "min_agreement":
         return _MORE_ALIKE
     return _TIMED_WELL if failed.measured is None else _FASTER

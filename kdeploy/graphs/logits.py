@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx
 
 from kdeploy.errors import ModelError
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.runtimes.live_nodes import leave_out_dead
 from kdeploy.runtimes.output_shapes import closed_outputs
 

@@ -38,7 +38,7 @@ from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
 from kdeploy.losses.standardisation import standardised
 from kdeploy.losses.temperature import Temperatures, dynamic, softened, temperature_at
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 
 Parts = Callable[[Context], Tensor]  # each sample's loss, shape (batch,)
 Hard = Callable[[Tensor, Tensor, Tensor], Tensor]  # a loss, logits and labels in, the mixture out

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from kdeploy.losses.targets import are_known, target_losses
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 
 
 def mixed_with_labels(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 
 
 def target_losses(kind: OutputsName, outputs: Tensor, targets: Tensor) -> Tensor:

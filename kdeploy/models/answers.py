@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from kdeploy.errors import MeasuredError, ModelError, NonFiniteError
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 
 SUMS_TO_1 = 1e-4
 ROUNDING = 1e-5  # of the largest logit: an accelerator may add in another order when it is asked again

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
-from kdeploy.outputs.kind import Array, Floats, OutputsName, row_of
+from kdeploy.outputs.kind import Array, Floats, row_of
+from kdeploy.outputs.terms import TERMS, OutputsName
 
 
 class Classes:
@@ -20,10 +21,7 @@ class Classes:
     name: OutputsName = "classes"
     metric = "accuracy"
     target_loss = "cross-entropy"
-    losses = ("logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation")
-    stores = ("logits", "probabilities", "topk", "features")
-    unsuited: tuple[str, ...] = ()
-    standardizes = False
+    terms = TERMS["classes"]
     unknown = -1.0
 
     def none_known(self, rows: int) -> Array:

@@ -6,12 +6,13 @@ A quality and an agreement are at most 1, and more is better; a *point* is a hun
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-OutputsName = Literal["classes", "labels", "values"]
+from kdeploy.outputs.terms import OutputsName, Terms
+
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
@@ -23,10 +24,7 @@ class Kind(Protocol):
         name: as the recipe says it.
         metric: what the quality that gates is called.
         target_loss: what the loss on the targets themselves is called.
-        losses: what a student of it learns by; the first is the default.
-        stores: the `labels.kind` that its teacher's rows may be stored as.
-        unsuited: the keys of `distill` that have no meaning for it.
-        standardizes: are its outputs numbers in a unit, which a network learns as multiples of their spread?
+        terms: what a recipe may say of it.
         unknown: what stands in the targets for one that nobody knows.
     """
 
@@ -37,13 +35,7 @@ class Kind(Protocol):
     @property
     def target_loss(self) -> str: ...
     @property
-    def losses(self) -> tuple[str, ...]: ...
-    @property
-    def stores(self) -> tuple[str, ...]: ...
-    @property
-    def unsuited(self) -> tuple[str, ...]: ...
-    @property
-    def standardizes(self) -> bool: ...
+    def terms(self) -> Terms: ...
     @property
     def unknown(self) -> float: ...
 

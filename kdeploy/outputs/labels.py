@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
-from kdeploy.outputs.kind import Array, Floats, OutputsName, row_of
+from kdeploy.outputs.kind import Array, Floats, row_of
+from kdeploy.outputs.terms import TERMS, OutputsName
 from kdeploy.outputs.values import check_columns
 
 
@@ -23,10 +24,7 @@ class Labels:
     name: OutputsName = "labels"
     metric = "mean average precision"
     target_loss = "binary cross-entropy"
-    losses = ("logit-mse", "binary")
-    stores = ("logits", "features")
-    unsuited = ("weighting", "mixture", "selection", "match_prior")
-    standardizes = False
+    terms = TERMS["labels"]
     unknown = float("nan")
 
     def none_known(self, rows: int) -> Array:

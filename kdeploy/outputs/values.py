@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
-from kdeploy.outputs.kind import Array, Floats, OutputsName, row_of
+from kdeploy.outputs.kind import Array, Floats, row_of
+from kdeploy.outputs.terms import TERMS, OutputsName
 
 
 class Values:
@@ -23,10 +24,7 @@ class Values:
     name: OutputsName = "values"
     metric = "R^2"
     target_loss = "squared error"
-    losses = ("squared", "huber")
-    stores = ("logits", "features")
-    unsuited = ("standardize", "weighting", "mixture", "selection", "noise", "match_prior")
-    standardizes = True
+    terms = TERMS["values"]
     unknown = float("nan")
 
     def none_known(self, rows: int) -> Array:

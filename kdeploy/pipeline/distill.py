@@ -78,7 +78,7 @@ def try_student(job: Job) -> None:
         inputs=inputs,
         outputs=job.recipe.outputs,
         width=width,
-        ends_linear=samples.kind.standardizes or job.recipe.distill.match_prior,
+        ends_linear=samples.kind.terms.standardizes or job.recipe.distill.match_prior,
     )
     job.student_tried = True
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kdeploy.outputs.by_name import KINDS, kind_of
-from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import TERMS, Terms
 from kdeploy.recipe.section import listed
 
 if TYPE_CHECKING:
@@ -21,11 +20,11 @@ def with_defaults(raw: object) -> object:
 
     A number in a unit may be beyond float16, or lose what it is about.
     """
-    if not isinstance(raw, dict) or raw.get("outputs") not in [kind.name for kind in KINDS[1:]]:
+    if not isinstance(raw, dict) or raw.get("outputs") not in [*TERMS][1:]:
         return raw
-    kind = kind_of(raw["outputs"])
-    defaults: dict[str, dict[str, Any]] = {"distill": {"loss": kind.losses[0]}}
-    if kind.standardizes:
+    terms = TERMS[raw["outputs"]]
+    defaults: dict[str, dict[str, Any]] = {"distill": {"loss": terms.losses[0]}}
+    if terms.standardizes:
         defaults["labels"] = {"dtype": "float32"}
     given = {key: raw.get(key, {}) for key in defaults}
     merged = {key: {**own, **given[key]} for key, own in defaults.items() if isinstance(given[key], Mapping)}
@@ -37,20 +36,20 @@ def must_suit(recipe: Recipe) -> None:
 
     Raises: ValueError.
     """
-    kind = kind_of(recipe.outputs)
-    if recipe.distill.loss not in kind.losses:
+    terms = TERMS[recipe.outputs]
+    if recipe.distill.loss not in terms.losses:
         raise ValueError(
-            f"must have a distill.loss of outputs {kind.name}: {listed(kind.losses)} (got {recipe.distill.loss}). "
-            "Name one of them, or leave it out."
+            f"must have a distill.loss of outputs {recipe.outputs}: {listed(terms.losses)} "
+            f"(got {recipe.distill.loss}). Name one of them, or leave it out."
         )
-    if recipe.labels.kind not in kind.stores:
+    if recipe.labels.kind not in terms.stores:
         raise ValueError(
-            f"must have a labels.kind of outputs {kind.name}: {listed(kind.stores)} (got {recipe.labels.kind}). "
+            f"must have a labels.kind of outputs {recipe.outputs}: {listed(terms.stores)} (got {recipe.labels.kind}). "
             "Leave it out for logits, which are the outputs as they are."
         )
     if recipe.outputs != "classes":
         _must_be_read(recipe)
-        _must_have_no_classes(recipe, kind)
+        _must_have_no_classes(recipe, terms)
         _must_be_taught(recipe)
 
 
@@ -64,14 +63,14 @@ def _must_be_read(recipe: Recipe) -> None:
             )
 
 
-def _must_have_no_classes(recipe: Recipe, kind: Kind) -> None:
-    keys = [f"distill.{key}" for key in kind.unsuited if recipe.distill.changed(key)]
+def _must_have_no_classes(recipe: Recipe, terms: Terms) -> None:
+    keys = [f"distill.{key}" for key in terms.unsuited if recipe.distill.changed(key)]
     keys += [f"data.{key}" for key in ("classes", "transfer") if recipe.data.changed(key)]
     keys += [f"teacher[{number}].classes" for number, one in enumerate(recipe.teacher) if one.classes is not None]
     if recipe.combination["mean"] != "logits":
         keys.append("ensemble.mean")
     if keys:
-        raise ValueError(f"must not have {keys[0]} with outputs {kind.name}. Remove it.")
+        raise ValueError(f"must not have {keys[0]} with outputs {recipe.outputs}. Remove it.")
 
 
 def _must_be_taught(recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.distill import Distill
 from kdeploy.recipe.formats import grammatical

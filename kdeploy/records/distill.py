@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import Field
 
 from kdeploy.outputs.by_name import kind_of
-from kdeploy.outputs.kind import Kind, OutputsName
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.software import ComputedOn

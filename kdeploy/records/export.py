@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.parity import ParityRow

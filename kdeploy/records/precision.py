@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from kdeploy.formatting import numbers
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part
 
 

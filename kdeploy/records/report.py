@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from kdeploy.outputs.by_name import kind_of
-from kdeploy.outputs.kind import Kind, OutputsName
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.bench import Seen, Status
 from kdeploy.records.circumstances import Host

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import ClassVar
 
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.bench import Status
 from kdeploy.records.distill import Network, Verdict, mean_accuracy

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.software import ComputedOn

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.outputs.by_name import kind_of
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.split import Counts, Rows, divide
 

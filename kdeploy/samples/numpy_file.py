@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError, ResourceError
 from kdeploy.outputs.by_name import kind_of
-from kdeploy.outputs.kind import Kind, OutputsName
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.samples.arrays import names as array_names
 from kdeploy.samples.arrays import pixels, targets
 from kdeploy.samples.arrays.labels import Labels

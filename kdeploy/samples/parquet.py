@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
 from kdeploy.outputs.by_name import kind_of
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.runtimes import regular_file
 from kdeploy.samples import parquet_columns
 from kdeploy.samples.arrays import targets

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError
 from kdeploy.outputs.by_name import kind_of
-from kdeploy.outputs.kind import Kind, OutputsName
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
 from kdeploy.records.seal import again

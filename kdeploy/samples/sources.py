@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kdeploy.errors import DataError
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.samples.assemble import Division, assemble
 from kdeploy.samples.builtin import Builtin
 from kdeploy.samples.class_order import Ordered, names_of

@@ -6,7 +6,6 @@ without mixup: the teacher labels a mixture, a label does not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdeploy.evaluation import curve
 from kdeploy.evaluation.class_prior import class_prior, matching_bias
 from kdeploy.evaluation.logits import logits_of
 from kdeploy.evaluation.verdict import Qualities, agreed, gap, judge, qualities
@@ -33,14 +33,13 @@ from kdeploy.models.students import StudentOptions
 from kdeploy.models.units import Units, units_of
 from kdeploy.models.weights import save_weights
 from kdeploy.records.distill import DistillRecord, Network, StudentNetwork
-from kdeploy.records.seal import again, seal_of, sealed
+from kdeploy.records.seal import again
 from kdeploy.records.teacher import Training
-from kdeploy.runtimes import regular_file
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system import distributed
 from kdeploy.system.done import read_done, write_done
-from kdeploy.system.files import commit_bytes, hash_file
+from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, Samples, Watch, device_named, software, train
@@ -181,7 +180,7 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
 
 def _units(samples: SampleSet, teacher: StoredTeacher) -> dict[Role, Units]:
     """What outputs are multiples of: for students the spread of the teacher's, for baselines that of the targets."""
-    if not samples.kind.standardizes:
+    if not samples.kind.terms.standardizes:
         return {}
     labels = units_of(block.numpy() for block in _blocks(teacher.labels))
     known = samples.labels[samples.labeled_transfer]
@@ -317,19 +316,9 @@ def _curve(task: _Task, name: str) -> Watch:
         score = kind.quality(outputs, labels)
         score = kind.agreement(outputs, task.teacher.test_logits) if score is None else score
         module.train()
-        scores = [*_scores(path)[: done // every - 1], score]
-        commit_bytes(path, sealed(json.dumps({"test_accuracy": scores}, indent=1) + "\n"))
+        curve.keep(path, [*curve.read(path)[: done // every - 1], score])
 
     return watch
-
-
-def _scores(path: Path) -> list[float]:
-    """The curve so far. Raises: IntegrityError when it is not as it was written."""
-    if not path.exists():
-        return []
-    content = regular_file.read(path)
-    seal_of(content, where=str(path), advice=again("distill"))
-    return list(json.loads(content)["test_accuracy"])
 
 
 def _tracked(task: _Task, name: str) -> Watch:
@@ -375,7 +364,6 @@ def _measured(
     test, held_out = (logits_of(classifier, task.feed, parts[part]) for part in ("test", "held_out"))
     logits = f"{name}.test_logits.npy"
     np.save(task.folder / logits, test)
-    curve = task.folder / f"{name}.curve.json"
     truth, kind = labels[parts["test"]], task.samples.kind
     return Network(
         seed=seed,
@@ -389,7 +377,7 @@ def _measured(
         training=training,
         prior_bias=None if bias is None else tuple(bias.tolist()),
         unmatched_test_accuracy=None if bias is None else kind.quality(test - bias, truth),
-        curve=tuple(_scores(curve)),
+        curve=tuple(curve.read(task.folder / f"{name}.curve.json")),
         others=kind.others(test, truth),
     )
 

@@ -17,7 +17,7 @@ from kdeploy.models import students
 from kdeploy.models.answering import must_end_linear
 from kdeploy.models.answers import logits_from, must_be_finite, must_repeat
 from kdeploy.models.students import StudentOptions
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.runtimes.scratch import scratch_folder
 from kdeploy.system.user_code import calling
 

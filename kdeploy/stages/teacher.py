@@ -179,7 +179,7 @@ def _train(
     if isinstance(module, WhitenedCnn):
         module.whiten(feed.plain(labeled[:SAMPLES]))
     targets = samples.labels[labeled]
-    units = units_of([targets]) if samples.kind.standardizes else None
+    units = units_of([targets]) if samples.kind.terms.standardizes else None
     labels = torch.from_numpy(targets if units is None else units.standard(targets))
     plan, checkpoint = BatchPlan(len(labeled), teacher.options.batch, teacher.seed), target.with_suffix(".checkpoint")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kdeploy.errors import InputError, IntegrityError
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.pipeline.store import Store
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.samples import SamplesRecord

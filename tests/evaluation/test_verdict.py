@@ -12,11 +12,14 @@ from kdeploy.evaluation.verdict import (
     bootstrap_interval,
     gap,
     of_samples,
+    qualities,
     student_t_interval,
     student_t_quantile,
     wilson_interval,
 )
 from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.labels import LABELS
+from kdeploy.outputs.values import VALUES
 from kdeploy.records.distill import Verdict
 
 
@@ -172,3 +175,50 @@ def test_without_labels_the_verdict_says_that_accuracy_is_not_known():
     found = judge(None, None)
     assert (found.status, found.difference, found.seeds_interval, found.inputs_interval) == ("NO EVIDENCE", *[None] * 3)
     assert found.reason == "without labels nothing can be said about accuracy"
+
+
+def regressions(*sizes: float, seed: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Targets (300, 1), and what networks answer that are off by errors of these sizes."""
+    draws = np.random.default_rng(seed)
+    targets = draws.normal(size=(300, 1)).astype(np.float32)
+    return targets, [targets + size * draws.normal(size=(300, 1)) for size in sizes]
+
+
+def test_a_quality_of_a_set_is_judged_by_resamples_in_which_it_is_computed_anew():
+    targets, outputs = regressions(0.3, 0.31, 0.29, 0.5, 0.52, 0.48)
+    students, baselines = (qualities(VALUES, some, targets) for some in (outputs[:3], outputs[3:]))
+    found = verdict.judge(students, baselines)
+    exact = [VALUES.quality(one, targets) for one in outputs]
+    assert found.status == "BETTER"
+    assert found.difference == pytest.approx(np.mean(exact[:3]) - np.mean(exact[3:]))
+    assert found.inputs_interval is not None
+    assert 0 < found.inputs_interval[0] < found.difference < found.inputs_interval[1]
+    worse = verdict.judge(baselines, students)
+    assert worse.status == "WORSE"
+    assert worse.inputs_interval == pytest.approx(tuple(-end for end in reversed(found.inputs_interval)))
+
+
+def test_the_interval_of_a_set_is_that_of_resamples_that_are_drawn_one_by_one():
+    targets, [outputs] = regressions(0.6)
+    found = agreed(VALUES, outputs, targets)
+    draws = np.random.default_rng(7)
+    rows = [draws.integers(300, size=300) for _ in range(2000)]
+    drawn = [VALUES.quality(outputs[some], targets[some]) for some in rows]
+    assert found.value == pytest.approx(VALUES.quality(outputs, targets))
+    assert found.interval == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.02)
+
+
+def test_the_gap_of_a_set_is_the_difference_of_its_qualities():
+    targets, outputs = regressions(0.3, 0.4, 0.1)
+    found = gap(qualities(VALUES, outputs[:2], targets), qualities(VALUES, outputs[2:], targets))
+    exact = [VALUES.quality(one, targets) for one in outputs]
+    assert found.difference == pytest.approx(np.mean(exact[:2]) - exact[2])
+    assert found.inputs_interval[0] < found.difference < found.inputs_interval[1] < 0
+
+
+def test_labels_agree_by_the_mean_share_of_equal_decisions():
+    teacher = np.random.default_rng(0).normal(size=(200, 4))
+    student = teacher + np.random.default_rng(1).normal(size=(200, 4))
+    found = agreed(LABELS, student, teacher)
+    assert (found.agreed, found.share) == (None, float(((student > 0) == (teacher > 0)).mean()))
+    assert found.interval[0] < found.value < found.interval[1]

@@ -10,6 +10,7 @@ import pytest
 from kdeploy.errors import DataError
 from kdeploy.outputs.by_name import KINDS, kind_of
 from kdeploy.outputs.kind import Kind, flips
+from kdeploy.outputs.terms import TERMS
 
 ROWS, WIDTH = 60, 3
 DRAWS = np.random.default_rng(0)
@@ -41,8 +42,9 @@ pytestmark = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 def test_it_is_found_by_its_name_and_names_what_a_recipe_may_say(kind: Kind):
     assert kind_of(kind.name) is kind
-    assert len(set(kind.losses)) == len(kind.losses) > 0
-    assert "logits" in kind.stores
+    assert kind.terms is TERMS[kind.name]
+    assert len(set(kind.terms.losses)) == len(kind.terms.losses) > 0
+    assert "logits" in kind.terms.stores
 
 
 def test_targets_that_are_met_have_the_quality_1_and_worse_outputs_less(kind: Kind):

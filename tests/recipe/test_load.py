@@ -142,8 +142,8 @@ def test_one_convolution_needs_no_list():
         ("distill: {precision: fp8}", "distill.precision must be 'auto', 'bf16', 'fp16' or 'fp32' (got 'fp8')."),
         (
             "distill: {loss: mse}",
-            "distill.loss must be 'logit-mse', 'probability-mse', 'soft-targets', 'decoupled' or 'correlation' "
-            "(got 'mse').",
+            "distill.loss must be 'logit-mse', 'probability-mse', 'soft-targets', 'decoupled', 'correlation', "
+            "'squared', 'huber' or 'binary' (got 'mse').",
         ),
         ("distill: {loss: decoupled, temperature: 0}", "distill.temperature must be above 0 (got 0)."),
         ("distill: {loss: soft-targets, hard_weight: 1.5}", "distill.hard_weight must be at most 1 (got 1.5)."),
@@ -153,7 +153,7 @@ def test_one_convolution_needs_no_list():
         (
             "distill: {temperature: 4}",
             "distill must not have temperature beside loss logit-mse. "
-            "Remove temperature: it belongs to soft-targets, decoupled and correlation.",
+            "Remove temperature: it belongs to soft-targets, decoupled, correlation and binary.",
         ),
         (
             "distill: {loss: soft-targets, alpha: 1, beta: 8, temperature: 3}",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
-from kdeploy.outputs.kind import OutputsName
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.samples.arrays import labels
 from kdeploy.samples.arrays.labels import Labels
 
