@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.without_operators import name_operators
 
 RECIPE = """\
 name: any
+outputs: {outputs}
 data: {{numpy: data.npz, split: {{labeled: 20, unlabeled: 20, held_out: 20, test: 20}}}}
 views: {{count: 1}}
 teacher: [{{onnx: teacher.onnx}}]
@@ -81,22 +83,41 @@ def residual():
     return Residual()
 
 
+TARGETS = {
+    "classes": np.arange(80) % made.CLASSES,
+    "labels": np.random.default_rng(1).integers(0, 2, (80, made.CLASSES)).astype(np.float32),
+    "values": np.random.default_rng(1).normal(5, 2, (80, made.CLASSES)).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize(("name", "outputs"), [("compact", "values"), ("torch residual", "labels")])
+def test_a_few_go_from_a_recipe_to_a_verified_bundle(name: str, outputs: str, tmp_path: Path) -> None:
+    _to_a_bundle(name, outputs, tmp_path)
+
+
 @pytest.mark.long
+@pytest.mark.parametrize("outputs", TARGETS)
 @pytest.mark.parametrize("name", STUDENTS)
-def test_a_network_goes_from_a_recipe_to_a_verified_bundle(name: str, tmp_path: Path) -> None:
+def test_a_network_goes_from_a_recipe_to_a_verified_bundle(name: str, outputs: str, tmp_path: Path) -> None:
     _need(name.partition(" ")[0])
-    draws = np.random.default_rng(0)
-    pixels = draws.integers(0, 256, (80, 64, 64, 3), dtype=np.uint8)
-    np.savez(tmp_path / "data.npz", x=pixels, y=np.arange(80) % made.CLASSES)
-    made.linear(tmp_path / "teacher.onnx", (3, 64, 64))
-    (tmp_path / "any.yaml").write_text(RECIPE.format(student=STUDENTS[name]))
-    words = ("--runs", tmp_path / "runs", "--data-root", tmp_path, "--trust", "--json")
-    found = inside("run", tmp_path / "any.yaml", *words)
+    found = _to_a_bundle(name, outputs, tmp_path)
+    sizes = f"{found['parameters']:,} parameters, {found['bytes']:,} bytes"
+    sys.stdout.write(f"{name}, {outputs}: {sizes}\n")  # -rP shows it
+
+
+def _to_a_bundle(name: str, outputs: str, folder: Path) -> dict[str, Any]:
+    """What a run says of its student."""
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 64, 64, 3), dtype=np.uint8)
+    np.savez(folder / "data.npz", x=pixels, y=TARGETS[outputs])
+    made.linear(folder / "teacher.onnx", (3, 64, 64))
+    (folder / "any.yaml").write_text(RECIPE.format(student=STUDENTS[name], outputs=outputs))
+    words = ("--runs", folder / "runs", "--data-root", folder, "--trust", "--json")
+    found = inside("run", folder / "any.yaml", *words)
     assert found.code == 0, found.stderr
-    assert all(row["passed"] for row in found.document["parity"])
-    assert inside("verify", tmp_path / "runs" / found.document["bundle"]).code == 0
-    summary = found.document["student"]
-    sys.stdout.write(f"{name}: {summary['parameters']:,} parameters, {summary['bytes']:,} bytes\n")  # -rP shows it
+    assert (found.document["outputs"], all(row["passed"] for row in found.document["parity"])) == (outputs, True)
+    assert inside("verify", folder / "runs" / found.document["bundle"]).code == 0
+    student: dict[str, Any] = found.document["student"]
+    return student
 
 
 def _need(package: str) -> None:
