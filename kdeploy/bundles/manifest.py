@@ -2,7 +2,8 @@
 
     {"schema": "kdeploy.bundle/1.1", "needs_kdeploy", "name",
      "model": {"file", "inputs": [{"name", "from", "shape", "dtype"}], "output", "batch"},
-     "formats": {runtime: path}, "golden_atol", "tested_with": {package: version},
+     "outputs": what they are, where they are no classes, "formats": {runtime: path}, "golden_atol",
+     "tested_with": {package: version},
      "files": {path: {"sha256", "bytes"}, "evidence/timings.json": {"sealed": true}},
      "seal": the SHA-256 of all bytes before its line}
 
@@ -22,6 +23,7 @@ from typing import Any
 
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.errors import BundleError, ModelError
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes.border import Port
 from kdeploy.runtimes.onnxfile import header
@@ -39,6 +41,7 @@ def manifest_bytes(
     atol: float,
     versions: Mapping[str, str],
     contents: Mapping[str, bytes],
+    outputs: OutputsName = "classes",
 ) -> bytes:
     """The manifest of these contents, every file of the bundle but itself.
 
@@ -57,6 +60,7 @@ def manifest_bytes(
         "needs_kdeploy": NEEDS_KDEPLOY,
         "name": name,
         "model": {"file": core.MODEL, "inputs": inputs, "output": answer.name, "batch": batch},
+        **({} if outputs == "classes" else {"outputs": outputs}),
         "formats": dict(sorted(formats.items())),
         "golden_atol": atol,
         "tested_with": dict(sorted(versions.items())),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from kdeploy.bundles.programs import bundle_core as core
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.preprocessing import Preprocessing
 
 SHOWN_CLASSES = 20
@@ -13,7 +15,7 @@ SHOWN_CLASSES = 20
 TEXT = """\
 # {name}
 
-A classifier made by kdeploy, in a folder that checks itself. It needs Python 3.9 or newer and three packages:
+{model} made by kdeploy, in a folder that checks itself. It needs Python 3.9 or newer and three packages:
 
     pip install numpy onnxruntime pillow
 
@@ -23,7 +25,7 @@ Check that it is what was tested, on this machine (0 means yes):
 
 Ask it (images, or .npy arrays of canonical samples):
 
-    python predict.py FILE... --top 3
+    python predict.py FILE...{options}
 
 Both take `--json`. {promise}
 
@@ -35,19 +37,36 @@ Both take `--json`. {promise}
 
 ## What comes out
 
-{count} classes: {classes}
+{names}: {classes}
 
 ## Tested with
 
 {versions}
 
-The golden samples in `golden/` must come out within {atol:.3g} of the logits beside them.
+The golden samples in `golden/` must come out within {atol:.3g} of the {answers} beside them.
 
 ## Exit codes
 
 0 done, 2 the command line cannot be read, 3 bad input or no bundle, 4 a file was changed, added or removed, 5 the model
 gives other outputs here, 7 a package is missing, 8 the model takes too much time or memory.
 """
+
+
+class _Words(NamedTuple):
+    """What a kind of outputs is called: the model, how it is asked, one output, several, and the golden answers."""
+
+    model: str
+    options: str
+    one: str
+    several: str
+    answers: str
+
+
+_WORDS: dict[OutputsName, _Words] = {
+    "classes": _Words("A classifier", " --top 3", "class", "classes", "logits"),
+    "labels": _Words("A classifier", "", "label, yes or no", "labels, each yes or no", "logits"),
+    "values": _Words("A model of numbers", "", "value, in its own unit", "values, each in its own unit", "values"),
+}
 
 
 def readme(
@@ -57,16 +76,21 @@ def readme(
     class_names: Sequence[str],
     versions: Mapping[str, str],
     atol: float,
+    outputs: OutputsName = "classes",
 ) -> bytes:
     """README.md of a bundle as UTF-8."""
+    words = _WORDS[outputs]
     inputs = [f"- {escape(spec.input)}: {spec.kind}, {spec.dtype}, shape {spec.shape}" for spec in preprocessing]
     more = ", ..." if len(class_names) > SHOWN_CLASSES else ""
     tested = [f"- {escape(package)} {escape(version)}" for package, version in sorted(versions.items())]
     text = TEXT.format(
         name=escape(name),
         promise=core.PROMISE,
+        model=words.model,
+        options=words.options,
+        answers=words.answers,
+        names=f"{len(class_names)} {words.one if len(class_names) == 1 else words.several}",
         inputs="\n".join(inputs),
-        count=len(class_names),
         classes=", ".join(escape(label) for label in class_names[:SHOWN_CLASSES]) + more,
         versions="\n".join(tested),
         atol=atol,

@@ -19,6 +19,7 @@ from kdeploy.bundles.manifest import bundled_ports, manifest_bytes
 from kdeploy.bundles.programs import bundle_core as core
 from kdeploy.bundles.readme import readme
 from kdeploy.errors import BundleError
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.bundle import BundleFile, BundleRecord
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.runtimes import artefacts
@@ -41,7 +42,7 @@ class Golden(NamedTuple):
     atol: float
 
 
-def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but the place are named
+def write(  # noqa: PLR0913 - a bundle has ten independent parts, and all but the place are named
     folder: Path,
     *,
     name: str,
@@ -52,6 +53,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
     golden: Golden,
     evidence: Mapping[str, bytes],
     versions: Mapping[str, str],
+    outputs: OutputsName = "classes",
 ) -> BundleRecord:
     """Write `folder/bundle/` and `folder/<name>.zip`; what an earlier, killed call left of them is replaced.
 
@@ -60,6 +62,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
         formats: by runtime, a file, with those that belong to it, or a folder of files.
         evidence: JSON records by path, of `kdeploy.bundles.evidence`.
         versions: of the packages that the bundle was tested with; `onnxruntime` among them.
+        outputs: what `class_names` are the names of.
     Raises: BundleError when the parts do not fit together, ModelError when the model cannot be bundled.
     """
     _check_name(name)
@@ -70,7 +73,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
     for files in carried.values():
         contents |= {path: source.read_bytes() for path, source in files.items()}
     contents["README.md"] = readme(
-        name, preprocessing=preprocessing, class_names=class_names, versions=versions, atol=golden.atol
+        name, preprocessing=preprocessing, class_names=class_names, versions=versions, atol=golden.atol, outputs=outputs
     )
     _check_paths([f"{name}/{path}" for path in contents])
     contents[core.MANIFEST] = manifest_bytes(
@@ -81,6 +84,7 @@ def write(  # noqa: PLR0913 - a bundle has nine independent parts, and all but t
         atol=golden.atol,
         versions=versions,
         contents=contents,
+        outputs=outputs,
     )
     return _store(folder, name, contents, golden)
 

@@ -21,7 +21,7 @@ def show(run: FinishedRun, follow: Follow) -> None:
     ]
     output.table(
         "distilled",
-        ("net", "seed", "test accuracy", "agrees with the teacher"),
+        ("net", "seed", f"test {record.kind.metric}", "agrees with the teacher"),
         [
             (role, str(network.seed), numbers.percent(network.test_accuracy), numbers.percent(network.test_agreement))
             for role, network in networks

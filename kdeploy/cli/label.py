@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 def show(run: FinishedRun, follow: Follow) -> None:
     from kdeploy.cli import output
+    from kdeploy.outputs.by_name import kind_of
 
     record = run.labels
     agreement = "-" if record.agreement is None else numbers.percent(record.agreement)
-    output.line(
-        f"labels: {record.rows} rows, {numbers.size(record.bytes)}; right on {agreement} of the labelled inputs"
-    )
+    right = f"right on {agreement} of the labelled inputs"
+    if run.teacher.record.outputs != "classes":
+        right = f"{kind_of(run.teacher.record.outputs).metric} {agreement} on the labelled inputs"
+    output.line(f"labels: {record.rows} rows, {numbers.size(record.bytes)}; {right}")
     output.next_command(follow("distill"))
 
 

@@ -19,6 +19,8 @@ def show(summary: Summary) -> None:
         output.line(f"WARNING: {doubt}")
     _models(summary)
     output.line(f"against the teacher: {_against_teacher(summary)}")
+    for name, value in summary.teacher.others.items():
+        output.line(f"{name}: {summary.student.others[name]:.4g}, of the teacher {value:.4g}")
     output.line(f"verdict: {verdict_words(summary.verdict)}")
     if summary.duplicates is not None and summary.duplicates.any:
         output.line(summary.duplicates.sentence)
@@ -38,12 +40,16 @@ def show(summary: Summary) -> None:
 
 
 def _against_teacher(summary: Summary) -> str:
-    """The gap of accuracy; where nothing is labelled, the agreement."""
+    """The gap of quality; where nothing is labelled, the agreement."""
     gap, agreement = summary.gap, summary.agreement
     if gap is not None:
         interval = f"inputs {numbers.bounds_plain(gap.inputs_interval)} at {numbers.share(gap.level, 0)}"
         return f"{numbers.points_plain(gap.difference)} points, {interval}"
     low, high = (numbers.percent(end) for end in agreement.interval)
+    if summary.outputs != "classes":
+        inputs = numbers.several(agreement.inputs, "test input")
+        agrees = summary.kind.agrees(numbers.percent(agreement.value), inputs)
+        return f"it {agrees}, {low} to {high} at {numbers.share(agreement.level, 0)}"
     return (
         f"the same answer to {agreement.agreed} of {numbers.several(agreement.inputs, 'test input')}, "
         f"{numbers.percent(agreement.value)}, {low} to {high} at {numbers.share(agreement.level, 0)}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kdeploy.evaluation.accuracy import stored_logits
+from kdeploy.evaluation.logits import stored_logits
 from kdeploy.records.decisions import Decisions, Disagreement, Taken
 
 if TYPE_CHECKING:

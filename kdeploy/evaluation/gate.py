@@ -1,7 +1,8 @@
 """The gate: did the run meet what its recipe asks for?
 
-    max_drop      100 x (teacher's test accuracy - mean over seeds of the students') <= max_drop, percentage points
-    min_agreement 100 x (test inputs on which the exported student says what the teacher says / all) >= min_agreement
+    max_drop      100 x (teacher's test quality - mean over seeds of the students') <= max_drop, percentage points
+    min_agreement 100 x (how far the exported student says what the teacher says) >= min_agreement; of classes that is
+                  the share of test inputs
     min_speedup   the lower bound of the speed-up's interval >= min_speedup, on every runtime, batch and threads timed
 
 A number that could not be measured does not meet a requirement; its reason stands in the result.
@@ -13,6 +14,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from kdeploy.errors import GateError
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.recipe.models import Gate
 from kdeploy.records.bench import BenchRecord, Comparison
 from kdeploy.records.distill import Agreement, DistillRecord, accuracies_of
@@ -20,7 +24,7 @@ from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import GateResult
 from kdeploy.records.teacher import TeacherRecord
 
-_MORE_ACCURATE = "Raise student.hidden, student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop."
+_BETTER = "Raise student.hidden, student.bottleneck or distill.epochs for {}, or relax gate.max_drop."
 _MORE_ALIKE = "Raise student.hidden, student.bottleneck or distill.epochs for agreement, or relax gate.min_agreement."
 _WITHOUT_LABELS = "Ask for gate.min_agreement instead of gate.max_drop."
 _FASTER = "Lower student.conv.channels, student.bottleneck or student.hidden for speed, or relax gate.min_speedup."
@@ -47,20 +51,22 @@ def check_run(
     students = [accuracy - lost for accuracy in accuracies_of(distill.students)]
     results = []
     if gate.max_drop is not None:
-        results.append(check_drop(gate.max_drop, drop_points(teacher.test_accuracy, students)))
+        results.append(
+            check_drop(gate.max_drop, drop_points(teacher.test_accuracy, students), kind_of(distill.outputs))
+        )
     if gate.min_agreement is not None:
-        results.append(check_agreement(gate.min_agreement, distill.agreement))
+        results.append(check_agreement(gate.min_agreement, distill.agreement, kind_of(distill.outputs)))
     if gate.min_speedup is not None:
         results.append(check_speedup(gate.min_speedup, bench.comparison if bench else ()))
     return tuple(results)
 
 
-def raise_if_failed(results: Sequence[GateResult]) -> None:
+def raise_if_failed(results: Sequence[GateResult], kind: Kind = CLASSES) -> None:
     """Raises: GateError that says by how much each requirement was missed, and which recipe keys to change."""
     failed = [result for result in results if not result.passed]
     if failed:
         got = "; ".join(f"{result.key}: {result.text}" for result in failed)
-        raise GateError("gate", "must be met", got=got, advice=" ".join(map(_advice, failed)))
+        raise GateError("gate", "must be met", got=got, advice=" ".join(_advice(result, kind) for result in failed))
 
 
 def drop_points(teacher_accuracy: float | None, student_accuracies: Sequence[float]) -> float | None:
@@ -74,22 +80,22 @@ def drop_points(teacher_accuracy: float | None, student_accuracies: Sequence[flo
     return None if teacher_accuracy is None else round(100 * (teacher_accuracy - fmean(student_accuracies)), 9)
 
 
-def check_agreement(min_agreement: float, agreement: Agreement) -> GateResult:
+def check_agreement(min_agreement: float, agreement: Agreement, kind: Kind = CLASSES) -> GateResult:
     """The result of `min_agreement`, in percent."""
     percent, (low, high) = round(100 * agreement.value, 9), (100 * end for end in agreement.interval)
     passed = percent >= min_agreement
     short = "at least" if passed else f"{min_agreement - percent:.4g} less than the"
     text = (
-        f"says what the teacher says on {percent:.4g} % of {agreement.inputs} test inputs "
+        f"{kind.agrees(f'{percent:.4g} %', f'{agreement.inputs} test inputs')} "
         f"({low:.4g} to {high:.4g} at {100 * agreement.level:g} %), {short} {min_agreement:g} asked"
     )
     return GateResult(key="min_agreement", required=min_agreement, measured=percent, passed=passed, text=text)
 
 
-def check_drop(max_drop: float, drop: float | None) -> GateResult:
-    """The result of `max_drop`, in percentage points; a drop that nobody can know does not meet it."""
+def check_drop(max_drop: float, drop: float | None, kind: Kind = CLASSES) -> GateResult:
+    """The result of `max_drop`, in percentage points of the quality; a drop that nobody can know does not meet it."""
     if drop is None:
-        text = "nothing is labelled, so accuracy is not known"
+        text = f"nothing is labelled, so {kind.metric} is not known"
         return GateResult(key="max_drop", required=max_drop, measured=None, passed=False, text=text)
     passed = drop <= max_drop
     against = f"at most {max_drop:g} allowed" if passed else f"{drop - max_drop:.4g} more than the {max_drop:g} allowed"
@@ -137,9 +143,9 @@ def setting(runtime: str, batch: int, threads: int) -> str:
     return f"{runtime}, batch {batch}, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def _advice(failed: GateResult) -> str:
+def _advice(failed: GateResult, kind: Kind) -> str:
     if failed.key == "max_drop":
-        return _MORE_ACCURATE if failed.measured is not None else _WITHOUT_LABELS
+        return _BETTER.format(kind.metric) if failed.measured is not None else _WITHOUT_LABELS
     if failed.key == "min_agreement":
         return _MORE_ALIKE
     return _TIMED_WELL if failed.measured is None else _FASTER

@@ -1,4 +1,4 @@
-"""What a format in another precision costs: accuracy and agreement compared with the fp32 file it was made from."""
+"""What a format in another precision costs: quality and agreement compared with the fp32 file it was made from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from kdeploy.evaluation.accuracy import accuracy, agreement
 from kdeploy.models.signature import signature
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.parity.compare import answers
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.precision import Cost
@@ -19,11 +20,12 @@ FP32 = "onnxruntime"  # what runs the ONNX file that a format in another precisi
 
 
 class Labeled(NamedTuple):
-    """One part of a sample set: inputs as a model reads them, float32 (samples, *shape), and labels."""
+    """One part of a sample set: inputs as a model reads them, float32 (samples, *shape), and labels, of that kind."""
 
     part: Literal["held_out", "test"]
     inputs: np.ndarray
     labels: np.ndarray
+    kind: Kind = CLASSES
 
     @classmethod
     def of(cls, samples: SampleSet, preprocessing: Preprocessing, part: Literal["held_out", "test"]) -> Labeled:
@@ -31,7 +33,7 @@ class Labeled(NamedTuple):
         from kdeploy.samples.feed import plain_inputs  # with torch, which external models do without
 
         rows = samples.parts[part]
-        return cls(part, plain_inputs(samples, preprocessing, rows), samples.labels[rows])
+        return cls(part, plain_inputs(samples, preprocessing, rows), samples.labels[rows], samples.kind)
 
 
 def precision_cost(
@@ -51,7 +53,8 @@ def precision_cost(
         format=str(request),
         part=on.part,
         inputs=len(logits),
-        fp32=accuracy(exact, labels),
-        accuracy=accuracy(logits, labels),
-        agreement=agreement(logits, exact),
+        fp32=on.kind.quality(exact, labels),
+        accuracy=on.kind.quality(logits, labels),
+        agreement=on.kind.agreement(logits, exact),
+        outputs=on.kind.name,
     )

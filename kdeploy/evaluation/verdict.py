@@ -1,44 +1,82 @@
 """The verdict: is a student better than the same network without a teacher?
 
-Two 95 % intervals of the difference of test accuracy say so:
+Two 95 % intervals of the difference of the test quality say so, which is an accuracy where outputs are classes:
 
-    d = mean over seeds of (student's accuracy - baseline's accuracy), the same test inputs
+    d = mean over seeds of (student's quality - baseline's quality), the same test inputs
 
 BETTER or WORSE when both intervals exclude 0 on that side: Student's t over seeds (at least three), and a seeded
-percentile bootstrap over test inputs of the seed-averaged difference (Efron and Tibshirani 1993, chapter 13).
+percentile bootstrap over test inputs of the seed-averaged difference (Efron and Tibshirani 1993, chapter 13). A quality
+that is one of a set is computed anew in each resample, in the same resamples for both sides.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from kdeploy.outputs.kind import Kind
 from kdeploy.records.distill import Agreement, Gap, Verdict
 
 LEVEL = 0.95
 LEAST_SEEDS = 3  # that an interval over seeds needs
 RESAMPLES = 10_000
+SET_RESAMPLES = 2_000  # where each is a pass over all inputs
+_AT_ONCE = 1 << 22  # draws held in memory
 WITHOUT_LABELS = "without labels nothing can be said about accuracy"
 NOT_COVERED = "one training of the teacher, one split of the data, one setting of the training"
 
 
-def judge(students: np.ndarray | None, baselines: np.ndarray | None) -> Verdict:
-    """The verdict from per-input correctness.
+class Qualities(NamedTuple):
+    """The test quality of several networks, a row each, on the same test inputs.
 
     Args:
-        students, baselines: bool of shape (seeds, test inputs), row by row the same seed. No baselines where none was
-            trained; no students either where nothing is labelled.
+        means: float (networks,).
+        each: of each input, (networks, inputs); None where quality is one of a set.
+        resampled: then in each resample, (networks, resamples).
+    """
+
+    means: np.ndarray
+    each: np.ndarray | None
+    resampled: np.ndarray | None = None
+
+
+def of_samples(each: np.ndarray) -> Qualities:
+    """Qualities that are means over inputs, (networks, inputs)."""
+    return Qualities(each.mean(axis=1), each)
+
+
+def qualities(kind: Kind, outputs: Sequence[np.ndarray], targets: np.ndarray) -> Qualities:
+    """The qualities of networks by what they answer to the test inputs, (inputs, width) each.
+
+    Args:
+        targets: a row an input.
+    """
+    each = [kind.each(some, targets) for some in outputs]
+    known = [one for one in each if one is not None]
+    if len(known) == len(outputs):
+        return of_samples(np.stack(known))
+    totals = [kind.quality(some, targets) for some in outputs]
+    resampled = np.stack([_resampled(kind, some, targets) for some in outputs])
+    return Qualities(np.array([np.nan if total is None else total for total in totals]), None, resampled)
+
+
+def judge(students: Qualities | None, baselines: Qualities | None) -> Verdict:
+    """The verdict; row by row the same seed.
+
+    Args:
+        baselines: None where none was trained.
+        students: None where nothing is labelled.
     """
     if students is None:
         return _verdict("NO EVIDENCE", None, None, None, WITHOUT_LABELS)
     if baselines is None:
         return _verdict("NO EVIDENCE", None, None, None, "no baseline was trained (distill.baseline)")
-    by_seed = students.mean(axis=1) - baselines.mean(axis=1)  # (seeds,)
-    by_input = students.mean(axis=0) - baselines.mean(axis=0)  # (test inputs,)
-    seeds, inputs = student_t_interval(by_seed), bootstrap_interval(by_input)
+    by_seed = students.means - baselines.means  # (seeds,)
+    seeds, inputs = student_t_interval(by_seed), _inputs_interval(students, baselines)
     difference = float(by_seed.mean())
     if seeds is None:
         return _verdict(
@@ -55,26 +93,56 @@ def judge(students: np.ndarray | None, baselines: np.ndarray | None) -> Verdict:
     return _verdict("NO EVIDENCE", difference, seeds, inputs, "not both intervals exclude 0 on the same side")
 
 
-def gap(students: np.ndarray, teacher: np.ndarray) -> Gap:
-    """The difference of test accuracy between the students and their teacher, with its interval over inputs.
+def gap(students: Qualities, teacher: Qualities) -> Gap:
+    """The difference of test quality between the students and their one teacher, with its interval over inputs."""
+    difference = float((students.means.mean() - teacher.means).mean())
+    if students.each is not None and teacher.each is not None:
+        difference = float((students.each.mean(axis=0) - teacher.each[0]).mean())
+    return Gap(difference=difference, inputs_interval=_inputs_interval(students, teacher), level=LEVEL)
+
+
+def agreed(kind: Kind, student: np.ndarray, teacher: np.ndarray) -> Agreement:
+    """How far a student says what its teacher says.
 
     Args:
-        students: bool of shape (seeds, test inputs), per-input correctness.
-        teacher: bool of shape (test inputs,).
+        student, teacher: outputs (test inputs, width).
     """
-    by_input = students.mean(axis=0) - teacher
-    return Gap(difference=float(by_input.mean()), inputs_interval=bootstrap_interval(by_input), level=LEVEL)
+    same = kind.agreed(student, teacher)
+    if same is not None and same.dtype == np.bool_:
+        interval = wilson_interval(int(same.sum()), len(same))
+        return Agreement(agreed=int(same.sum()), inputs=len(same), interval=interval, level=LEVEL)
+    value = kind.agreement(student, teacher)
+    interval = bootstrap_interval(same) if same is not None else _quantiles(_resampled(kind, student, teacher))
+    return Agreement(agreed=None, share=value, inputs=len(student), interval=interval, level=LEVEL)
 
 
-def agreed(students: np.ndarray, teacher: np.ndarray) -> Agreement:
-    """How often a student says what its teacher says.
+def _inputs_interval(students: Qualities, others: Qualities) -> tuple[float, float]:
+    """The bootstrap interval of the difference of means over networks."""
+    if students.each is not None and others.each is not None:
+        return bootstrap_interval(students.each.mean(axis=0) - others.each.mean(axis=0))
+    assert students.resampled is not None
+    assert others.resampled is not None
+    return _quantiles(students.resampled.mean(axis=0) - others.resampled.mean(axis=0))
 
-    Args:
-        students, teacher: logits (test inputs, classes).
-    """
-    same = students.argmax(1) == teacher.argmax(1)
-    interval = wilson_interval(int(same.sum()), len(same))
-    return Agreement(agreed=int(same.sum()), inputs=len(same), interval=interval, level=LEVEL)
+
+def _resampled(kind: Kind, outputs: np.ndarray, targets: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The quality of a set in each resample of its samples, (resamples,); the same resamples for one seed and size."""
+    generator, count = np.random.default_rng(seed), len(targets)
+    at_once = max(1, _AT_ONCE // count)
+    parts = []
+    for start in range(0, SET_RESAMPLES, at_once):
+        size = min(at_once, SET_RESAMPLES - start)
+        drawn = generator.integers(count, size=(size, count))
+        counts = np.stack([np.bincount(row, minlength=count) for row in drawn])
+        parts.append(kind.resampled(outputs, targets, counts))
+    return np.concatenate(parts)
+
+
+def _quantiles(values: np.ndarray) -> tuple[float, float]:
+    """The percentile interval at 95 % of resampled values; a resample that has none does not count."""
+    known = values[np.isfinite(values)]
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (0.0, 0.0)
+    return float(low), float(high)
 
 
 def wilson_interval(count: int, of: int) -> tuple[float, float]:
@@ -124,8 +192,7 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
     # comes in a resample is multinomial
     values, times = np.unique(differences, return_counts=True)
     means = generator.multinomial(count, times / count, size=RESAMPLES) @ values / count
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return _quantiles(means)
 
 
 def _verdict(

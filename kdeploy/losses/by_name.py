@@ -23,11 +23,13 @@ import torch
 from torch import Tensor
 
 from kdeploy.losses import uncertainty
+from kdeploy.losses.binary import binary
 from kdeploy.losses.correlation import correlation_loss
 from kdeploy.losses.decoupled import decoupled, target_classes
 from kdeploy.losses.hard_labels import mixed_with_labels
 from kdeploy.losses.hints import hint_loss
 from kdeploy.losses.hooks import Context, Hooks
+from kdeploy.losses.huber import huber
 from kdeploy.losses.logit_matching import class_spread, logit_mse
 from kdeploy.losses.noisy_teacher import perturbed
 from kdeploy.losses.options import LossOptions, Noise, Relations
@@ -36,20 +38,25 @@ from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
 from kdeploy.losses.standardisation import standardised
 from kdeploy.losses.temperature import Temperatures, dynamic, softened, temperature_at
+from kdeploy.outputs.terms import OutputsName
 
 Parts = Callable[[Context], Tensor]  # each sample's loss, shape (batch,)
+Hard = Callable[[Tensor, Tensor, Tensor], Tensor]  # a loss, logits and labels in, the mixture out
 Loss = Callable[[Context], Tensor]  # a scalar
 
 
-def loss_of(options: LossOptions, *, seed: int, blocks: Iterable[Tensor]) -> Loss:
+def loss_of(options: LossOptions, *, seed: int, blocks: Iterable[Tensor], outputs: OutputsName = "classes") -> Loss:
     """The loss that options name.
 
     Args:
         seed: of the noise.
         blocks: the teacher's logits over the transfer set, (rows, classes) each; read by a standardised logit-mse only.
+        outputs: the kind of outputs, by which the labels are learned.
     """
     hooks = hooks_of(options)
-    return functools.partial(_loss, parts=_parts(options, hooks, blocks), options=options, hooks=hooks, seed=seed)
+    hard = functools.partial(mixed_with_labels, hard_weight=options.hard_weight, kind=outputs)
+    parts = _parts(options, hooks, blocks)
+    return functools.partial(_loss, parts=parts, options=options, hooks=hooks, hard=hard, seed=seed)
 
 
 def hooks_of(options: LossOptions) -> Hooks:
@@ -63,14 +70,14 @@ def hooks_of(options: LossOptions) -> Hooks:
     )
 
 
-def _loss(context: Context, *, parts: Parts, options: LossOptions, hooks: Hooks, seed: int) -> Tensor:
+def _loss(context: Context, *, parts: Parts, options: LossOptions, hooks: Hooks, hard: Hard, seed: int) -> Tensor:
     context = _with_targets(context, options.noise, hooks, seed)
     if hooks.selection is not None:
         context = context.rows(hooks.selection(context))
     ramp = min(1.0, (context.epoch + 1) / max(1, options.warm_up))
     losses = (parts(context) + _hinted(context, options.hint_weight)) * ramp  # (batch,)
     if options.hard_weight:
-        losses = mixed_with_labels(losses, context.student, context.labels, options.hard_weight)
+        losses = hard(losses, context.student, context.labels)
     if hooks.weight is not None:
         losses = losses * hooks.weight(context)
     return losses.mean() + ramp * _related(context, options.relational) if options.relational else losses.mean()
@@ -120,6 +127,19 @@ def _parts(options: LossOptions, hooks: Hooks, blocks: Iterable[Tensor]) -> Part
             return lambda context: _softened(loss, context, options, hooks)
         case "decoupled":
             return lambda context: _softened(_decoupled(context, options), context, options, hooks)
+        case _:
+            return _plain(options)
+
+
+def _plain(options: LossOptions) -> Parts:
+    """The losses of values, and of several labels."""
+    losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "squared": logit_mse,
+        "huber": huber,
+        "binary": functools.partial(binary, temperature=options.temperature),
+    }
+    loss = losses[options.loss]
+    return lambda context: loss(context.student, context.teacher)
 
 
 def _softened(loss: Callable[[Tensor, Tensor], Tensor], context: Context, options: LossOptions, hooks: Hooks) -> Tensor:

@@ -39,7 +39,7 @@ class Context:
 
     Args:
         student, teacher: logits, shape (batch, classes).
-        labels: int64 (batch,), -1 where a sample has none.
+        labels: the targets of the kind of outputs: of classes int64 (batch,), -1 where a sample has none.
         samples: indices in the sample set, int64 (batch,).
         members: the logits of several teachers, shape (members, batch, classes), or None.
     """

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-LossName = Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"]
+LossName = Literal[
+    "logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation", "squared", "huber", "binary"
+]
 Path = Literal["linear", "cosine"]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from kdeploy.errors import MeasuredError, ModelError, NonFiniteError
+from kdeploy.outputs.terms import OutputsName
 
 SUMS_TO_1 = 1e-4
 ROUNDING = 1e-5  # of the largest logit: an accelerator may add in another order when it is asked again
@@ -37,13 +38,17 @@ def must_be_finite(answer: Tensor, where: str) -> Tensor:
     return answer
 
 
-def must_be_logits(answers: np.ndarray, where: str) -> None:
-    """Refuse answers (rows, classes) of which every row is probabilities, or the logarithms of some.
+def must_be_logits(answers: np.ndarray, where: str, outputs: OutputsName = "classes") -> None:
+    """Refuse answers (rows, classes) of which every row is probabilities, or the logarithms of some; of several labels
+    where every answer is one. Values are no logits.
 
     Raises: ModelError. That is seen from the numbers: rows of several logits do not sum to 1 by chance, nor do their
         exponentials.
     """
-    if answers.shape[1] == 1:
+    if outputs == "labels" and answers.min() >= 0 and answers.max() <= 1:
+        must, got = "must answer with logits", "all are from 0 to 1, as probabilities"
+        raise ModelError(where, must, got=got, advice="Return what goes into its last sigmoid.")
+    if outputs != "classes" or answers.shape[1] == 1:
         return
     for said, values in (("probabilities", answers), ("logarithms of probabilities", np.exp(np.minimum(answers, 1)))):
         if values.min() >= 0 and values.max() <= 1 + SUMS_TO_1 and np.abs(values.sum(1) - 1).max() <= SUMS_TO_1:

@@ -2,8 +2,8 @@
 
     error <= 8 x the error of plain float32 + 1e-6 x scale       both errors against the oracle
 
-so that "this runtime is wrong" is told from "float32 is noisy"; scale is the largest absolute logit of the oracle. An
-input whose top-1 changes although the oracle's margin exceeds the measured error fails too.
+so that "this runtime is wrong" is told from "float32 is noisy"; scale is the largest absolute logit of the oracle. A
+decision that changes although the oracle's margin exceeds the measured error fails too; values decide nothing.
 
 Another precision has the same rule with its own unit roundoff u, since rounding errors grow in proportion to it
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1: |error| <= n u / (1 - n u) times the sum
@@ -11,7 +11,7 @@ of the absolute products): float32 has u = 2^-24, float16 2^-11, bfloat16 2^-8, 
 large. An int8 value is off by at most half a step, 2^-8 of its tensor's largest; the typical value of a tensor of
 normal numbers is a quarter of its largest, so that relative to it u = 2^-6, and both terms are 2^18 times as large.
 These rows tell a wrong scale or a wrong graph from rounding. Of int8 the largest error says little beyond that, and the
-answers of many inputs say more: its top-1 must agree on 95 % of them, in place of no flip at all. What the rest cost in
+answers of many inputs say more: its agreement must be 95 %, in place of no flip at all. What the rest cost in
 accuracy is measured on labelled inputs, and judged where it matters: in the export, which keeps fp32 where too much.
 """
 
@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy.errors import DataError, ParityError
+from kdeploy.outputs.kind import flips
 from kdeploy.parity import steps
 from kdeploy.parity.budget import BUDGETS
-from kdeploy.parity.decisions import decided, margins
 from kdeploy.parity.double import precision_of_file
 from kdeploy.parity.oracle import CHUNK, Oracle
 from kdeploy.parity.rows import check_rows
@@ -125,8 +125,7 @@ def compare(
     error, scale = float(difference.max()), float(np.abs(exact).max())
     rule = BUDGETS[precision]
     budget = rule.allows(oracle.float32_error, scale)
-    same = decided(logits) == decided(exact)  # (inputs,)
-    flips = int((~same & (margins(exact) > error)).sum())
+    flipped, agreement = flips(oracle.kind, logits, exact, error), oracle.kind.agreement(logits, exact)
     return ParityRow(
         model=model,
         runtime=runtime,
@@ -136,10 +135,10 @@ def compare(
         float32_error=oracle.float32_error,
         scale=scale,
         budget=budget,
-        agreement=float(same.mean()),
-        flips=flips,
+        agreement=agreement,
+        flips=flipped,
         worst_input=int(difference.max(1).argmax()),
-        passed=error <= budget and (not flips if rule.agreement is None else bool(same.mean() >= rule.agreement)),
+        passed=error <= budget and (not flipped if rule.agreement is None else agreement >= rule.agreement),
         precision=precision,
         oracle=oracle.by,
     )

@@ -68,7 +68,8 @@ def _rows(subject: Subject, names: Sequence[str]) -> Iterator[ParityRow | Unavai
 def _families(subject: Subject) -> Sequence[MadeFamily]:
     if subject.families is not None or subject.truth is None:
         return subject.families or ()
-    return made_families(subject.truth, subject.inputs, subject.oracle)
+    made = made_families(subject.truth, subject.inputs, subject.oracle)
+    return [one._replace(oracle=one.oracle._replace(kind=subject.oracle.kind)) for one in made]
 
 
 def _row(subject: Subject, request: FormatRequest, families: Sequence[MadeFamily]) -> ParityRow | Unavailable:

@@ -1,6 +1,7 @@
 """What a model must answer, in a file: for the processes that compare it on one runtime each.
 
-.npz    meta                               JSON: the names of the inputs and of the families, who computed the logits
+.npz    meta                               JSON: the names of the inputs and of the families, who computed the logits,
+                                           and what kind of outputs they are
         0.inputs, 0.logits, 0.noise        the inputs, float32; the oracle's logits, float64, and its noise
         1.inputs, 1.logits, 1.noise, ...   the same of each made family
 """
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kdeploy.outputs.by_name import kind_of
 from kdeploy.parity.made_families import MadeFamily
 from kdeploy.parity.oracle import Oracle
 
@@ -40,7 +42,7 @@ class Expected(NamedTuple):
             "families": [one.name for one in self.families],
             "by": self.oracle.by,
         }
-        meta |= {"against": self.against, "exact": self.oracle.exact}
+        meta |= {"against": self.against, "exact": self.oracle.exact, "outputs": self.oracle.kind.name}
         arrays = {"meta": np.array(json.dumps(meta))}
         for number, (inputs, oracle) in enumerate([(self.inputs, self.oracle), *(one[1:] for one in self.families)]):
             arrays |= {f"{number}.inputs": inputs, f"{number}.logits": oracle.logits}
@@ -59,4 +61,4 @@ class Expected(NamedTuple):
 
 def _part(arrays: np.lib.npyio.NpzFile, number: int, meta: dict[str, Any]) -> tuple[np.ndarray, Oracle]:
     inputs, logits, noise = (arrays[f"{number}.{name}"] for name in ("inputs", "logits", "noise"))
-    return inputs, Oracle(logits, float(noise), meta["by"], meta["exact"])
+    return inputs, Oracle(logits, float(noise), meta["by"], meta["exact"], kind_of(meta["outputs"]))

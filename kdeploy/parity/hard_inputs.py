@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kdeploy.parity.decisions import decided
+from kdeploy.outputs.classes import CLASSES
 
 SEED = 20261122
 EACH = 8  # inputs a family
@@ -73,7 +73,7 @@ def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, ea
         inputs: real ones, float32 (inputs, *shape).
     Returns: float32 (ties, *shape).
     """
-    top = decided(logits(inputs))  # (inputs,)
+    top = CLASSES.decided(logits(inputs))  # (inputs,)
     other = np.array([_of_another_class(top, row) for row in range(min(len(inputs), each))])
     first = np.flatnonzero(other >= 0)
     if not len(first):
@@ -81,7 +81,7 @@ def near_ties(logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, ea
     here, there, classes = inputs[first].copy(), inputs[other[first]].copy(), top[first]
     for _ in range(STEPS):
         middle = here + (there - here) / 2  # (ties, *shape)
-        stays = (decided(logits(middle)) == classes).reshape(-1, *(1,) * (inputs.ndim - 1))
+        stays = (CLASSES.decided(logits(middle)) == classes).reshape(-1, *(1,) * (inputs.ndim - 1))
         here, there = np.where(stays, middle, here), np.where(stays, there, middle)
     return np.ascontiguousarray(here)
 

@@ -11,6 +11,8 @@ import onnx
 
 from kdeploy.errors import NonFiniteError
 from kdeploy.models.signature import signature_of
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.parity.double import as_double, as_single, precision_of
 from kdeploy.parity.evaluator import Evaluator
 from kdeploy.parity.rows import check_finite, check_rows
@@ -26,12 +28,13 @@ SUMMED = 8  # inputs for which every sum is added one by one too
 
 class Oracle(NamedTuple):
     """Float64 logits (inputs, classes), and the largest error that plain float32 makes against them; `by` says who
-    computed them, `exact` whether in float64."""
+    computed them, `exact` whether in float64, `kind` what they are."""
 
     logits: np.ndarray
     float32_error: float
     by: str = "float64"
     exact: bool = True
+    kind: Kind = CLASSES
 
     def head(self, count: int) -> Oracle:
         """The oracle of the first inputs, float64 (count, classes); the noise of float32 stays that of all."""

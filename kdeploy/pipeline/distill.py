@@ -21,7 +21,7 @@ def settings(job: Job) -> dict[str, Any]:
 
 def run(job: Job, folder: Path) -> DistillRecord:
     """Train students and baselines, and judge them."""
-    from kdeploy.evaluation.accuracy import stored_logits
+    from kdeploy.evaluation.logits import stored_logits
     from kdeploy.losses.options import LossOptions
     from kdeploy.stages import distill as stage
 

@@ -23,7 +23,10 @@ def run(job: Job, folder: Path) -> ReportRecord:
     from kdeploy.reports.page import PageInputs
 
     bench, samples, teacher, distill = job.find(BENCH), job.samples(), job.read(TEACHER), job.read(DISTILL)
-    answers = stored(samples, job.folder(TEACHER), job.folder(DISTILL) / distill.chosen.logits)
+    taken = None
+    if samples.outputs == "classes":
+        answers = stored(samples, job.folder(TEACHER), job.folder(DISTILL) / distill.chosen.logits)
+        taken = decisions(answers, teacher.class_names)
     raw = None if bench is None else job.folder(BENCH) / bench.raw.path
     inputs = PageInputs(
         summary=summary(job, bundle=BUNDLE),
@@ -32,7 +35,7 @@ def run(job: Job, folder: Path) -> ReportRecord:
         export=job.read(EXPORT),
         bench=bench,
         raw=raw,
-        decisions=decisions(answers, teacher.class_names),
+        decisions=taken,
         pixels=pictures.pixels(samples, distill.preprocessing.input),
     )
     return stage.run(folder, inputs)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def settings(job: Job) -> dict[str, Any]:
-    """How data are decoded and divided; where they lie is no part of it: their content is."""
-    return job.recipe.data.settings()
+    """How data are decoded and divided, and what is learned; where they lie is no part of it: their content is."""
+    return job.recipe.data.settings() | ({} if job.recipe.outputs == "classes" else {"outputs": job.recipe.outputs})
 
 
 def whole(job: Job) -> dict[str, str]:

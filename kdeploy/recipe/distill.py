@@ -40,7 +40,7 @@ class Relational(Section):
 # which losses read a key; a key that is not here belongs to every loss
 _SOFTENED = ("soft-targets", "decoupled", "correlation")
 _LOSSES_OF_KEY = {
-    "temperature": _SOFTENED,
+    "temperature": (*_SOFTENED, "binary"),
     "temperature_end": _SOFTENED,
     "temperature_path": _SOFTENED,
     "dynamic_temperature": _SOFTENED,
@@ -56,8 +56,10 @@ class Distill(Training):
 
     NO_EFFECT: ClassVar[frozenset[str]] = frozenset({"device", "tracker"})
 
-    loss: Literal["logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation"] = "logit-mse"
-    temperature: Positive = Field(default=4.0, description="of soft-targets, decoupled and correlation")
+    loss: Literal[
+        "logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation", "squared", "huber", "binary"
+    ] = Field(default="logit-mse", description="of outputs labels also binary; of values squared or huber")
+    temperature: Positive = Field(default=4.0, description="of soft-targets, decoupled, correlation and binary")
     temperature_end: Positive | None = Field(default=None, description="of the last epoch, when it is to change")
     temperature_path: Literal["linear", "cosine"] = Field(
         default="linear", description="from temperature to temperature_end"

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.recipe.data import Data
 from kdeploy.recipe.distill import Distill
 from kdeploy.recipe.formats import grammatical
+from kdeploy.recipe.kinds import must_suit, with_defaults
 from kdeploy.recipe.section import NAME, Positive, Section
 from kdeploy.recipe.student import Student
 from kdeploy.recipe.teacher import Ensemble, Labels, Teacher
@@ -125,6 +127,7 @@ class Recipe(Section):
         },
     )
     data: Data
+    outputs: OutputsName = Field(default="classes", description="what a model says: one class, labels or values")
     teacher: tuple[Teacher, ...] = Field(
         min_length=1,
         max_length=100,
@@ -145,6 +148,16 @@ class Recipe(Section):
         description="experiments of `kdeploy sweep`: by name, the keys that replace those above",
         json_schema_extra={"must": "must be named with letters, digits, dots, dashes and underscores"},
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def of_its_outputs(cls, raw: object) -> object:
+        return with_defaults(raw)
+
+    @model_validator(mode="after")
+    def suits_its_outputs(self) -> Self:
+        must_suit(self)
+        return self
 
     @model_validator(mode="after")
     def teaches_another(self) -> Self:

@@ -43,6 +43,10 @@ class Section(BaseModel):
         """Was a key written, and not as null?"""
         return key in self.model_fields_set and getattr(self, key) is not None
 
+    def changed(self, key: str) -> bool:
+        """Is a key other than its default?"""
+        return key in self.model_dump(include={key}, exclude_defaults=True)
+
     def options(self, kind: type[Kind], **resolved: object) -> Kind:
         """The options of a component, each field from the key of its name.
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, ClassVar, Literal, Protocol
 
+from pydantic import Field
+
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.software import ComputedOn
@@ -20,11 +25,12 @@ class Network(Part):
     file: str
     sha256: str
     logits: str
-    test_accuracy: float | None  # null where nothing is labelled
+    test_accuracy: float | None  # what the kind of outputs calls quality; null where nothing is labelled
     held_out_accuracy: float | None
     held_out_agreement: float  # with the teacher's top-1
     test_agreement: float
     training: Training
+    others: Mapping[str, float] = Field(default_factory=dict)  # further qualities on the test part, by name
     prior_bias: tuple[float, ...] | None = None  # what was added to the logits' biases, when that was asked for
     unmatched_test_accuracy: float | None = None  # without it
     curve: tuple[
@@ -81,16 +87,20 @@ class Gap(Part):
 
 
 class Agreement(Part):
-    """Of how many test inputs the exported student says what the teacher says; `interval` is Wilson's at `level`."""
+    """Of how many test inputs the exported student says what the teacher says; `interval` is Wilson's at `level`.
 
-    agreed: int
+    `share`: where that is no count, what the kind of outputs calls agreement, with a bootstrap's interval over inputs.
+    """
+
+    agreed: int | None
     inputs: int
     interval: tuple[float, float]
     level: float
+    share: float | None = None
 
     @property
     def value(self) -> float:
-        return self.agreed / self.inputs
+        return self.share or 0.0 if self.agreed is None else self.agreed / self.inputs
 
 
 class DistillRecord(Table, Record):
@@ -99,6 +109,7 @@ class DistillRecord(Table, Record):
     SCHEMA: ClassVar[str] = "kdeploy.distill/3.1"
     APART: ClassVar[str] = "*.json"  # what the stage went on from: read while it was not done, and has times in it
 
+    outputs: OutputsName = "classes"
     student: dict[str, Any]  # the arguments of kdeploy.models.shallow.ShallowStudent
     preprocessing: Preprocessing
     parameters: int
@@ -113,6 +124,11 @@ class DistillRecord(Table, Record):
     chosen_seed: int
     chosen_because: str
     software: ComputedOn
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of outputs."""
+        return kind_of(self.outputs)
 
     @property
     def chosen(self) -> Network:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.parity import ParityRow
@@ -179,6 +180,7 @@ class ExportRecord(Table, Record):
     class_names: tuple[str, ...]
     output: str
     raw: RawForm | None = None
+    outputs: OutputsName = "classes"
 
     def files(self, folder: Path, model: str) -> dict[str, Path]:
         """The files of a model that were converted, by format as people write it; `folder` is the record's own."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from kdeploy.formatting import numbers
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part
 
 
 class Cost(Part):
     """One model in one format, compared with its ONNX file in fp32 on onnxruntime.
 
-    Accuracies are fractions of 1; `agreement` is the fraction of inputs with the same top-1. `calibration` counts the
-    inputs of the transfer set whose ranges were taken; null where the precision needs none.
+    `accuracy` and `fp32` are what the kind of outputs calls quality, `agreement` what it calls that, fractions of 1;
+    of classes the fraction of inputs with the same top-1. `calibration` counts the inputs of the transfer set whose
+    ranges were taken; null where the precision needs none.
     """
 
     model: Literal["student", "teacher", "baseline"]
@@ -23,6 +25,7 @@ class Cost(Part):
     accuracy: float | None
     agreement: float
     calibration: int | None = None
+    outputs: OutputsName = "classes"
 
     @property
     def drop_points(self) -> float:

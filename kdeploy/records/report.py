@@ -1,12 +1,19 @@
 """The results of a run in one document: `kdeploy run --json` prints it, and the report is drawn from it.
 
-Accuracies and agreements are fractions of 1; `drop_points` and gate figures of accuracy are percentage points.
+Qualities (`test_accuracy`: what the kind of outputs calls quality, of classes accuracy) and agreements are fractions of
+1; `drop_points` and gate figures of quality are percentage points.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record, Unavailable
 from kdeploy.records.bench import Seen, Status
 from kdeploy.records.circumstances import Host
@@ -45,6 +52,7 @@ class TeacherScore(Part):
     parameters: int
     multiply_adds: int
     bytes: int
+    others: Mapping[str, float] = Field(default_factory=dict)  # further qualities on the test part, by name
 
     @property
     def quality(self) -> float:
@@ -80,6 +88,7 @@ class BaselineScore(Part):
     bytes: int | None
     per_seed: tuple[SeedScore, ...]
     exported_seed: int | None
+    others: Mapping[str, float] = Field(default_factory=dict)  # further qualities, their means over seeds
 
     @property
     def quality(self) -> float:
@@ -180,11 +189,17 @@ class Summary(Table, Record):
     gate: tuple[GateResult, ...]
     machine: MachineSummary
     unavailable: tuple[Unavailable, ...]
+    outputs: OutputsName = "classes"
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of outputs."""
+        return kind_of(self.outputs)
 
     @property
     def metric(self) -> str:
         """What the `quality` of a model is, in words."""
-        return AGREEMENT if self.teacher.test_accuracy is None else "test accuracy"
+        return AGREEMENT if self.teacher.test_accuracy is None else f"test {self.kind.metric}"
 
     def to_rows(self) -> list[Row]:
         """A row for the teacher, the student and, where there is one, the same network on labels alone."""
@@ -213,7 +228,7 @@ class ReportFile(Part):
 class ReportRecord(Record):
     """A report. Files beside it: the page, what it was drawn from as JSON, the same for a README, and a table.
 
-    `decisions` is null for a benchmark alone, which knows no test part.
+    `decisions` is null for a benchmark alone, which knows no test part, and where outputs are no classes.
     """
 
     SCHEMA: ClassVar[str] = "kdeploy.report-files/3.1"

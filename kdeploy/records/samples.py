@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 
 InputKind = Literal["image", "array"]
@@ -79,7 +80,7 @@ class SamplesRecord(Record):
     """The record of one sample set.
 
     `content_sha256` is over the bytes of the source's files; `sample_hash` over the canonical arrays, labels and parts;
-    `assumed` is what had to be assumed about the data, a line each.
+    `assumed` is what had to be assumed about the data, a line each; `class_names` are the names of what `outputs` says.
     """
 
     SCHEMA: ClassVar[str] = "kdeploy.samples/2.1"
@@ -95,6 +96,7 @@ class SamplesRecord(Record):
     transfer: TransferInfo | None = None  # the labelled and the unlabelled part, when null
     duplicates: DuplicatesInfo | None = None  # null in a record from before they were looked for
     assumed: tuple[str, ...] = ()
+    outputs: OutputsName = "classes"
 
     @property
     def any_label(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import ClassVar
 
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.bench import Status
 from kdeploy.records.distill import Network, Verdict, mean_accuracy
@@ -29,6 +30,7 @@ class SweepRow(Part):
     test_inputs: int
     fingerprints: dict[str, str]
     software: ComputedOn
+    outputs: OutputsName = "classes"
 
     def row(self) -> Row:
         """The variant as a row: means over the seeds, and the errors of each; None where there is no network."""
@@ -128,6 +130,7 @@ class ComparedRun(Part):
     samples: str  # the fingerprint of its sample set
     host: str | None  # where it was timed
     times: tuple[ComparedTime, ...]
+    outputs: OutputsName = "classes"
 
     def row(self) -> Row:
         return {

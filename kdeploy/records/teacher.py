@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+from pydantic import Field
+
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.software import ComputedOn
@@ -69,9 +73,11 @@ class TeacherRecord(Record):
     preprocessing: Preprocessing
     class_names: tuple[str, ...]  # of the data, or numbers where those name none
     parameters: int
-    test_accuracy: float | None  # null where nothing is labelled
+    test_accuracy: float | None  # what the kind of outputs calls quality; null where nothing is labelled
     held_out_accuracy: float | None
     training: Training | None
     software: ComputedOn
     ensemble: Combination | None = None
+    others: Mapping[str, float] = Field(default_factory=dict)  # further qualities on the test part, by name
+    outputs: OutputsName = "classes"
     assumed: tuple[str, ...] = ()  # of what it answers, a line each

@@ -19,6 +19,7 @@ from kdeploy.formatting.numbers import (
     signed_points,
 )
 from kdeploy.formatting.ratios import low_bound
+from kdeploy.formatting.sentences import sentence_case
 from kdeploy.records.report import BenchRow, Summary
 
 CLAIMING = frozenset({"supported", "indicative"})
@@ -123,11 +124,16 @@ def _speed_clause(rows: tuple[BenchRow, ...]) -> str:
 def _accuracy_clause(summary: Summary) -> str:
     """The accuracy in words. A difference is claimed only when its interval excludes 0; else the far end bounds it."""
     if summary.gap is None or summary.drop_points is None:
+        if summary.outputs != "classes":
+            return f"in agreement with it by {percent(summary.agreement.value)}"
         return f"in agreement with it on {percent(summary.agreement.value)} of the test inputs"
     low, high = (100 * end for end in summary.gap.inputs_interval)
+    metric = summary.kind.metric
     if low <= 0 <= high:
-        return f"within {numbers.points(max(-low, high))} of its accuracy"
+        return f"within {numbers.points(max(-low, high))} of its {metric}"
     points = numbers.points(abs(summary.drop_points))
+    if summary.outputs != "classes":
+        return f"{points} of {metric} {'below' if summary.drop_points > 0 else 'above'} it"
     return f"{points} {'less' if summary.drop_points > 0 else 'more'} accurate"
 
 
@@ -163,7 +169,11 @@ def _accuracy_tile(summary: Summary) -> Tile:
         return Tile("Agreement with the teacher", percent(agreement.value), detail)
     against = f"{percent(summary.student.test_accuracy)} against {percent(summary.teacher.test_accuracy)}"
     detail = f"{against}; {numbers.share(summary.gap.level, 0)} interval {points_interval(summary.gap.inputs_interval)}"
-    return Tile("Accuracy, beside the teacher's", f"{signed_points(summary.gap.difference)} points", detail)
+    return Tile(
+        f"{sentence_case(summary.kind.metric)}, beside the teacher's",
+        f"{signed_points(summary.gap.difference)} points",
+        detail,
+    )
 
 
 def _size_tile(summary: Summary) -> Tile:

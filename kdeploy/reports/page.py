@@ -77,7 +77,7 @@ class PageInputs:
     Args:
         summary, teacher, distill, export, bench: the records; `bench` is None when nothing was timed.
         raw: the raw samples of the benchmark, for the distributions; None leaves that figure out.
-        decisions: of the test part.
+        decisions: of the test part; None where outputs are no classes.
         pixels: gives the pictures of samples; None where they are none.
     """
 
@@ -87,7 +87,7 @@ class PageInputs:
     export: ExportRecord
     bench: BenchRecord | None
     raw: Path | None
-    decisions: Decisions
+    decisions: Decisions | None
     pixels: Pixels | None
 
 
@@ -107,9 +107,9 @@ def render(inputs: PageInputs) -> str:
         marks=headline.marks(summary),
         scores=_plot(lambda found: scores(found, summary.metric), score_lines(summary)),
         decisions=inputs.decisions,
-        matrices=classes.matrices(inputs.decisions),
-        class_rows=classes.rows(inputs.decisions),
-        shown=differing.shown(inputs.decisions, inputs.pixels),
+        matrices=classes.matrices(inputs.decisions) if inputs.decisions else (),
+        class_rows=classes.rows(inputs.decisions) if inputs.decisions else (),
+        shown=differing.shown(inputs.decisions, inputs.pixels) if inputs.decisions else (),
         trainings=[(found.caption, _svg(curves(found))) for found in _trainings(inputs)],
     )
 
@@ -140,6 +140,7 @@ def render_runs(title: str, compared: ComparedRuns) -> str:
         title=title,
         compared=compared,
         metric=metric,
+        quality=side_by_side.quality(compared),
         qualities=lambda run: side_by_side.qualities(run, metric),
         mean=fmean,
         best=side_by_side.best(compared),

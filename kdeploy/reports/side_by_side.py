@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
+from kdeploy.outputs.by_name import kind_of
 from kdeploy.records.distill import accuracies_of
 from kdeploy.records.report import AGREEMENT, Summary
 from kdeploy.records.sweep import ComparedRun, ComparedRuns, ComparedTime, SweepRow
@@ -21,8 +22,13 @@ def of_sweep(rows: Sequence[SweepRow]) -> ComparedRuns:
 
 
 def metric(record: ComparedRuns) -> str:
-    """What the runs are compared by: accuracy where all have labels, else agreement."""
-    return "test accuracy" if all(run.accuracies for run in record.runs) else AGREEMENT
+    """What the runs are compared by: the quality of their outputs where all have labels, else agreement."""
+    return quality(record) if all(run.accuracies for run in record.runs) else AGREEMENT
+
+
+def quality(record: ComparedRuns) -> str:
+    """What the quality of their outputs is called."""
+    return f"test {' or '.join(dict.fromkeys(kind_of(run.outputs).metric for run in record.runs))}"
 
 
 def qualities(run: ComparedRun, metric: str) -> tuple[float, ...]:
@@ -49,6 +55,8 @@ def _compared(runs: list[ComparedRun]) -> ComparedRuns:
 def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
     if len({run.samples for run in runs}) > 1:
         yield "The runs have different sample sets: their accuracies need not be on the same test inputs."
+    if len({run.outputs for run in runs}) > 1:
+        yield "The runs have different kinds of outputs: their qualities do not compare."
     if len({run.teacher for run in runs}) > 1:
         yield "The runs have different teachers: each agreement is with the teacher of its own run."
     if len({run.host for run in runs if run.host}) > 1:
@@ -78,6 +86,7 @@ def _of_summary(summary: Summary, samples: str) -> ComparedRun:
         multiply_adds=student.multiply_adds,
         bytes=student.bytes,
         samples=samples,
+        outputs=summary.outputs,
         host=summary.machine.host.id if summary.machine.host else None,
         times=tuple(ComparedTime(**row.model_dump(include=columns)) for row in summary.bench),
     )
@@ -98,6 +107,7 @@ def _of_row(row: SweepRow) -> ComparedRun:
         multiply_adds=None,
         bytes=None,
         samples=row.fingerprints["samples"],
+        outputs=row.outputs,
         host=None,
         times=(),
     )

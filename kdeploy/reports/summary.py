@@ -86,6 +86,7 @@ def summarise(
         gate=tuple(gate),
         machine=_machine(records),
         unavailable=tuple(_unavailable(records, bundle, bundle_reason)),
+        outputs=distill.outputs,
     )
 
 
@@ -102,6 +103,7 @@ def _teacher(record: TeacherRecord, model: Model) -> TeacherScore:
         parameters=model.parameters,
         multiply_adds=model.multiply_adds,
         bytes=model.bytes,
+        others=record.others,
     )
 
 
@@ -114,6 +116,7 @@ def _student(distill: DistillRecord, model: Model) -> StudentScore:
         bytes=model.bytes,
         per_seed=tuple(map(_seed, distill.students)),
         exported_seed=distill.chosen_seed,
+        others=_others(distill.students),
     )
 
 
@@ -129,7 +132,12 @@ def _baseline(distill: DistillRecord, model: Model | None) -> BaselineScore | No
         bytes=None if model is None else model.bytes,
         per_seed=tuple(map(_seed, distill.baselines)),
         exported_seed=None if model is None else distill.chosen_seed,
+        others=_others(distill.baselines),
     )
+
+
+def _others(networks: Sequence[Network]) -> dict[str, float]:
+    return {name: fmean(network.others[name] for network in networks) for name in networks[0].others}
 
 
 def _seed(network: Network) -> SeedScore:

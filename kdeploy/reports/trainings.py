@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kdeploy.outputs.by_name import kind_of
 from kdeploy.records.distill import DistillRecord, Network
 from kdeploy.records.teacher import TeacherRecord
 from kdeploy.reports.figures.drawing import Part
 from kdeploy.reports.figures.losses import Curves
 
-CROSS_ENTROPY = "cross-entropy"
-
 
 def losses(teacher: TeacherRecord, distill: DistillRecord) -> Iterator[Curves]:
     """The loss of each network that was trained here, on a logarithmic axis."""
-    training = teacher.training
+    training, on_labels = teacher.training, kind_of(distill.outputs).target_loss
     if training is not None and training.losses:
         caption = "The teacher's loss on the labels."
-        yield Curves("teacher", caption, "baseline", training.steps, [training.losses], CROSS_ENTROPY, True)
+        yield Curves("teacher", caption, "baseline", training.steps, [training.losses], on_labels, True)
     students, baselines = "The student's loss, against what the teacher says.", "The baseline's loss on the labels."
     yield from _of("student", students, "candidate", distill.students, distill.loss)
-    yield from _of("baseline", baselines, "control", distill.baselines, CROSS_ENTROPY)
+    yield from _of("baseline", baselines, "control", distill.baselines, on_labels)
 
 
 def qualities(distill: DistillRecord, metric: str) -> Iterator[Curves]:

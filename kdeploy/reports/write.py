@@ -4,7 +4,7 @@
                                   report.json   what it was drawn from
                                   report.md     the headline tables, for a README
                                   report.csv    a row for each arm that was timed
-                                  decisions.json  of a run: which classes were taken for which, and where
+                                  decisions.json  of a run on classes: which classes were taken for which, and where
 
 
 All are pure functions of the records: the same records give the same bytes.
@@ -34,6 +34,8 @@ def run(folder: Path, inputs: PageInputs) -> ReportRecord:
     """Write the report of a run into an existing folder."""
     readme, data = markdown.of_run(inputs.summary, inputs.bench), inputs.summary.sealed().decode()
     files = _report(folder, render(inputs), data, readme, inputs.bench)
+    if inputs.decisions is None:
+        return files
     return files.model_copy(update={"decisions": _written(folder / DECISIONS, inputs.decisions.sealed().decode())})
 
 

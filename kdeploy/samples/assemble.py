@@ -11,12 +11,13 @@ rest. Classes are matched by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
+from kdeploy.outputs.by_name import kind_of
 from kdeploy.records.samples import InputKind
 from kdeploy.samples import duplicates
 from kdeploy.samples.contents import Contents
@@ -32,7 +33,7 @@ class Piece(NamedTuple):
 
     inputs: Mapping[str, Canonical]
     kinds: Mapping[str, InputKind]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     parts: Mapping[str, Rows]
     assumed: tuple[str, ...] = ()
 
@@ -67,7 +68,9 @@ def assemble(
     for part, contents in others.items():
         rows = _own_rows(contents, part, getattr(counts, part), seed)
         found = _piece(contents, {name: rows if name == part else rows[:0] for name in PARTS})
-        labels = _renumbered(found.labels, contents, main.class_names, part)
+        labels = found.labels
+        if main.outputs == "classes":
+            labels = _renumbered(labels, contents, main.class_names, part)
         pieces.append(_alike(pieces[0], found._replace(labels=labels), f"data.{part}"))
     whole = pieces[0] if len(pieces) == 1 else _joined(pieces, room)
     parts, same = duplicates.treat(duplicates.find(whole.inputs, whole.parts), whole.parts, policy)
@@ -75,7 +78,7 @@ def assemble(
         whole = _kept(whole, parts, room)
     return SampleSet(
         inputs=whole.inputs,
-        labels=hide(whole.labels, whole.parts),
+        labels=hide(whole.labels, whole.parts, kind_of(main.outputs)),
         parts=whole.parts,
         class_names=main.class_names,
         kinds=whole.kinds,
@@ -90,6 +93,7 @@ def assemble(
             for part, piece in zip(("", *others), pieces, strict=True)
             for line in piece.assumed
         ),
+        outputs=main.outputs,
         where=main.where,
     )
 
@@ -100,7 +104,7 @@ def _main_parts(main: Contents, others: Mapping[str, Contents], counts: Counts, 
     zero = {part: 0 for part in ("test", "held_out") if part in others and main.given is None}
     parts = dict(main.divided(Counts(**asked, **zero), seed=seed))
     if "unlabeled" in others and counts.labeled is None and main.given is None:
-        known = parts["unlabeled"][main.labels[parts["unlabeled"]] >= 0]
+        known = parts["unlabeled"][main.strata[parts["unlabeled"]] >= 0]
         parts["labeled"] = np.sort(np.concatenate([parts["labeled"], known]))
     return parts | {part: parts[part][:0] for part in others}
 
@@ -118,7 +122,7 @@ def _own_rows(contents: Contents, part: str, count: int | None, seed: int) -> Ro
     if count > len(rows):
         must, advice = f"must leave at least {count} samples for this part", "Ask for fewer samples."
         raise DataError(f"{contents.where}: split.{part}", must, got=str(len(rows)), advice=advice)
-    return np.sort(order_of(contents.labels, rows, seed, contents.groups)[:count])
+    return np.sort(order_of(contents.strata, rows, seed, contents.groups)[:count])
 
 
 def _piece(contents: Contents, divided: Mapping[str, Rows]) -> Piece:

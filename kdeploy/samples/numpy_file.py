@@ -29,17 +29,19 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError, ResourceError
-from kdeploy.samples.arrays import labels as label_forms
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.samples.arrays import names as array_names
-from kdeploy.samples.arrays import pixels
+from kdeploy.samples.arrays import pixels, targets
 from kdeploy.samples.arrays.labels import Labels
 from kdeploy.samples.arrays.names import SPLITS, Names, Split
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.decoded import Decoded
 from kdeploy.samples.foreign_files import described
 from kdeploy.samples.room import IN_MEMORY, Room, pieces
-from kdeploy.samples.sampleset import check_finite, check_labels, numbered_classes
-from kdeploy.samples.split import PARTS, Counts, Rows, any_label
+from kdeploy.samples.sampleset import check_finite, numbered_classes
+from kdeploy.samples.split import PARTS, Counts, Rows
 
 Array = NDArray[Any]
 
@@ -70,6 +72,7 @@ class NumpyFile:
     x: str | None = None
     y: str | None = None
     layout: pixels.Layout | None = None
+    outputs: OutputsName = "classes"
 
     @property
     def where(self) -> str:
@@ -96,11 +99,12 @@ class NumpyFile:
         x = self.file.stem if self.x is None and self.file.suffix.lower() == ".npy" else self.x
         names = array_names.find(arrays, where, x=x, y=self.y)
         splits = _splits(arrays, names, where)
-        read, ends = _labels(arrays, names, splits, where)
+        read, ends = _labels(arrays, names, splits, where, self.outputs)
         labels = read.numbers
         class_names = _class_names(array_names.classes(arrays), read, where)
         first_test = ends[-2] if len(ends) > 1 else None
-        _check_range(labels, ends, [names.labels[split] for split in splits if names.labels], len(class_names), where)
+        of_splits = [names.labels[split] for split in splits if names.labels]
+        _check_range(labels, ends, of_splits, len(class_names), where, kind_of(self.outputs))
         inputs = {
             name: pixels.read(_rows_of(arrays, named, names.beside, where, room), f"{where}: {name}", self.layout)
             for name, named in names.inputs.items()
@@ -112,6 +116,7 @@ class NumpyFile:
             class_names=class_names,
             decode=lambda rows: Decoded({name: (some.taken(rows, room), some.kind) for name, some in inputs.items()}),
             where=where,
+            outputs=self.outputs,
             first_test=first_test,
             first_held_out=ends[0] if len(ends) > 2 else None,
             given=None if part is None else partial(_given_parts, part, len(labels), first_test, where),
@@ -264,12 +269,14 @@ def _twin(named: Mapping[Split, str], split: Split) -> str:
     return f"{named.get('train', next(iter(named.values())))}{'' if split == 'train' else f'_{split}'}"
 
 
-def _labels(arrays: Mapping[str, Array], names: Names, splits: Sequence[Split], where: str) -> tuple[Labels, list[int]]:
-    """Labels of all rows, int64 (N,), split after split, and the row at which each of these ends."""
+def _labels(
+    arrays: Mapping[str, Array], names: Names, splits: Sequence[Split], where: str, outputs: OutputsName
+) -> tuple[Labels, list[int]]:
+    """Labels of all rows, a row each, split after split, and the row at which each of these ends."""
     if not names.labels:
         named = next(iter(names.inputs.values()))
         ends = np.cumsum([len(arrays[named[split]]) for split in splits]).tolist()
-        return Labels(np.full(ends[-1], -1, np.int64), (), ("nothing is labelled",)), ends
+        return Labels(kind_of(outputs).none_known(ends[-1]), (), ("nothing is labelled",)), ends
     some = [arrays[names.labels[split]] for split in splits]
     name = f"{where}: {names.labels[splits[0]]}"
     for split, array in zip(splits, some, strict=True):
@@ -278,9 +285,9 @@ def _labels(arrays: Mapping[str, Array], names: Names, splits: Sequence[Split], 
             must = f"must have {names.labels[splits[0]]} and {names.labels[split]} in one form"
             raise DataError(where, must, got=got)
     if some[0].ndim == 0:
-        return label_forms.read(some[0], name), []
+        return targets.read(some[0], name, outputs), []
     ends = np.cumsum([len(array) for array in some]).tolist()
-    return label_forms.read(np.concatenate(some), name), ends
+    return targets.read(np.concatenate(some), name, outputs), ends
 
 
 def _class_of(labels: Array) -> tuple[str, tuple[int, ...]]:
@@ -288,11 +295,11 @@ def _class_of(labels: Array) -> tuple[str, tuple[int, ...]]:
 
 
 def _check_range(
-    labels: NDArray[np.int64], ends: Sequence[int], names: Sequence[str], classes: int, where: str
+    labels: Array, ends: Sequence[int], names: Sequence[str], classes: int, where: str, kind: Kind
 ) -> None:
     for name, start, end in zip(names, (0, *ends[:-1]), ends, strict=bool(names)):
-        least = 0 if start and any_label(labels) else -1
-        check_labels(labels[start:end], least=least, classes=classes, where=f"{where}: {name}")
+        every = bool(start) and bool(kind.known(labels).any())
+        kind.check(labels[start:end], classes, f"{where}: {name}", every=every)
 
 
 def _rows_of(

@@ -22,9 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.runtimes import regular_file
 from kdeploy.samples import parquet_columns
-from kdeploy.samples.arrays import labels as label_forms
+from kdeploy.samples.arrays import targets
 from kdeploy.samples.arrays.labels import Labels
 from kdeploy.samples.contents import Contents
 from kdeploy.samples.decoded import Decoded
@@ -32,9 +34,9 @@ from kdeploy.samples.parquet_columns import Columns, Look
 from kdeploy.samples.parquet_files import ParquetFiles, list_files
 from kdeploy.samples.pictures import Pictures
 from kdeploy.samples.room import Room
-from kdeploy.samples.sampleset import check_labels, numbered_classes
+from kdeploy.samples.sampleset import numbered_classes
 from kdeploy.samples.sounds import Sounds
-from kdeploy.samples.split import Rows, any_label
+from kdeploy.samples.split import Rows
 from kdeploy.samples.vectors import Vectors, is_list_of_numbers
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class ParquetFolder:
     groups: str | None = None
     x: str | None = None
     y: str | None = None
+    outputs: OutputsName = "classes"
 
     @property
     def where(self) -> str:
@@ -78,13 +81,14 @@ class ParquetFolder:
         for file in files:
             check_there(file, columns.both)
             _check_type(file, files[0], columns.x)
-        read, counts = _labels(files, columns.y)
+        read, counts = _labels(files, columns.y, self.outputs)
         numbers, first_rows = read.numbers, np.cumsum([0, *counts])
         class_names = read.names or numbered_classes(numbers, str(files[0]))
         ends = np.cumsum([sum(counts[files.index(file)] for file in some) for some in self._files.of.values()])
+        kind = kind_of(self.outputs)
         for file, (start, end) in zip(files, pairwise(first_rows), strict=True):
-            least = 0 if start >= ends[0] and any_label(numbers) else -1
-            check_labels(numbers[start:end], least=least, classes=len(class_names), where=str(file))
+            every = bool(start >= ends[0] and kind.known(numbers).any())
+            kind.check(numbers[start:end], len(class_names), str(file), every=every)
 
         def decode(rows: Rows) -> Decoded:
             encoded = _encoded(files, first_rows, rows, columns, self._root)
@@ -97,6 +101,7 @@ class ParquetFolder:
             class_names,
             decode,
             self.where,
+            outputs=self.outputs,
             first_test=int(ends[-2]) if len(ends) > 1 else None,
             first_held_out=int(ends[0]) if len(ends) > 2 else None,
             groups=None if self.groups is None else _groups(files, self.groups),
@@ -171,17 +176,19 @@ def _first_values(file: Path) -> dict[str, Any]:
     return {}
 
 
-def _labels(files: Sequence[Path], column: str | None) -> tuple[Labels, list[int]]:
-    """The labels of all rows, -1 where they are null, and the number of rows of each file."""
+def _labels(files: Sequence[Path], column: str | None, outputs: OutputsName) -> tuple[Labels, list[int]]:
+    """The labels of all rows, unknown where they are null, and the number of rows of each file."""
     if column is None:
         counts = [opened(file).metadata.num_rows for file in files]
-        return Labels(np.full(sum(counts), -1, np.int64), (), ("nothing is labelled",)), counts
+        return Labels(kind_of(outputs).none_known(sum(counts)), (), ("nothing is labelled",)), counts
     values, nulls = _values(files, column)
-    read = label_forms.read(_joined(files, values, column), f"{files[0]}: {column}")
+    read = targets.read(_joined(files, values, column), f"{files[0]}: {column}", outputs)
     missing = np.concatenate(nulls)
     said = (f"{int(missing.sum())} rows have no label: null in {column}",) if missing.any() else ()
     names = _class_names(files[0], column) or read.names
-    return Labels(np.where(missing, -1, read.numbers), names, (*read.assumed, *said)), list(map(len, nulls))
+    known = read.numbers.copy()
+    known[missing] = kind_of(outputs).unknown
+    return Labels(known, names, (*read.assumed, *said)), list(map(len, nulls))
 
 
 def _values(files: Sequence[Path], column: str) -> tuple[list[NDArray[Any]], list[NDArray[np.bool_]]]:

@@ -24,12 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError, IntegrityError
+from kdeploy.outputs.by_name import kind_of
+from kdeploy.outputs.kind import Kind
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.records.samples import DuplicatesInfo, InputInfo, InputKind, SamplesRecord, TransferInfo
 from kdeploy.records.seal import again
 from kdeploy.samples.known import Known
 from kdeploy.samples.room import pieces
-from kdeploy.samples.split import PARTS, Rows, any_label
+from kdeploy.samples.split import PARTS, Rows
 from kdeploy.samples.transfer_set import EVERYTHING, Choice
 from kdeploy.samples.windows import Canonical, Windows
 
@@ -44,7 +47,8 @@ class SampleSet:
 
     Args:
         inputs: canonical array of each input, all with the samples on the first axis.
-        labels: int64 (N,), -1 on the unlabelled part; or everywhere, where nothing is labelled.
+        labels: the targets, unknown on the unlabelled part, or everywhere, where no sample has one; of classes they are
+            int64 (N,), -1 for unknown, of other kinds of outputs float32 (N, width), NaN.
         parts: sorted int64 indices of "labeled", "unlabeled", "held_out" and "test"; no sample is in two.
         kinds: "image" or "array" of each input.
         source, content_sha256, split_seed: where the set came from, for the record.
@@ -52,13 +56,14 @@ class SampleSet:
         choice: the classes by which `chosen` was chosen.
         duplicates: samples that are in the test part too, for the record; null when nobody looked.
         assumed: what had to be assumed about the data, for the record.
+        outputs: what is learned, by name.
         where: what an error of the checks names.
         finite: is it known that there is no NaN, so that not every float has to be read?
     Raises: DataError when the arrays are not what is said above, a float is not finite, or a label is out of range.
     """
 
     inputs: Mapping[str, Canonical]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     parts: Mapping[str, Rows]
     class_names: tuple[str, ...]
     kinds: Mapping[str, InputKind]
@@ -69,6 +74,7 @@ class SampleSet:
     choice: Choice = EVERYTHING
     duplicates: DuplicatesInfo | None = None
     assumed: tuple[str, ...] = ()
+    outputs: OutputsName = "classes"
     where: InitVar[str] = "samples"
     finite: InitVar[bool] = False
 
@@ -82,9 +88,20 @@ class SampleSet:
         return len(self.labels)
 
     @property
+    def kind(self) -> Kind:
+        """The kind of outputs."""
+        return kind_of(self.outputs)
+
+    def targets(self, rows: Rows, width: int) -> NDArray[Any]:
+        """The labels of some rows as a loss reads them: with a column an output even where nothing is labelled."""
+        if self.labels.ndim == 1 or self.any_label:
+            return self.labels[rows]
+        return np.full((len(rows), width), self.kind.unknown, np.float32)
+
+    @property
     def any_label(self) -> bool:
         """Is there a label at all? Without one there is no accuracy, and only the teacher says what is right."""
-        return any_label(self.labels)
+        return bool(self.kind.known(self.labels).any())
 
     @property
     def training(self) -> Rows:
@@ -154,6 +171,7 @@ class SampleSet:
             transfer=self._transfer_record,
             duplicates=self.duplicates,
             assumed=self.assumed,
+            outputs=self.outputs,
         )
 
     @property
@@ -218,6 +236,7 @@ class SampleSet:
             else EVERYTHING,
             duplicates=record.duplicates,
             assumed=record.assumed,
+            outputs=record.outputs,
             where=str(folder),
             finite=True,  # or their hash is another
         )
@@ -238,21 +257,6 @@ def numbered_classes(labels: NDArray[np.int64], where: str) -> tuple[str, ...]:
         must = f"must have labels below {_MOST_UNNAMED_CLASSES} where the classes have no names"
         raise DataError(where, must, got=str(largest))
     return tuple(str(number) for number in range(largest + 1))
-
-
-def check_labels(labels: NDArray[np.int64], *, least: int, classes: int, where: str, rows: Rows | None = None) -> None:
-    """Refuse a label outside `least` to `classes` - 1, naming its row.
-
-    Args:
-        labels: int64 (N,).
-        rows: int64 (N,), the rows that messages name; None when they are those of `labels`.
-    """
-    wrong = (labels < least) | (labels >= classes)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        row = first if rows is None else int(rows[first])
-        must = f"must have a label from {least} to {classes - 1}"
-        raise DataError(f"{where}: row {row}", must, got=str(labels[first]))
 
 
 def check_finite(array: Canonical, where: str) -> None:
@@ -349,7 +353,7 @@ def _check_parts(samples: SampleSet, where: str) -> None:
         if part.dtype != np.int64 or part.ndim != 1 or outside or (np.diff(part) <= 0).any():
             must = f"must be sorted int64 indices below {len(samples)}, each once"
             raise DataError(f"{where}: part {name}", must, got=f"{part.dtype} {part.shape}")
-    for name in ("labeled", "test") if any_label(samples.labels) else ("unlabeled", "test"):
+    for name in ("labeled", "test") if samples.any_label else ("unlabeled", "test"):
         if len(samples.parts[name]) == 0:
             raise DataError(f"{where}: part {name}", "must have at least 1 sample", got="0")
     everything = np.concatenate([samples.parts[name] for name in PARTS])
@@ -364,11 +368,27 @@ def _check_chosen(samples: SampleSet, where: str) -> None:
         raise DataError(where, must, got=f"{len(chosen)} indices")
 
 
+def _check_hidden(samples: SampleSet, where: str, rows: Rows) -> None:
+    """Refuse a label where there must be none."""
+    known = samples.kind.known(samples.labels[rows])
+    if known.any():
+        row = rows[int(np.argmax(known))]
+        raise DataError(f"{where}: row {row}", "must have no label", got=str(samples.labels[row]))
+
+
 def _check_labels(samples: SampleSet, where: str) -> None:
-    labels = samples.labels
-    if labels.dtype != np.int64 or labels.ndim != 1:
-        raise DataError(f"{where}: labels", "must be int64 (N,)", got=f"{labels.dtype} {labels.shape}")
+    kind, labels = samples.kind, samples.labels
+    unknown = kind.none_known(0)
+    if labels.dtype != unknown.dtype or labels.ndim != unknown.ndim:
+        axes = "(N,)" if unknown.ndim == 1 else "(N, width)"
+        raise DataError(f"{where}: labels", f"must be {unknown.dtype} {axes}", got=f"{labels.dtype} {labels.shape}")
     for name, part in samples.parts.items():
-        hidden = name == "unlabeled" or not any_label(labels)
-        least, classes = (-1, 0) if hidden else (0, len(samples.class_names))
-        check_labels(labels[part], least=least, classes=classes, where=f"{where}: part {name}", rows=part)
+        if name == "unlabeled" or not samples.any_label:
+            _check_hidden(samples, f"{where}: part {name}", part)
+        else:
+            kind.check(labels[part], len(samples.class_names), f"{where}: part {name}", every=True, rows=part)
+    test = labels[samples.parts["test"]]
+    if samples.any_label and kind.quality(np.zeros((len(test), max(1, len(samples.class_names)))), test) is None:
+        must, got = f"must have labels that differ, as {kind.metric} is not defined else", "the same for all samples"
+        advice = "Take other test samples, or set outputs to another kind."
+        raise DataError(f"{where}: part test", must, got=got, advice=advice)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kdeploy.errors import DataError
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.samples.assemble import Division, assemble
 from kdeploy.samples.builtin import Builtin
 from kdeploy.samples.class_order import Ordered, names_of
@@ -60,6 +61,7 @@ DECODING = (
     "mode",
     "skip_bad",
     "classes",
+    "outputs",
 )
 OWN_PARTS = ("unlabeled", "held_out", "test")
 
@@ -149,15 +151,16 @@ def _plain_source(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Sour
     sounds = Sounds(settings.get("seconds"), settings.get("sample_rate"), skip_bad)
     groups: str | None = settings.get("groups")
     x, y = settings.get("x"), settings.get("y")
+    outputs: OutputsName = settings.get("outputs") or "classes"
     context: int = settings.get("context") or corpus.CONTEXT
     targets: corpus.Targets = settings.get("targets") or "states"
     match {key: value for key, value in settings.items() if key not in (*DECODING, *OWN_PARTS)}:
         case {"source": name, **rest} if not rest:
             return Builtin(name)
         case {"parquet": folder, **rest} if not rest:
-            return ParquetFolder(Path(folder), pictures, sounds, groups, x, y)
+            return ParquetFolder(Path(folder), pictures, sounds, groups, x, y, outputs)
         case {"numpy": file, **rest} if not rest:
-            return NumpyFile(Path(file), x, y, settings.get("layout"))
+            return NumpyFile(Path(file), x, y, settings.get("layout"), outputs)
         case {"images": folder, **rest} if not rest:
             return MediaFolder("images", Path(folder), pictures, classes)
         case {"audio": folder, **rest} if not rest:

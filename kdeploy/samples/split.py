@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdeploy.errors import DataError
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.samples.mixing import shuffle_keys
 
 Rows = NDArray[np.int64]
@@ -160,10 +162,10 @@ def compact(parts: Mapping[str, Rows]) -> tuple[Rows, dict[str, Rows]]:
     return rows, {name: np.searchsorted(rows, part).astype(np.int64) for name, part in parts.items()}
 
 
-def hide(labels: NDArray[np.int64], parts: Mapping[str, Rows]) -> NDArray[np.int64]:
-    """The labels, int64 (N,), with -1 over the unlabelled part, so that nothing after this can leak them."""
-    hidden = labels.astype(np.int64, copy=True)
-    hidden[parts["unlabeled"]] = -1
+def hide(labels: NDArray[Any], parts: Mapping[str, Rows], kind: Kind = CLASSES) -> NDArray[Any]:
+    """The labels, a row a sample, unknown over the unlabelled part, so that nothing after this can leak them."""
+    hidden = labels.copy()
+    hidden[parts["unlabeled"]] = kind.unknown
     return hidden
 
 

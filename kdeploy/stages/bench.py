@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import accuracy, agreement, stored_logits
+from kdeploy.evaluation.logits import stored_logits
 from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.formatting.places import command_without_places
 from kdeploy.graphs.counting.count import count
 from kdeploy.models.signature import Signature, signature
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.records.bench import BenchRecord, Compute, LayerCost, Quality
 from kdeploy.records.report import AGREEMENT
 from kdeploy.runtimes import installed
@@ -160,10 +161,12 @@ def say_what_disturbs(settings: Settings, sizes: Sequence[tuple[int, int]], prog
 
 
 def _quality(samples: SampleSet, logits: np.ndarray, teacher: np.ndarray) -> Quality:
-    """The accuracy of logits (test inputs, classes); where nothing is labelled, how often they say what the teacher's
+    """The quality of outputs (test inputs, width); where nothing is labelled, how far they say what the teacher's
     say."""
-    rows, value = samples.parts["test"], accuracy(logits, samples.labels[samples.parts["test"]])
-    metric, share = (AGREEMENT, agreement(logits, teacher)) if value is None else ("top1", value)
+    kind, rows = samples.kind, samples.parts["test"]
+    value = kind.quality(logits, samples.labels[rows])
+    name = "top1" if kind is CLASSES else kind.metric
+    metric, share = (AGREEMENT, kind.agreement(logits, teacher)) if value is None else (name, value)
     return Quality(metric=metric, value=share, n=len(rows), dataset_sha256=samples.sample_hash)
 
 

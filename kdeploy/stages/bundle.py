@@ -49,6 +49,7 @@ def run(
         golden=_golden(exported, canonical),
         evidence=evidence,
         versions=versions,
+        outputs=record.outputs,
     )
     verify(folder / written.folder)
     return written

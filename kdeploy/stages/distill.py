@@ -15,18 +15,19 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
 from kdeploy.evaluation.class_prior import class_prior, matching_bias
-from kdeploy.evaluation.verdict import agreed, gap, judge
+from kdeploy.evaluation.logits import logits_of
+from kdeploy.evaluation.verdict import Qualities, agreed, gap, judge, qualities
 from kdeploy.labels.store import BLOCK_ROWS, Labels
 from kdeploy.losses.by_name import loss_of
 from kdeploy.losses.hooks import Context, Features, progress_of
 from kdeploy.losses.options import LossOptions
+from kdeploy.losses.targets import target_loss
 from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.hinted import Answer, StudentWithHints
+from kdeploy.models.units import Units, units_of
 from kdeploy.models.weights import save_weights
 from kdeploy.records.distill import DistillRecord, Network
 from kdeploy.records.seal import again, seal_of, sealed
@@ -97,6 +98,7 @@ class _Task:
     options: DistillOptions
     steps: int
     progress: Progress
+    units: Mapping[Role, Units]  # in which each learns; none where outputs have no unit
 
 
 def run(
@@ -119,13 +121,13 @@ def run(
     shape = feed.preprocessing.model_shape
     arguments = {"shape": shape, "classes": teacher.test_logits.shape[1], **student, "mean": mean, "std": std}
     steps = options.epochs * BatchPlan(len(samples.transfer), options.training.batch, 0).steps_per_epoch
-    task = _Task(folder, arguments, feed, samples, teacher, options, steps, progress)
+    task = _Task(folder, arguments, feed, samples, teacher, options, steps, progress, _units(samples, teacher))
     students, baselines = [], []
     for seed in range(options.seeds):
         students.append(_network(task, "student", seed))
         if options.baseline and samples.any_label:
             baselines.append(_network(task, "baseline", seed))
-    right = _correct(task, students) if samples.any_label else None
+    right = _qualities(task, students) if samples.any_label else None
     best = max(students, key=lambda network: (network.held_out_agreement, -network.seed))
     module = shallow.seeded(0, **arguments)
     return DistillRecord(
@@ -137,11 +139,12 @@ def run(
         steps=steps,
         students=tuple(students),
         baselines=tuple(baselines),
-        verdict=judge(right, _correct(task, baselines) if baselines else None),
-        gap=None if right is None else gap(right, _is_right(samples, teacher.test_logits)),
-        agreement=agreed(_test_logits(task, best), teacher.test_logits),
+        verdict=judge(right, _qualities(task, baselines) if baselines else None),
+        gap=None if right is None else gap(right, _qualities_of(task, [teacher.test_logits])),
+        agreement=agreed(samples.kind, _test_logits(task, best), teacher.test_logits),
         chosen_seed=best.seed,
-        chosen_because=f"agrees with the teacher on {best.held_out_agreement:.1%} of the held-out inputs, the most",
+        outputs=samples.outputs,
+        chosen_because=f"{samples.kind.agrees(f'{best.held_out_agreement:.1%}', 'the held-out inputs')}, the most",
         software=software(device_named(options.device), options.training.precision, options.training.threads),
     )
 
@@ -164,11 +167,28 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
         watch=_watch(task, f"{role}-{seed}"),
         samples=_samples(task, role, seed),
     )
+    if role in task.units:
+        task.units[role].fold_into(module.logits)
     bias = _match_prior(task, module) if task.options.match_prior and role == "student" else None
     network = _measured(task, role, seed, module, training, bias)
     write_done(done, network, [task.folder / network.file, task.folder / network.logits])
     checkpoints.remove(checkpoint)
     return network
+
+
+def _units(samples: SampleSet, teacher: StoredTeacher) -> dict[Role, Units]:
+    """What outputs are multiples of: for students the spread of the teacher's, for baselines that of the targets."""
+    if not samples.kind.terms.standardizes:
+        return {}
+    labels = units_of(block.numpy() for block in _blocks(teacher.labels))
+    known = samples.labels[samples.labeled_transfer]
+    return {"student": labels, "baseline": units_of([known]) if len(known) else labels}
+
+
+def _targets(task: _Task, role: Role, rows: np.ndarray) -> Tensor:
+    """The targets of samples, in the units that a network of this role learns in."""
+    targets = task.samples.targets(rows, task.teacher.test_logits.shape[1])
+    return torch.from_numpy(task.units[role].standard(targets) if role in task.units else targets)
 
 
 def _samples(task: _Task, role: Role, seed: int) -> Samples:
@@ -190,12 +210,12 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
     transfer, device = task.samples.transfer, device_named(task.options.device)
     plan, labels = (
         BatchPlan(len(transfer), task.options.training.batch, seed),
-        torch.from_numpy(task.samples.labels[transfer]),
+        _targets(task, "student", transfer),
     )
     if task.feed.mixes:
-        labels = torch.full_like(labels, -1)  # a mixture has no true label
-    blocks = _blocks(task.teacher.labels)
-    batch_loss = loss_of(task.options.loss, seed=seed, blocks=blocks)
+        labels = torch.full_like(labels, task.samples.kind.unknown)  # a mixture has no true label
+    blocks, units = _blocks(task.teacher.labels), task.units.get("student")
+    batch_loss = loss_of(task.options.loss, seed=seed, blocks=blocks, outputs=task.samples.outputs)
 
     def loss(module: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
@@ -204,9 +224,10 @@ def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
         batch = task.feed.view(transfer[positions], view).to(device)
         stored = task.teacher.labels
         logits, features = _answered(module(batch), stored, view, positions)
+        rows_of_teacher = stored.rows(view, positions)
         context = Context(
             student=logits,
-            teacher=torch.from_numpy(stored.rows(view, positions)).to(device),
+            teacher=torch.from_numpy(units.standard(rows_of_teacher) if units else rows_of_teacher).to(device),
             labels=labels[rows].to(device),
             samples=torch.from_numpy(transfer[positions]).to(device),
             epoch=epoch,
@@ -242,22 +263,22 @@ def _blocks(labels: Labels) -> Iterator[Tensor]:
 
 def _baseline_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
     labeled, device = task.samples.labeled_transfer, device_named(task.options.device)
-    labels = torch.from_numpy(task.samples.labels[labeled])
+    labels, kind = _targets(task, "baseline", labeled), task.samples.outputs
     plan, feed = BatchPlan(len(labeled), task.options.training.batch, seed), task.feed.unmixed
 
     def loss(module: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(labeled[rows.numpy()], epoch % task.teacher.labels.shape[0]).to(device)
-        return functional.cross_entropy(module(batch).float(), labels[rows].to(device))
+        return target_loss(kind, module(batch).float(), labels[rows].to(device))
 
     return loss
 
 
 def _watch(task: _Task, name: str) -> Watch:
-    """The watches that the options ask for: the curve of the accuracy, and TensorBoard in the first process."""
+    """The watches that the options ask for: the curve of the quality, and TensorBoard in the first process."""
     watches: list[Watch] = []
     if task.options.curve:
-        watches.append(_curve(task, task.folder / f"{name}.curve.json"))
+        watches.append(_curve(task, name))
     if task.options.tracker == "tensorboard" and distributed.is_first():
         watches.append(_tracked(task, name))
 
@@ -268,19 +289,21 @@ def _watch(task: _Task, name: str) -> Watch:
     return watch
 
 
-def _curve(task: _Task, path: Path) -> Watch:
-    """Keep the test accuracy after each epoch of the transfer set, in a file that a resumed training goes on with."""
+def _curve(task: _Task, name: str) -> Watch:
+    """Keep the test quality after each epoch of the transfer set, in a file that a resumed training goes on with."""
     test, labels = task.samples.parts["test"], task.samples.labels[task.samples.parts["test"]]
-    every = task.steps // task.options.epochs
+    every, path, kind = task.steps // task.options.epochs, task.folder / f"{name}.curve.json", task.samples.kind
+    units = task.units.get("student" if name.startswith("student") else "baseline")
 
     def watch(module: nn.Module, done: int, _loss: float) -> None:
         if done % every:
             return
         student = module.student if isinstance(module, StudentWithHints) else module
         classifier = ModuleClassifier(student, device=device_named(task.options.device), precision="fp32")
-        logits = logits_of(classifier, task.feed, test)
-        score = accuracy(logits, labels)
-        score = agreement(logits, task.teacher.test_logits) if score is None else score
+        outputs = logits_of(classifier, task.feed, test)
+        outputs = units.restored(outputs) if units else outputs
+        score = kind.quality(outputs, labels)
+        score = kind.agreement(outputs, task.teacher.test_logits) if score is None else score
         module.train()
         scores = [*_scores(path)[: done // every - 1], score]
         commit_bytes(path, sealed(json.dumps({"test_accuracy": scores}, indent=1) + "\n"))
@@ -335,34 +358,33 @@ def _measured(
     logits = f"{name}.test_logits.npy"
     np.save(task.folder / logits, test)
     curve = task.folder / f"{name}.curve.json"
-    truth = labels[parts["test"]]
+    truth, kind = labels[parts["test"]], task.samples.kind
     return Network(
         seed=seed,
         file=path.name,
         sha256=hash_file(path),
         logits=logits,
-        test_accuracy=accuracy(test, truth),
-        held_out_accuracy=accuracy(held_out, labels[parts["held_out"]]),
-        held_out_agreement=agreement(held_out, task.teacher.held_out_logits),
-        test_agreement=agreement(test, task.teacher.test_logits),
+        test_accuracy=kind.quality(test, truth),
+        held_out_accuracy=kind.quality(held_out, labels[parts["held_out"]]),
+        held_out_agreement=kind.agreement(held_out, task.teacher.held_out_logits),
+        test_agreement=kind.agreement(test, task.teacher.test_logits),
         training=training,
         prior_bias=None if bias is None else tuple(bias.tolist()),
-        unmatched_test_accuracy=None if bias is None else accuracy(test - bias, truth),
+        unmatched_test_accuracy=None if bias is None else kind.quality(test - bias, truth),
         curve=tuple(_scores(curve)),
+        others=kind.others(test, truth),
     )
 
 
-def _correct(task: _Task, networks: list[Network]) -> np.ndarray:
-    """Whether each network is right about each test input: bool (networks, test inputs)."""
-    return np.stack([_is_right(task.samples, _test_logits(task, network)) for network in networks])
+def _qualities(task: _Task, networks: list[Network]) -> Qualities:
+    """The test quality of each network."""
+    return _qualities_of(task, [_test_logits(task, network) for network in networks])
+
+
+def _qualities_of(task: _Task, outputs: list[np.ndarray]) -> Qualities:
+    return qualities(task.samples.kind, outputs, task.samples.labels[task.samples.parts["test"]])
 
 
 def _test_logits(task: _Task, network: Network) -> np.ndarray:
     logits: np.ndarray = np.load(task.folder / network.logits, allow_pickle=False)
     return logits
-
-
-def _is_right(samples: SampleSet, logits: np.ndarray) -> np.ndarray:
-    """Whether logits (test inputs, classes) are right: bool (test inputs,)."""
-    right: np.ndarray = logits.argmax(1) == samples.labels[samples.parts["test"]]
-    return right

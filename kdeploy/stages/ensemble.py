@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.labels.store import Labels
 from kdeploy.models.ensemble import Rule, combine
 from kdeploy.records.labels import LabelsRecord
@@ -36,12 +35,14 @@ def teacher(
     """
     records = [record for _, record in members]
     _must_read_the_same(records)
-    accuracies: dict[str, float | None] = {}
+    kind, qualities, others = samples.kind, dict[str, float | None](), dict[str, float]()
     for part in ("test", "held_out"):
         member_logits = np.stack([np.load(place / f"{part}_logits.npy", allow_pickle=False) for place, _ in members])
         logits = combine(torch.from_numpy(member_logits), rule).numpy()
         np.save(folder / f"{part}_logits.npy", logits)
-        accuracies[part] = accuracy(logits, samples.labels[samples.parts[part]])
+        targets = samples.labels[samples.parts[part]]
+        qualities[part] = kind.quality(logits, targets)
+        others = others or kind.others(logits, targets)  # those of the test part, which is the first
     return TeacherRecord(
         origin="ensemble",
         name=name_of(record.name for record in records),
@@ -50,8 +51,8 @@ def teacher(
         preprocessing=records[0].preprocessing,
         class_names=records[0].class_names,
         parameters=sum(record.parameters for record in records),
-        test_accuracy=accuracies["test"],
-        held_out_accuracy=accuracies["held_out"],
+        test_accuracy=qualities["test"],
+        held_out_accuracy=qualities["held_out"],
         training=None,
         software=software,
         ensemble=Combination(
@@ -59,6 +60,8 @@ def teacher(
             weights=rule.weights,
             members=tuple(Member.model_validate(record.model_dump()) for record in records),
         ),
+        others=others,
+        outputs=samples.outputs,
         assumed=tuple(line for record in records for line in record.assumed),
     )
 
@@ -66,13 +69,13 @@ def teacher(
 def labels(records: Sequence[LabelsRecord], stores: Labels, samples: SampleSet, *, mixed: bool) -> LabelsRecord:
     """One record for the members' label stores; these stay where they are and are combined when they are read."""
     transfer = samples.transfer
-    mask = samples.labels[transfer] >= 0
+    mask = samples.kind.known(samples.labels[transfer])
     first = stores.rows(0, np.flatnonzero(mask))
     return LabelsRecord(
         header_sha256=_hash(record.header_sha256 for record in records),
         rows=sum(record.rows for record in records),
         bytes=sum(record.bytes for record in records),
-        agreement=None if mixed else accuracy(first, samples.labels[transfer][mask]),
+        agreement=None if mixed else samples.kind.quality(first, samples.labels[transfer][mask]),
         duration_ns=sum(record.duration_ns for record in records),
         software=records[0].software,
     )

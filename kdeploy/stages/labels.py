@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kdeploy.errors import IntegrityError
-from kdeploy.evaluation.accuracy import BATCH, accuracy
+from kdeploy.evaluation.logits import BATCH
 from kdeploy.labels import pca, store
 from kdeploy.models.classifier import Classifier
 from kdeploy.records.labels import LabelHeader, LabelsRecord
@@ -72,7 +72,7 @@ def run(
         rows=sum(block.rows for block in written.blocks),
         bytes=sum(block.bytes for block in written.blocks),
         # a mixture of two samples has no one true label
-        agreement=None if feed.mixes else accuracy(first, samples.labels[transfer]),
+        agreement=None if feed.mixes else samples.kind.quality(first, samples.labels[transfer]),
         duration_ns=time.monotonic_ns() - started,
         software=software,
     )

@@ -12,20 +12,21 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import BATCH, accuracy, logits_of
 from kdeploy.evaluation.doubts import of_teacher
+from kdeploy.evaluation.logits import BATCH, logits_of
 from kdeploy.formatting.places import without_places
 from kdeploy.graphs.columns import choose_columns, columns_for
 from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.logits import take_logits
+from kdeploy.losses.targets import target_loss
 from kdeploy.models import pretrained, teachers
 from kdeploy.models.answers import logits_from, must_be_logits, must_repeat
 from kdeploy.models.classifier import Classifier, ModuleClassifier
 from kdeploy.models.signature import signature
+from kdeploy.models.units import units_of
 from kdeploy.models.weights import PICKLES, load_weights, save_weights
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.models.whitening import SAMPLES
@@ -116,14 +117,14 @@ def run(
         training = _train(folder / spec.file, teacher, feed, samples, where, progress)
     else:
         spec = teachers.TeacherSpec(teacher.origin, teacher.name)
-        assumed = _take_in(folder, teacher, samples.class_names, progress)
+        assumed = _take_in(folder, teacher, samples, progress)
     classifier = teachers.classifier(folder, spec, device=where, precision="fp32")
     if isinstance(teacher, ExternalTeacher):
         rebuilt = teachers.classifier(folder, spec, device=where, precision="fp32")
         _must_answer(classifier, rebuilt, feed.plain(samples.parts["test"][:BATCH]), teacher.name)
     logits = {part: logits_of(classifier, feed, samples.parts[part]) for part in ("test", "held_out")}
     if isinstance(teacher, ExternalTeacher):
-        must_be_logits(logits["test"], teacher.name)
+        must_be_logits(logits["test"], teacher.name, samples.outputs)
     class_names = _class_names(logits["test"].shape[1], samples, teacher)
     for part, part_logits in logits.items():
         np.save(folder / f"{part}_logits.npy", part_logits)
@@ -136,8 +137,7 @@ def run(
         preprocessing=preprocessing,
         class_names=class_names,
         parameters=_parameters(folder, spec, preprocessing.model_shape),
-        test_accuracy=accuracy(logits["test"], samples.labels[samples.parts["test"]]),
-        held_out_accuracy=accuracy(logits["held_out"], samples.labels[samples.parts["held_out"]]),
+        **_qualities(samples, logits),
         training=training,
         software=_software(where, teacher),
         assumed=assumed,
@@ -145,6 +145,17 @@ def run(
     if (doubt := of_teacher(record)) is not None:
         progress.say(f"  WARNING: {doubt}")
     return record
+
+
+def _qualities(samples: SampleSet, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """How good outputs are on the test and the held-out part, as fields of a record."""
+    kind, targets = samples.kind, {part: samples.labels[samples.parts[part]] for part in outputs}
+    return {
+        "test_accuracy": kind.quality(outputs["test"], targets["test"]),
+        "held_out_accuracy": kind.quality(outputs["held_out"], targets["held_out"]),
+        "others": kind.others(outputs["test"], targets["test"]),
+        "outputs": samples.outputs,
+    }
 
 
 def _software(device: torch.device, teacher: TrainedTeacher | ExternalTeacher) -> ComputedOn:
@@ -167,13 +178,15 @@ def _train(
     labeled = samples.parts["labeled"]
     if isinstance(module, WhitenedCnn):
         module.whiten(feed.plain(labeled[:SAMPLES]))
-    labels = torch.from_numpy(samples.labels[labeled])
+    targets = samples.labels[labeled]
+    units = units_of([targets]) if samples.kind.terms.standardizes else None
+    labels = torch.from_numpy(targets if units is None else units.standard(targets))
     plan, checkpoint = BatchPlan(len(labeled), teacher.options.batch, teacher.seed), target.with_suffix(".checkpoint")
 
     def loss(network: nn.Module, step: int) -> Tensor:
         epoch, rows = plan.at(step)
         batch = feed.view(labeled[rows.numpy()], epoch).to(device)
-        return functional.cross_entropy(network(batch).float(), labels[rows].to(device))
+        return target_loss(samples.outputs, network(batch).float(), labels[rows].to(device))
 
     training = train(
         module,
@@ -185,28 +198,26 @@ def _train(
         description="teacher",
         samples=lambda step: labeled[plan.at(step)[1].numpy()],
     )
+    if units is not None:
+        units.fold_into(module.logits)
     save_weights(module, target, arguments)
     write_done(done, training, [target])
     checkpoints.remove(checkpoint)
     return training
 
 
-def _take_in(folder: Path, teacher: ExternalTeacher, classes: tuple[str, ...], progress: Progress) -> tuple[str, ...]:
-    """Keep the file of an external teacher, so that the run does not depend on it any more; what was assumed of it.
-
-    Args:
-        classes: of the data, where they name some.
-    """
+def _take_in(folder: Path, teacher: ExternalTeacher, samples: SampleSet, progress: Progress) -> tuple[str, ...]:
+    """Keep the file of an external teacher, so that the run does not depend on it any more; what was assumed of it."""
     target, path = folder / teachers.TeacherSpec(teacher.origin, teacher.name).file, teacher.path
     if teacher.origin == "onnx" and path is not None:
         _inspect(path)
-        return _keep_logits(path, target, teacher, classes, progress)
+        return _keep_logits(path, target, teacher, samples, progress)
     is_safe = path is not None and path.suffix not in PICKLES
     if teacher.origin == "run" or (teacher.origin == "torch" and is_safe):
         assert path is not None
         shutil.copyfile(path, target)
         return ()
-    network, arguments = _build(teacher, len(classes) or None)
+    network, arguments = _build(teacher, len(samples.class_names) or None)
     with calling(teacher.name, "must be a network whose weights can be read and kept"):
         if path is not None:
             # Hugging Face's weights know nothing of the wrapper that makes them logits
@@ -216,12 +227,12 @@ def _take_in(folder: Path, teacher: ExternalTeacher, classes: tuple[str, ...], p
 
 
 def _keep_logits(
-    path: Path, target: Path, teacher: ExternalTeacher, classes: tuple[str, ...], progress: Progress
+    path: Path, target: Path, teacher: ExternalTeacher, samples: SampleSet, progress: Progress
 ) -> tuple[str, ...]:
     """Copy an ONNX teacher, plain, without a softmax at its end, and with the logits of the data's classes alone."""
-    model, name = onnx.load(path), teacher.name
+    model, name, classes = onnx.load(path), teacher.name, samples.class_names
     had_dead = leave_out_dead(model.graph) > 0
-    left_out, assumed = take_logits(model, name), list[str]()
+    left_out, assumed = take_logits(model, name, samples.outputs), list[str]()
     changed = make_plain(model) or had_dead
     if left_out:
         assumed.append(f"{name} ends in {left_out}, and what goes into that are its logits")
@@ -294,11 +305,12 @@ def _class_names(width: int, samples: SampleSet, teacher: TrainedTeacher | Exter
     known = teacher.class_names if isinstance(teacher, ExternalTeacher) else None
     names = samples.class_names or known or tuple(map(str, range(width)))
     if width != len(names):
+        one = "value" if samples.outputs == "values" else "logit"
         chosen = isinstance(teacher, ExternalTeacher) and teacher.origin == "onnx" and width > len(names)
         raise ModelError(
             teacher.model if isinstance(teacher, TrainedTeacher) else teacher.name,
-            f"must give one logit for each of the data's {len(names)} classes",
-            got=f"{width} logits",
+            f"must give one {one} for each of the data's {len(names)} {samples.outputs}",
+            got=f"{width} {one}s",
             advice=_NAME_THEM if chosen else "",
         )
     return names

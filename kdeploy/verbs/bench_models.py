@@ -18,7 +18,7 @@ import numpy as np
 
 from kdeploy.bundles.verify import models_of
 from kdeploy.errors import InputError, ModelError
-from kdeploy.evaluation.accuracy import accuracy
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.pipeline.store import Store
 from kdeploy.records.bench import BenchRecord, Quality
 from kdeploy.runtimes import artefacts, installed
@@ -218,4 +218,4 @@ def _quality(one: TimedModel, own: ExternalModel, tests: TestInputs) -> Quality 
         must = f"must give logits of shape (inputs, {own.signature.classes}), as {own.name} does"
         raise ModelError(str(artefact), must, got=f"shape {logits.shape}")
     labels = tests.labels[: len(logits)]
-    return Quality(metric="top1", value=accuracy(logits, labels), n=len(labels), dataset_sha256=tests.digest)
+    return Quality(metric="top1", value=CLASSES.quality(logits, labels), n=len(labels), dataset_sha256=tests.digest)

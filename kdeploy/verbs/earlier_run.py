@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdeploy.errors import InputError
+from kdeploy.outputs.terms import OutputsName
 from kdeploy.pipeline.store import Store
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.samples import SamplesRecord
@@ -10,12 +11,13 @@ from kdeploy.records.teacher import TeacherSource
 from kdeploy.verbs.runs import read_index
 
 
-def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
+def student_of(store: Store, name: str, where: str, key: str, outputs: OutputsName = "classes") -> TeacherSource:
     """The student that a run chose, as the source of a teacher.
 
     Args:
         where, key: the place that asks for it, for messages.
-    Raises: InputError when there is no such run, or it has no student yet.
+        outputs: the kind that it must have.
+    Raises: InputError when there is no such run, it has no student yet, or one of other outputs.
     """
     index = store.index(name)
     if not index.is_file():
@@ -30,6 +32,9 @@ def student_of(store: Store, name: str, where: str, key: str) -> TeacherSource:
             advice=f"Finish it: kdeploy distill {name}.",
         )
     record = store.read("distill", stages["distill"], DistillRecord)
+    if record.outputs != outputs:
+        got, advice = f"{name} has {record.outputs}", f"Name another run, or set outputs to {record.outputs}."
+        raise InputError(where, f"{key} must be a run whose outputs are {outputs}", got=got, advice=advice)
     samples = store.read("samples", stages["samples"], SamplesRecord)
     file = store.files("distill", stages["distill"]) / record.chosen.file
     return TeacherSource(file, record.preprocessing, samples.class_names or None)

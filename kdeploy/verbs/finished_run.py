@@ -192,7 +192,7 @@ def computed_logits(run: FinishedRun, network: Network, part: EvaluationPart) ->
     """Logits from stored weights and samples, float32 (samples, classes)."""
     import torch
 
-    from kdeploy.evaluation.accuracy import logits_of
+    from kdeploy.evaluation.logits import logits_of
     from kdeploy.models import shallow
     from kdeploy.models.classifier import ModuleClassifier
     from kdeploy.samples.feed import plain_feed

@@ -157,7 +157,7 @@ def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store) -> Ite
     for number, teacher in enumerate(loaded.recipe.teacher):
         if teacher.run is not None:
             place = ("teacher", number, "run")
-            yield student_of(store, teacher.run, loaded.where(place), dotted(place))
+            yield student_of(store, teacher.run, loaded.where(place), dotted(place), loaded.recipe.outputs)
         else:
             name = teacher.onnx or teacher.weights
             file = None if name is None else teacher_file(loaded, data_root, name)
@@ -173,7 +173,8 @@ def _class_names(loaded: LoadedRecipe, number: int) -> tuple[str, ...] | None:
 def _source(loaded: LoadedRecipe, data_root: Path) -> dict[str, Any]:
     """The settings of every source, with resolved paths: those of parts with an own one under their names."""
     source: dict[str, Any] = {}
+    outputs = {} if loaded.recipe.outputs == "classes" else {"outputs": loaded.recipe.outputs}
     for part, origin in loaded.recipe.data.origins().items():
-        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding()
+        settings = {origin.key: str(data_path(origin, data_root) or origin.name)} | origin.decoding() | outputs
         source |= {part: settings} if part else settings
     return source

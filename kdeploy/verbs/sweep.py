@@ -52,6 +52,7 @@ def row(variant: str, job: Job) -> SweepRow:
         test_inputs=job.read(SAMPLES).counts["test"],
         fingerprints={stage.name: job.prints[stage.key] for stage in (SAMPLES, TEACHER, LABELS, DISTILL)},
         software=distilled.software,
+        outputs=distilled.outputs,
     )
 
 

@@ -43,3 +43,16 @@ def test_agreement_near_chance_is_told_of_with_labels_and_without(right: float |
         "learned from it. Raise distill.epochs, or look at the views.",
     )
     assert said(right, 0.96, same=0.33) == ()
+
+
+def test_a_regressor_that_knows_little_more_than_the_mean_is_told_of():
+    teacher = made.teacher(test_accuracy=0.2, class_names=("price",), outputs="values")
+    assert doubts.of_teacher(teacher) == (
+        "The teacher has R^2 20.00 % on the test inputs, little more than who knows nothing: find out how its inputs "
+        "were prepared (teacher.preprocess), and which outputs it has."
+    )
+    assert doubts.of_teacher(teacher.model_copy(update={"test_accuracy": 0.3})) is None
+
+
+def test_of_several_labels_the_data_decide_what_chance_is():
+    assert doubts.of_teacher(made.teacher(test_accuracy=0.05, outputs="labels")) is None

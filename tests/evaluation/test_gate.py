@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from kdeploy.errors import GateError
 from kdeploy.evaluation import gate
+from kdeploy.outputs.labels import LABELS
+from kdeploy.outputs.values import VALUES
 from kdeploy.recipe.models import Gate
 from kdeploy.records.distill import Agreement
 from tests.reports import report_records as made
@@ -150,3 +152,19 @@ def test_a_drop_that_nobody_can_know_does_not_pass():
     result = gate.check_drop(100.0, gate.drop_points(None, []))
     assert (result.measured, result.passed) == (None, False)
     assert result.text == "nothing is labelled, so accuracy is not known"
+
+
+def test_other_kinds_of_outputs_are_judged_in_their_own_words():
+    agreement = Agreement(agreed=None, share=0.9612, inputs=400, interval=(0.94, 0.98), level=0.95)
+    assert gate.check_agreement(95, agreement, VALUES).text == (
+        "explains 96.12 % of the variance of what the teacher says on 400 test inputs (94 to 98 at 95 %), "
+        "at least 95 asked"
+    )
+    drop = gate.check_drop(1.0, gate.drop_points(0.97, [0.95]), VALUES)
+    with pytest.raises(GateError) as error:
+        gate.raise_if_failed([drop], VALUES)
+    assert str(error.value) == (
+        "gate: must be met (max_drop: 2 points below the teacher, 1 more than the 1 allowed). Raise student.hidden, "
+        "student.bottleneck or distill.epochs for R^2, or relax gate.max_drop."
+    )
+    assert gate.check_drop(1.0, None, LABELS).text == "nothing is labelled, so mean average precision is not known"

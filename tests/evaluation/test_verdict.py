@@ -5,16 +5,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdeploy.evaluation import verdict
 from kdeploy.evaluation.verdict import (
     NOT_COVERED,
     agreed,
     bootstrap_interval,
     gap,
-    judge,
+    of_samples,
+    qualities,
     student_t_interval,
     student_t_quantile,
     wilson_interval,
 )
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.labels import LABELS
+from kdeploy.outputs.values import VALUES
+from kdeploy.records.distill import Verdict
+
+
+def judge(students: np.ndarray | None, baselines: np.ndarray | None) -> Verdict:
+    both = [None if one is None else of_samples(one) for one in (students, baselines)]
+    return verdict.judge(*both)
 
 
 def answers(*rates: float, inputs: int = 400, seed: int = 0) -> np.ndarray:
@@ -141,7 +152,7 @@ def test_without_a_baseline_there_is_nothing_to_judge():
 
 def test_the_gap_is_the_students_mean_minus_the_teacher():
     students, teacher = answers(0.9, 0.94), answers(0.97, seed=1)[0]
-    found = gap(students, teacher)
+    found = gap(of_samples(students), of_samples(teacher[None]))
     assert found.difference == pytest.approx(0.92 - 0.97, abs=1e-9)
     assert found.inputs_interval[0] < found.difference < found.inputs_interval[1]
     assert found.level == 0.95
@@ -154,13 +165,60 @@ def test_the_interval_of_a_share_is_wilsons(count: int, of: int, ends: tuple[flo
 
 def test_agreement_counts_equal_decisions_and_is_not_certain_where_all_are_equal():
     logits = np.eye(4)[[0, 1, 2, 3] * 10]
-    found = agreed(3 * logits - 1, logits)
+    found = agreed(CLASSES, 3 * logits - 1, logits)
     assert (found.agreed, found.inputs, found.value) == (40, 40, 1.0)
     assert found.interval == pytest.approx((0.91238, 1.0), abs=1e-5)
-    assert agreed(np.roll(logits, 1, axis=1), logits).agreed == 0
+    assert agreed(CLASSES, np.roll(logits, 1, axis=1), logits).agreed == 0
 
 
 def test_without_labels_the_verdict_says_that_accuracy_is_not_known():
     found = judge(None, None)
     assert (found.status, found.difference, found.seeds_interval, found.inputs_interval) == ("NO EVIDENCE", *[None] * 3)
     assert found.reason == "without labels nothing can be said about accuracy"
+
+
+def regressions(*sizes: float, seed: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Targets (300, 1), and what networks answer that are off by errors of these sizes."""
+    draws = np.random.default_rng(seed)
+    targets = draws.normal(size=(300, 1)).astype(np.float32)
+    return targets, [targets + size * draws.normal(size=(300, 1)) for size in sizes]
+
+
+def test_a_quality_of_a_set_is_judged_by_resamples_in_which_it_is_computed_anew():
+    targets, outputs = regressions(0.3, 0.31, 0.29, 0.5, 0.52, 0.48)
+    students, baselines = (qualities(VALUES, some, targets) for some in (outputs[:3], outputs[3:]))
+    found = verdict.judge(students, baselines)
+    exact = [VALUES.quality(one, targets) for one in outputs]
+    assert found.status == "BETTER"
+    assert found.difference == pytest.approx(np.mean(exact[:3]) - np.mean(exact[3:]))
+    assert found.inputs_interval is not None
+    assert 0 < found.inputs_interval[0] < found.difference < found.inputs_interval[1]
+    worse = verdict.judge(baselines, students)
+    assert worse.status == "WORSE"
+    assert worse.inputs_interval == pytest.approx(tuple(-end for end in reversed(found.inputs_interval)))
+
+
+def test_the_interval_of_a_set_is_that_of_resamples_that_are_drawn_one_by_one():
+    targets, [outputs] = regressions(0.6)
+    found = agreed(VALUES, outputs, targets)
+    draws = np.random.default_rng(7)
+    rows = [draws.integers(300, size=300) for _ in range(2000)]
+    drawn = [VALUES.quality(outputs[some], targets[some]) for some in rows]
+    assert found.value == pytest.approx(VALUES.quality(outputs, targets))
+    assert found.interval == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.02)
+
+
+def test_the_gap_of_a_set_is_the_difference_of_its_qualities():
+    targets, outputs = regressions(0.3, 0.4, 0.1)
+    found = gap(qualities(VALUES, outputs[:2], targets), qualities(VALUES, outputs[2:], targets))
+    exact = [VALUES.quality(one, targets) for one in outputs]
+    assert found.difference == pytest.approx(np.mean(exact[:2]) - exact[2])
+    assert found.inputs_interval[0] < found.difference < found.inputs_interval[1] < 0
+
+
+def test_labels_agree_by_the_mean_share_of_equal_decisions():
+    teacher = np.random.default_rng(0).normal(size=(200, 4))
+    student = teacher + np.random.default_rng(1).normal(size=(200, 4))
+    found = agreed(LABELS, student, teacher)
+    assert (found.agreed, found.share) == (None, float(((student > 0) == (teacher > 0)).mean()))
+    assert found.interval[0] < found.value < found.interval[1]

@@ -67,5 +67,5 @@ def test_several_labels_at_once_are_refused(tmp_path: Path):
         take_logits(ending(tmp_path, "Sigmoid"), "m.onnx")
     assert str(caught.value) == (
         "m.onnx: must give logits of classes of which one is right (Sigmoid at the end: several labels at once). "
-        "Several labels at once are not learned yet; if one is right, export what goes into it."
+        "Set outputs to labels; if one is right, export what goes into it."
     )

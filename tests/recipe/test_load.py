@@ -22,7 +22,7 @@ SMALL = "name: a\ndata: {source: mnist-5k}\nteacher: [{model: deep-cnn}]\n"
 ONE_TEACHER = "Give a list of teachers; one is enough."
 SOURCES = "source, parquet, numpy, images, audio, hub, phones and timit"
 ORIGINS = "model, onnx, torch, run, timm, torchvision and huggingface"
-TOP = "bench, data, distill, ensemble, export, gate, labels, name, student, teacher, variants, views"
+TOP = "bench, data, distill, ensemble, export, gate, labels, name, outputs, student, teacher, variants, views"
 
 VIEW_KEYS = "color, count, crop, cutout, flip, inputs, mixup, munge, noise, rotate, seed, shift, zoom"
 
@@ -142,8 +142,8 @@ def test_one_convolution_needs_no_list():
         ("distill: {precision: fp8}", "distill.precision must be 'auto', 'bf16', 'fp16' or 'fp32' (got 'fp8')."),
         (
             "distill: {loss: mse}",
-            "distill.loss must be 'logit-mse', 'probability-mse', 'soft-targets', 'decoupled' or 'correlation' "
-            "(got 'mse').",
+            "distill.loss must be 'logit-mse', 'probability-mse', 'soft-targets', 'decoupled', 'correlation', "
+            "'squared', 'huber' or 'binary' (got 'mse').",
         ),
         ("distill: {loss: decoupled, temperature: 0}", "distill.temperature must be above 0 (got 0)."),
         ("distill: {loss: soft-targets, hard_weight: 1.5}", "distill.hard_weight must be at most 1 (got 1.5)."),
@@ -153,7 +153,7 @@ def test_one_convolution_needs_no_list():
         (
             "distill: {temperature: 4}",
             "distill must not have temperature beside loss logit-mse. "
-            "Remove temperature: it belongs to soft-targets, decoupled and correlation.",
+            "Remove temperature: it belongs to soft-targets, decoupled, correlation and binary.",
         ),
         (
             "distill: {loss: soft-targets, alpha: 1, beta: 8, temperature: 3}",

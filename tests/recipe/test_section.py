@@ -67,7 +67,7 @@ DEFAULTS = {
     "Munge": "bc570315",
     "Origin": "d1ba89d2",
     "Rank": "dff35187",
-    "Recipe": "7fda5e15",
+    "Recipe": "ba539b4f",
     "Relational": "c1957769",
     "Selection": "44136fa3",
     "Split": "323c9c5a",

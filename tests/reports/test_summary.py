@@ -25,6 +25,7 @@ KEYS = {
         "unavailable",
     ),
     "duplicates",
+    "outputs",
 }
 
 

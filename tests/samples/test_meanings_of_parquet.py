@@ -274,3 +274,21 @@ def test_lists_of_whole_numbers_are_numbers(tmp_path: Path):
     whole = np.arange(ROWS * 3).reshape(ROWS, 3)
     written(tmp_path / "a.parquet", {"row": whole.tolist(), "label": Y})
     np.testing.assert_array_equal(read(tmp_path).inputs["row"], whole.astype(np.float32), strict=True)
+
+
+def test_a_column_of_numbers_is_values_and_null_is_none(tmp_path: Path):
+    price = [None if row % 10 == 0 else 100.0 + row for row in range(ROWS)]
+    written(tmp_path / "d.parquet", {"x": pa.array(list(TABLE)), "price": pa.array(price, pa.float64())})
+    samples = read(tmp_path, y="price", outputs="values")
+    assert (samples.class_names, samples.labels.dtype, samples.labels.shape[1]) == (("price",), np.float32, 1)
+    assert len(samples.parts["labeled"]) == 10
+    assert set(samples.labels[samples.parts["test"], 0]) <= {value for value in price if value is not None}
+    assert np.isnan(samples.labels[samples.parts["unlabeled"]]).all()
+
+
+def test_a_column_of_lists_of_0_and_1_is_labels(tmp_path: Path):
+    tags = [[float(row % 2), float(row % 3 == 0), float(row % 5 == 0)] for row in range(ROWS)]
+    written(tmp_path / "d.parquet", {"x": pa.array(list(TABLE)), "tags": pa.array(tags)})
+    samples = read(tmp_path, x="x", y="tags", outputs="labels")
+    assert samples.class_names == ("tags.0", "tags.1", "tags.2")
+    assert set(np.unique(samples.labels[samples.parts["labeled"]])) == {0, 1}

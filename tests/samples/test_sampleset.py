@@ -200,7 +200,7 @@ def test_a_set_whose_arrays_break_a_rule_is_not_opened(tmp_path: Path):
         SampleSet.open(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: must hold the samples that were saved in it ({tmp_path}: part unlabeled: row 1: "
-        "must have a label from -1 to -1 (1)). Do it again: kdeploy run RUN --force samples, or remove its folder."
+        "must have no label (1)). Do it again: kdeploy run RUN --force samples, or remove its folder."
     )
 
 
@@ -314,9 +314,7 @@ def test_a_label_out_of_range_is_refused_with_its_row(label: int):
 
 
 def test_a_label_that_is_not_hidden_is_refused():
-    assert refused(labels=np.array([0, -1, 1, 1, 2, 0])) == (
-        "set: part unlabeled: row 2: must have a label from -1 to -1 (1)."
-    )
+    assert refused(labels=np.array([0, -1, 1, 1, 2, 0])) == ("set: part unlabeled: row 2: must have no label (1).")
 
 
 def test_classes_without_names_are_numbered():
@@ -358,3 +356,60 @@ def test_arrays_whose_hash_is_known_are_not_read(tmp_path: Path):
         f"{tmp_path}: must hold the samples that were saved in it "
         f"(sample hash 000000000000, recorded {record.sample_hash[:12]}). {again('samples')}"
     )
+
+
+def of_numbers(labels: np.ndarray, outputs: str) -> SampleSet:
+    parts = {"labeled": [0, 1], "unlabeled": [2], "held_out": [3], "test": [4, 5]}
+    return SampleSet(
+        inputs={"x": np.zeros((6, 3), np.float32)},
+        labels=labels.astype(np.float32),
+        parts={name: np.array(rows, np.int64) for name, rows in parts.items()},
+        class_names=("a", "b")[: labels.shape[1]],
+        kinds={"x": "array"},
+        outputs=outputs,
+        where="set",
+    )
+
+
+def test_targets_that_are_numbers_are_kept_with_what_is_not_known(tmp_path: Path):
+    labels = np.array([[1.0, 2.0], [3.0, np.nan], [np.nan, np.nan], [5.0, 6.0], [7.0, 8.0], [9.0, 1.0]])
+    made = of_numbers(labels, "values")
+    record = made.save(tmp_path)
+    assert (record.outputs, record.counts["labeled"]) == ("values", 2)
+    opened = SampleSet.open(tmp_path)
+    assert np.array_equal(opened.labels, labels.astype(np.float32), equal_nan=True)
+    assert (opened.outputs, opened.any_label, opened.sample_hash) == ("values", True, made.sample_hash)
+
+
+def test_a_value_of_an_unlabelled_sample_is_refused():
+    with pytest.raises(DataError) as caught:
+        of_numbers(np.arange(6.0)[:, None], "values")
+    assert str(caught.value) == "set: part unlabeled: row 2: must have no label ([2.])."
+
+
+@pytest.mark.parametrize(("outputs", "metric"), [("values", "R^2"), ("labels", "mean average precision")])
+def test_test_targets_that_are_all_the_same_are_refused(outputs: str, metric: str):
+    with pytest.raises(DataError) as caught:
+        of_numbers(np.array([1.0, 0.0, np.nan, 1.0, 0.0, 0.0])[:, None], outputs)
+    assert str(caught.value) == (
+        f"set: part test: must have labels that differ, as {metric} is not defined else (the same for all samples). "
+        "Take other test samples, or set outputs to another kind."
+    )
+
+
+def test_where_nothing_is_labelled_a_loss_reads_unknown_values_of_every_output():
+    samples = SampleSet(
+        inputs={"x": np.zeros((3, 2), np.float32)},
+        labels=np.zeros((3, 0), np.float32),
+        parts={name: np.array(rows, np.int64) for name, rows in PARTS_WITHOUT_LABELS.items()},
+        class_names=(),
+        kinds={"x": "array"},
+        outputs="values",
+    )
+    targets = samples.targets(np.array([0, 2]), 4)
+    assert (targets.shape, targets.dtype, np.isnan(targets).all()) == ((2, 4), np.float32, True)
+    made = of_numbers(np.arange(12.0).reshape(6, 2) * np.array([1, 1, np.nan, 1, 1, 1])[:, None], "values")
+    assert made.targets(np.array([0, 4]), 2).tolist() == [[0, 1], [8, 9]]
+
+
+PARTS_WITHOUT_LABELS = {"labeled": [], "unlabeled": [0], "held_out": [1], "test": [2]}

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from kdeploy.errors import Interrupted
-from kdeploy.evaluation.accuracy import accuracy, agreement, logits_of
 from kdeploy.evaluation.class_prior import class_prior
-from kdeploy.evaluation.verdict import gap, judge
+from kdeploy.evaluation.logits import logits_of
+from kdeploy.evaluation.verdict import gap, judge, of_samples
 from kdeploy.labels.store import Combined, Reader
 from kdeploy.losses.hooks import Context
 from kdeploy.losses.options import LossName, LossOptions, Noise, Relations, Selection
@@ -23,6 +23,7 @@ from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.ensemble import Rule
 from kdeploy.models.weights import load_weights
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.records.seal import sealed
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import distill, labels
@@ -91,8 +92,8 @@ def test_the_record_says_what_lies_in_the_folder(distilled: Done, taught: Done, 
     for net in (*record.students, *record.baselines):
         logits = np.load(folder / net.logits)
         assert net.sha256 == hash_file(folder / net.file)
-        assert net.test_accuracy == accuracy(logits, digits.labels[digits.parts["test"]])
-        assert net.test_agreement == agreement(logits, taught_logits["test"])
+        assert net.test_accuracy == CLASSES.quality(logits, digits.labels[digits.parts["test"]])
+        assert net.test_agreement == CLASSES.agreement(logits, taught_logits["test"])
     assert not list(folder.glob("*.checkpoint"))
 
 
@@ -111,7 +112,7 @@ def test_the_exported_seed_agrees_most_on_the_held_out_inputs(distilled: Done):
     best = max(net.held_out_agreement for net in record.students)
     assert record.chosen.held_out_agreement == best
     assert record.chosen_seed == min(net.seed for net in record.students if net.held_out_agreement == best)
-    assert record.chosen_because == (f"agrees with the teacher on {best:.1%} of the held-out inputs, the most")
+    assert record.chosen_because == (f"says what the teacher says on {best:.1%} of the held-out inputs, the most")
 
 
 @pytest.mark.parametrize(("agreements", "chosen"), [((0.5, 0.9, 0.7), 1), ((0.5, 0.9, 0.9), 1), ((0.9, 0.1, 0.9), 0)])
@@ -137,8 +138,10 @@ def test_verdict_and_gap_are_those_of_the_kept_logits(distilled: Done, taught: D
         np.stack([np.load(distilled.folder / net.logits).argmax(1) == labels for net in nets])
         for nets in (record.students, record.baselines)
     )
-    assert record.verdict == judge(students, baselines)
-    assert record.gap == gap(students, np.load(taught.folder / "test_logits.npy").argmax(1) == labels)
+    assert record.verdict == judge(of_samples(students), of_samples(baselines))
+    assert record.gap == gap(
+        of_samples(students), of_samples((np.load(taught.folder / "test_logits.npy").argmax(1) == labels)[None])
+    )
 
 
 def test_student_and_baseline_of_a_seed_begin_with_the_same_weights_and_read_the_same_plan(
@@ -381,8 +384,8 @@ def test_a_matched_prior_is_the_teachers_on_the_held_out_inputs(
     # the bias is rounded to float32 when it is added
     assert found == pytest.approx(class_prior(np.load(taught.folder / "held_out_logits.npy")), abs=1e-5)
     logits, truth = np.load(tmp_path / net.logits), digits.labels[digits.parts["test"]]
-    assert net.test_accuracy == accuracy(logits, truth)
-    assert net.unmatched_test_accuracy == accuracy(logits - np.array(net.prior_bias), truth)
+    assert net.test_accuracy == CLASSES.quality(logits, truth)
+    assert net.unmatched_test_accuracy == CLASSES.quality(logits - np.array(net.prior_bias), truth)
     assert (baseline.prior_bias, baseline.unmatched_test_accuracy) == (None, None)
 
 

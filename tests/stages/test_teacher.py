@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.graphs import export
 from kdeploy.models import teachers
 from kdeploy.models.weights import save_weights
 from kdeploy.models.whitening import SAMPLES, whitening
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.samples.transfer_set import Choice
 from kdeploy.samples.views.views import Views
@@ -47,7 +47,7 @@ def test_the_record_says_what_lies_in_the_folder(taught: Done, digits: SampleSet
     ]
     for part, found in (("test", record.test_accuracy), ("held_out", record.held_out_accuracy)):
         logits = np.load(folder / f"{part}_logits.npy")
-        assert found == accuracy(logits, digits.labels[digits.parts[part]])
+        assert found == CLASSES.quality(logits, digits.labels[digits.parts[part]])
 
 
 def test_the_logits_are_those_of_the_saved_net(taught: Done, digits: SampleSet):

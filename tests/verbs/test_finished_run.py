@@ -10,7 +10,7 @@ import pytest
 
 import kdeploy
 from kdeploy.errors import InputError
-from kdeploy.evaluation.accuracy import accuracy, agreement
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.verbs.finished_run import computed_logits
 from tests.conftest import TinyRun
 
@@ -28,11 +28,11 @@ def test_the_logits_of_every_net_have_the_accuracy_that_was_recorded(run: kdeplo
     for net in nets:
         logits = net.logits(part)
         assert (logits.dtype, logits.shape) == (np.float32, (run.samples.counts[part], len(run.class_names)))
-        assert accuracy(logits, targets) == getattr(net.record, f"{part}_accuracy")
+        assert CLASSES.quality(logits, targets) == getattr(net.record, f"{part}_accuracy")
 
 
 def test_held_out_logits_agree_with_the_teacher_as_recorded(run: kdeploy.FinishedRun) -> None:
-    found = agreement(run.student.logits("held_out"), run.teacher.logits("held_out"))
+    found = CLASSES.agreement(run.student.logits("held_out"), run.teacher.logits("held_out"))
     assert found == run.distill.chosen.held_out_agreement
 
 

@@ -26,9 +26,12 @@ _MOST_NAMED = 10_000  # classes by name: beyond, the strings are something else,
 
 
 class Labels(NamedTuple):
-    """Labels with one meaning: int64 (N,), the names of their classes if they say them, and what was assumed."""
+    """Labels with one meaning, the names of their classes if they say them, and what was assumed.
 
-    numbers: NDArray[np.int64]
+    `numbers` are int64 (N,); of other kinds of outputs than classes float32 (N, width), and then they have names.
+    """
+
+    numbers: NDArray[Any]
     names: tuple[str, ...] | None = None
     assumed: tuple[str, ...] = ()
 

@@ -15,6 +15,8 @@ from kdeploy.formatting.numbers import microseconds
 from kdeploy.graphs import export as onnx_export
 from kdeploy.models.shallow import break_even
 from kdeploy.models.signature import signature
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.parity.compare import proved, raise_if_failed
 from kdeploy.parity.module_truth import located, module_oracle
 from kdeploy.records.bench import BenchRecord
@@ -52,6 +54,7 @@ def export(
     inputs: np.ndarray,
     target: str,
     exact: nn.Module | None = None,
+    kind: Kind = CLASSES,
 ) -> list[Form]:
     """Write `student.<form>.onnx` for each form, and prove each against the trained network on real inputs.
 
@@ -59,9 +62,10 @@ def export(
         name: of the input.
         inputs: preprocessed, float32 (inputs, *shape).
         exact: what the forms must agree with, in float64, where that is not the trained network.
+        kind: of the outputs.
     Raises: ParityError when a form is not that network.
     """
-    oracle = module_oracle(trained, inputs[:PROOF_INPUTS], exact)
+    oracle = module_oracle(trained, inputs[:PROOF_INPUTS], exact)._replace(kind=kind)
     forms = []
     for form, chain in chains.items():
         path = folder / f"student.{form}.onnx"
@@ -75,16 +79,22 @@ def export(
 
 
 def export_low_rank(
-    folder: Path, reduced: Reduced, folded: nn.Sequential, name: str, inputs: np.ndarray, target: str
+    folder: Path,
+    reduced: Reduced,
+    folded: nn.Sequential,
+    name: str,
+    inputs: np.ndarray,
+    target: str,
+    kind: Kind = CLASSES,
 ) -> Form:
     """Write `student.low-rank.onnx`, proved against the network of a lower rank in float64; with what that costs.
 
     Args:
         folded: the layers of the lower rank with every fold.
-        name, inputs: as of `export`.
+        name, inputs, kind: as of `export`.
     Raises: ParityError.
     """
-    forms = export(folder, {"low-rank": folded}, reduced.layers, name, inputs, target, reduced.exact)
+    forms = export(folder, {"low-rank": folded}, reduced.layers, name, inputs, target, reduced.exact, kind)
     return forms[0].model_copy(update={"low_rank": reduced.cost})
 
 

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from kdeploy.errors import ModelError
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.records.export import LowRank
 from kdeploy.transforms.rank import Decomposition, at_rank, decompose, lower_rank
 
@@ -46,11 +48,12 @@ class Reduced(NamedTuple):
 
 
 @torch.no_grad()  # not inference mode: its tensors could not be counted with gradients, as torch wants it
-def reduce(chain: nn.Sequential, request: Rank, inputs: np.ndarray) -> Reduced | str:
+def reduce(chain: nn.Sequential, request: Rank, inputs: np.ndarray, kind: Kind = CLASSES) -> Reduced | str:
     """The trained chain at a lower rank; a reason when no rank that saves anything is within the tolerance.
 
     Args:
         inputs: held out, preprocessed, float32 (inputs, *shape); the first 1,000 are measured.
+        kind: of the outputs.
     Raises: ModelError for a rank that the network cannot have, or that would save nothing.
     """
     double, batch = copy.deepcopy(chain).double().eval(), torch.from_numpy(inputs[:INPUTS]).double()
@@ -69,7 +72,7 @@ def reduce(chain: nn.Sequential, request: Rank, inputs: np.ndarray) -> Reduced |
     assert decomposition is not None
     assert rank is not None
     exact = at_rank(double, decomposition, rank)
-    cost = _cost(decomposition, rank, logits, exact(batch))
+    cost = _cost(decomposition, rank, logits, exact(batch), kind)
     return Reduced(outcome.layers, exact, cost, decomposition.right.shape[1], len(decomposition.left))
 
 
@@ -101,7 +104,7 @@ def _full_rank(decomposition: Decomposition) -> int:
     return decomposition.most if decomposition.width is not None else decomposition.most + 1
 
 
-def _cost(decomposition: Decomposition, rank: int, logits: Tensor, cut: Tensor) -> LowRank:
+def _cost(decomposition: Decomposition, rank: int, logits: Tensor, cut: Tensor, kind: Kind) -> LowRank:
     off = (cut - logits).abs()
     following = float(decomposition.values[rank]) if rank < len(decomposition.values) else 0.0
     return LowRank(
@@ -112,7 +115,7 @@ def _cost(decomposition: Decomposition, rank: int, logits: Tensor, cut: Tensor) 
         mean_abs_error=float(off.mean()),
         relative_error=float(off.max() / logits.abs().max()),
         spectral_error=following / float(decomposition.values[0]),
-        agreement=float((cut.argmax(1) == logits.argmax(1)).double().mean()),
+        agreement=kind.agreement(cut.numpy(), logits.numpy()),
     )
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy.evaluation.precision_cost import Labeled, precision_cost
+from kdeploy.outputs.by_name import kind_of
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.export import ExportRecord, Format
+from kdeploy.records.precision import Cost
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.protocol import Refused
 from kdeploy.stages.export.formats import divided, source_of
@@ -61,12 +63,18 @@ def _guarded(folder: Path, format_: Format, max_int8_drop: float) -> Format:
     if cost is None or (format_.model, format_.precision) != ("student", INT8) or cost.drop_points <= max_int8_drop:
         return format_
     shutil.rmtree(_place(folder, format_))
-    lost = "points of accuracy on" if cost.accuracy is not None else "% of the decisions of fp32 on"
     reason = (
-        f"int8 loses {cost.drop_points:.3g} {lost} {cost.inputs} held-out inputs, {cost.words}, "
+        f"int8 loses {cost.drop_points:.3g} {_loss(cost)} {cost.inputs} held-out inputs, {cost.words}, "
         f"more than the {max_int8_drop:g} allowed: fp32 is kept"
     )
     return format_.model_copy(update={"file": "", "bytes": 0, "refused": reason, "processors": None})
+
+
+def _loss(cost: Cost) -> str:
+    """What is lost, in words."""
+    if cost.accuracy is not None:
+        return f"points of {kind_of(cost.outputs).metric} on"
+    return "% of the decisions of fp32 on" if cost.outputs == "classes" else "points of agreement with fp32 on"
 
 
 def _baseline(folder: Path, student: Format, held_out: Labeled, calibration: np.ndarray) -> list[Format]:

@@ -20,6 +20,8 @@ from kdeploy.models.deep import DeepCnn
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.models.mlp import Mlp
 from kdeploy.models.whitened import WhitenedCnn
+from kdeploy.outputs.classes import CLASSES
+from kdeploy.outputs.kind import Kind
 from kdeploy.parity.compare import thinned
 from kdeploy.parity.module_truth import module_oracle
 from kdeploy.parity.truth import onnx_oracle
@@ -166,13 +168,13 @@ def _written(
     source, record = distilled
     trained = shallow.load(source / record.chosen.file, record.student)
     student_export = student_forms(
-        folder, trained, record.preprocessing.input, inputs.student.inputs, options, progress
+        folder, trained, record.preprocessing.input, inputs.student.inputs, options, progress, inputs.student.kind
     )
     shutil.copyfile(folder / f"student.{student_export.bottleneck.shipped}.onnx", folder / STUDENT)
     student = _exported(folder / STUDENT, record.preprocessing.model_shape, student_export.networks)
     subjects = [
-        _subject("student", folder / STUDENT, student, inputs.student.inputs, inputs.student_transfer),
-        _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher.inputs, inputs.teacher_transfer),
+        _subject("student", folder / STUDENT, student, inputs.student, inputs.student_transfer),
+        _subject("teacher", folder / TEACHER, exported_teacher, inputs.teacher, inputs.teacher_transfer),
     ]
     return ExportRecord(
         student=student.model,
@@ -186,6 +188,7 @@ def _written(
         teacher_preprocessing=teacher.record.preprocessing,
         class_names=teacher.record.class_names,
         output=export.OUTPUT,
+        outputs=inputs.student.kind.name,
     )
 
 
@@ -196,12 +199,14 @@ def student_forms(
     inputs: np.ndarray,
     options: ExportOptions,
     progress: Progress,
+    kind: Kind = CLASSES,
 ) -> StudentForms:
     """Every form of the student, and which one ships; one of a lower rank is trained no more.
 
     Args:
         name: of the input.
         inputs: preprocessed, float32 (samples, *shape).
+        kind: of the outputs.
     """
     factored, folds = _folded(trained.chain(), inputs.shape[1:], "student")
     fusing = fuse(factored)
@@ -210,13 +215,13 @@ def student_forms(
     chains: dict[FormName, nn.Sequential] = {"factored" if pair else "plain": factored}
     if fusing.done:
         chains["fused"] = fusing.layers.eval()
-    exported = forms.export(folder, chains, trained, name, inputs, target)
+    exported = forms.export(folder, chains, trained, name, inputs, target, kind=kind)
     if isinstance(options.bottleneck, Rank):
-        reduced = reduce(trained.chain(), options.bottleneck, inputs)
+        reduced = reduce(trained.chain(), options.bottleneck, inputs, kind)
         shipped = forms.choose_rank(options.bottleneck, reduced, pair)
         if isinstance(reduced, Reduced):
             folded, _ = _folded(reduced.layers, inputs.shape[1:], "student")
-            exported.append(forms.export_low_rank(folder, reduced, folded, name, inputs, target))
+            exported.append(forms.export_low_rank(folder, reduced, folded, name, inputs, target, kind))
             return StudentForms(tuple(exported), shipped, Networks(reduced.layers, folded), folds)
         return StudentForms(tuple(exported), shipped, Networks(trained, chains[shipped.shipped]), folds)
     measured = None
@@ -330,13 +335,14 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
 
 
 def _subject(
-    name: Literal["student", "teacher"], path: Path, exported: Exported, held_out: np.ndarray, transfer: np.ndarray
+    name: Literal["student", "teacher"], path: Path, exported: Exported, held_out: Labeled, transfer: np.ndarray
 ) -> formats.ConvertedModel:
     """A model with what its formats are compared on; the teacher, which no bundle takes along, on fewer inputs."""
-    calibration, compared = formats.divided(held_out, transfer)
+    calibration, compared = formats.divided(held_out.inputs, transfer)
     if name == "teacher":
         compared = thinned(compared, forms.PROOF_INPUTS)
     if exported.networks is None:
-        return formats.ConvertedModel(name, path, None, onnx_oracle(path, compared), compared, calibration)
-    oracle = module_oracle(exported.networks.trained, compared)
+        graph = onnx_oracle(path, compared)._replace(kind=held_out.kind)
+        return formats.ConvertedModel(name, path, None, graph, compared, calibration)
+    oracle = module_oracle(exported.networks.trained, compared)._replace(kind=held_out.kind)
     return formats.ConvertedModel(name, path, exported.networks.deployed, oracle, compared, calibration)

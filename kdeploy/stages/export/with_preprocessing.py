@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kdeploy.evaluation.raw_input import compare
+from kdeploy.outputs.by_name import kind_of
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.truth import onnx_oracle
 from kdeploy.records.export import ExportRecord, RawForm
@@ -38,7 +39,7 @@ def add(
     student, path, spec = folder / record.student.file, folder / RAW, record.preprocessing
     preprocess.prepend(student, path, spec, layout)
     samples = canonical[:PROOF_INPUTS]
-    oracle = onnx_oracle(student, apply_numpy(spec, samples))
+    oracle = onnx_oracle(student, apply_numpy(spec, samples))._replace(kind=kind_of(record.outputs))
     rows = compare(path, samples, layout, oracle, (REFERENCE, target))
     raise_if_failed(rows)
     form = RawForm(file=RAW, sha256=hash_file(path), bytes=path.stat().st_size, layout=layout, parity=rows)

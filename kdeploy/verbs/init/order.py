@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.evaluation.doubts import near_chance
+from kdeploy.outputs.classes import CLASSES
 
 
 class Other(NamedTuple):
@@ -33,10 +33,10 @@ def other_order(names: tuple[str, ...], labels: np.ndarray, answers: Sequence[np
         answers: logits (rows, classes), with one preprocessing each.
     """
     chance = 1 / len(names)
-    if not all(near_chance(accuracy(one, labels) or 0.0, chance) for one in answers):
+    if not all(near_chance(CLASSES.quality(one, labels) or 0.0, chance) for one in answers):
         return None
     found = [
-        Other(classes, place, accuracy(one, _places(names, classes)[labels]) or 0.0)
+        Other(classes, place, CLASSES.quality(one, _places(names, classes)[labels]) or 0.0)
         for classes in _orders(names)
         for place, one in enumerate(answers)
     ]

@@ -13,12 +13,12 @@ import onnx
 import torch
 
 from kdeploy.errors import ModelError
-from kdeploy.evaluation.accuracy import accuracy
 from kdeploy.graphs.columns import columns_for
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.logits import take_logits
 from kdeploy.models.classifier import OnnxClassifier
 from kdeploy.models.signature import signature
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.preprocessing import apply
 from kdeploy.verbs.init.data import Sample
@@ -101,7 +101,7 @@ def fit(path: Path, teacher: TeacherSignature, sample: Sample) -> Fit:
         logits = _as_logits(classifier.logits(apply(spec, torch.from_numpy(sample.inputs))), end)[:, chosen]
         if not torch.isfinite(logits).all():
             raise ModelError(str(path), "must give finite logits of the data", got=f"NaN or infinite ones of {words}")
-        right, bits = accuracy(logits.numpy(), sample.labels), _bits(logits)
+        right, bits = CLASSES.quality(logits.numpy(), sample.labels), _bits(logits)
         keys = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
         preprocess = keys | ({"size": list(size)} if size else {})
         answers.append(logits.numpy())

@@ -9,8 +9,9 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from kdeploy.evaluation.accuracy import BATCH, accuracy, agreement, logits_of
+from kdeploy.evaluation.logits import BATCH, logits_of
 from kdeploy.evaluation.precision_cost import Labeled, precision_cost
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.feed import Feed
@@ -49,13 +50,13 @@ def test_logits_are_those_of_the_samples_without_a_view():
 
 def test_accuracy_is_the_share_of_rows_whose_largest_logit_is_the_label():
     logits = np.array([[1.0, 2.0], [3.0, 1.0], [0.0, 1.0], [5.0, 4.0]])
-    assert accuracy(logits, np.array([1, 0, 0, 0])) == 0.75
+    assert CLASSES.quality(logits, np.array([1, 0, 0, 0])) == 0.75
 
 
 def test_agreement_looks_at_the_largest_logit_alone():
     logits = np.array([[1.0, 2.0], [3.0, 1.0]])
-    assert agreement(logits, np.array([[-9.0, 2.0], [0.0, 1.0]])) == 0.5
-    assert agreement(logits, logits * 100) == 1
+    assert CLASSES.agreement(logits, np.array([[-9.0, 2.0], [0.0, 1.0]])) == 0.5
+    assert CLASSES.agreement(logits, logits * 100) == 1
 
 
 def negated(path: Path, **changes: Any) -> Path:

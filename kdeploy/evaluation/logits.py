@@ -1,4 +1,4 @@
-"""Logits of whole parts of a sample set, and what they say: accuracy, agreement."""
+"""Outputs of whole parts of a sample set: logits, or values in the user's unit."""
 
 from __future__ import annotations
 
@@ -26,19 +26,3 @@ def stored_logits(folder: Path, part: Literal["held_out", "test"]) -> np.ndarray
     """The teacher's logits on a part, as its stage stored them: float32 (samples, classes)."""
     logits: np.ndarray = np.load(folder / f"{part}_logits.npy", allow_pickle=False)
     return logits
-
-
-def accuracy(logits: np.ndarray, labels: np.ndarray) -> float | None:
-    """The fraction of labelled rows whose largest logit is the label's; None where no row is labelled.
-
-    Args:
-        logits: (rows, classes).
-        labels: int64 (rows,), -1 for none.
-    """
-    labeled = labels >= 0
-    return float((logits[labeled].argmax(1) == labels[labeled]).mean()) if labeled.any() else None
-
-
-def agreement(logits: np.ndarray, others: np.ndarray) -> float:
-    """The fraction of rows whose largest logit is of the same class in both; (rows, classes) each."""
-    return float((logits.argmax(1) == others.argmax(1)).mean())
