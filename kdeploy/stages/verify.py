@@ -42,10 +42,10 @@ def run(
         target: the runtime that the raw form is for.
     Raises: ParityError for the first comparison that failed.
     """
-    spec = exported.distilled[1].preprocessing
-    student = exported_student(exported)
+    spec, student = exported.distilled[1].preprocessing, exported_student(exported)
+    truth = ModuleTruth(student.module, student.exact, exported.folder / "student.onnx")
     subjects = [
-        _subject("student", exported, samples, ModuleTruth(student.module, student.exact), spec),
+        _subject("student", exported, samples, truth, spec),
         _subject("teacher", exported, samples, _teacher_truth(exported), exported.teacher[1].preprocessing),
     ]
     record = compared(subjects=subjects, names=list(names), progress=progress)
@@ -82,13 +82,14 @@ def _is_outside(name: str, exported: ExportedRun) -> bool:
 def _teacher_truth(exported: ExportedRun) -> Truth:
     """The trained network that the exported teacher must agree with; its graph when an ONNX file is all, or part, of
     it."""
+    graph = exported.folder / "teacher.onnx"
     if any(record.origin == "onnx" for _, record in exported.members):
-        return GraphTruth(exported.folder / "teacher.onnx", "its graph in float64")
+        return GraphTruth(graph, "its graph in float64")
     modules = [teachers.module(folder, teachers.spec_of(record)) for folder, record in exported.members]
     combination = exported.teacher[1].ensemble
     if combination is None:
-        return ModuleTruth(modules[0])
-    return ModuleTruth(Ensemble(modules, Rule(combination.mean, combination.weights)).eval())
+        return ModuleTruth(modules[0], graph=graph)
+    return ModuleTruth(Ensemble(modules, Rule(combination.mean, combination.weights)).eval(), graph=graph)
 
 
 def _raw_rows(exported: ExportedRun, samples: SampleSet, oracle: Oracle, target: str) -> tuple[ParityRow, ...]:

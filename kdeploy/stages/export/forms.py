@@ -71,26 +71,25 @@ def export(
         kind: of the outputs.
     Raises: ParityError when a form is not that network.
     """
-    oracle = module_oracle(trained, inputs[:PROOF_INPUTS], exact)._replace(kind=kind)
-    forms = []
+    paths = {form: folder / f"student.{form}.onnx" for form in chains}
     for form, chain in chains.items():
-        path = folder / f"student.{form}.onnx"
-        onnx_export.write(chain, path, input_name=name, shape=inputs.shape[1:])
-        forms.append(_proved(path, form, trained, oracle, inputs, target))
-    return forms
+        onnx_export.write(chain, paths[form], input_name=name, shape=inputs.shape[1:])
+    return _all_proved(paths, trained, inputs, target, kind, exact)
 
 
 def export_graphs(
-    folder: Path, modules: Mapping[FormName, nn.Module], trained: nn.Module, name: str, inputs: np.ndarray, target: str
+    folder: Path,
+    modules: Mapping[FormName, nn.Module],
+    trained: nn.Module,
+    name: str,
+    inputs: np.ndarray,
+    target: str,
+    kind: Kind,
 ) -> tuple[list[Form], GraphOutcome]:
     """As `export`, of modules whose batch norms fold on their graphs; how that ended for the first of them."""
-    oracle = module_oracle(trained, inputs[:PROOF_INPUTS])
-    forms, outcomes = [], []
-    for form, module in modules.items():
-        path = folder / f"student.{form}.onnx"
-        outcomes.append(write_folded(module, path, name, inputs.shape[1:]))
-        forms.append(_proved(path, form, trained, oracle, inputs, target))
-    return forms, outcomes[0]
+    paths = {form: folder / f"student.{form}.onnx" for form in modules}
+    outcomes = [write_folded(module, paths[form], name, inputs.shape[1:]) for form, module in modules.items()]
+    return _all_proved(paths, trained, inputs, target, kind), outcomes[0]
 
 
 def write_folded(module: nn.Module, path: Path, name: str, shape: Sequence[int]) -> GraphOutcome:
@@ -107,12 +106,25 @@ def write_folded(module: nn.Module, path: Path, name: str, shape: Sequence[int])
     return outcome
 
 
-def _proved(path: Path, form: FormName, trained: nn.Module, oracle: Oracle, inputs: np.ndarray, target: str) -> Form:
-    """A form that is written. Raises: ParityError when it is not the trained network."""
+def _all_proved(
+    paths: Mapping[FormName, Path],
+    trained: nn.Module,
+    inputs: np.ndarray,
+    target: str,
+    kind: Kind,
+    exact: nn.Module | None = None,
+) -> list[Form]:
+    """The forms that are written, each proved on the first inputs."""
     some = inputs[:PROOF_INPUTS]
+    oracle = module_oracle(trained, some, exact, next(iter(paths.values())))._replace(kind=kind)
+    return [_proved(path, form, trained, oracle, some, target) for form, path in paths.items()]
+
+
+def _proved(path: Path, form: FormName, trained: nn.Module, oracle: Oracle, some: np.ndarray, target: str) -> Form:
+    """A form that is written. Raises: ParityError when it is not the trained network."""
     rows = [proved(path, f"student.{form}", oracle, some, runtime) for runtime in (REFERENCE, target)]
     raise_if_failed([located(row, path, some, trained) for row in rows])
-    return Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows))
+    return Form(form=form, model=describe(path, some.shape[1:]), latency_ns=None, parity=tuple(rows))
 
 
 def export_low_rank(

@@ -213,7 +213,7 @@ def student_forms(
         kind: of the outputs.
     """
     if not isinstance(trained, ShallowStudent | CompactStudent):
-        return _forms_of_a_graph(folder, trained, name, inputs, options, progress)
+        return _forms_of_a_graph(folder, trained, name, inputs, options, progress, kind)
     factored, folds = _folded(trained.chain(), inputs.shape[1:], "student")
     fusing = fuse(factored)
     folds = (*folds, Fold(model="student", name="bottleneck", **_ended(fusing)))
@@ -254,7 +254,13 @@ def _chosen(
 
 
 def _forms_of_a_graph(
-    folder: Path, trained: nn.Module, name: str, inputs: np.ndarray, options: ExportOptions, progress: Progress
+    folder: Path,
+    trained: nn.Module,
+    name: str,
+    inputs: np.ndarray,
+    options: ExportOptions,
+    progress: Progress,
+    kind: Kind,
 ) -> StudentForms:
     """The forms of a student that is no chain of layers: what folds, folds on its graph."""
     fusing, widths = fuse_bottleneck(trained)
@@ -262,7 +268,7 @@ def _forms_of_a_graph(
     modules: dict[FormName, nn.Module] = {"factored" if pair else "plain": trained}
     if fusing.done:
         modules["fused"] = fusing.module
-    exported, folded = forms.export_graphs(folder, modules, trained, name, inputs, options.target)
+    exported, folded = forms.export_graphs(folder, modules, trained, name, inputs, options.target, kind)
     shipped, timed = _chosen(folder, options, pair, fusing, exported, inputs, progress)
     folds = (
         Fold(model="student", name="batch norm", **_ended(folded)),
@@ -388,5 +394,5 @@ def _subject(
     if exported.networks is None:
         graph = onnx_oracle(path, compared)._replace(kind=held_out.kind)
         return formats.ConvertedModel(name, path, None, graph, compared, calibration)
-    oracle = module_oracle(exported.networks.trained, compared)._replace(kind=held_out.kind)
+    oracle = module_oracle(exported.networks.trained, compared, graph=path)._replace(kind=held_out.kind)
     return formats.ConvertedModel(name, path, exported.networks.deployed, oracle, compared, calibration)
