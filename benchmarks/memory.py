@@ -24,6 +24,7 @@ from kdeploy.labels.store import Reader
 from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.models.classifier import ModuleClassifier
+from kdeploy.models.students import StudentOptions
 from kdeploy.records.preprocessing import Preprocessing
 from kdeploy.samples.feed import Feed
 from kdeploy.samples.sampleset import SampleSet
@@ -77,7 +78,7 @@ def work(samples: SampleSet, views: int, place: Path) -> None:
     logits = np.zeros((100, 10), np.float32)
     distill.run(
         place / "distill",
-        student=sizes,
+        student=StudentOptions("shallow", sizes),
         feed=feed,
         samples=samples,
         teacher=distill.StoredTeacher(Reader(place / "labels", store_header), logits, logits),

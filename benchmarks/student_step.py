@@ -22,6 +22,7 @@ from kdeploy.labels.store import Reader
 from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
+from kdeploy.models.students import StudentOptions
 from kdeploy.samples import sources
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
@@ -61,7 +62,7 @@ def product(case: Case, feed: Feed, samples: SampleSet, labels: Reader, epochs: 
         with tempfile.TemporaryDirectory() as folder:
             distill.run(
                 Path(folder),
-                student=case.student,
+                student=StudentOptions("shallow", case.student),
                 feed=feed,
                 samples=samples,
                 teacher=distill.StoredTeacher(labels, logits["test"], logits["held_out"]),

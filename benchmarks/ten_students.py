@@ -25,6 +25,7 @@ from kdeploy.losses.logit_matching import logit_mse
 from kdeploy.losses.options import LossOptions
 from kdeploy.models import shallow
 from kdeploy.models.classifier import Classifier
+from kdeploy.models.students import StudentOptions
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages import distill, labels
@@ -60,7 +61,7 @@ def from_one_store(
             folder.mkdir()
             distill.run(
                 folder,
-                student=_sizes(width),
+                student=StudentOptions("shallow", _sizes(width)),
                 feed=feed,
                 samples=samples,
                 teacher=distill.StoredTeacher(Reader(store, store_header), logits, logits),

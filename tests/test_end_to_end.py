@@ -244,7 +244,8 @@ class TestGate:
         assert found.stderr.splitlines()[-1] == (
             f"error: gate: must be met (max_drop: {drop:.4g} points below the teacher, {drop:.4g} more than the 0 "
             f"allowed; min_speedup: {no_interval}). "
-            "Raise student.hidden, student.bottleneck or distill.epochs for accuracy, or relax gate.max_drop. "
+            "Make the student wider (student.hidden, student.bottleneck, or the widths of compact), raise "
+            "distill.epochs, or relax gate.max_drop. "
             "Time it again on a quiet machine, raise bench.max_seconds, or remove gate.min_speedup."
         )
         assert "gate: max_drop NOT MET" in found.stdout

@@ -65,7 +65,7 @@ TESTED_ELSEWHERE = {
         pipeline/job pipeline/order pipeline/stage
     """,
     "the keys of a section of a recipe: recipe/test_load.py has their problems, recipe/test_models.py their values": """
-        recipe/data recipe/distill recipe/dropout recipe/student recipe/teacher recipe/training recipe/views
+        recipe/data recipe/distill recipe/dropout recipe/teacher recipe/training recipe/views
     """,
     "fields alone: who fills them tests them, and records/test_base.py how they are written and read": """
         records/bench_compare records/bundle records/circumstances records/count records/decisions records/distill

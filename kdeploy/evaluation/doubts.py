@@ -51,8 +51,8 @@ def _of_student(teacher: TeacherRecord, distill: DistillRecord) -> str | None:
     if right is None or student is None or right - student <= (right - (chance or 0.0)) / SHARE:
         return None
     return (
-        f"The student is far below its teacher, {numbers.percent(student)} against {numbers.percent(right)}: raise "
-        "student.hidden or distill.epochs, or give more unlabelled inputs."
+        f"The student is far below its teacher, {numbers.percent(student)} against {numbers.percent(right)}: make "
+        "it wider, raise distill.epochs, or give more unlabelled inputs."
     )
 
 

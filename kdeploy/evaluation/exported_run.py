@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
-from kdeploy.models import shallow
+from kdeploy.models import students
+from kdeploy.models.compact import CompactStudent
+from kdeploy.models.shallow import ShallowStudent
 from kdeploy.parity.module_truth import module_oracle
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
@@ -45,10 +47,11 @@ class ExportedStudent(NamedTuple):
 def exported_student(run: ExportedRun) -> ExportedStudent:
     """The network that `student.onnx` must agree with: the trained student, or what a lower rank made of it."""
     (folder, distilled), bottleneck = run.distilled, run.record.bottleneck
-    trained = shallow.load(folder / distilled.chosen.file, distilled.student)
+    trained = students.load(folder / distilled.chosen.file, distilled.student)
     if bottleneck.shipped != "low-rank":
         return ExportedStudent(trained, None)
     assert bottleneck.width is not None
+    assert isinstance(trained, ShallowStudent | CompactStudent)
     rank, chain = bottleneck.width, trained.chain()
     return ExportedStudent(lower_rank(chain, rank).layers, lower_rank(copy.deepcopy(chain).double(), rank).layers)
 

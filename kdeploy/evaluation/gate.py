@@ -24,10 +24,16 @@ from kdeploy.records.export import ExportRecord
 from kdeploy.records.report import GateResult
 from kdeploy.records.teacher import TeacherRecord
 
-_BETTER = "Raise student.hidden, student.bottleneck or distill.epochs for {}, or relax gate.max_drop."
-_MORE_ALIKE = "Raise student.hidden, student.bottleneck or distill.epochs for agreement, or relax gate.min_agreement."
+_WIDER = (
+    "Make the student wider (student.hidden, student.bottleneck, or the widths of compact), raise distill.epochs, or"
+)
+_BETTER = f"{_WIDER} relax gate.max_drop."
+_MORE_ALIKE = f"{_WIDER} relax gate.min_agreement."
 _WITHOUT_LABELS = "Ask for gate.min_agreement instead of gate.max_drop."
-_FASTER = "Lower student.conv.channels, student.bottleneck or student.hidden for speed, or relax gate.min_speedup."
+_FASTER = (
+    "Make the student narrower (student.conv.channels, student.bottleneck, student.hidden, or the widths of compact), "
+    "or relax gate.min_speedup."
+)
 _TIMED_WELL = "Time it again on a quiet machine, raise bench.max_seconds, or remove gate.min_speedup."
 
 
@@ -61,12 +67,12 @@ def check_run(
     return tuple(results)
 
 
-def raise_if_failed(results: Sequence[GateResult], kind: Kind = CLASSES) -> None:
+def raise_if_failed(results: Sequence[GateResult]) -> None:
     """Raises: GateError that says by how much each requirement was missed, and which recipe keys to change."""
     failed = [result for result in results if not result.passed]
     if failed:
         got = "; ".join(f"{result.key}: {result.text}" for result in failed)
-        raise GateError("gate", "must be met", got=got, advice=" ".join(_advice(result, kind) for result in failed))
+        raise GateError("gate", "must be met", got=got, advice=" ".join(map(_advice, failed)))
 
 
 def drop_points(teacher_accuracy: float | None, student_accuracies: Sequence[float]) -> float | None:
@@ -143,9 +149,9 @@ def setting(runtime: str, batch: int, threads: int) -> str:
     return f"{runtime}, batch {batch}, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def _advice(failed: GateResult, kind: Kind) -> str:
+def _advice(failed: GateResult) -> str:
     if failed.key == "max_drop":
-        return _BETTER.format(kind.metric) if failed.measured is not None else _WITHOUT_LABELS
+        return _BETTER if failed.measured is not None else _WITHOUT_LABELS
     if failed.key == "min_agreement":
         return _MORE_ALIKE
     return _TIMED_WELL if failed.measured is None else _FASTER

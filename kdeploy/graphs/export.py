@@ -26,7 +26,7 @@ LIMIT_BYTES = 3 << 29  # 1.5 GiB: protobuf ends at 2 GiB
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 
 
-def write(module: nn.Module, path: Path, *, input_name: str, shape: Sequence[int]) -> None:
+def write(module: nn.Module, path: Path, *, input_name: str, shape: Sequence[int], called: str | None = None) -> None:
     """Export a module.
 
     Args:
@@ -34,24 +34,26 @@ def write(module: nn.Module, path: Path, *, input_name: str, shape: Sequence[int
         path: replaced atomically.
         input_name: of the graph's input; its output is called `logits`.
         shape: of one input, without the batch.
+        called: what messages call the module; the path when left out.
     Raises: ParityError for a module in training mode, with random operators, or of another opset than 18; ModelError
         when torch cannot export it.
     """
+    where = called or str(path)
     training = next((name for name, part in module.named_modules() if part.training), None)
     if training is not None:
         got = f"layer {training!r} is in training mode" if training else "it is in training mode"
-        raise ParityError(str(path), "must be exported in evaluation mode", got=got)
+        raise ParityError(where, "must be exported in evaluation mode", got=got)
     size = sum(value.numel() * value.element_size() for value in module.state_dict().values())
     if size > LIMIT_BYTES:
-        raise ModelError(str(path), f"must have at most {LIMIT_BYTES} bytes of weights", got=f"{size} bytes")
-    with calling(str(path), "must be a network that torch can export"):  # it may leave where torch looks at it
-        model = _exported(module, path, input_name, shape)
+        raise ModelError(where, f"must have at most {LIMIT_BYTES} bytes of weights", got=f"{size} bytes")
+    with calling(where, "must be a network that torch can export"):  # it may leave where torch looks at it
+        model = _exported(module, where, input_name, shape)
     _plain(model)
-    _must_be_deployable(model, path)
+    _must_be_deployable(model, where)
     commit_bytes(path, model.SerializeToString(deterministic=True))
 
 
-def _exported(module: nn.Module, path: Path, input_name: str, shape: Sequence[int]) -> onnx.ModelProto:
+def _exported(module: nn.Module, where: str, input_name: str, shape: Sequence[int]) -> onnx.ModelProto:
     # batch 3: an example of one row may be taken for a constant
     example = torch.zeros(3, *shape)
     log = logging.getLogger("torch.onnx")
@@ -75,7 +77,7 @@ def _exported(module: nn.Module, path: Path, input_name: str, shape: Sequence[in
     except Exception as exc:
         # torch raises many classes here, around the one that says why; the sentence that helps is its first line
         why = str(exc.__cause__ or exc).strip().partition("\n")[0]
-        raise ModelError(str(path), "must be a network that torch can export", got=why) from exc
+        raise ModelError(where, "must be a network that torch can export", got=why) from exc
     finally:
         log.setLevel(level)
     assert program is not None
@@ -95,18 +97,18 @@ def _plain(model: onnx.ModelProto) -> None:
     del graph.value_info[:]
 
 
-def _must_be_deployable(model: onnx.ModelProto, path: Path) -> None:
+def _must_be_deployable(model: onnx.ModelProto, where: str) -> None:
     opset = {item.domain or "ai.onnx": item.version for item in model.opset_import}
     if opset != {"ai.onnx": OPSET}:
-        raise ParityError(str(path), f"must be ONNX opset {OPSET}", got=str(opset))
+        raise ParityError(where, f"must be ONNX opset {OPSET}", got=str(opset))
     for node in model.graph.node:
         training = any(item.name == "training_mode" and item.i for item in node.attribute)
         if node.op_type in _RANDOM or node.op_type == "Dropout" or training:
             raise ParityError(
-                str(path), "must not be random or in training mode", got=f"node {node.name!r} is {node.op_type}"
+                where, "must not be random or in training mode", got=f"node {node.name!r} is {node.op_type}"
             )
     for value in (*model.graph.input, *model.graph.output):
         dims = value.type.tensor_type.shape.dim
         if not dims or not dims[0].dim_param:
-            raise ParityError(str(path), "must have a dynamic batch", got=f"{value.name!r} has a fixed one")
+            raise ParityError(where, "must have a dynamic batch", got=f"{value.name!r} has a fixed one")
     onnx.checker.check_model(model, full_check=True)

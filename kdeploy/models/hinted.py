@@ -1,18 +1,21 @@
-"""A student and what is trained with it: a linear map from one of its hidden layers to the teacher's features.
+"""A student and what is trained with it: a linear map from one of its layers to the teacher's features.
 
-    h_1 = ReLU(U V x + b),  h_n = ReLU(U_n h_n-1 + b_n),  logits = W h_last + c,  projected = R h_layer + d
+    logits = W h_last + c,  projected = R h_layer + d
 
 The map is needed for hints alone (`losses.hints`). It is in the checkpoints of the training and no part of the student.
 """
 
 from __future__ import annotations
 
+import difflib
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from kdeploy.errors import ModelError
+from kdeploy.models.answering import answering_layer
 from kdeploy.models.seeding import drawn_from
-from kdeploy.models.shallow import ShallowStudent
 
 
 class Answer(NamedTuple):
@@ -24,24 +27,58 @@ class Answer(NamedTuple):
 
 
 class StudentWithHints(nn.Module):
-    """A student that shows its hidden layers.
+    """A student that shows what its last linear layer reads, and what the layer of its hints gives, flattened.
 
     Args:
         student: trained in place.
+        example: a preprocessed batch of it, (rows, *shape).
         width: of the teacher's features; None for no map.
         seed: what the map's initial weights depend on, and nothing else.
-        layer: the hidden layer that it reads, counted from 1 at the input; None for the last.
+        layer: the layer that the map reads, by its name in the student; None for what the last linear layer reads.
+    Raises: ModelError when the student does not end in a linear layer, or has no such layer.
     """
 
-    def __init__(self, student: ShallowStudent, *, width: int | None, seed: int, layer: int | None = None) -> None:
+    def __init__(
+        self, student: nn.Module, example: Tensor, *, width: int | None, seed: int, layer: str | None = None
+    ) -> None:
         super().__init__()
         self.student = student
-        self.layer = -1 if layer is None else layer - 1
+        self._seen: dict[str, Tensor] = {}
+        answering = answering_layer(student, example)
+        if answering is None:
+            advice = "Leave out distill.hint_weight and distill.relational."
+            got = "its logits come from elsewhere"
+            raise ModelError("student", "must end in a linear layer, to show features", got=got, advice=advice)
+        answering.layer.register_forward_pre_hook(self._note_read)
+        if layer is not None:
+            _layer(student, layer).register_forward_hook(self._note_given)
+        with torch.no_grad():
+            student.eval()(example)
         with drawn_from(seed):
-            self.projection = None if width is None else nn.Linear(student.widths[self.layer], width)
+            self.projection = None if width is None else nn.Linear(self._source.shape[1], width)
+        self._seen.clear()
 
     def forward(self, batch: Tensor) -> Answer:
         """The answer to a preprocessed batch of shape (batch, *shape)."""
-        hidden = self.student.each_hidden(batch)
-        projected = None if self.projection is None else self.projection(hidden[self.layer])
-        return Answer(self.student.logits(hidden[-1]), hidden[-1], projected)
+        logits = self.student(batch)
+        projected = None if self.projection is None else self.projection(self._source)
+        return Answer(logits, self._seen["read"], projected)
+
+    @property
+    def _source(self) -> Tensor:
+        return self._seen.get("given", self._seen["read"])
+
+    def _note_read(self, _layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._seen["read"] = inputs[0].flatten(1)
+
+    def _note_given(self, _layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._seen["given"] = output.flatten(1)
+
+
+def _layer(student: nn.Module, name: str) -> nn.Module:
+    layers: dict[str, nn.Module] = {key: layer for key, layer in student.named_modules() if key}
+    if name not in layers:
+        near = difflib.get_close_matches(name, layers, n=1)
+        advice = f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join([*layers][-4:])}."
+        raise ModelError("student", "distill.hint_layer must name a layer of it", got=name, advice=advice)
+    return layers[name]

@@ -1,20 +1,21 @@
-"""Teachers by the name that timm, torchvision or Hugging Face transformers give them.
+"""Teachers and students by the name that timm, torchvision or Hugging Face transformers give them.
 
 Each builds a network, with the weights it was published with (which needs the network, or the package's cache) or for
 as many classes as the data has, and says what it expects of a picture: a size, a mean, a standard deviation. What a
 published preprocessing does besides (a crop in the middle, a bicubic filter) is left out: pictures are resized to the
 size itself.
 
-Packages are imported when a teacher asks for one. `again` builds a network from what was kept with its weights alone.
+Packages are imported when a network of one is wanted for. `again` builds a network from what was kept with its
+weights alone.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -54,6 +55,39 @@ def build(origin: Origin, name: str, classes: int | None) -> tuple[nn.Module, di
     except (RuntimeError, ValueError) as exc:
         raise _unknown(origin, name, exc) from exc
     return network.eval(), arguments
+
+
+class Wanted(NamedTuple):
+    """A network that is wanted of a package.
+
+    Args:
+        name: as the package has it; of Hugging Face also the type of a config, `vit`, which `arguments` then fill.
+        arguments: further ones of the package's own function.
+        classes: how many logits it is to have.
+        shape: (channels, height, width) of a sample.
+        published: with published weights below its logits, or with first weights alone?
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    classes: int
+    shape: Sequence[int]
+    published: bool
+
+
+def student(origin: Origin, wanted: Wanted) -> nn.Module:
+    """A network that is to be trained.
+
+    Raises: as `build`.
+    """
+    package = _package(origin)
+    try:
+        network: nn.Module = _STUDENTS[origin](package, wanted)
+    except OSError as exc:
+        raise _not_here(origin, wanted.name, exc) from exc
+    except (RuntimeError, ValueError, TypeError, AttributeError) as exc:
+        raise _unknown(origin, wanted.name, exc) from exc
+    return network
 
 
 def again(origin: Origin, arguments: Mapping[str, Any]) -> nn.Module:
@@ -116,6 +150,37 @@ def _huggingface(transformers: ModuleType, name: str, classes: int | None) -> tu
     return LogitsOf(network), {"config": json.loads(network.config.to_json_string(use_diff=False))}
 
 
+def _timm_student(timm: ModuleType, wanted: Wanted) -> nn.Module:
+    given = {"in_chans": wanted.shape[0], **wanted.arguments}
+    network: nn.Module = timm.create_model(
+        wanted.name, pretrained=wanted.published, num_classes=wanted.classes, **given
+    )
+    return network
+
+
+def _torchvision_student(models: ModuleType, wanted: Wanted) -> nn.Module:
+    network: nn.Module = models.get_model(wanted.name, weights=None, num_classes=wanted.classes, **wanted.arguments)
+    if wanted.published:
+        weights = models.get_model_weights(wanted.name).DEFAULT.get_state_dict(progress=False, check_hash=True)
+        own = network.state_dict()
+        fitting = {key: value for key, value in weights.items() if key in own and own[key].shape == value.shape}
+        network.load_state_dict(fitting, strict=False)  # its last layer is for other classes
+    return network
+
+
+def _huggingface_student(transformers: ModuleType, wanted: Wanted) -> nn.Module:
+    arguments = {"num_labels": wanted.classes, "num_channels": wanted.shape[0], **wanted.arguments}
+    if wanted.published:
+        classifiers = transformers.AutoModelForImageClassification
+        options = {"use_safetensors": True, "ignore_mismatched_sizes": True, **_NO_CODE}
+        return LogitsOf(classifiers.from_pretrained(wanted.name, **options, **arguments))
+    if wanted.name in transformers.CONFIG_MAPPING:
+        config = transformers.AutoConfig.for_model(wanted.name, **{"image_size": wanted.shape[1]} | arguments)
+    else:
+        config = transformers.AutoConfig.from_pretrained(wanted.name, **arguments, **_NO_CODE)
+    return LogitsOf(_from_config(transformers, config))
+
+
 def _from_config(transformers: ModuleType, config: object) -> nn.Module:
     network: nn.Module = transformers.AutoModelForImageClassification.from_config(config, **_NO_CODE)
     return network
@@ -174,4 +239,5 @@ def _first_line(exc: Exception) -> str:
 
 
 _BUILDERS = {"timm": _timm, "torchvision": _torchvision, "huggingface": _huggingface}
+_STUDENTS = {"timm": _timm_student, "torchvision": _torchvision_student, "huggingface": _huggingface_student}
 _EXPECTATIONS = {"timm": _timm_expects, "torchvision": _torchvision_expects, "huggingface": _huggingface_expects}

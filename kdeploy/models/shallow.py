@@ -13,9 +13,8 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,6 @@ from kdeploy.models.dropout import Dropout
 from kdeploy.models.local import LocalLinear
 from kdeploy.models.normalise import Normalise
 from kdeploy.models.seeding import drawn_from
-from kdeploy.models.weights import load_weights
 
 
 class ConvolutionSize(NamedTuple):
@@ -97,15 +95,10 @@ class ShallowStudent(nn.Module):
         logits: Tensor = self.logits(self.hidden(self._read(batch)))
         return logits
 
-    def each_hidden(self, batch: Tensor) -> list[Tensor]:
-        """What each hidden layer gives, shapes (batch, its width); the logits are a linear map of the last."""
-        x = self._read(batch)
-        outputs: list[Tensor] = []
+    def hidden_layer(self, number: int) -> str:
+        """The name in this module of what gives the output of a hidden layer, counted from 1 at the input."""
         parts = len(self.hidden) // len(self.widths)  # of one hidden layer: linear, batch norm, ReLU, dropout
-        for number, part in enumerate(self.hidden, start=1):
-            x = part(x)
-            outputs += [x] if number % parts == 0 else []
-        return outputs
+        return f"hidden.{number * parts - 1}"
 
     def _read(self, batch: Tensor) -> Tensor:
         """What the first hidden layer reads: (batch, k), or (batch, D) without a bottleneck."""
@@ -198,16 +191,3 @@ def seeded(seed: int, **arguments: object) -> ShallowStudent:
     """A student whose initial weights depend on the seed and on nothing else."""
     with drawn_from(seed):
         return ShallowStudent(**arguments)  # type: ignore[arg-type]
-
-
-def load(path: Path, arguments: Mapping[str, Any]) -> ShallowStudent:
-    """A trained student, in evaluation mode.
-
-    Args:
-        path: of its weights.
-        arguments: those that it was built with, as its record has them.
-    Raises: ModelError when the weights are not those of such a student.
-    """
-    student = seeded(0, **arguments)
-    load_weights(student, path)
-    return student.eval()

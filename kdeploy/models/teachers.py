@@ -6,9 +6,7 @@ Each lives in a folder as one file; from there it becomes a classifier, or the t
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,11 +15,11 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.models import deep, mlp, pretrained, shallow, whitened
+from kdeploy.models import deep, mlp, pretrained, students, user_network, whitened
 from kdeploy.models.classifier import Classifier, ModuleClassifier, OnnxClassifier
 from kdeploy.models.weights import load_weights
+from kdeploy.records.distill import StudentNetwork
 from kdeploy.records.teacher import TeacherRecord
-from kdeploy.system.user_code import calling, their_traceback
 
 
 class TeacherSpec(NamedTuple):
@@ -59,25 +57,24 @@ def module(folder: Path, spec: TeacherSpec) -> nn.Module:
     """The trained torch module, in evaluation mode; not for an ONNX teacher."""
     assert spec.origin != "onnx"
     path = folder / spec.file
+    if spec.origin == "run":
+        return students.load(path, StudentNetwork.model_validate(_arguments(path)))
     network: nn.Module
     if spec.origin == "torch":
-        network = _build(spec.name)
+        network = user_network.build(spec.name, {})
+    elif spec.origin == "model":
+        network = seeded(spec.name, 0, _arguments(path))
     else:
-        with safetensors.safe_open(path, framework="pt") as stream:
-            arguments = json.loads(stream.metadata()["arguments"])
-        if spec.origin == "run":
-            network = shallow.seeded(0, **arguments)
-        elif spec.origin == "model":
-            network = seeded(spec.name, 0, arguments)
-        else:
-            network = pretrained.again(spec.origin, arguments)
+        network = pretrained.again(spec.origin, _arguments(path))
     load_weights(network, path)
     return network.eval()
 
 
-def build_untrained(name: str) -> nn.Module:
-    """The network that the user's function builds, with its first weights."""
-    return _build(name)
+def _arguments(path: Path) -> dict[str, Any]:
+    """What builds the network again, as it was kept with its weights."""
+    with safetensors.safe_open(path, framework="pt") as stream:
+        arguments: dict[str, Any] = json.loads(stream.metadata()["arguments"])
+    return arguments
 
 
 def classifier(
@@ -93,24 +90,3 @@ def classifier(
         return OnnxClassifier(folder / spec.file, threads=torch.get_num_threads(), features=features, given=spec.name)
     given = None if spec.origin in ("model", "run") else spec.name
     return ModuleClassifier(module(folder, spec), device=device, precision=precision, features=features, given=given)
-
-
-def _build(name: str) -> nn.Module:
-    """Import and call `package.module:function`. This runs the user's code; the caller has made sure that it may."""
-    with calling(name, "must build a network"):
-        network = _function(name)()
-        if not isinstance(network, nn.Module):
-            raise ModelError(name, "must return a torch.nn.Module", got=type(network).__name__)
-        return network.eval()
-
-
-def _function(name: str) -> Callable[[], object]:
-    place, _, function = name.partition(":")
-    try:
-        found: Callable[[], object] = getattr(importlib.import_module(place), function)
-    except (ImportError, AttributeError) as exc:
-        if their_traceback(exc):
-            raise  # their module is here, and what it does fails
-        must, got = "must be an importable package.module:function", str(exc)
-        raise ModelError(name, must, got=got, advice="Look at PYTHONPATH.") from exc
-    return found

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from kdeploy.parity.bisection import Value, around, first_against, value_of
-from kdeploy.parity.oracle import CHUNK, Oracle
+from kdeploy.parity.oracle import CHUNK, Oracle, summed_noise
 from kdeploy.records.parity import ParityRow
 
 BY = "PyTorch in float64"
@@ -24,16 +24,17 @@ class ModuleTruth:
 
     Args:
         exact: that in float64, where the network was rounded after it was changed.
+        graph: its ONNX file, whose sums are added one by one too.
     """
 
     name = "the trained network"
 
-    def __init__(self, module: nn.Module, exact: nn.Module | None = None) -> None:
-        self._module, self._exact = module, exact
+    def __init__(self, module: nn.Module, exact: nn.Module | None = None, graph: Path | None = None) -> None:
+        self._module, self._exact, self._graph = module, exact, graph
 
     def oracle(self, inputs: np.ndarray) -> Oracle:
         """The logits in float64 (inputs, classes), and the noise of float32."""
-        return module_oracle(self._module, inputs, self._exact)
+        return module_oracle(self._module, inputs, self._exact, self._graph)
 
     @torch.inference_mode()
     def logits(self, inputs: np.ndarray) -> np.ndarray:
@@ -47,19 +48,23 @@ class ModuleTruth:
 
 
 @torch.inference_mode()
-def module_oracle(module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None) -> Oracle:
+def module_oracle(
+    module: nn.Module, inputs: np.ndarray, exact: nn.Module | None = None, graph: Path | None = None
+) -> Oracle:
     """The oracle of a trained network: the network itself, in float64.
 
     Args:
         module: float32 (batch, *shape) to logits (batch, classes), in evaluation mode.
         inputs: preprocessed, float32 (inputs, *shape).
         exact: the network in float64, where it is not the module: that may have been rounded after it was changed.
+        graph: its ONNX file; then the noise is also that of adding one term after the other, as runtimes may.
     """
     exact = copy.deepcopy(module).double().eval() if exact is None else exact
     batches = [torch.from_numpy(inputs[start : start + CHUNK]) for start in range(0, len(inputs), CHUNK)]
     logits = np.concatenate([exact(batch.double()).numpy() for batch in batches])
     plain = np.concatenate([module(batch).numpy() for batch in batches])
-    return Oracle(logits, float(np.abs(plain - logits).max()), BY)
+    noise = float(np.abs(plain - logits).max())
+    return Oracle(logits, noise if graph is None else max(noise, summed_noise(graph, inputs)), BY)
 
 
 def module_values(module: nn.Module, inputs: np.ndarray) -> list[Value]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from kdeploy.errors import NonFiniteError
+from kdeploy.errors import ModelError, NonFiniteError, ResourceError
 from kdeploy.models.signature import signature_of
 from kdeploy.outputs.classes import CLASSES
 from kdeploy.outputs.kind import Kind
@@ -24,6 +24,7 @@ CHUNK = 64  # inputs computed at once
 EVALUATOR = "ONNX's reference evaluator"
 ROUNDOFF = 2.0**-24  # of float32
 SUMMED = 8  # inputs for which every sum is added one by one too
+SUMMED_OF_MODULE = 2  # of which torch has told the rest already
 
 
 class Oracle(NamedTuple):
@@ -84,6 +85,29 @@ class GraphOracle:
         if self._quantizes:  # a whole step that falls the other way is that precision's error, and in its budget
             noise = min(noise, ROUNDOFF * np.abs(exact).max())
         return Oracle(exact, float(noise), self._by)
+
+
+def summed_noise(path: Path, inputs: np.ndarray) -> float:
+    """How far a graph in float32, every sum of it added one by one, is off itself in float64, on some inputs.
+
+    torch adds pairs of pairs, as NumPy does: over a long mean its float32 is better than that of a runtime. A graph
+    that is wrong is as wrong in float64, and gets no budget for that.
+
+    Args:
+        inputs: float32 (inputs, *shape); the first two are looked at.
+    Returns: 0 where the evaluator cannot run the graph, which then says nothing.
+    """
+    some, where = inputs[:SUMMED_OF_MODULE], str(path)
+    try:
+        with reading(where, EVALUATOR):
+            model = onnx.load(path)
+            signature = signature_of(of_graph(model), where)
+            summed = Evaluator(as_single(model), signature, where, ONE_BY_ONE)(some)
+            exact = Evaluator(as_double(model), signature, where)(some.astype(np.float64))
+    except (ModelError, ResourceError):
+        return 0.0
+    noise = float(np.abs(summed - exact).max(initial=0.0))
+    return noise if np.isfinite(noise) else 0.0
 
 
 def check_comparable(oracle: Oracle, where: str, first: str = "") -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import GateError, IntegrityError
+from kdeploy.pipeline.distill import try_student
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.order import sources, stages_of
 from kdeploy.pipeline.samples import SAMPLES
 from kdeploy.pipeline.stage import Stage
+from kdeploy.pipeline.teacher import TEACHER
 from kdeploy.recipe.fit import check_fit
 from kdeploy.records.base import Record
 from kdeploy.runtimes.scratch import scratch_folder
@@ -41,6 +43,8 @@ def advance(
         if stage is SAMPLES:  # before hours of teaching
             samples = job.read(SAMPLES)
             check_fit(job.recipe, samples.shape, samples.kinds, labeled=samples.any_label)
+        if stage is SAMPLES or stage is TEACHER:
+            distributed.on_first(lambda: try_student(job))
         if distributed.is_first():
             done(job)
         if str(key) == upto:

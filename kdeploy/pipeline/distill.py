@@ -5,31 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kdeploy.errors import InputError
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS, open_labels
 from kdeploy.pipeline.samples import SAMPLES, feed
 from kdeploy.pipeline.stage import Stage
-from kdeploy.pipeline.teacher import TEACHER
+from kdeploy.pipeline.teacher import TEACHER, class_count
 from kdeploy.records.distill import DistillRecord
+from kdeploy.system.files import hash_folder, hash_module
 from kdeploy.training.settings import resolved
 
 
 def settings(job: Job) -> dict[str, Any]:
     """What the student is, and how it learns."""
-    return {"student": job.recipe.student.settings(), "distill": resolved(job.recipe.distill, job.threads)}
+    student = job.recipe.student
+    said: dict[str, Any] = {"student": student.settings(), "distill": resolved(job.recipe.distill, job.threads)}
+    # code counts by its module, and a folder that stands for a Hugging Face repository by its files
+    if student.torch is not None:
+        said["code"] = hash_module(student.torch.partition(":")[0])
+    if student.huggingface is not None and (folder := Path(student.huggingface)).is_dir():
+        said["folder"] = hash_folder(folder)
+    return said
 
 
 def run(job: Job, folder: Path) -> DistillRecord:
     """Train students and baselines, and judge them."""
     from kdeploy.evaluation.logits import stored_logits
     from kdeploy.losses.options import LossOptions
+    from kdeploy.models.students import StudentOptions
     from kdeploy.stages import distill as stage
 
     samples, distill = job.samples(), job.recipe.distill
     teacher = job.folder(TEACHER)
     return stage.run(
         folder,
-        student=job.recipe.student.arguments,
+        student=StudentOptions(job.recipe.student.family, job.recipe.student.arguments),
         feed=feed(job, samples.plain_preprocessing),
         samples=samples,
         teacher=stage.StoredTeacher(
@@ -42,6 +52,35 @@ def run(job: Job, folder: Path) -> DistillRecord:
         ),
         progress=job.progress,
     )
+
+
+def try_student(job: Job) -> None:
+    """Try a student from outside, once, as soon as the number of its outputs is known: before anything is labelled.
+
+    Raises: what `kdeploy.stages.student_trial` raises.
+    """
+    student = job.recipe.student
+    if student.called is None or job.student_tried or job.has(DISTILL):
+        return
+    try:
+        width = class_count(job, job.read(SAMPLES))
+    except InputError:  # the teacher says it
+        return
+    from kdeploy.models.students import StudentOptions
+    from kdeploy.stages import student_trial
+
+    samples = job.samples()
+    inputs = feed(job, samples.plain_preprocessing).plain(samples.transfer[: 2 * student_trial.ROWS])
+    options = StudentOptions(student.family, student.arguments)
+    student_trial.run(
+        options,
+        name=samples.plain_preprocessing.input,
+        inputs=inputs,
+        outputs=job.recipe.outputs,
+        width=width,
+        ends_linear=samples.kind.terms.standardizes or job.recipe.distill.match_prior,
+    )
+    job.student_tried = True
 
 
 DISTILL = Stage("distill", DistillRecord, (SAMPLES, TEACHER, LABELS), settings, run, trains=lambda _job: True)

@@ -16,6 +16,8 @@ from kdeploy.formatting.file_kinds import not_a_file
 from kdeploy.recipe.data import Origin
 from kdeploy.recipe.formats import ALL, ONNX, FormatRequest
 from kdeploy.recipe.load import LoadedRecipe
+from kdeploy.recipe.models import Recipe
+from kdeploy.recipe.teacher import NAMED
 from kdeploy.recipe.yaml12 import Place, dotted
 
 # the package that a kind of source needs, and its extra
@@ -129,12 +131,15 @@ def _runtime_problems(loaded: LoadedRecipe, runtimes: Collection[str]) -> Iterat
 
 
 def _refuse_untrusted(loaded: LoadedRecipe, trust: bool) -> None:
-    for number, teacher in enumerate(loaded.recipe.teacher):
-        if teacher.torch is not None and not trust:
-            place = ("teacher", number, "torch")
+    functions: list[tuple[Place, str | None]] = [
+        *((("teacher", number, "torch"), teacher.torch) for number, teacher in enumerate(loaded.recipe.teacher)),
+        (("student", "torch"), loaded.recipe.student.torch),
+    ]
+    for place, function in functions:
+        if function is not None and not trust:
             raise IntegrityError(
                 loaded.where(place),
-                f"{dotted(place)} must be trusted, because it runs the code of {teacher.torch.partition(':')[0]}",
+                f"{dotted(place)} must be trusted, because it runs the code of {function.partition(':')[0]}",
                 got="got no --trust",
                 advice="Read that code, then pass --trust.",
             )
@@ -146,6 +151,15 @@ def _refuse_missing(loaded: LoadedRecipe, lacking: Sequence[tuple[Place, str, st
     raise MissingError(loaded.where(lacking[0][0]), f"{names} must be installed", got="not here", advice=advice)
 
 
+def _package_places(recipe: Recipe) -> Iterator[tuple[Place, str]]:
+    """The places of networks by name, each with its package's key."""
+    for number, teacher in enumerate(recipe.teacher):
+        if teacher.named is not None:
+            yield ("teacher", number, teacher.named[0]), teacher.named[0]
+    if recipe.student.family in NAMED:
+        yield ("student", recipe.student.family), recipe.student.family
+
+
 def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iterator[tuple[Place, str, str]]:
     """A place that needs a package, what needs it, and how to get it; each once."""
     for part, origin in loaded.recipe.data.origins().items():
@@ -155,11 +169,10 @@ def _lacking(loaded: LoadedRecipe, missing: Callable[[str], str | None]) -> Iter
             yield place, package, f"Install it with: pip install 'kdeploy[{extra}]'."
     if loaded.recipe.distill.tracker == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
         yield ("distill", "tracker"), "tensorboard", "Install it with: pip install 'kdeploy[tensorboard]'."
-    for number, teacher in enumerate(loaded.recipe.teacher):
-        kind = teacher.named[0] if teacher.named else ""
+    for place, kind in _package_places(loaded.recipe):
         package = "transformers" if kind == "huggingface" else kind
-        if package and importlib.util.find_spec(package) is None:
-            yield ("teacher", number, kind), package, f"Install it with: pip install 'kdeploy[{kind}]'."
+        if importlib.util.find_spec(package) is None:
+            yield place, package, f"Install it with: pip install 'kdeploy[{kind}]'."
     for number, text in enumerate(loaded.recipe.export.formats):
         package, extra = _CONVERTERS.get(text, ("", ""))
         if package and importlib.util.find_spec(package) is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from kdeploy.recipe.section import Positive, Section, listed
 from kdeploy.recipe.training import Training
@@ -51,6 +51,14 @@ _LOSSES_OF_KEY = {
 }
 
 
+def _number_or_name(value: object) -> object:
+    """A hidden layer's number or a layer's name; a union would report every problem once for each of its members."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if value is None or whole or (isinstance(value, str) and value):
+        return value
+    raise ValueError(f"must be a number from 1, or the name of a layer (got {value!r}). Leave it out for the last one.")
+
+
 class Distill(Training):
     """How the student learns from the labels of the teacher."""
 
@@ -85,8 +93,10 @@ class Distill(Training):
     hint_weight: float = Field(
         default=0.0, ge=0, description="also learn the teacher's features, which need labels.kind features"
     )
-    hint_layer: int | None = Field(
-        default=None, ge=1, description="which hidden layer learns them, from 1; the last when left out"
+    hint_layer: Annotated[int | str | None, BeforeValidator(_number_or_name)] = Field(
+        default=None,
+        description="which layer learns them: of a shallow student a hidden layer's number, from 1, of others a "
+        "layer's name; what the last linear layer reads when left out",
     )
     relational: Relational | None = Field(
         default=None, description="also learn how the teacher's outputs of a batch lie to each other"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from kdeploy.errors import DataError
 from kdeploy.recipe.models import Recipe
-from kdeploy.recipe.student import Student
+from kdeploy.recipe.student import Compact, Student
 from kdeploy.recipe.views import Views
 
 
@@ -67,6 +67,26 @@ def check_student(student: Student, shape: Sequence[int]) -> None:
             )
     if student.conv:
         _check_pools(student, (shape[1], shape[2]))
+    if student.compact is not None:
+        _check_compact(student.compact, shape)
+    if student.called is not None and student.family != "torch" and len(shape) != 3:
+        must = "must be left out where samples are not (channels, height, width)"
+        got = f"samples of shape {tuple(shape)}"
+        raise DataError(f"student.{student.family}", must, got=got, advice="It is a network for images.")
+
+
+def _check_compact(compact: Compact, shape: Sequence[int]) -> None:
+    """Refuse what leaves nothing of an image, or another grid than is asked for."""
+    if len(shape) != 3:
+        must = "must be left out where samples are not (channels, height, width)"
+        got = f"samples of shape {tuple(shape)}"
+        raise DataError("student.compact", must, got=got, advice="Remove student.compact.")
+    shrunk = compact.pool ** (len(compact.widths) - 1)
+    left = (shape[1] // shrunk, shape[2] // shrunk)
+    if min(left) < 1 or left[0] % compact.grid or left[1] % compact.grid:
+        must = f"must divide what its stages leave of {shape[1]} x {shape[2]}, {left[0]} x {left[1]}"
+        advice = "Lower grid or pool, or give fewer widths."
+        raise DataError("student.compact.grid", must, got=str(compact.grid), advice=advice)
 
 
 def _check_pools(student: Student, size: tuple[int, int]) -> None:

@@ -241,10 +241,27 @@ class Recipe(Section):
     @model_validator(mode="after")
     def a_hidden_layer_has_a_hint(self) -> Self:
         layer, layers = self.distill.hint_layer, len(self.student.hidden)
-        if layer is not None and layer > layers:
+        if layer is None:
+            return self
+        shallow = self.student.family == "shallow"
+        if shallow != isinstance(layer, int):
+            must = "a number" if shallow else f"the name of a layer beside student.{self.student.family}"
+            raise ValueError(
+                f"must have {must} as distill.hint_layer (got {layer!r}). A shallow student counts its own."
+            )
+        if isinstance(layer, int) and layer > layers:
             raise ValueError(
                 f"must have distill.hint_layer within the hidden layers of the student (got {layer} of {layers}). "
                 "They are counted from the input."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_rank_has_a_chain(self) -> Self:
+        if isinstance(self.export.bottleneck, Rank) and self.student.called is not None:
+            raise ValueError(
+                f"must not have a rank as export.bottleneck beside student.{self.student.family}. "
+                "Set student.bottleneck to a layer with a rank."
             )
         return self
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_typ
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+FUNCTION_WORDS = "must be package.module:function"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

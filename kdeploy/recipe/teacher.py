@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from kdeploy.recipe.data import ClassOrder
 from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.section import (
+    FUNCTION,
+    FUNCTION_WORDS,
     NAME,
     Positive,
     Precision,
@@ -96,9 +98,9 @@ class Teacher(Section):
     )
     torch: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+        pattern=FUNCTION,
         description="pkg.mod:build; runs code",
-        json_schema_extra={"must": "must be package.module:function"},
+        json_schema_extra={"must": FUNCTION_WORDS},
     )
     run: str | None = Field(
         default=None,

@@ -17,6 +17,20 @@ from kdeploy.records.software import ComputedOn
 from kdeploy.records.table import Row, Table
 from kdeploy.records.teacher import Training
 
+Family = Literal["shallow", "compact", "torch", "timm", "torchvision", "huggingface"]
+
+
+class StudentNetwork(Part):
+    """What builds a student again: its family, and the arguments of kdeploy.models.students for that."""
+
+    family: Family
+    arguments: dict[str, Any]
+
+    @property
+    def code(self) -> str:
+        """The module of the user's that builds it, of family torch."""
+        return str(self.arguments["name"]).partition(":")[0]
+
 
 class Network(Part):
     """One trained network. `logits` names the .npy of its outputs on the test part, in order."""
@@ -106,11 +120,11 @@ class Agreement(Part):
 class DistillRecord(Table, Record):
     """A distillation. Files beside it: `student-<seed>.safetensors`, as many of `baseline`, and their test logits."""
 
-    SCHEMA: ClassVar[str] = "kdeploy.distill/3.1"
+    SCHEMA: ClassVar[str] = "kdeploy.distill/4"
     APART: ClassVar[str] = "*.json"  # what the stage went on from: read while it was not done, and has times in it
 
     outputs: OutputsName = "classes"
-    student: dict[str, Any]  # the arguments of kdeploy.models.shallow.ShallowStudent
+    student: StudentNetwork
     preprocessing: Preprocessing
     parameters: int
     loss: str

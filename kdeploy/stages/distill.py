@@ -6,16 +6,16 @@ without mixup: the teacher labels a mixture, a label does not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdeploy.evaluation import curve
 from kdeploy.evaluation.class_prior import class_prior, matching_bias
 from kdeploy.evaluation.logits import logits_of
 from kdeploy.evaluation.verdict import Qualities, agreed, gap, judge, qualities
@@ -24,20 +24,22 @@ from kdeploy.losses.by_name import loss_of
 from kdeploy.losses.hooks import Context, Features, progress_of
 from kdeploy.losses.options import LossOptions
 from kdeploy.losses.targets import target_loss
-from kdeploy.models import shallow
+from kdeploy.models import students as families
+from kdeploy.models.answering import must_end_linear
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.hinted import Answer, StudentWithHints
+from kdeploy.models.shallow import ShallowStudent
+from kdeploy.models.students import StudentOptions
 from kdeploy.models.units import Units, units_of
 from kdeploy.models.weights import save_weights
-from kdeploy.records.distill import DistillRecord, Network
-from kdeploy.records.seal import again, seal_of, sealed
+from kdeploy.records.distill import DistillRecord, Network, StudentNetwork
+from kdeploy.records.seal import again
 from kdeploy.records.teacher import Training
-from kdeploy.runtimes import regular_file
 from kdeploy.samples.feed import Feed, statistics
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system import distributed
 from kdeploy.system.done import read_done, write_done
-from kdeploy.system.files import commit_bytes, hash_file
+from kdeploy.system.files import hash_file
 from kdeploy.system.progress import Progress
 from kdeploy.training import checkpoints
 from kdeploy.training.loop import BatchPlan, Samples, Watch, device_named, software, train
@@ -58,7 +60,8 @@ class DistillOptions:
         match_prior: then shift the biases until the held-out inputs have the teacher's class prior?
         curve: record the test accuracy after each epoch?
         tracker: tensorboard shows the loss of each step.
-        hint_layer: which hidden layer learns the teacher's features, from 1; None for the last.
+        hint_layer: which layer learns the teacher's features, a hidden one of a shallow student by its number from 1,
+            any by its name; None for what the last linear layer reads.
     """
 
     epochs: int
@@ -70,7 +73,7 @@ class DistillOptions:
     match_prior: bool = False
     curve: bool = False
     tracker: Literal["none", "tensorboard"] = "none"
-    hint_layer: int | None = None
+    hint_layer: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class _Task:
     """What every network of this stage shares."""
 
     folder: Path
-    arguments: Mapping[str, Any]
+    network: StudentNetwork
     feed: Feed
     samples: SampleSet
     teacher: StoredTeacher
@@ -104,7 +107,7 @@ class _Task:
 def run(
     folder: Path,
     *,
-    student: Mapping[str, Any],
+    student: StudentOptions,
     feed: Feed,
     samples: SampleSet,
     teacher: StoredTeacher,
@@ -114,14 +117,13 @@ def run(
     """Train every network that is not in the folder yet, and judge.
 
     Args:
-        student: `convolutions`, `bottleneck`, `hidden` and dropout of kdeploy.models.shallow.ShallowStudent.
         feed: the samples as the students read them.
     """
     mean, std = statistics(feed.canonical, samples.transfer, feed.preprocessing.scale)
-    shape = feed.preprocessing.model_shape
-    arguments = {"shape": shape, "classes": teacher.test_logits.shape[1], **student, "mean": mean, "std": std}
+    shape, classes = feed.preprocessing.model_shape, teacher.test_logits.shape[1]
+    network = families.described(student, shape=shape, classes=classes, mean=mean, std=std)
     steps = options.epochs * BatchPlan(len(samples.transfer), options.training.batch, 0).steps_per_epoch
-    task = _Task(folder, arguments, feed, samples, teacher, options, steps, progress, _units(samples, teacher))
+    task = _Task(folder, network, feed, samples, teacher, options, steps, progress, _units(samples, teacher))
     students, baselines = [], []
     for seed in range(options.seeds):
         students.append(_network(task, "student", seed))
@@ -129,9 +131,9 @@ def run(
             baselines.append(_network(task, "baseline", seed))
     right = _qualities(task, students) if samples.any_label else None
     best = max(students, key=lambda network: (network.held_out_agreement, -network.seed))
-    module = shallow.seeded(0, **arguments)
+    module = families.seeded(network, 0)
     return DistillRecord(
-        student=dict(arguments),
+        student=network,
         preprocessing=feed.preprocessing,
         parameters=sum(value.numel() for value in module.parameters()),
         loss=options.loss.loss,
@@ -154,7 +156,7 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
     done = task.folder / f"{role}-{seed}.json"
     if (finished := read_done(done, Network, again("distill"))) is not None:
         return finished
-    module = shallow.seeded(seed, **task.arguments)
+    module = families.seeded(task.network, seed)
     checkpoint = task.folder / f"{role}-{seed}.checkpoint"
     training = train(
         _module_with_hints(task, module, seed) if role == "student" else module,
@@ -168,7 +170,7 @@ def _network(task: _Task, role: Role, seed: int) -> Network:
         samples=_samples(task, role, seed),
     )
     if role in task.units:
-        task.units[role].fold_into(module.logits)
+        task.units[role].fold_into(_last_layer(task, module))
     bias = _match_prior(task, module) if task.options.match_prior and role == "student" else None
     network = _measured(task, role, seed, module, training, bias)
     write_done(done, network, [task.folder / network.file, task.folder / network.logits])
@@ -198,12 +200,21 @@ def _samples(task: _Task, role: Role, seed: int) -> Samples:
     return lambda step: rows[plan.at(step)[1].numpy()]
 
 
-def _module_with_hints(task: _Task, student: shallow.ShallowStudent, seed: int) -> nn.Module:
-    """The student, with its hidden layers shown and the map of its hints where the loss reads features."""
+def _module_with_hints(task: _Task, student: nn.Module, seed: int) -> nn.Module:
+    """The student, with what it learns the features with shown, and the map of its hints, where the loss reads some."""
     if not task.options.loss.reads_features:
         return student
     width = task.teacher.labels.features(0, np.arange(1)).shape[1] if task.options.loss.hint_weight else None
-    return StudentWithHints(student, width=width, seed=seed, layer=task.options.hint_layer)
+    layer = task.options.hint_layer
+    if isinstance(layer, int):
+        assert isinstance(student, ShallowStudent)
+        layer = student.hidden_layer(layer)
+    return StudentWithHints(student, _example(task), width=width, seed=seed, layer=layer)
+
+
+def _example(task: _Task) -> Tensor:
+    """Two preprocessed samples, (2, *shape)."""
+    return task.feed.plain(task.samples.parts["held_out"][:2])
 
 
 def _student_loss(task: _Task, seed: int) -> Callable[[nn.Module, int], Tensor]:
@@ -305,19 +316,9 @@ def _curve(task: _Task, name: str) -> Watch:
         score = kind.quality(outputs, labels)
         score = kind.agreement(outputs, task.teacher.test_logits) if score is None else score
         module.train()
-        scores = [*_scores(path)[: done // every - 1], score]
-        commit_bytes(path, sealed(json.dumps({"test_accuracy": scores}, indent=1) + "\n"))
+        curve.keep(path, [*curve.read(path)[: done // every - 1], score])
 
     return watch
-
-
-def _scores(path: Path) -> list[float]:
-    """The curve so far. Raises: IntegrityError when it is not as it was written."""
-    if not path.exists():
-        return []
-    content = regular_file.read(path)
-    seal_of(content, where=str(path), advice=again("distill"))
-    return list(json.loads(content)["test_accuracy"])
 
 
 def _tracked(task: _Task, name: str) -> Watch:
@@ -334,14 +335,20 @@ def _tracked(task: _Task, name: str) -> Watch:
     return watch
 
 
+def _last_layer(task: _Task, module: nn.Module) -> nn.Linear:
+    """The layer that gives the outputs of a student. Raises: ModelError where that is none with a bias."""
+    return must_end_linear(module, _example(task), f"student.{task.network.family}")
+
+
 @torch.no_grad()
-def _match_prior(task: _Task, module: shallow.ShallowStudent) -> np.ndarray:
+def _match_prior(task: _Task, module: nn.Module) -> np.ndarray:
     """Shift the biases of the logits until the held-out inputs have the teacher's class prior; returns the shift,
     shape (classes,)."""
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     logits = logits_of(classifier, task.feed, task.samples.parts["held_out"])
     bias = matching_bias(logits, class_prior(task.teacher.held_out_logits))
-    module.logits.bias.add_(torch.from_numpy(bias).to(module.logits.bias))
+    layer = _last_layer(task, module)
+    layer.bias.add_(torch.from_numpy(bias).to(layer.bias))
     return bias
 
 
@@ -350,14 +357,13 @@ def _measured(
 ) -> Network:
     name = f"{role}-{seed}"
     path, parts, labels = task.folder / f"{name}.safetensors", task.samples.parts, task.samples.labels
-    save_weights(module, path, task.arguments)
+    save_weights(module, path, task.network.model_dump(mode="json"))
     # what is on disk is what is measured, in float32 whatever the training used
-    again = shallow.load(path, task.arguments)
+    again = families.load(path, task.network)
     classifier = ModuleClassifier(again, device=torch.device("cpu"), precision="fp32")
     test, held_out = (logits_of(classifier, task.feed, parts[part]) for part in ("test", "held_out"))
     logits = f"{name}.test_logits.npy"
     np.save(task.folder / logits, test)
-    curve = task.folder / f"{name}.curve.json"
     truth, kind = labels[parts["test"]], task.samples.kind
     return Network(
         seed=seed,
@@ -371,7 +377,7 @@ def _measured(
         training=training,
         prior_bias=None if bias is None else tuple(bias.tolist()),
         unmatched_test_accuracy=None if bias is None else kind.quality(test - bias, truth),
-        curve=tuple(_scores(curve)),
+        curve=tuple(curve.read(task.folder / f"{name}.curve.json")),
         others=kind.others(test, truth),
     )
 

@@ -22,7 +22,7 @@ from kdeploy.graphs.counting.count import count
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.logits import take_logits
 from kdeploy.losses.targets import target_loss
-from kdeploy.models import pretrained, teachers
+from kdeploy.models import pretrained, teachers, user_network
 from kdeploy.models.answers import logits_from, must_be_logits, must_repeat
 from kdeploy.models.classifier import Classifier, ModuleClassifier
 from kdeploy.models.signature import signature
@@ -254,7 +254,7 @@ def _build(teacher: ExternalTeacher, classes: int | None) -> tuple[nn.Module, di
     """The network, and what is kept to build it again; a package's network that gets weights has the data's classes."""
     if teacher.origin in ("timm", "torchvision", "huggingface"):
         return pretrained.build(teacher.origin, teacher.name, None if teacher.path is None else classes)
-    return teachers.build_untrained(teacher.name), {}
+    return user_network.build(teacher.name, {}), {}
 
 
 def _inspect(path: Path) -> None:

@@ -13,6 +13,7 @@ from kdeploy.evaluation.exported_run import ExportedRun, exported_student
 from kdeploy.evaluation.precision_cost import Labeled, precision_cost
 from kdeploy.models import teachers
 from kdeploy.models.ensemble import Ensemble, Rule
+from kdeploy.models.students import OURS
 from kdeploy.parity.compare import raise_if_failed
 from kdeploy.parity.every_format import compared
 from kdeploy.parity.module_truth import ModuleTruth
@@ -30,8 +31,6 @@ from kdeploy.samples.preprocessing_numpy import apply_numpy
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.progress import Progress
 
-OURS = ("model", "run")  # where the networks of kdeploy come from
-
 
 def run(
     exported: ExportedRun, samples: SampleSet, *, names: Sequence[str], target: str, progress: Progress
@@ -43,10 +42,10 @@ def run(
         target: the runtime that the raw form is for.
     Raises: ParityError for the first comparison that failed.
     """
-    spec = exported.distilled[1].preprocessing
-    student = exported_student(exported)
+    spec, student = exported.distilled[1].preprocessing, exported_student(exported)
+    truth = ModuleTruth(student.module, student.exact, exported.folder / "student.onnx")
     subjects = [
-        _subject("student", exported, samples, ModuleTruth(student.module, student.exact), spec),
+        _subject("student", exported, samples, truth, spec),
         _subject("teacher", exported, samples, _teacher_truth(exported), exported.teacher[1].preprocessing),
     ]
     record = compared(subjects=subjects, names=list(names), progress=progress)
@@ -69,20 +68,28 @@ def _subject(name: str, exported: ExportedRun, samples: SampleSet, truth: Truth,
         truth,
         fed=apply_numpy(recorded, samples.inputs[recorded.input][rows[:REFERENCE_INPUTS]]),
         refused=[one.key for one in record.formats if one.model == name and one.refused is not None],
-        outside=name == "teacher" and any(member.origin not in OURS for _, member in exported.members),
+        outside=_is_outside(name, exported),
     )
+
+
+def _is_outside(name: str, exported: ExportedRun) -> bool:
+    """Was the network, or a part of it, not built by kdeploy alone? A run's student may be anybody's."""
+    if name == "student":
+        return exported.distilled[1].student.family not in OURS
+    return any(member.origin != "model" for _, member in exported.members)
 
 
 def _teacher_truth(exported: ExportedRun) -> Truth:
     """The trained network that the exported teacher must agree with; its graph when an ONNX file is all, or part, of
     it."""
+    graph = exported.folder / "teacher.onnx"
     if any(record.origin == "onnx" for _, record in exported.members):
-        return GraphTruth(exported.folder / "teacher.onnx", "its graph in float64")
+        return GraphTruth(graph, "its graph in float64")
     modules = [teachers.module(folder, teachers.spec_of(record)) for folder, record in exported.members]
     combination = exported.teacher[1].ensemble
     if combination is None:
-        return ModuleTruth(modules[0])
-    return ModuleTruth(Ensemble(modules, Rule(combination.mean, combination.weights)).eval())
+        return ModuleTruth(modules[0], graph=graph)
+    return ModuleTruth(Ensemble(modules, Rule(combination.mean, combination.weights)).eval(), graph=graph)
 
 
 def _raw_rows(exported: ExportedRun, samples: SampleSet, oracle: Oracle, target: str) -> tuple[ParityRow, ...]:

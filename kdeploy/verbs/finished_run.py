@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kdeploy.errors import InputError
+from kdeploy.errors import InputError, IntegrityError
 from kdeploy.pipeline.bench import BENCH
 from kdeploy.pipeline.bundle import BUNDLE
 from kdeploy.pipeline.distill import DISTILL
@@ -55,12 +55,14 @@ class FinishedRun:
         store: the folder of all work.
         fingerprints: those of each stage of the run.
         seals: those that the run has seen.
+        trust: may the code run that builds a student of the user's own?
     """
 
     name: str
     store: Store
     fingerprints: Mapping[StageKey, str]
     seals: Mapping[tuple[StageKey, str], str]
+    trust: bool = False
 
     def folder(self, stage: str) -> Path:
         """The folder with the files of a stage, such as `student.onnx` of `export`.
@@ -193,30 +195,34 @@ def computed_logits(run: FinishedRun, network: Network, part: EvaluationPart) ->
     import torch
 
     from kdeploy.evaluation.logits import logits_of
-    from kdeploy.models import shallow
+    from kdeploy.models import students
     from kdeploy.models.classifier import ModuleClassifier
     from kdeploy.samples.feed import plain_feed
 
     distilled, samples = run.distill, run._sample_set()
-    module = shallow.load(run.folder("distill") / network.file, distilled.student)
+    if distilled.student.family == "torch" and not run.trust:
+        code, advice = distilled.student.code, "Read that code, then open the run with trust=True."
+        must = f"must be trusted, because its student runs the code of {code}"
+        raise IntegrityError(run.name, must, got="got no trust", advice=advice)
+    module = students.load(run.folder("distill") / network.file, distilled.student)
     feed = plain_feed(samples, distilled.preprocessing)
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     return logits_of(classifier, feed, samples.parts[part])
 
 
-def open_run(subject: str | Path | Job, store: Store) -> FinishedRun:
-    """The run of a name, of its `runs/<name>.json`, or of a job that has just done it.
+def open_run(subject: str | Path | Job, store: Store, *, trust: bool = False) -> FinishedRun:
+    """The run of a name, of its `runs/<name>.json`, or of a job that has just done it, which was trusted for that.
 
     Raises: InputError when there is none.
     """
     if isinstance(subject, Job):
-        return FinishedRun(subject.recipe.name, subject.store, subject.prints, subject.seals)
+        return FinishedRun(subject.recipe.name, subject.store, subject.prints, subject.seals, trust=True)
     path = index_file(str(subject), store)
     if not path.is_file():
         advice = f"Runs here: {store.run_names()}."
         raise InputError(str(subject), "must be the name of a run that was begun", got=f"no {path}", advice=advice)
     index = read_index(path)
-    return FinishedRun(index.name, store, index.prints, index.seen)
+    return FinishedRun(index.name, store, index.prints, index.seen, trust)
 
 
 def _stored(path: Path) -> np.ndarray:

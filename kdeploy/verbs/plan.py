@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from kdeploy.labels import encoding
+from kdeploy.models import students
 from kdeploy.models.shallow import ShallowStudent, break_even
+from kdeploy.models.students import StudentOptions
 from kdeploy.pipeline import order
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.labels import LABELS
@@ -21,6 +25,7 @@ from kdeploy.records.samples import SamplesRecord
 from kdeploy.samples import sources
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.system.resident import PeakMemory
+from kdeploy.transforms.fuse_bottleneck import fuse_bottleneck
 from kdeploy.verbs.estimate.advice import shorter
 from kdeploy.verbs.estimate.costs import Costs
 from kdeploy.verbs.estimate.few import canonical_bytes
@@ -59,7 +64,6 @@ def plan(job: Job, *, speed: bool = False, timed: bool = True, clock: Clock = ti
         label_rows=sum(teacher.label_rows for teacher in teachers),
         label_bytes=sum(known) if len(known) == len(teachers) else None,
         **sizes._asdict(),
-        bottleneck=job.recipe.student.bottleneck,
         teachers=teachers,
         time=_in_all(job, stages, timing),
         speed_preview=preview_speed(job, opened.samples) if speed else None,
@@ -93,19 +97,40 @@ class _Sizes(NamedTuple):
     student_multiply_adds: int
     fused_multiply_adds: int | None
     break_even: float | None
+    bottleneck: int | None  # its width
 
 
 def _sizes(job: Job, shape: tuple[int, ...], classes: int) -> _Sizes:
-    arguments = job.recipe.student.arguments | {"batch_norm": False}
-    with torch.device("meta"):
-        student = ShallowStudent(shape=shape, classes=classes, mean=[0.0] * shape[0], std=[1.0] * shape[0], **arguments)
-        features = int(student.features(torch.zeros(1, *shape)).numel())  # D: what the first linear layer reads
-    count, parameters = multiply_adds(student, shape), sum(value.numel() for value in student.parameters())
-    width, hidden = job.recipe.student.bottleneck, job.recipe.student.hidden[0]
-    if width is None:
-        return _Sizes(parameters, count, None, None)
+    student = _untrained(job, shape, classes)
+    # the factors of batch norm are not trained in ours, and fold away
+    parameters = sum(value.numel() for value in student.parameters() if value.requires_grad)
+    count, pair = multiply_adds(student, shape), _pair(student, shape)
+    if pair is None:
+        return _Sizes(parameters, count, None, None, None)
+    features, width, hidden = pair
     fused = count - width * (features + hidden) + features * hidden
-    return _Sizes(parameters, count, fused, break_even(features, hidden))
+    return _Sizes(parameters, count, fused, break_even(features, hidden), width)
+
+
+def _untrained(job: Job, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The student in evaluation mode with first weights; on no device where it is one of kdeploy."""
+    student = job.recipe.student
+    options = StudentOptions(student.family, student.arguments)
+    if student.family == "shallow":
+        options = options._replace(arguments=student.arguments | {"batch_norm": False})
+    network = students.described(options, shape=shape, classes=classes, mean=[0.0] * shape[0], std=[1.0] * shape[0])
+    with torch.device("meta") if student.called is None else nullcontext():
+        return students.seeded(network, 0).eval()
+
+
+def _pair(student: nn.Module, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """D, k and H of the student's bottleneck, where it has one."""
+    if not isinstance(student, ShallowStudent):
+        return fuse_bottleneck(student, limit_bytes=0).widths
+    if not isinstance(student.bottleneck, nn.Linear):
+        return None
+    features = int(student.features(torch.zeros(1, *shape, device="meta")).numel())
+    return features, student.bottleneck.out_features, student.widths[0]
 
 
 class _Timing(NamedTuple):

@@ -82,7 +82,7 @@ def prepare(subject: str | Path, options: Options, *, planned: bool = False) -> 
         store=store,
         source=source,
         content=sources.content_hash(source, known),
-        teacher_sources=tuple(_teacher_sources(loaded, data_root, store)),
+        teacher_sources=tuple(_teacher_sources(loaded, data_root, store, options.trust)),
         missing=lacking,
         command=options.command,
         require_exact=options.require_exact,
@@ -152,12 +152,13 @@ def _missing(name: str) -> str | None:
     return None
 
 
-def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store) -> Iterator[TeacherSource]:
+def _teacher_sources(loaded: LoadedRecipe, data_root: Path, store: Store, trust: bool) -> Iterator[TeacherSource]:
     """The sources of the teachers; those that `count` stands for have no file."""
     for number, teacher in enumerate(loaded.recipe.teacher):
         if teacher.run is not None:
             place = ("teacher", number, "run")
-            yield student_of(store, teacher.run, loaded.where(place), dotted(place), loaded.recipe.outputs)
+            outputs = loaded.recipe.outputs
+            yield student_of(store, teacher.run, loaded.where(place), dotted(place), outputs, trust=trust)
         else:
             name = teacher.onnx or teacher.weights
             file = None if name is None else teacher_file(loaded, data_root, name)

@@ -175,7 +175,7 @@ def sweep(subject: str | Path, options: Options | None = None, *, only: Collecti
     return SweepRecord(name=loaded.recipe.name, rows=tuple(rows))
 
 
-def load_run(subject: str | Path | Job, *, runs: Path = RUNS) -> FinishedRun:
+def load_run(subject: str | Path | Job, *, runs: Path = RUNS, trust: bool = False) -> FinishedRun:
     """A run as its files have it: records, folders, and the logits of every network. Nothing is computed to open it.
 
         run = kdeploy.load_run("mnist-5k")
@@ -186,6 +186,7 @@ def load_run(subject: str | Path | Job, *, runs: Path = RUNS) -> FinishedRun:
     Args:
         subject: the name of a run, its `runs/<name>.json`, or a job of `run`.
         runs: the folder of all work.
+        trust: may the code run that builds a student of family torch, where logits are computed again?
     Raises: InputError when there is no such run, or later for a stage of it that is not done.
     """
-    return open_run(subject, Store(runs))
+    return open_run(subject, Store(runs), trust=trust)

@@ -15,7 +15,8 @@ from kdeploy.errors import KdeployError
 from kdeploy.evaluation.gate import check_speedup
 from kdeploy.graphs.inspector.admit import admit
 from kdeploy.graphs.inspector.trial import call_once
-from kdeploy.models import shallow, teachers
+from kdeploy.models import students, teachers
+from kdeploy.models.students import StudentOptions
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.teacher import TEACHER, class_count, members_of, preprocessing_of
 from kdeploy.records.bench import BenchRecord
@@ -98,9 +99,14 @@ def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray
     preprocessing, options = samples.plain_preprocessing, job.recipe.export.options(run.ExportOptions)
     if isinstance(options.bottleneck, Rank) and options.bottleneck.rank is None:
         raise _Unknown(f"export.bottleneck {options.bottleneck} finds a rank from trained weights")
-    given = {"shape": preprocessing.model_shape, "classes": class_count(job, samples.record)}
-    module = shallow.seeded(0, **given, **job.recipe.student.arguments, **_plain_statistics(preprocessing))
-    forms = run.student_forms(folder, module.eval(), preprocessing.input, inputs, options, job.progress)
+    network = students.described(
+        StudentOptions(job.recipe.student.family, job.recipe.student.arguments),
+        shape=preprocessing.model_shape,
+        classes=class_count(job, samples.record),
+        **_plain_statistics(preprocessing),
+    )
+    module = students.seeded(network, 0).eval()
+    forms = run.student_forms(folder, module, preprocessing.input, inputs, options, job.progress)
     shipped = forms.bottleneck
     shutil.copyfile(folder / f"student.{shipped.shipped}.onnx", folder / run.STUDENT)
     return f"{shipped.shipped} ({shipped.reason})"

@@ -107,7 +107,7 @@ def test_nets_with_dropout_are_put_in_the_order_of_their_errors(experiments: Mod
     errors = [float(mean) for _, _, mean, _ in rows]
     assert errors == sorted(errors, reverse=True)
     out = experiments.done("order.yaml", SimpleNamespace(variant="out", run="order-out"))
-    assert out.read(DISTILL).student["hidden_dropout"] == 0.5
+    assert out.read(DISTILL).student.arguments["hidden_dropout"] == 0.5
 
 
 def test_a_sweep_without_dropout_has_no_such_table(experiments: ModuleType):

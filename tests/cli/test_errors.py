@@ -22,7 +22,8 @@ distill: {epochs: many, lr: 1e-3}
 name: again
 """
 PROBLEMS = [
-    ":4: student.bottleneck must be at least 1 (got 0). Leave it out for a student without a bottleneck.",
+    ":4: student.bottleneck must be a whole number from 1 to 1,000,000, or a mapping with layer and rank (got 0). "
+    "Leave it out for a student without a bottleneck.",
     ":4: student.hiden is not a known key. Did you mean 'hidden'?",
     ":5: distill.epochs must be a whole number (got 'many').",
     ":6: name must be given once (it is also on line 1). Remove one of them.",

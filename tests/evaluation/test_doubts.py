@@ -31,7 +31,7 @@ def test_a_teacher_that_guesses_is_told_of():
 
 def test_a_student_far_below_its_teacher_is_told_of():
     assert said(0.97, 0.75, 0.74) == (
-        "The student is far below its teacher, 74.50 % against 97.00 %: raise student.hidden or distill.epochs, or "
+        "The student is far below its teacher, 74.50 % against 97.00 %: make it wider, raise distill.epochs, or "
         "give more unlabelled inputs.",
     )
 

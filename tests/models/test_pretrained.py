@@ -16,12 +16,14 @@ from kdeploy.graphs import export
 from kdeploy.models import pretrained
 from kdeploy.models.pretrained import Origin
 from tests import made
+from tests.without_operators import name_operators
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the packages
 
 
 def _need(origin: Origin) -> Any:
     """The package, or a skip that says why it cannot be used here."""
+    name_operators()
     try:
         return importlib.import_module(pretrained.PACKAGES[origin])
     except Exception as exc:
@@ -140,3 +142,48 @@ def test_a_package_that_cannot_be_imported_names_its_extra(origin: Origin, monke
 )
 def test_a_size_is_read_however_it_is_written(size: object, side: tuple[int, int] | None):
     assert pretrained._side(size) == side
+
+
+@pytest.mark.parametrize(("origin", "channels"), [("timm", 1), ("torchvision", 3)])
+def test_a_student_of_a_package_has_the_classes_and_the_channels_of_the_data(origin: Origin, channels: int):
+    _need(origin)
+    wanted = pretrained.Wanted("resnet18", {}, 7, (channels, 32, 32), published=False)
+    net = pretrained.student(origin, wanted)
+    assert net.training
+    assert net(torch.rand(2, channels, 32, 32)).shape == (2, 7)
+
+
+def test_a_student_of_timm_begins_with_published_weights_below_its_logits(tmp_path: Path):
+    timm = _need("timm")
+    published = timm.create_model("resnet18", num_classes=5)
+    torch.save(published.state_dict(), tmp_path / "weights.pt")
+    overlay = {"pretrained_cfg_overlay": {"file": str(tmp_path / "weights.pt"), "num_classes": 5}}
+    wanted = pretrained.Wanted("resnet18", overlay, 7, (3, 32, 32), published=True)
+    net = pretrained.student("timm", wanted)
+    assert torch.equal(net.layer4[1].conv2.weight, published.layer4[1].conv2.weight)
+    assert net.fc.weight.shape == (7, 512)
+
+
+def test_a_student_of_hugging_face_is_built_by_the_type_of_its_config():
+    _need("huggingface")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    wanted = pretrained.Wanted("vit", {**sizes, "patch_size": 4}, 7, (1, 8, 8), published=False)
+    assert pretrained.student("huggingface", wanted)(torch.rand(2, 1, 8, 8)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_student_of_hugging_face_is_built_from_a_folder(folder: Path, published: bool):
+    wanted = pretrained.Wanted(str(folder), {}, 7, (1, 8, 8), published=published)
+    net = pretrained.student("huggingface", wanted)
+    kept, _ = pretrained.build("huggingface", str(folder), None)
+    assert net(torch.rand(2, 1, 8, 8)).shape == (2, 7)
+    weights = [module.net.vit.embeddings.cls_token for module in (net, kept)]
+    assert torch.equal(*weights) == published
+
+
+@pytest.mark.parametrize("origin", ["timm", "torchvision"])
+def test_an_argument_that_a_package_does_not_know_is_an_error(origin: Origin):
+    _need(origin)
+    with pytest.raises(ModelError) as caught:
+        pretrained.student(origin, pretrained.Wanted("resnet18", {"wings": 2}, 7, (3, 32, 32), published=False))
+    assert "unexpected keyword argument 'wings'" in str(caught.value)

@@ -50,31 +50,6 @@ def test_a_users_module_gets_the_weights_of_its_file(tmp_path: Path):
     assert not again.training
 
 
-def test_a_users_module_has_its_own_first_weights():
-    built = teachers.build_untrained(USER.name)
-    assert torch.equal(built[2].weight, user_code.build()[2].weight)  # type: ignore[index]
-    assert not built.training
-
-
-@pytest.mark.parametrize(
-    ("name", "got"),
-    [
-        ("tests.models.no_such_code:build", "No module named 'tests.models.no_such_code'"),
-        ("tests.models.user_code:missing", "module 'tests.models.user_code' has no attribute 'missing'"),
-    ],
-)
-def test_code_that_cannot_be_found_is_an_error(name: str, got: str):
-    with pytest.raises(ModelError) as caught:
-        teachers.build_untrained(name)
-    assert str(caught.value) == f"{name}: must be an importable package.module:function ({got}). Look at PYTHONPATH."
-
-
-def test_code_that_builds_no_module_is_an_error():
-    with pytest.raises(ModelError) as caught:
-        teachers.build_untrained("tests.models.user_code:build_a_number")
-    assert str(caught.value) == "tests.models.user_code:build_a_number: must return a torch.nn.Module (int)."
-
-
 def test_weights_of_another_module_than_the_users_are_an_error(tmp_path: Path):
     save_weights(nn.Linear(2, 2), tmp_path / "teacher.safetensors", {})
     with pytest.raises(ModelError) as caught:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
-from kdeploy.parity.module_truth import ModuleTruth
+from kdeploy.graphs import export
+from kdeploy.parity.module_truth import ModuleTruth, module_oracle
 from kdeploy.parity.oracle import Oracle
 from tests.parity.test_compare import INPUTS, NET, oracle
 
@@ -42,3 +46,35 @@ def test_a_net_that_was_rounded_is_compared_with_the_exact_one():
     found = ModuleTruth(NET, exact).oracle(INPUTS[:4]).logits
     with torch.inference_mode():
         assert np.array_equal(found, exact(torch.from_numpy(INPUTS[:4]).double()).numpy())
+
+
+class LongMean(nn.Module):
+    """The mean of so many equal numbers that it matters how they are added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(1, 2)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return self.last(batch.mean((2, 3)))
+
+
+def test_the_noise_of_a_long_mean_is_that_of_adding_one_by_one(tmp_path: Path):
+    net, path = LongMean().eval(), tmp_path / "mean.onnx"
+    nn.init.ones_(net.last.weight)
+    export.write(net, path, input_name="image", shape=(1, 100, 100))
+    inputs = np.full((3, 1, 100, 100), 0.1, np.float32)
+    alone, with_graph = module_oracle(net, inputs), module_oracle(net, inputs, graph=path)
+    assert np.array_equal(alone.logits, with_graph.logits)
+    by_hand = abs(np.add.accumulate(inputs[0].ravel())[-1] / np.float32(10_000) - inputs[0, 0, 0, 0].astype(float))
+    assert with_graph.float32_error == pytest.approx(by_hand, rel=0.01)
+    assert with_graph.float32_error > 50 * alone.float32_error
+
+
+def test_a_graph_that_is_wrong_gets_no_budget_for_that(tmp_path: Path):
+    net, other, path = LongMean().eval(), LongMean().eval(), tmp_path / "other.onnx"
+    nn.init.ones_(net.last.weight)
+    nn.init.constant_(other.last.weight, 2.0)
+    export.write(other, path, input_name="image", shape=(1, 4, 4))
+    inputs = np.full((3, 1, 4, 4), 0.1, np.float32)
+    assert module_oracle(net, inputs, graph=path).float32_error < 1e-6

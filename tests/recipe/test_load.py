@@ -216,7 +216,8 @@ def test_one_convolution_needs_no_list():
         ("gate: {max_drop: -0.5}", "gate.max_drop must be at least 0 (got -0.5)."),
         (
             "student: {bottleneck: 0}",
-            "student.bottleneck must be at least 1 (got 0). Leave it out for a student without a bottleneck.",
+            "student.bottleneck must be a whole number from 1 to 1,000,000, or a mapping with layer and rank (got 0). "
+            "Leave it out for a student without a bottleneck.",
         ),
         ("student: {hidden: []}", "student.hidden must have at least 1 entry (got 0)."),
         ("student: {hidden: 512}", "student.hidden must be a list (got 512)."),
@@ -644,7 +645,11 @@ def test_features_are_learned_only_where_they_are_stored(distill, problem):
             "the recipe must have distill.hint_layer within the hidden layers of the student (got 3 of 2). They are "
             "counted from the input.",
         ),
-        ("{hint_weight: 1, hint_layer: 0}", "distill.hint_layer must be at least 1 (got 0)."),
+        (
+            "{hint_weight: 1, hint_layer: 0}",
+            "distill.hint_layer must be a number from 1, or the name of a layer (got 0). Leave it out for the last "
+            "one.",
+        ),
     ],
 )
 def test_a_hint_is_learned_by_a_hidden_layer_that_there_is(distill, problem):

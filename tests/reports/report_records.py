@@ -13,7 +13,7 @@ from kdeploy.records import bench as b
 from kdeploy.records import circumstances
 from kdeploy.records.base import Unavailable
 from kdeploy.records.decisions import Decisions, Disagreement, Taken
-from kdeploy.records.distill import Agreement, DistillRecord, Gap, Network, Verdict
+from kdeploy.records.distill import Agreement, DistillRecord, Gap, Network, StudentNetwork, Verdict
 from kdeploy.records.export import Bottleneck, ExportRecord, Fold, Form, Format, Model
 from kdeploy.records.parity import ParityRow, VerifyRecord
 from kdeploy.records.preprocessing import Preprocessing
@@ -79,7 +79,7 @@ def net(seed: int, accuracy: float, agreement: float) -> Network:
 
 def distill(**changes: object) -> DistillRecord:
     record = DistillRecord(
-        student={"bottleneck": 64, "hidden": [512]},
+        student=StudentNetwork(family="shallow", arguments={"bottleneck": 64, "hidden": [512]}),
         preprocessing=IMAGE,
         parameters=440_714,
         loss="logit-mse",

@@ -15,6 +15,7 @@ from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.labels.store import Reader
 from kdeploy.losses.options import LossOptions
 from kdeploy.models import teachers
+from kdeploy.models.students import StudentOptions
 from kdeploy.recipe.formats import FormatRequest
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
@@ -122,6 +123,7 @@ def make_students(
         "options": OPTIONS,
         "progress": Progress(),
     } | changes
+    arguments["student"] = StudentOptions("shallow", arguments["student"])
     return distill.run(
         folder,
         samples=samples,

@@ -19,9 +19,10 @@ from kdeploy.evaluation.verdict import gap, judge, of_samples
 from kdeploy.labels.store import Combined, Reader
 from kdeploy.losses.hooks import Context
 from kdeploy.losses.options import LossName, LossOptions, Noise, Relations, Selection
-from kdeploy.models import shallow
+from kdeploy.models import students
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.ensemble import Rule
+from kdeploy.models.students import StudentOptions
 from kdeploy.models.weights import load_weights
 from kdeploy.outputs.classes import CLASSES
 from kdeploy.records.seal import sealed
@@ -99,7 +100,7 @@ def test_the_record_says_what_lies_in_the_folder(distilled: Done, taught: Done, 
 
 def test_the_logits_are_those_of_the_saved_net(distilled: Done, digits: SampleSet):
     record = distilled.record
-    module = shallow.seeded(0, **record.student)
+    module = students.seeded(record.student, 0)
     load_weights(module, distilled.folder / record.chosen.file)
     assert sum(value.numel() for value in module.parameters()) == record.parameters
     with torch.inference_mode():
@@ -195,7 +196,7 @@ def test_without_a_baseline_there_is_no_verdict(digits: SampleSet, taught: Done,
     assert record.baselines == ()
     assert record.verdict.status == "NO EVIDENCE"
     assert record.verdict.reason == "no baseline was trained (distill.baseline)"
-    assert record.student["bottleneck"] == STUDENT["bottleneck"]
+    assert record.student.arguments["bottleneck"] == STUDENT["bottleneck"]
 
 
 LOSSES: list[tuple[LossName, LossOptions]] = [
@@ -253,7 +254,7 @@ def test_a_mixture_reads_every_member_and_two_that_are_one_teach_what_it_teaches
         options = replace(SHORT, seeds=1, baseline=False, loss=LossOptions(mixture=mixture))
         record = distill.run(
             tmp_path / mixture,
-            student=STUDENT,
+            student=StudentOptions("shallow", STUDENT),
             feed=feed(digits),
             samples=digits,
             teacher=distill.StoredTeacher(stored, *logits),
@@ -297,7 +298,7 @@ def test_features_guide_a_student_that_is_measured_and_kept_without_them(
     (net,) = record.students
     assert net.test_agreement > 0.3  # chance is 0.1
     assert net.curve[-1] == net.test_accuracy
-    module = shallow.seeded(0, **record.student)
+    module = students.seeded(record.student, 0)
     load_weights(module, tmp_path / net.file)
     assert record.parameters == sum(value.numel() for value in module.parameters())
 
@@ -377,7 +378,7 @@ def test_a_matched_prior_is_the_teachers_on_the_held_out_inputs(
     asked = replace(OPTIONS, epochs=1, seeds=1, match_prior=True)
     record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=asked)
     net, baseline = record.students[0], record.baselines[0]
-    module = shallow.seeded(0, **record.student)
+    module = students.seeded(record.student, 0)
     load_weights(module, tmp_path / net.file)
     classifier = ModuleClassifier(module, device=torch.device("cpu"), precision="fp32")
     found = class_prior(logits_of(classifier, feed(digits), digits.parts["held_out"]))

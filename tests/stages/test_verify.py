@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from kdeploy.errors import ParityError
-from kdeploy.models import shallow
+from kdeploy.models import students
 from kdeploy.models.weights import load_weights
 from kdeploy.parity import invariance
 from kdeploy.parity.compare import raise_if_failed
@@ -38,7 +38,7 @@ ADVICE = r"The model file is not the trained network: export it again, and repor
 @pytest.fixture(scope="module")
 def subjects(digits: SampleSet, taught: Done, distilled: Done, exported: Done) -> list[Subject]:
     """Student and teacher, as they are verified in a run."""
-    student = shallow.seeded(0, **distilled.record.student)
+    student = students.seeded(distilled.record.student, 0)
     load_weights(student, distilled.folder / distilled.record.chosen.file)
     nets = {"student": (student.eval(), IMAGE), "teacher": (classifier(taught.folder).module, HALF)}
     made = {(form.model, form.runtime): exported.folder / form.file for form in exported.record.formats}

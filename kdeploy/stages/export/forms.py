@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 from torch import nn
 
 from kdeploy.errors import ResourceError
@@ -19,6 +20,7 @@ from kdeploy.outputs.classes import CLASSES
 from kdeploy.outputs.kind import Kind
 from kdeploy.parity.compare import proved, raise_if_failed
 from kdeploy.parity.module_truth import located, module_oracle
+from kdeploy.parity.oracle import Oracle
 from kdeploy.records.bench import BenchRecord
 from kdeploy.records.export import Bottleneck, Form, FormName
 from kdeploy.runtimes import installed
@@ -26,9 +28,13 @@ from kdeploy.runtimes.installed import REFERENCE
 from kdeploy.runtimes.protocol import Source
 from kdeploy.stages.export.describe import describe
 from kdeploy.stages.export.low_rank import Rank, Reduced, in_words
+from kdeploy.system.files import commit_bytes
 from kdeploy.system.progress import Progress
 from kdeploy.timing.request import ArmRequest, ComparisonRequest, NoiseLimits, Request, Settings
 from kdeploy.timing.subprocess_run import run_in_fresh_process
+from kdeploy.transforms.fold_batch_norm_nodes import fold_batch_norm_nodes
+from kdeploy.transforms.fuse_module import ModuleOutcome
+from kdeploy.transforms.fuse_nodes import GraphOutcome
 from kdeploy.transforms.outcome import Outcome
 
 Choice = Literal["auto", "fuse", "factored"] | Rank
@@ -65,17 +71,60 @@ def export(
         kind: of the outputs.
     Raises: ParityError when a form is not that network.
     """
-    oracle = module_oracle(trained, inputs[:PROOF_INPUTS], exact)._replace(kind=kind)
-    forms = []
+    paths = {form: folder / f"student.{form}.onnx" for form in chains}
     for form, chain in chains.items():
-        path = folder / f"student.{form}.onnx"
-        onnx_export.write(chain, path, input_name=name, shape=inputs.shape[1:])
-        rows = [
-            proved(path, f"student.{form}", oracle, inputs[:PROOF_INPUTS], runtime) for runtime in (REFERENCE, target)
-        ]
-        raise_if_failed([located(row, path, inputs[:PROOF_INPUTS], trained) for row in rows])
-        forms.append(Form(form=form, model=describe(path, inputs.shape[1:]), latency_ns=None, parity=tuple(rows)))
-    return forms
+        onnx_export.write(chain, paths[form], input_name=name, shape=inputs.shape[1:])
+    return _all_proved(paths, trained, inputs, target, kind, exact)
+
+
+def export_graphs(
+    folder: Path,
+    modules: Mapping[FormName, nn.Module],
+    trained: nn.Module,
+    name: str,
+    inputs: np.ndarray,
+    target: str,
+    kind: Kind,
+) -> tuple[list[Form], GraphOutcome]:
+    """As `export`, of modules whose batch norms fold on their graphs; how that ended for the first of them."""
+    paths = {form: folder / f"student.{form}.onnx" for form in modules}
+    outcomes = [write_folded(module, paths[form], name, inputs.shape[1:]) for form, module in modules.items()]
+    return _all_proved(paths, trained, inputs, target, kind), outcomes[0]
+
+
+def write_folded(module: nn.Module, path: Path, name: str, shape: Sequence[int]) -> GraphOutcome:
+    """Export a module, and fold the batch norms of its graph.
+
+    Args:
+        name: of the input.
+        shape: of one sample.
+    """
+    onnx_export.write(module, path, input_name=name, shape=shape)
+    outcome = fold_batch_norm_nodes(onnx.load(path))
+    if outcome.done:
+        commit_bytes(path, outcome.model.SerializeToString(deterministic=True))
+    return outcome
+
+
+def _all_proved(
+    paths: Mapping[FormName, Path],
+    trained: nn.Module,
+    inputs: np.ndarray,
+    target: str,
+    kind: Kind,
+    exact: nn.Module | None = None,
+) -> list[Form]:
+    """The forms that are written, each proved on the first inputs."""
+    some = inputs[:PROOF_INPUTS]
+    oracle = module_oracle(trained, some, exact, next(iter(paths.values())))._replace(kind=kind)
+    return [_proved(path, form, trained, oracle, some, target) for form, path in paths.items()]
+
+
+def _proved(path: Path, form: FormName, trained: nn.Module, oracle: Oracle, some: np.ndarray, target: str) -> Form:
+    """A form that is written. Raises: ParityError when it is not the trained network."""
+    rows = [proved(path, f"student.{form}", oracle, some, runtime) for runtime in (REFERENCE, target)]
+    raise_if_failed([located(row, path, some, trained) for row in rows])
+    return Form(form=form, model=describe(path, some.shape[1:]), latency_ns=None, parity=tuple(rows))
 
 
 def export_low_rank(
@@ -136,7 +185,7 @@ def comparison(
 def choose(
     choice: Literal["auto", "fuse", "factored"],
     pair: LinearPair | None,
-    fusing: Outcome,
+    fusing: Outcome | ModuleOutcome,
     measured: BenchRecord | None,
 ) -> Bottleneck:
     """Which form ships, and why.

@@ -15,10 +15,12 @@ from torch import nn
 
 from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.graphs import export
-from kdeploy.models import shallow, teachers
+from kdeploy.models import students, teachers
+from kdeploy.models.compact import CompactStudent
 from kdeploy.models.deep import DeepCnn
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.models.mlp import Mlp
+from kdeploy.models.shallow import ShallowStudent
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.outputs.classes import CLASSES
 from kdeploy.outputs.kind import Kind
@@ -41,7 +43,9 @@ from kdeploy.transforms.fold_batch_norm import fold_batch_norm
 from kdeploy.transforms.fold_bias import fold_bias
 from kdeploy.transforms.fold_normalisation import fold_normalisation
 from kdeploy.transforms.fuse import fuse
+from kdeploy.transforms.fuse_bottleneck import fuse_bottleneck
 from kdeploy.transforms.fuse_module import ModuleOutcome, fuse_module
+from kdeploy.transforms.fuse_nodes import GraphOutcome
 from kdeploy.transforms.outcome import Outcome
 from kdeploy.transforms.preprocess import Layout
 from kdeploy.transforms.rank import lower_rank
@@ -166,7 +170,7 @@ def _written(
     """Teacher, student and baseline as ONNX, and in every format."""
     exported_teacher = teacher_file(folder, teacher)
     source, record = distilled
-    trained = shallow.load(source / record.chosen.file, record.student)
+    trained = students.load(source / record.chosen.file, record.student)
     student_export = student_forms(
         folder, trained, record.preprocessing.input, inputs.student.inputs, options, progress, inputs.student.kind
     )
@@ -194,7 +198,7 @@ def _written(
 
 def student_forms(
     folder: Path,
-    trained: shallow.ShallowStudent,
+    trained: nn.Module,
     name: str,
     inputs: np.ndarray,
     options: ExportOptions,
@@ -208,6 +212,8 @@ def student_forms(
         inputs: preprocessed, float32 (samples, *shape).
         kind: of the outputs.
     """
+    if not isinstance(trained, ShallowStudent | CompactStudent):
+        return _forms_of_a_graph(folder, trained, name, inputs, options, progress, kind)
     factored, folds = _folded(trained.chain(), inputs.shape[1:], "student")
     fusing = fuse(factored)
     folds = (*folds, Fold(model="student", name="bottleneck", **_ended(fusing)))
@@ -224,15 +230,51 @@ def student_forms(
             exported.append(forms.export_low_rank(folder, reduced, folded, name, inputs, target, kind))
             return StudentForms(tuple(exported), shipped, Networks(reduced.layers, folded), folds)
         return StudentForms(tuple(exported), shipped, Networks(trained, chains[shipped.shipped]), folds)
+    shipped, timed = _chosen(folder, options, pair, fusing, exported, inputs, progress)
+    return StudentForms(timed, shipped, Networks(trained, chains[shipped.shipped]), folds)
+
+
+def _chosen(
+    folder: Path,
+    options: ExportOptions,
+    pair: LinearPair | None,
+    fusing: Outcome | ModuleOutcome,
+    exported: Sequence[Form],
+    inputs: np.ndarray,
+    progress: Progress,
+) -> tuple[Bottleneck, tuple[Form, ...]]:
+    """Which of the forms that are in the folder ships, and the forms with their latencies where that was timed."""
+    assert not isinstance(options.bottleneck, Rank)
     measured = None
     if options.bottleneck == "auto" and fusing.done:
         factored_file, fused_file = (folder / f"student.{form}.onnx" for form in ("factored", "fused"))
-        place = folder / "bottleneck"
+        place, target = folder / "bottleneck", options.target
         measured = forms.time(forms.comparison(place, factored_file, fused_file, inputs, target), place, progress)
-    shipped = forms.choose(options.bottleneck, pair, fusing, measured)
-    return StudentForms(
-        tuple(forms.with_latencies(exported, measured)), shipped, Networks(trained, chains[shipped.shipped]), folds
+    return forms.choose(options.bottleneck, pair, fusing, measured), forms.with_latencies(exported, measured)
+
+
+def _forms_of_a_graph(
+    folder: Path,
+    trained: nn.Module,
+    name: str,
+    inputs: np.ndarray,
+    options: ExportOptions,
+    progress: Progress,
+    kind: Kind,
+) -> StudentForms:
+    """The forms of a student that is no chain of layers: what folds, folds on its graph."""
+    fusing, widths = fuse_bottleneck(trained)
+    pair = LinearPair(*widths) if widths else None
+    modules: dict[FormName, nn.Module] = {"factored" if pair else "plain": trained}
+    if fusing.done:
+        modules["fused"] = fusing.module
+    exported, folded = forms.export_graphs(folder, modules, trained, name, inputs, options.target, kind)
+    shipped, timed = _chosen(folder, options, pair, fusing, exported, inputs, progress)
+    folds = (
+        Fold(model="student", name="batch norm", **_ended(folded)),
+        Fold(model="student", name="bottleneck", **_ended(fusing)),
     )
+    return StudentForms(timed, shipped, Networks(trained, modules[shipped.shipped]), folds)
 
 
 def teacher_file(folder: Path, teacher: ExportedTeacher) -> Exported:
@@ -279,7 +321,7 @@ def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Networks |
 def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> tuple[Networks, tuple[Fold, ...]]:
     """Write a teacher that is a torch module to `path`; returns its networks, and what was folded or refused."""
     deployed: nn.Module
-    if isinstance(module, DeepCnn | WhitenedCnn | Mlp | shallow.ShallowStudent):
+    if isinstance(module, DeepCnn | WhitenedCnn | Mlp | ShallowStudent | CompactStudent):
         deployed, folds = _folded(module.chain(), preprocessing.model_shape, "teacher")
     else:
         fusing = fuse_module(module)
@@ -289,7 +331,7 @@ def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> 
     return Networks(module, deployed), folds
 
 
-def _ended(outcome: Outcome | ModuleOutcome) -> dict[str, Any]:
+def _ended(outcome: Outcome | ModuleOutcome | GraphOutcome) -> dict[str, Any]:
     """How a transformation ended, as fields of a `Fold`."""
     return {"done": outcome.done, "reason": outcome.reason, "applies": outcome.applies}
 
@@ -323,15 +365,23 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
     network = next((network for network in record.baselines if network.seed == record.chosen_seed), None)
     if network is None:
         return None
-    chain = shallow.load(source / network.file, record.student).chain()
+    trained, shape = students.load(source / network.file, record.student), record.preprocessing.model_shape
+    path, name = folder / BASELINE, record.preprocessing.input
+    if isinstance(trained, ShallowStudent | CompactStudent):
+        export.write(_as_shipped(trained.chain(), shape, shipped), path, input_name=name, shape=shape)
+    else:
+        module = fuse_bottleneck(trained).outcome.module if shipped.shipped == "fused" else trained
+        forms.write_folded(module, path, name, shape)
+    return describe(path, shape)
+
+
+def _as_shipped(chain: nn.Sequential, shape: Sequence[int], shipped: Bottleneck) -> nn.Sequential:
+    """A chain in the form that ships."""
     if shipped.shipped == "low-rank":
         assert shipped.width is not None
         chain = lower_rank(chain, shipped.width).layers
-    shape = record.preprocessing.model_shape
     chain, _ = _folded(chain, shape, "baseline")
-    chain = fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
-    export.write(chain, folder / BASELINE, input_name=record.preprocessing.input, shape=shape)
-    return describe(folder / BASELINE, shape)
+    return fuse(chain).layers.eval() if shipped.shipped == "fused" else chain
 
 
 def _subject(
@@ -344,5 +394,5 @@ def _subject(
     if exported.networks is None:
         graph = onnx_oracle(path, compared)._replace(kind=held_out.kind)
         return formats.ConvertedModel(name, path, None, graph, compared, calibration)
-    oracle = module_oracle(exported.networks.trained, compared)._replace(kind=held_out.kind)
+    oracle = module_oracle(exported.networks.trained, compared, graph=path)._replace(kind=held_out.kind)
     return formats.ConvertedModel(name, path, exported.networks.deployed, oracle, compared, calibration)

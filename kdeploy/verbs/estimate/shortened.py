@@ -73,7 +73,7 @@ def steps_for(multiply_adds: int, batch: int) -> int:
 def multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
     """Multiply-adds of one sample, by torch's counter: exact for linear layers and convolutions, two FLOPs each."""
     with FlopCounterMode(display=False) as counter:
-        module(torch.zeros(1, *shape, device="meta"))
+        module(torch.zeros(1, *shape, device=next(module.parameters()).device))
     return int(counter.get_total_flops()) // 2
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from kdeploy.errors import ModelError, ParityError
-from kdeploy.models import shallow
+from kdeploy.models import students
 from kdeploy.models.weights import load_weights
 from kdeploy.samples.sampleset import SampleSet
 from kdeploy.stages.export import forms
@@ -140,7 +140,7 @@ def test_a_re_factored_student_ships_with_its_own_proof(
 
 
 def test_a_file_of_another_rank_is_not_shipped(distilled: Done, digits: SampleSet, tmp_path: Path):
-    trained = shallow.seeded(0, **distilled.record.student)
+    trained = students.seeded(distilled.record.student, 0)
     load_weights(trained, distilled.folder / distilled.record.chosen.file)
     inputs = inputs_of(digits, IMAGE, "held_out")
     one, other = (reduce(trained.eval().chain(), Rank(rank=rank), inputs) for rank in (5, 6))

@@ -1,0 +1,53 @@
+"""Which layer of a network gives its outputs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from kdeploy.errors import ModelError
+
+
+class Answering(NamedTuple):
+    """The linear layer that gives the logits, and its name in the network."""
+
+    name: str
+    layer: nn.Linear
+
+
+@torch.no_grad()
+def answering_layer(module: nn.Module, batch: Tensor) -> Answering | None:
+    """The last linear layer that is called, where its output is the network's answer; else None.
+
+    Args:
+        batch: preprocessed, float32 (rows, *shape).
+    """
+    called: list[tuple[Answering, Tensor]] = []
+    linears = [Answering(name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+    hooks = [
+        one.layer.register_forward_hook(lambda _layer, _inputs, output, one=one: called.append((one, output)))
+        for one in linears
+    ]
+    training = module.training
+    try:
+        answer = module.eval()(batch)
+    finally:
+        module.train(training)
+        for hook in hooks:
+            hook.remove()
+    return called[-1][0] if called and torch.equal(called[-1][1], answer) else None
+
+
+def must_end_linear(module: nn.Module, batch: Tensor, where: str) -> nn.Linear:
+    """The linear layer that gives the outputs, which is to be changed.
+
+    Raises: ModelError where they come from elsewhere, or it has no bias.
+    """
+    answering = answering_layer(module, batch)
+    if answering is None or answering.layer.bias is None:
+        got = "its outputs come from elsewhere" if answering is None else f"layer {answering.name!r} has none"
+        must = "must end in a linear layer with a bias, for values or distill.match_prior"
+        raise ModelError(where, must, got=got, advice="Put such a layer at its end.")
+    return answering.layer
