@@ -61,12 +61,13 @@ def command(
 def show(record: SweepRecord) -> None:
     """Print the variants of a sweep side by side."""
     from kdeploy.cli import output
+    from kdeploy.outputs.by_name import kind_of
 
     headings = ("variant", "teacher", "student, mean", "per seed", "on labels, mean", "per seed", "verdict")
-    output.table(f"{record.name}: test errors", headings, [_row(row) for row in record.rows])
-    output.line(
-        f"of {record.rows[0].test_inputs} test inputs; each variant is a run: kdeploy export {record.rows[0].run}"
-    )
+    first = record.rows[0]
+    said = "errors" if first.counts else kind_of(first.outputs).metric
+    output.table(f"{record.name}: test {said}", headings, [_row(row) for row in record.rows])
+    output.line(f"of {first.test_inputs} test inputs; each variant is a run: kdeploy export {first.run}")
 
 
 def _row(row: SweepRow) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from kdeploy.outputs.classes import CLASSES
 from kdeploy.outputs.kind import Kind
 from kdeploy.records.distill import Agreement, Gap, Verdict
 
@@ -26,7 +27,7 @@ LEAST_SEEDS = 3  # that an interval over seeds needs
 RESAMPLES = 10_000
 SET_RESAMPLES = 2_000  # where each is a pass over all inputs
 _AT_ONCE = 1 << 22  # draws held in memory
-WITHOUT_LABELS = "without labels nothing can be said about accuracy"
+WITHOUT_LABELS = "without labels nothing can be said about {}"
 NOT_COVERED = "one training of the teacher, one split of the data, one setting of the training"
 
 
@@ -64,7 +65,7 @@ def qualities(kind: Kind, outputs: Sequence[np.ndarray], targets: np.ndarray) ->
     return Qualities(np.array([np.nan if total is None else total for total in totals]), None, resampled)
 
 
-def judge(students: Qualities | None, baselines: Qualities | None) -> Verdict:
+def judge(students: Qualities | None, baselines: Qualities | None, kind: Kind = CLASSES) -> Verdict:
     """The verdict; row by row the same seed.
 
     Args:
@@ -72,7 +73,7 @@ def judge(students: Qualities | None, baselines: Qualities | None) -> Verdict:
         students: None where nothing is labelled.
     """
     if students is None:
-        return _verdict("NO EVIDENCE", None, None, None, WITHOUT_LABELS)
+        return _verdict("NO EVIDENCE", None, None, None, WITHOUT_LABELS.format(kind.metric))
     if baselines is None:
         return _verdict("NO EVIDENCE", None, None, None, "no baseline was trained (distill.baseline)")
     by_seed = students.means - baselines.means  # (seeds,)

@@ -46,7 +46,8 @@ def _check_without_labels(recipe: Recipe) -> None:
             advice = "Name a trained teacher: onnx, torch, run, timm, torchvision or huggingface."
             raise DataError(f"teacher[{number}].model", must, got=teacher.model, advice=advice)
     if recipe.gate.max_drop is not None:
-        must = "must be left out where nothing is labelled, as accuracy is not known then"
+        known = "accuracy" if recipe.outputs == "classes" else "quality"
+        must = f"must be left out where nothing is labelled, as {known} is not known then"
         advice = "Ask for gate.min_agreement."
         raise DataError("gate.max_drop", must, got=f"{recipe.gate.max_drop:g}", advice=advice)
 

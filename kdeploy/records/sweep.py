@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import ClassVar
 
+from kdeploy.formatting import numbers
 from kdeploy.outputs.terms import OutputsName
 from kdeploy.records.base import Part, Record
 from kdeploy.records.bench import Status
@@ -43,7 +44,7 @@ class SweepRow(Part):
             "baseline_accuracy": mean_accuracy(self.baselines),
             "student_agreement": fmean(network.test_agreement for network in self.students),
             "seeds": len(self.students),
-            "teacher_errors": None if self.teacher_accuracy is None else self.errors(self.teacher_accuracy),
+            "teacher_errors": self._count(self.teacher_accuracy),
             **self._errors("student", self.students),
             **self._errors("baseline", self.baselines),
             "verdict": self.verdict.status if self.baselines else None,
@@ -58,12 +59,20 @@ class SweepRow(Part):
             "test_inputs": self.test_inputs,
         }
 
+    @property
+    def counts(self) -> bool:
+        """Is a quality a share of the test inputs, so that the others are errors?"""
+        return self.outputs == "classes"
+
     def errors(self, quality: float) -> int:
         """How many test inputs a network of this quality gets wrong, or says otherwise than the teacher."""
         return round((1 - quality) * self.test_inputs)
 
+    def _count(self, quality: float | None) -> int | None:
+        return None if quality is None or not self.counts else self.errors(quality)
+
     def _errors(self, role: str, networks: Sequence[Network]) -> Row:
-        errors = [self.errors(network.quality) for network in networks]
+        errors = [self.errors(network.quality) for network in networks if self.counts]
         return {
             f"{role}_errors": fmean(errors) if errors else None,
             f"{role}_errors_per_seed": " ".join(map(str, errors)) or None,
@@ -71,13 +80,19 @@ class SweepRow(Part):
 
     @property
     def teacher_errors(self) -> str:
-        """The teacher's, as a word of a table; a dash where only the teacher says what is right."""
-        return "-" if self.teacher_accuracy is None else str(self.errors(self.teacher_accuracy))
+        """The teacher's, as a word of a table, or its quality where that counts none; a dash where only the teacher
+        says what is right."""
+        if self.teacher_accuracy is None:
+            return "-"
+        return str(self.errors(self.teacher_accuracy)) if self.counts else numbers.percent(self.teacher_accuracy)
 
     def errors_of(self, networks: Sequence[Network]) -> tuple[str, str]:
-        """The mean and each network's errors, as words of a table; dashes when there is no network."""
+        """The mean and each network's errors, or qualities, as words of a table; dashes when there is no network."""
         if not networks:
             return "-", "-"
+        if not self.counts:
+            qualities = [network.quality for network in networks]
+            return numbers.percent(fmean(qualities)), " ".join(map(numbers.hundredths, qualities))
         errors = [self.errors(network.quality) for network in networks]
         return f"{fmean(errors):.1f}", " ".join(map(str, errors))
 

@@ -141,7 +141,7 @@ def run(
         steps=steps,
         students=tuple(students),
         baselines=tuple(baselines),
-        verdict=judge(right, _qualities(task, baselines) if baselines else None),
+        verdict=judge(right, _qualities(task, baselines) if baselines else None, samples.kind),
         gap=None if right is None else gap(right, _qualities_of(task, [teacher.test_logits])),
         agreement=agreed(samples.kind, _test_logits(task, best), teacher.test_logits),
         chosen_seed=best.seed,

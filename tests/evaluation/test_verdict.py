@@ -173,6 +173,7 @@ def test_agreement_counts_equal_decisions_and_is_not_certain_where_all_are_equal
 
 def test_without_labels_the_verdict_says_that_accuracy_is_not_known():
     found = judge(None, None)
+    assert verdict.judge(None, None, VALUES).reason == "without labels nothing can be said about R^2"
     assert (found.status, found.difference, found.seeds_interval, found.inputs_interval) == ("NO EVIDENCE", *[None] * 3)
     assert found.reason == "without labels nothing can be said about accuracy"
 

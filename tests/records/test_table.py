@@ -158,3 +158,16 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.Monke
         "to_pandas: must have pandas (it is not installed). Install it with: pip install pandas. "
         "Without it, to_rows() gives the same as a list of dicts."
     )
+
+
+def test_a_quality_that_counts_no_inputs_has_no_errors():
+    classes = sweep().rows[1]
+    values = classes.model_copy(update={"outputs": "values"})
+    row, before = values.row(), classes.row()
+    assert row.keys() == before.keys()
+    assert {key: row[key] for key in row if row[key] != before[key]} == {
+        "teacher_errors": None,
+        **dict.fromkeys(("student_errors", "student_errors_per_seed", "baseline_errors", "baseline_errors_per_seed")),
+    }
+    assert (classes.teacher_errors, values.teacher_errors) == ("60", "97.00 %")
+    assert values.errors_of(DISTILLED.students) == ("96.73 %", "96.75 96.60 96.85")
