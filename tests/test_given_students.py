@@ -155,3 +155,26 @@ def test_a_hint_is_learned_by_a_layer_of_any_student(folder: Path) -> None:
     state = load_file(weights)
     assert not any(name.startswith("projection") for name in state)
     assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_a_student_learns_by_a_loss_of_ones_own_with_trust(folder: Path) -> None:
+    (folder / "code" / "my_loss_of_a_student.py").write_text(
+        "def absolute(student, teacher):\n    return (student - teacher).abs().mean(dim=1)\n"
+    )
+    mine = ("--set", "distill.loss=my_loss_of_a_student:absolute")
+    refused = _do("distill", folder, "{hidden: [8]}", *mine)
+    assert refused.code == 4
+    assert refused.stderr.splitlines()[-1] == (
+        "error: --set distill.loss: distill.loss must be trusted, because it runs the code of my_loss_of_a_student "
+        "(got no --trust). Read that code, then pass --trust."
+    )
+    found = _do("distill", folder, "{hidden: [8]}", *mine, "--trust")
+    assert found.code == 0, found.stderr
+    assert found.document["loss"] == "my_loss_of_a_student:absolute"
+
+
+def test_a_loss_that_is_none_is_refused_before_anything_is_labelled(folder: Path) -> None:
+    found = _do("distill", folder, "{hidden: [8]}", "--set", "distill.loss=math:fsum", "--trust")
+    assert found.code == 3
+    assert "error: math:fsum: must give each sample's loss from the outputs of student and teacher" in found.stderr
+    assert not (folder / "runs" / "labels").exists()

@@ -69,8 +69,11 @@ def _show(record: PlanRecord) -> None:
         output.line(f"{teacher.stage} {teacher.name}: {_labelling(teacher)}")
     for sentence in record.missing:
         output.line(f"missing: {sentence}")
-    count = numbers.millions(record.student_multiply_adds)
-    output.line(f"student: {record.student_parameters} parameters, {count} multiply-adds")
+    if record.student_parameters is None or record.student_multiply_adds is None:
+        output.line("student: its sizes are not known without what is missing")
+    else:
+        count = numbers.millions(record.student_multiply_adds)
+        output.line(f"student: {record.student_parameters} parameters, {count} multiply-adds")
     if record.break_even is not None and record.fused_multiply_adds is not None:
         output.line(
             f"bottleneck: k {record.bottleneck}, break-even {numbers.whole(record.break_even)}; "

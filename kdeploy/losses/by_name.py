@@ -33,6 +33,7 @@ from kdeploy.losses.huber import huber
 from kdeploy.losses.logit_matching import class_spread, logit_mse
 from kdeploy.losses.noisy_teacher import perturbed
 from kdeploy.losses.options import LossOptions, Noise, Relations
+from kdeploy.losses.own import own_loss
 from kdeploy.losses.probability_matching import probability_mse
 from kdeploy.losses.relational import angle_loss, distance_loss
 from kdeploy.losses.soft_targets import soft_targets
@@ -132,13 +133,13 @@ def _parts(options: LossOptions, hooks: Hooks, blocks: Iterable[Tensor]) -> Part
 
 
 def _plain(options: LossOptions) -> Parts:
-    """The losses of values, and of several labels."""
+    """The losses of values and of several labels, and those of the user's own."""
     losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "squared": logit_mse,
         "huber": huber,
         "binary": functools.partial(binary, temperature=options.temperature),
     }
-    loss = losses[options.loss]
+    loss = own_loss(options.loss) if ":" in options.loss else losses[options.loss]
     return lambda context: loss(context.student, context.teacher)
 
 

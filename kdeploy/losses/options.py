@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-LossName = Literal[
-    "logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation", "squared", "huber", "binary"
-]
 Path = Literal["linear", "cosine"]
 
 
@@ -37,13 +34,14 @@ class LossOptions:
     """What may be chosen about a loss; the values are neutral, a recipe has defaults of its own.
 
     Args:
+        loss: its name; a function of the user's as `package.module:function`.
         temperature_end: of the last epoch; None for one temperature throughout.
         dynamic_temperature: weight of the loss at each sample's own temperatures.
         warm_up: epochs in which the weight of the teacher rises to its whole.
         selection: None learns from every sample of a batch.
     """
 
-    loss: LossName = "logit-mse"
+    loss: str = "logit-mse"
     temperature: float = 1.0
     temperature_end: float | None = None
     temperature_path: Path = "linear"

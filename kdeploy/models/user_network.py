@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from kdeploy.errors import ModelError
-from kdeploy.system.user_code import calling, their_traceback
+from kdeploy.system import user_code
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -19,20 +18,8 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         arguments: of the call, by name.
     Raises: ModelError when there is no such function, when it raises, or returns no module.
     """
-    with calling(name, "must build a network"):
-        network = _function(name)(**arguments)
+    with user_code.calling(name, "must build a network"):
+        network = user_code.function(name)(**arguments)
         if not isinstance(network, nn.Module):
             raise ModelError(name, "must return a torch.nn.Module", got=type(network).__name__)
         return network
-
-
-def _function(name: str) -> Callable[..., object]:
-    place, _, function = name.partition(":")
-    try:
-        found: Callable[..., object] = getattr(importlib.import_module(place), function)
-    except (ImportError, AttributeError) as exc:
-        if their_traceback(exc):
-            raise  # their module is here, and what it does fails
-        must, got = "must be an importable package.module:function", str(exc)
-        raise ModelError(name, must, got=got, advice="Look at PYTHONPATH.") from exc
-    return found

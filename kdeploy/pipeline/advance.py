@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kdeploy.errors import GateError, IntegrityError
-from kdeploy.pipeline.distill import try_student
+from kdeploy.pipeline.distill import try_outside
 from kdeploy.pipeline.job import Job
 from kdeploy.pipeline.order import sources, stages_of
 from kdeploy.pipeline.samples import SAMPLES
@@ -44,7 +44,7 @@ def advance(
             samples = job.read(SAMPLES)
             check_fit(job.recipe, samples.shape, samples.kinds, labeled=samples.any_label)
         if stage is SAMPLES or stage is TEACHER:
-            distributed.on_first(lambda: try_student(job))
+            distributed.on_first(lambda: try_outside(job))
         if distributed.is_first():
             done(job)
         if str(key) == upto:

@@ -23,6 +23,8 @@ def settings(job: Job) -> dict[str, Any]:
     # code counts by its module, and a folder that stands for a Hugging Face repository by its files
     if student.torch is not None:
         said["code"] = hash_module(student.torch.partition(":")[0])
+    if ":" in job.recipe.distill.loss:
+        said["loss_code"] = hash_module(job.recipe.distill.loss.partition(":")[0])
     if student.huggingface is not None and (folder := Path(student.huggingface)).is_dir():
         said["folder"] = hash_folder(folder)
     return said
@@ -54,33 +56,41 @@ def run(job: Job, folder: Path) -> DistillRecord:
     )
 
 
-def try_student(job: Job) -> None:
-    """Try a student from outside, once, as soon as the number of its outputs is known: before anything is labelled.
+def try_outside(job: Job) -> None:
+    """Try a student and a loss from outside, once, as soon as the number of outputs is known: before anything is
+    labelled.
 
-    Raises: what `kdeploy.stages.student_trial` raises.
+    Raises: what `kdeploy.stages.student_trial` and `kdeploy.losses.own` raise.
     """
-    student = job.recipe.student
-    if student.called is None or job.student_tried or job.has(DISTILL):
+    student, loss = job.recipe.student, job.recipe.distill.loss
+    if (student.called is None and ":" not in loss) or job.outside_tried or job.has(DISTILL):
         return
     try:
         width = class_count(job, job.read(SAMPLES))
     except InputError:  # the teacher says it
         return
+    from kdeploy.losses.own import try_own
+
+    if ":" in loss:
+        try_own(loss, width)
+    if student.called is not None:
+        _try_student(job, width)
+    job.outside_tried = True
+
+
+def _try_student(job: Job, width: int) -> None:
     from kdeploy.models.students import StudentOptions
     from kdeploy.stages import student_trial
 
-    samples = job.samples()
-    inputs = feed(job, samples.plain_preprocessing).plain(samples.transfer[: 2 * student_trial.ROWS])
-    options = StudentOptions(student.family, student.arguments)
+    samples, student = job.samples(), job.recipe.student
     student_trial.run(
-        options,
+        StudentOptions(student.family, student.arguments),
         name=samples.plain_preprocessing.input,
-        inputs=inputs,
+        inputs=feed(job, samples.plain_preprocessing).plain(samples.transfer[: 2 * student_trial.ROWS]),
         outputs=job.recipe.outputs,
         width=width,
         ends_linear=samples.kind.terms.standardizes or job.recipe.distill.match_prior,
     )
-    job.student_tried = True
 
 
 DISTILL = Stage("distill", DistillRecord, (SAMPLES, TEACHER, LABELS), settings, run, trains=lambda _job: True)

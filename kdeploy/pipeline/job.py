@@ -36,7 +36,7 @@ class Job:
         teacher_sources: what each teacher comes with.
         require_exact: refuse checkpoints from which a training would not end with the same bits?
         threads: of a training that does not say how many.
-        student_tried: was a student from outside tried in this process?
+        outside_tried: were student and loss from outside tried in this process?
         waits: for another process that works on a stage, or is that an error?
         prints: the fingerprint of each stage.
         seals: that of the record of each stage, as the run's index has it or as it was just written.
@@ -58,7 +58,7 @@ class Job:
     prints: dict[StageKey, str] = field(default_factory=dict)
     seals: dict[tuple[StageKey, str], str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
-    student_tried: bool = False
+    outside_tried: bool = False
     _opened: SampleSet | None = field(default=None, repr=False)
     _doing: Stage[Any] | None = field(default=None, repr=False)
 

@@ -134,6 +134,7 @@ def _refuse_untrusted(loaded: LoadedRecipe, trust: bool) -> None:
     functions: list[tuple[Place, str | None]] = [
         *((("teacher", number, "torch"), teacher.torch) for number, teacher in enumerate(loaded.recipe.teacher)),
         (("student", "torch"), loaded.recipe.student.torch),
+        (("distill", "loss"), loaded.recipe.distill.loss if ":" in loaded.recipe.distill.loss else None),
     ]
     for place, function in functions:
         if function is not None and not trust:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from kdeploy.recipe.section import Positive, Section, listed
+from kdeploy.recipe.section import FUNCTION, Positive, Section, listed
 from kdeploy.recipe.training import Training
 
 
@@ -59,14 +60,28 @@ def _number_or_name(value: object) -> object:
     raise ValueError(f"must be a number from 1, or the name of a layer (got {value!r}). Leave it out for the last one.")
 
 
+_LOSSES = ("logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation", "squared", "huber", "binary")
+_LOSS_SCHEMA = {"anyOf": [{"enum": [*_LOSSES]}, {"type": "string", "pattern": FUNCTION}]}
+
+
+def _name_or_function(value: object) -> object:
+    if value in _LOSSES or (isinstance(value, str) and re.match(FUNCTION, value)):
+        return value
+    raise ValueError(
+        f"must be {', '.join(_LOSSES)}, or package.module:function (got {value!r}). "
+        "README says which are for which outputs."
+    )
+
+
 class Distill(Training):
     """How the student learns from the labels of the teacher."""
 
     NO_EFFECT: ClassVar[frozenset[str]] = frozenset({"device", "tracker"})
 
-    loss: Literal[
-        "logit-mse", "probability-mse", "soft-targets", "decoupled", "correlation", "squared", "huber", "binary"
-    ] = Field(default="logit-mse", description="of outputs labels also binary; of values squared or huber")
+    loss: Annotated[str, BeforeValidator(_name_or_function), WithJsonSchema(_LOSS_SCHEMA)] = Field(
+        default="logit-mse",
+        description="of outputs labels also binary; of values squared or huber; or pkg.mod:function, which runs code",
+    )
     temperature: Positive = Field(default=4.0, description="of soft-targets, decoupled, correlation and binary")
     temperature_end: Positive | None = Field(default=None, description="of the last epoch, when it is to change")
     temperature_path: Literal["linear", "cosine"] = Field(

@@ -37,7 +37,7 @@ def must_suit(recipe: Recipe) -> None:
     Raises: ValueError.
     """
     terms = TERMS[recipe.outputs]
-    if recipe.distill.loss not in terms.losses:
+    if recipe.distill.loss not in terms.losses and ":" not in recipe.distill.loss:
         raise ValueError(
             f"must have a distill.loss of outputs {recipe.outputs}: {listed(terms.losses)} "
             f"(got {recipe.distill.loss}). Name one of them, or leave it out."

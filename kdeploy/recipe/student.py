@@ -10,6 +10,11 @@ from kdeploy.recipe.dropout import Dropout
 from kdeploy.recipe.section import FUNCTION, FUNCTION_WORDS, Section, Width, listed
 
 
+def _must_be_odd(kernel: int) -> None:
+    if kernel % 2 == 0:
+        raise ValueError(f"must have an odd kernel (got {kernel}). Even kernels cannot keep height and width.")
+
+
 class Convolution(Section):
     """A convolution with ReLU and max pooling; zero padding keeps height and width."""
 
@@ -19,8 +24,7 @@ class Convolution(Section):
 
     @model_validator(mode="after")
     def odd_kernel(self) -> Self:
-        if self.kernel % 2 == 0:
-            raise ValueError(f"must have an odd kernel (got {self.kernel}). Even kernels cannot keep height and width.")
+        _must_be_odd(self.kernel)
         return self
 
 
@@ -42,8 +46,7 @@ class Compact(Section):
 
     @model_validator(mode="after")
     def odd_kernel(self) -> Self:
-        if self.kernel % 2 == 0:
-            raise ValueError(f"must have an odd kernel (got {self.kernel}). Even kernels cannot keep height and width.")
+        _must_be_odd(self.kernel)
         return self
 
 

@@ -83,8 +83,8 @@ class PlanRecord(Table, Record):
     assumed: tuple[str, ...] = ()  # about the data
     label_rows: int
     label_bytes: int | None  # of all teachers; null when one is not known
-    student_parameters: int
-    student_multiply_adds: int
+    student_parameters: int | None  # null where a package that the student needs is not here
+    student_multiply_adds: int | None
     fused_multiply_adds: int | None
     bottleneck: int | None
     break_even: float | None

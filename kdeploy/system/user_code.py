@@ -1,12 +1,14 @@
-"""Code that the user gave, as of a `torch:` teacher: what it raises is its own fault, told with the place in it."""
+"""Code that the user gave, as of a `torch:` teacher, by name: what it raises is its own fault, told with the place in
+it."""
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -38,6 +40,22 @@ def calling(name: str, must: str, *, advice: str = "") -> Iterator[None]:
         if trace := their_traceback(exc):
             error.add_note(trace)
         raise error from exc
+
+
+def function(name: str) -> Callable[..., object]:
+    """The function of a name, `package.module:function`, whose module is imported: the caller made sure that it may.
+
+    Raises: ModelError when there is none; what its module raises.
+    """
+    place, _, function = name.partition(":")
+    try:
+        found: Callable[..., object] = getattr(importlib.import_module(place), function)
+    except (ImportError, AttributeError) as exc:
+        if their_traceback(exc):
+            raise  # their module is here, and what it does fails
+        must, got = "must be an importable package.module:function", str(exc)
+        raise ModelError(name, must, got=got, advice="Look at PYTHONPATH.") from exc
+    return found
 
 
 def told(error: BaseException) -> str:

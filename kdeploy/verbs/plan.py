@@ -93,14 +93,16 @@ def _open(job: Job, clock: Clock) -> _Opened:
 class _Sizes(NamedTuple):
     """The student without batch norm, which folds away: the plan is of what ships."""
 
-    student_parameters: int
-    student_multiply_adds: int
+    student_parameters: int | None
+    student_multiply_adds: int | None
     fused_multiply_adds: int | None
     break_even: float | None
     bottleneck: int | None  # its width
 
 
 def _sizes(job: Job, shape: tuple[int, ...], classes: int) -> _Sizes:
+    if job.missing and job.recipe.student.called is not None:
+        return _Sizes(None, None, None, None, None)
     student = _untrained(job, shape, classes)
     # the factors of batch norm are not trained in ours, and fold away
     parameters = sum(value.numel() for value in student.parameters() if value.requires_grad)
@@ -141,8 +143,8 @@ class _Timing(NamedTuple):
     seconds: float = 0.0
 
 
-def _timing(job: Job, opened: _Opened, student_multiply_adds: int, clock: Clock) -> _Timing:
-    if job.missing:
+def _timing(job: Job, opened: _Opened, student_multiply_adds: int | None, clock: Clock) -> _Timing:
+    if job.missing or student_multiply_adds is None:
         return _Timing(None, "nothing can be timed without what is missing")
     if all(job.has(stage) for stage in order.stages_of(job).values()):
         return _Timing(None, "all stages are done")

@@ -142,8 +142,8 @@ def test_one_convolution_needs_no_list():
         ("distill: {precision: fp8}", "distill.precision must be 'auto', 'bf16', 'fp16' or 'fp32' (got 'fp8')."),
         (
             "distill: {loss: mse}",
-            "distill.loss must be 'logit-mse', 'probability-mse', 'soft-targets', 'decoupled', 'correlation', "
-            "'squared', 'huber' or 'binary' (got 'mse').",
+            "distill.loss must be logit-mse, probability-mse, soft-targets, decoupled, correlation, squared, huber, "
+            "binary, or package.module:function (got 'mse'). README says which are for which outputs.",
         ),
         ("distill: {loss: decoupled, temperature: 0}", "distill.temperature must be above 0 (got 0)."),
         ("distill: {loss: soft-targets, hard_weight: 1.5}", "distill.hard_weight must be at most 1 (got 1.5)."),

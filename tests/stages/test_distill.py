@@ -18,7 +18,7 @@ from kdeploy.evaluation.logits import logits_of
 from kdeploy.evaluation.verdict import gap, judge, of_samples
 from kdeploy.labels.store import Combined, Reader
 from kdeploy.losses.hooks import Context
-from kdeploy.losses.options import LossName, LossOptions, Noise, Relations, Selection
+from kdeploy.losses.options import LossOptions, Noise, Relations, Selection
 from kdeploy.models import students
 from kdeploy.models.classifier import ModuleClassifier
 from kdeploy.models.ensemble import Rule
@@ -199,7 +199,7 @@ def test_without_a_baseline_there_is_no_verdict(digits: SampleSet, taught: Done,
     assert record.student.arguments["bottleneck"] == STUDENT["bottleneck"]
 
 
-LOSSES: list[tuple[LossName, LossOptions]] = [
+LOSSES: list[tuple[str, LossOptions]] = [
     ("logit-mse", LossOptions(standardize=True)),
     ("logit-mse", LossOptions(noise=Noise(0.9, 0.5))),
     ("soft-targets", LossOptions(temperature=4.0, hard_weight=0.1)),
@@ -214,7 +214,7 @@ LOSSES: list[tuple[LossName, LossOptions]] = [
 
 @pytest.mark.parametrize(("name", "loss"), LOSSES)
 def test_the_students_learn_by_every_loss(
-    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path, name: LossName, loss: LossOptions
+    digits: SampleSet, taught: Done, labeled: Done, tmp_path: Path, name: str, loss: LossOptions
 ):
     options = replace(OPTIONS, seeds=1, baseline=False, loss=replace(loss, loss=name))
     record = make_students(tmp_path, digits, taught.folder, labeled.folder, options=options)

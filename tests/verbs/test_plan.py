@@ -125,3 +125,12 @@ def test_a_package_that_is_not_here_stops_no_plan(tmp_path, monkeypatch):
     assert found.code == 0, found.stderr
     assert "missing: timm must be installed. Install it with: pip install 'kdeploy[timm]'.\n" in found.stdout
     assert inside("label", TINY, "--runs", tmp_path, "--set", teacher).code == 7
+
+
+def test_the_sizes_of_a_student_whose_package_is_not_here_are_not_known(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    words = ("plan", TINY, "--no-time", "--runs", tmp_path, "--set", "student={timm: resnet18}")
+    document = inside(*words, "--json").document
+    assert document["missing"] == ["timm must be installed. Install it with: pip install 'kdeploy[timm]'."]
+    assert (document["student_parameters"], document["student_multiply_adds"]) == (None, None)
+    assert "student: its sizes are not known without what is missing\n" in inside(*words).stdout
