@@ -387,7 +387,7 @@ class TestVerbs:
         assert {verb: found.code for verb, found in story.verbs.items()} == dict.fromkeys(story.verbs, 0)
         assert {verb: found.document["schema"] for verb, found in story.verbs.items()} == {
             "label": "kdeploy.labels/2",
-            "distill": "kdeploy.distill/3.1",
+            "distill": "kdeploy.distill/4",
             "export": "kdeploy.export/2.1",
             "verify": "kdeploy.verify/2.1",
             "bench": "kdeploy.bench/3",
