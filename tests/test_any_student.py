@@ -47,7 +47,7 @@ STUDENTS = {
     "torchvision resnet18": "{torchvision: resnet18, bottleneck: {layer: fc, rank: 2}}",
     "torchvision mobilenet_v2": "{torchvision: mobilenet_v2}",
     "torchvision squeezenet1_1": "{torchvision: squeezenet1_1}",
-    "torchvision vit_b_16": "{torchvision: vit_b_16, args: {image_size: 64, num_layers: 2}}",
+    "torchvision shufflenet_v2_x0_5": "{torchvision: shufflenet_v2_x0_5}",
     "huggingface vit": "{huggingface: vit, args: {hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, "
     "intermediate_size: 64, patch_size: 8}}",
     "huggingface convnext": "{huggingface: convnext, args: {hidden_sizes: [8, 16, 24, 32], depths: [1, 1, 1, 1]}}",
