@@ -85,7 +85,7 @@ TESTED_ELSEWHERE = {
     "samples/test_meanings_of_folders.py": """
         samples/class_order samples/damage samples/decoded samples/split_folders samples/tree
     """,
-    "outputs/test_contract.py": "outputs/by_name outputs/classes outputs/kind outputs/terms",
+    "outputs/test_contract.py": "outputs/by_name outputs/classes outputs/columns outputs/kind outputs/terms",
     "samples/test_meanings_of_parquet.py": "samples/parquet_columns samples/parquet_files",
     "samples/test_meanings_of_npz.py": """
         samples/arrays/labels samples/arrays/names samples/arrays/pixels

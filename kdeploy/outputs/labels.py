@@ -10,50 +10,31 @@ targets     float32 (N, C) of 0 and 1, NaN unknown
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdeploy.errors import DataError
-from kdeploy.outputs.kind import Array, Floats, row_of
+from kdeploy.outputs.columns import Columns, check_columns, refuse
+from kdeploy.outputs.kind import Array, Floats
 from kdeploy.outputs.terms import TERMS, OutputsName
-from kdeploy.outputs.values import check_columns
 
 
-class Labels:
+class Labels(Columns):
     """See `kdeploy.outputs.kind.Kind`."""
 
     name: OutputsName = "labels"
     metric = "mean average precision"
     target_loss = "binary cross-entropy"
     terms = TERMS["labels"]
-    unknown = float("nan")
-
-    def none_known(self, rows: int) -> Array:
-        return np.zeros((rows, 0), np.float32)
-
-    def known(self, targets: Array) -> NDArray[np.bool_]:
-        return np.asarray(np.isfinite(targets).any(1))
 
     def check(self, targets: Array, width: int, where: str, *, every: bool, rows: Array | None = None) -> None:
         check_columns(targets, width, where)
         wrong = ~(np.isnan(targets) | (targets == 0) | (targets == 1)).all(1) | (every & ~self.known(targets))
-        if wrong.any():
-            first, row = row_of(wrong, rows)
-            got = ", ".join(f"{value:g}" for value in targets[first][:5])
-            must = "must have 0 or 1 for each label, or NaN where it is not known" + (", and not NaN for all" * every)
-            raise DataError(f"{where}: row {row}", must, got=got)
-
-    def quality(self, outputs: Array, targets: Array) -> float | None:
-        quality = float(self.resampled(outputs, targets, np.ones((1, len(targets))))[0])
-        return quality if np.isfinite(quality) else None
+        must = "must have 0 or 1 for each label, or NaN where it is not known" + (", and not NaN for all" * every)
+        refuse(wrong, targets, rows, where, must)
 
     def others(self, outputs: Array, targets: Array) -> dict[str, float]:
         known = np.isfinite(targets)
         yes, right = outputs[:, : targets.shape[1]][known] > 0, targets[known] == 1
         found = 2 * int((yes & right).sum())
         return {"micro-F1": found / (found + int((yes != right).sum()))} if yes.any() or right.any() else {}
-
-    def each(self, outputs: Array, targets: Array) -> None:
-        return None
 
     def resampled(self, outputs: Array, targets: Array, counts: Array) -> Floats:
         columns = [_precision(outputs[:, c], targets[:, c], counts) for c in range(targets.shape[1])]

@@ -11,48 +11,30 @@ Nothing is decided, so nothing flips: an error has its budget. In a resample y i
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdeploy.errors import DataError
-from kdeploy.outputs.kind import Array, Floats, row_of
+from kdeploy.outputs.columns import Columns, check_columns, refuse
+from kdeploy.outputs.kind import Array, Floats
 from kdeploy.outputs.terms import TERMS, OutputsName
 
 
-class Values:
+class Values(Columns):
     """See `kdeploy.outputs.kind.Kind`."""
 
     name: OutputsName = "values"
     metric = "R^2"
     target_loss = "squared error"
     terms = TERMS["values"]
-    unknown = float("nan")
-
-    def none_known(self, rows: int) -> Array:
-        return np.zeros((rows, 0), np.float32)
-
-    def known(self, targets: Array) -> NDArray[np.bool_]:
-        return np.asarray(np.isfinite(targets).any(1))
 
     def check(self, targets: Array, width: int, where: str, *, every: bool, rows: Array | None = None) -> None:
         check_columns(targets, width, where)
         wrong = np.isinf(targets).any(1) | (every & ~self.known(targets))
-        if wrong.any():
-            first, row = row_of(wrong, rows)
-            must = "must have a finite value" if every else "must have finite values, or NaN for none"
-            raise DataError(f"{where}: row {row}", must, got=", ".join(f"{value:g}" for value in targets[first][:5]))
-
-    def quality(self, outputs: Array, targets: Array) -> float | None:
-        once = np.ones((1, len(targets)))
-        quality = float(self.resampled(outputs, targets, once)[0])
-        return quality if np.isfinite(quality) else None
+        must = "must have a finite value" if every else "must have finite values, or NaN for none"
+        refuse(wrong, targets, rows, where, must)
 
     def others(self, outputs: Array, targets: Array) -> dict[str, float]:
         known = np.isfinite(targets)  # of no columns where nothing is labelled
         off = outputs[:, : targets.shape[1]][known].astype(np.float64) - targets[known]
         return {"RMSE": float(np.sqrt(np.square(off).mean())), "MAE": float(np.abs(off).mean())} if len(off) else {}
-
-    def each(self, outputs: Array, targets: Array) -> None:
-        return None
 
     def resampled(self, outputs: Array, targets: Array, counts: Array) -> Floats:
         columns = [_explained(outputs[:, k], targets[:, k], counts) for k in range(targets.shape[1])]
@@ -82,13 +64,6 @@ class Values:
 
     def agrees(self, percent: str, inputs: str) -> str:
         return f"explains {percent} of the variance of what the teacher says on {inputs}"
-
-
-def check_columns(targets: Array, width: int, where: str) -> None:
-    """Refuse targets that are not float32 (N, width); nothing known of any sample has no columns."""
-    if targets.dtype != np.float32 or targets.ndim != 2 or targets.shape[1] not in (0, width):
-        got = f"{targets.dtype} {targets.shape}"
-        raise DataError(where, f"must be float32 (N, {width}), a column an output", got=got)
 
 
 def _explained(outputs: Array, targets: Array, counts: Array) -> Floats:
