@@ -12,8 +12,6 @@ import numpy as np
 from torch import nn
 
 from kdeploy.models import students
-from kdeploy.models.compact import CompactStudent
-from kdeploy.models.shallow import ShallowStudent
 from kdeploy.parity.module_truth import module_oracle
 from kdeploy.records.distill import DistillRecord
 from kdeploy.records.export import ExportRecord
@@ -51,7 +49,7 @@ def exported_student(run: ExportedRun) -> ExportedStudent:
     if bottleneck.shipped != "low-rank":
         return ExportedStudent(trained, None)
     assert bottleneck.width is not None
-    assert isinstance(trained, ShallowStudent | CompactStudent)
+    assert isinstance(trained, students.OurStudent)
     rank, chain = bottleneck.width, trained.chain()
     return ExportedStudent(lower_rank(chain, rank).layers, lower_rank(copy.deepcopy(chain).double(), rank).layers)
 

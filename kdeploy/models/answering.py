@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdeploy.errors import ModelError
+from kdeploy.models.layers import last_linear_call
 
 
 class Answering(NamedTuple):
@@ -24,20 +25,13 @@ def answering_layer(module: nn.Module, batch: Tensor) -> Answering | None:
     Args:
         batch: preprocessed, float32 (rows, *shape).
     """
-    called: list[tuple[Answering, Tensor]] = []
-    linears = [Answering(name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
-    hooks = [
-        one.layer.register_forward_hook(lambda _layer, _inputs, output, one=one: called.append((one, output)))
-        for one in linears
-    ]
     training = module.training
     try:
-        answer = module.eval()(batch)
+        with last_linear_call(module) as calls:
+            answer = module.eval()(batch)
     finally:
         module.train(training)
-        for hook in hooks:
-            hook.remove()
-    return called[-1][0] if called and torch.equal(called[-1][1], answer) else None
+    return Answering(calls[0].name, calls[0].layer) if calls and torch.equal(calls[0].gave, answer) else None
 
 
 def must_end_linear(module: nn.Module, batch: Tensor, where: str) -> nn.Linear:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 
 from kdeploy.errors import ModelError
 from kdeploy.models.answers import logits_from, must_be_finite
+from kdeploy.models.layers import last_linear_call, named_layer, nearest
 from kdeploy.models.signature import signature
 from kdeploy.runtimes import installed
 from kdeploy.runtimes.scratch import scratch_folder
@@ -55,7 +54,7 @@ class ModuleClassifier:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
         self.module = module.to(device).eval()
         self.device, self.precision = device, precision
-        self.layer = None if features is None else _layer(module, features)
+        self.layer = None if features is None else _features(module, features)
 
     @torch.inference_mode()
     def logits(self, batch: Tensor) -> Tensor:
@@ -99,41 +98,20 @@ class ModuleClassifier:
         return torch.cat([logits, outputs[-1].float().cpu().flatten(1)], 1)
 
     def _with_last_inputs(self, batch: Tensor) -> Tensor:
-        calls: list[tuple[Tensor, Tensor]] = []
-
-        def note(_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            calls[:] = [(inputs[0], output)]
-
-        layers = [layer for layer in self.module.modules() if isinstance(layer, nn.Linear)]
-        hooks = [layer.register_forward_hook(note) for layer in layers]
-        try:
+        with last_linear_call(self.module) as calls:
             logits = self.logits(batch)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        if not calls or not torch.equal(calls[0][1].float().cpu(), logits):
+        if not calls or not torch.equal(calls[0].gave.float().cpu(), logits):
             raise ModelError(
                 type(self.module).__name__,
                 "must end in a linear layer, to have features",
                 got="its logits come from elsewhere",
                 advice="Set labels.kind to logits.",
             )
-        return torch.cat([logits, calls[0][0].float().cpu().flatten(1)], 1)
+        return torch.cat([logits, calls[0].read.float().cpu().flatten(1)], 1)
 
 
-def _layer(module: nn.Module, name: str) -> nn.Module:
-    # the module itself has no name
-    layers: dict[str, nn.Module] = {key: layer for key, layer in module.named_modules() if key}
-    if name not in layers:
-        must = "features must name a layer of it"
-        raise ModelError(type(module).__name__, must, got=name, advice=_nearest(name, [*layers]))
-    return layers[name]
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    """Advice for who gave a name that is not among these."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join(names[-4:])}."
+def _features(module: nn.Module, name: str) -> nn.Module:
+    return named_layer(module, name, type(module).__name__, "features must name a layer of it")
 
 
 class OnnxClassifier:
@@ -187,7 +165,7 @@ def _with_features(path: Path, logits: str, tensor: str, folder: Path) -> Path:
     names = [name for node in model.graph.node for name in node.output if name not in ("", logits)]
     if tensor not in names:
         must = "features must name what a node before the logits gives"
-        raise ModelError(str(path), must, got=tensor, advice=_nearest(tensor, names))
+        raise ModelError(str(path), must, got=tensor, advice=nearest(tensor, names))
     model.graph.output.add(name=tensor)
     target = folder / "with-features.onnx"
     onnx.save(model, target)

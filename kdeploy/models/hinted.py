@@ -7,7 +7,6 @@ The map is needed for hints alone (`losses.hints`). It is in the checkpoints of 
 
 from __future__ import annotations
 
-import difflib
 from typing import NamedTuple
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from kdeploy.errors import ModelError
 from kdeploy.models.answering import answering_layer
+from kdeploy.models.layers import named_layer
 from kdeploy.models.seeding import drawn_from
 
 
@@ -51,7 +51,8 @@ class StudentWithHints(nn.Module):
             raise ModelError("student", "must end in a linear layer, to show features", got=got, advice=advice)
         answering.layer.register_forward_pre_hook(self._note_read)
         if layer is not None:
-            _layer(student, layer).register_forward_hook(self._note_given)
+            must = "distill.hint_layer must name a layer of it"
+            named_layer(student, layer, "student", must).register_forward_hook(self._note_given)
         with torch.no_grad():
             student.eval()(example)
         with drawn_from(seed):
@@ -73,12 +74,3 @@ class StudentWithHints(nn.Module):
 
     def _note_given(self, _layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self._seen["given"] = output.flatten(1)
-
-
-def _layer(student: nn.Module, name: str) -> nn.Module:
-    layers: dict[str, nn.Module] = {key: layer for key, layer in student.named_modules() if key}
-    if name not in layers:
-        near = difflib.get_close_matches(name, layers, n=1)
-        advice = f"Did you mean {near[0]!r}?" if near else f"The last are: {', '.join([*layers][-4:])}."
-        raise ModelError("student", "distill.hint_layer must name a layer of it", got=name, advice=advice)
-    return layers[name]

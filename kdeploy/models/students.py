@@ -20,6 +20,7 @@ from kdeploy.models.shallow import ShallowStudent
 from kdeploy.models.weights import load_weights
 from kdeploy.records.distill import Family, StudentNetwork
 
+OurStudent = ShallowStudent | CompactStudent  # a chain of layers
 OURS: tuple[Family, ...] = ("shallow", "compact")  # without code, and without a package, of anybody else's
 
 

@@ -41,7 +41,7 @@ def run(job: Job, folder: Path) -> DistillRecord:
     teacher = job.folder(TEACHER)
     return stage.run(
         folder,
-        student=StudentOptions(job.recipe.student.family, job.recipe.student.arguments),
+        student=job.recipe.student.options(StudentOptions),
         feed=feed(job, samples.plain_preprocessing),
         samples=samples,
         teacher=stage.StoredTeacher(
@@ -82,9 +82,9 @@ def _try_student(job: Job, width: int) -> None:
     from kdeploy.models.students import StudentOptions
     from kdeploy.stages import student_trial
 
-    samples, student = job.samples(), job.recipe.student
+    samples = job.samples()
     student_trial.run(
-        StudentOptions(student.family, student.arguments),
+        job.recipe.student.options(StudentOptions),
         name=samples.plain_preprocessing.input,
         inputs=feed(job, samples.plain_preprocessing).plain(samples.transfer[: 2 * student_trial.ROWS]),
         outputs=job.recipe.outputs,

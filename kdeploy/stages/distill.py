@@ -131,7 +131,7 @@ def run(
             baselines.append(_network(task, "baseline", seed))
     right = _qualities(task, students) if samples.any_label else None
     best = max(students, key=lambda network: (network.held_out_agreement, -network.seed))
-    module = families.seeded(network, 0)
+    module = families.load(folder / best.file, network)  # first weights may be published ones, which are fetched
     return DistillRecord(
         student=network,
         preprocessing=feed.preprocessing,

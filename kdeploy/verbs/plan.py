@@ -117,7 +117,7 @@ def _sizes(job: Job, shape: tuple[int, ...], classes: int) -> _Sizes:
 def _untrained(job: Job, shape: tuple[int, ...], classes: int) -> nn.Module:
     """The student in evaluation mode with first weights; on no device where it is one of kdeploy."""
     student = job.recipe.student
-    options = StudentOptions(student.family, student.arguments)
+    options = student.options(StudentOptions)
     if student.family == "shallow":
         options = options._replace(arguments=student.arguments | {"batch_norm": False})
     network = students.described(options, shape=shape, classes=classes, mean=[0.0] * shape[0], std=[1.0] * shape[0])

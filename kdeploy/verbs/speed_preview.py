@@ -100,7 +100,7 @@ def _student_file(job: Job, samples: SampleSet, folder: Path, inputs: np.ndarray
     if isinstance(options.bottleneck, Rank) and options.bottleneck.rank is None:
         raise _Unknown(f"export.bottleneck {options.bottleneck} finds a rank from trained weights")
     network = students.described(
-        StudentOptions(job.recipe.student.family, job.recipe.student.arguments),
+        job.recipe.student.options(StudentOptions),
         shape=preprocessing.model_shape,
         classes=class_count(job, samples.record),
         **_plain_statistics(preprocessing),

@@ -16,11 +16,9 @@ from torch import nn
 from kdeploy.evaluation.precision_cost import Labeled
 from kdeploy.graphs import export
 from kdeploy.models import students, teachers
-from kdeploy.models.compact import CompactStudent
 from kdeploy.models.deep import DeepCnn
 from kdeploy.models.ensemble import Ensemble, Rule
 from kdeploy.models.mlp import Mlp
-from kdeploy.models.shallow import ShallowStudent
 from kdeploy.models.whitened import WhitenedCnn
 from kdeploy.outputs.classes import CLASSES
 from kdeploy.outputs.kind import Kind
@@ -212,7 +210,7 @@ def student_forms(
         inputs: preprocessed, float32 (samples, *shape).
         kind: of the outputs.
     """
-    if not isinstance(trained, ShallowStudent | CompactStudent):
+    if not isinstance(trained, students.OurStudent):
         return _forms_of_a_graph(folder, trained, name, inputs, options, progress, kind)
     factored, folds = _folded(trained.chain(), inputs.shape[1:], "student")
     fusing = fuse(factored)
@@ -321,7 +319,7 @@ def _member(path: Path, source: Path, record: TeacherRecord) -> tuple[Networks |
 def module_file(path: Path, module: nn.Module, preprocessing: Preprocessing) -> tuple[Networks, tuple[Fold, ...]]:
     """Write a teacher that is a torch module to `path`; returns its networks, and what was folded or refused."""
     deployed: nn.Module
-    if isinstance(module, DeepCnn | WhitenedCnn | Mlp | ShallowStudent | CompactStudent):
+    if isinstance(module, DeepCnn | WhitenedCnn | Mlp | students.OurStudent):
         deployed, folds = _folded(module.chain(), preprocessing.model_shape, "teacher")
     else:
         fusing = fuse_module(module)
@@ -367,7 +365,7 @@ def _baseline(folder: Path, source: Path, record: DistillRecord, shipped: Bottle
         return None
     trained, shape = students.load(source / network.file, record.student), record.preprocessing.model_shape
     path, name = folder / BASELINE, record.preprocessing.input
-    if isinstance(trained, ShallowStudent | CompactStudent):
+    if isinstance(trained, students.OurStudent):
         export.write(_as_shipped(trained.chain(), shape, shipped), path, input_name=name, shape=shape)
     else:
         module = fuse_bottleneck(trained).outcome.module if shipped.shipped == "fused" else trained
